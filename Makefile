@@ -1,0 +1,104 @@
+# The only entry to this project: `make` tells what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+#: What is checked, as far as it exists.
+CODE = $(wildcard service handlers sandbox tests benchmarks)
+SCRIPTS := sandbox/install.sh .ci/run
+
+.PHONY: help install parts demo test check style types floors advisories scripts format bench soak lock clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+install: parts $(STAMP) ## Build .venv from the locked requirements, with what tests need
+
+# Sees to the programs beside Python (broker, database); quick when they are there.
+parts:
+	@sh sandbox/install.sh
+
+# Made anew when a lock, the project's metadata or the interpreter changed; a .venv that failed half-way has no stamp.
+$(STAMP): requirements-dev.txt requirements.txt pyproject.toml
+	@rm -f $(STAMP)
+	@python=$$(sh sandbox/install.sh --print-python) && \
+	if ! $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+		echo "Building $(VENV) with $$python"; rm -rf $(VENV); "$$python" -m venv $(VENV); \
+	fi
+	@echo "Installing the locked requirements (a minute or two the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+demo: install ## Tell the whole story against the sandbox, in a minute
+	@$(BIN)/catalog-mirror demo
+
+test: install ## Run every test but the slow ones
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: install ## Judge style, types, floors, known advisories and scripts
+	@$(MAKE) style
+	@$(MAKE) types
+	@$(MAKE) floors
+	@$(MAKE) advisories
+	@$(MAKE) scripts
+	@echo "All checks passed."
+
+style: $(STAMP) ## Judge style alone (ruff)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/ruff format --check $(CODE)
+
+types: $(STAMP) ## Judge types alone (mypy, strict)
+	@$(BIN)/mypy $(CODE)
+
+floors: $(STAMP) ## Judge who imports whom (import-linter)
+	@$(BIN)/lint-imports
+
+# A finding fails. A vulnerability service that cannot be reached, or does not know the packages (an index that serves
+# no advisories), says nothing about this code: that is said aloud and passes.
+advisories: $(STAMP) ## Ask whether a locked requirement has a known vulnerability (pip-audit)
+	@out=$$($(BIN)/pip-audit --progress-spinner off --disable-pip --require-hashes -r requirements.txt 2>&1); code=$$?; \
+	locked=$$(grep -c '^[A-Za-z].*==' requirements.txt); \
+	unknown=$$(printf '%s\n' "$$out" | grep -c 'could not be audited'); \
+	if [ $$code -ne 0 ] && printf '%s' "$$out" | grep -Eq 'ConnectionError|ServiceError|Timeout|Max retries|HTTPError'; then \
+		echo "Note: pip-audit was skipped, the vulnerability service cannot be reached from here."; \
+	elif [ $$code -ne 0 ]; then printf '%s\n' "$$out" >&2; exit $$code; \
+	elif [ $$unknown -gt 0 ]; then \
+		echo "Note: pip-audit could not judge $$unknown of $$locked packages, no advisories are served for them here."; \
+	else printf '%s\n' "$$out"; fi
+
+scripts: ## Judge the syntax of the shell scripts
+	@sh -n sandbox/install.sh
+	@bash -n .ci/run
+	@if command -v shellcheck >/dev/null 2>&1; then shellcheck $(SCRIPTS); fi
+
+format: $(STAMP) ## Put the code into shape (ruff)
+	@$(BIN)/ruff check --fix $(CODE)
+	@$(BIN)/ruff format $(CODE)
+
+bench: install ## Measure throughput; the last line is one JSON object
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: install ## Run the slow tests
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+# The header says how, instead of a command line that would name this machine's paths or its index.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate $(UPGRADE)
+lock: $(STAMP) ## Lock the requirements anew (UPGRADE=--upgrade takes the newest)
+	@PATH="$(CURDIR)/$(BIN):$$PATH"; \
+	for file in requirements.txt requirements-dev.txt; do \
+		case $$file in *-dev.txt) extra='--extra dev';; *) extra='';; esac; \
+		$(LOCK) $$extra --output-file $$file pyproject.toml >/dev/null && \
+		{ echo "# Locked by \`make lock\` from pyproject.toml ($${extra:-running only}); do not edit."; \
+		  echo "# Hashes, no index: pip's own configuration says where the files come from."; \
+		  cat $$file; } >$$file.new && mv $$file.new $$file || exit 1; \
+	done
+
+clean: ## Remove what was built
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

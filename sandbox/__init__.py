@@ -1,0 +1,1 @@
+"""Pocket versions of the three remote systems, and private real parts, for the demo and the tests."""

@@ -1,0 +1,145 @@
+"""A proxy between a client and a real server, that does to connections what networks do to them."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit, urlunsplit
+
+#: Bytes that are forwarded at once.
+CHUNK_BYTES = 64 * 1024
+
+# Linger of zero seconds: closing sends a reset instead of an orderly end.
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class TcpProxy:
+    """Forwards bytes between its own port and a server; belongs to the loop in which it was entered."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._server_address = (host, port)
+        self._listener: asyncio.Server | None = None
+        self._port: int | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
+        self._forwarding = asyncio.Event()
+        self._forwarding.set()
+        self._refusing = False
+        self._delay_s = 0.0
+        #: Connections accepted so far, refused ones left out.
+        self.accepted = 0
+
+    @classmethod
+    def before(cls, url: str) -> Self:
+        """A proxy before the server that `url` names; see `through`."""
+        parts = urlsplit(url)
+        if parts.hostname is None or parts.port is None:
+            raise ValueError("the URL has to name host and port")
+        return cls(parts.hostname, parts.port)
+
+    @property
+    def port(self) -> int:
+        """The port to connect to, on loopback."""
+        if self._port is None:
+            raise RuntimeError("the proxy has not been entered")
+        return self._port
+
+    def through(self, url: str) -> str:
+        """The same URL, through this proxy."""
+        parts = urlsplit(url)
+        user, at, _ = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{self.port}"))
+
+    def cut(self) -> None:
+        """Reset every open connection, both ways; new ones are taken."""
+        for writer in list(self._writers):
+            _reset(writer)
+        self._writers.clear()
+
+    def stall(self) -> None:
+        """Forward nothing more; connections stay open and new ones are taken, as behind a dead network path."""
+        self._forwarding.clear()
+
+    def resume(self) -> None:
+        """Forward again, first what was held."""
+        self._forwarding.set()
+
+    @contextmanager
+    def stalled(self) -> Iterator[None]:
+        """`stall` for the length of a block."""
+        self.stall()
+        try:
+            yield
+        finally:
+            self.resume()
+
+    def delay(self, seconds: float) -> None:
+        """Hold every chunk for this long, each way."""
+        self._delay_s = seconds
+
+    def refuse(self, refusing: bool = True) -> None:
+        """Reset new connections at once; open ones stay."""
+        self._refusing = refusing
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self._port or 0)
+        self._port = self._listener.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._listener is not None:
+            self._listener.close()
+            # Held chunks would keep their tasks waiting for ever.
+            self.resume()
+            self.delay(0)
+            self.cut()
+            await asyncio.gather(*self._serving, return_exceptions=True)
+            await self._listener.wait_closed()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, client_reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        if self._refusing:
+            _reset(client)
+            return
+        try:
+            server_reader, server = await asyncio.open_connection(*self._server_address)
+        except OSError:
+            _reset(client)
+            return
+        self.accepted += 1
+        self._writers |= {client, server}
+        try:
+            await asyncio.gather(self._forward(client_reader, server), self._forward(server_reader, client))
+        finally:
+            for writer in (client, server):
+                writer.close()
+                self._writers.discard(writer)
+
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := await reader.read(CHUNK_BYTES):
+                await asyncio.sleep(self._delay_s)
+                await self._forwarding.wait()
+                writer.write(chunk)
+                await writer.drain()
+            await self._forwarding.wait()
+            if writer.can_write_eof() and not writer.is_closing():
+                writer.write_eof()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    connection = writer.get_extra_info("socket")
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    writer.transport.abort()

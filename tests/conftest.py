@@ -1,0 +1,108 @@
+"""The real parts that tests ask for by name: each skips here when it is missing, and fails in CI."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import pytest
+
+from sandbox.parts.broker import PrivateBroker
+from sandbox.parts.errors import AMQP_TOOLS, PartMissing
+from sandbox.parts.pgbouncer import PrivatePgBouncer
+from sandbox.parts.postgres import PrivatePostgres
+from sandbox.parts.providers import Broker, Postgres, provide_broker, provide_postgres
+
+pytest_plugins = ["sandbox.fixtures"]
+
+_T = TypeVar("_T")
+
+
+def hold(stack: ExitStack, provide: Callable[[], AbstractContextManager[_T]]) -> _T:
+    """Enter a part for as long as the stack lives; a missing one skips here and fails in CI."""
+    try:
+        return stack.enter_context(provide())
+    except PartMissing as missing:
+        do_without(missing)
+
+
+def do_without(missing: PartMissing) -> NoReturn:
+    """A missing part is a reason to skip for a person, and a failure for CI."""
+    if os.environ.get("CI"):
+        pytest.fail(str(missing), pytrace=False)
+    pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def broker() -> Iterator[Broker]:
+    """One broker a run, started when the first test asks."""
+    with ExitStack() as stack:
+        yield hold(stack, provide_broker)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One database server a run, started when the first test asks."""
+    with ExitStack() as stack:
+        yield hold(stack, provide_postgres)
+
+
+@pytest.fixture(scope="module")
+def private_broker() -> Iterator[PrivateBroker]:
+    """A node of the module's own, that may be stopped and killed; started again for whoever comes after."""
+    with ExitStack() as stack:
+        yield hold(stack, lambda: PrivateBroker(management=True))
+
+
+@pytest.fixture(scope="module")
+def private_postgres() -> Iterator[PrivatePostgres]:
+    """A cluster of the module's own, that may be stopped and killed."""
+    with ExitStack() as stack:
+        yield hold(stack, PrivatePostgres)
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgres: Postgres) -> Iterator[PrivatePgBouncer]:
+    """PgBouncer in transaction mode before the run's database server: `pgbouncer.through(postgres_url)`."""
+    with ExitStack() as stack:
+        yield hold(stack, lambda: PrivatePgBouncer(postgres.url))
+
+
+@pytest.fixture(scope="session")
+def amqp_tools() -> None:
+    """The AMQP tools that are not ours: `amqp-publish`, `amqp-consume`."""
+    if shutil.which("amqp-publish") is None or shutil.which("amqp-consume") is None:
+        do_without(PartMissing(AMQP_TOOLS))
+
+
+@pytest.fixture
+def amqp_url(broker: Broker) -> Iterator[str]:
+    """A vhost of this test's own."""
+    name = f"test-{uuid.uuid4().hex}"
+    yield broker.add_vhost(name)
+    broker.delete_vhost(name)
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """A database of this test's own, empty."""
+    name = f"test_{uuid.uuid4().hex}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A file of this test's own, not made yet."""
+    return f"sqlite:///{tmp_path / 'mirror.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """The test runs once on each kind of store."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url
