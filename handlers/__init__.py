@@ -1,0 +1,1 @@
+"""One module per event family; an event in, changes out; no I/O."""

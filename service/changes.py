@@ -1,0 +1,222 @@
+"""The vocabulary of the narrow waist: neutral statements about the catalog.
+
+A change knows nothing of the JSON that told it and nothing of the systems that want to hear of it. Handlers make
+changes; the mirror and the targets read them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Literal
+
+from service.documents import DIGEST_BYTES, Document
+
+#: Microseconds in a second.
+SECOND_US = 1_000_000
+_NO_DIGEST = bytes(DIGEST_BYTES)
+
+
+class Origin(StrEnum):
+    """Why we know of a change."""
+
+    LIVE = "live"
+    SYNC = "sync"
+    REPLAY = "replay"
+
+
+class Rank(IntEnum):
+    """Which of two states of the same moment counts more."""
+
+    STUB = -1
+    LISTED = 0
+    READ = 1
+    EVENT = 2
+    DELETED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """How new a state is; the highest wins, whatever the order of arrival.
+
+    `at_us` is the moment on the catalog's clock in microseconds since 1970 (UTC), None for "no time", which is older
+    than every time. `digest` is over the state without volatile fields, `whole` over all of it; they only break ties,
+    but break them the same way everywhere.
+    """
+
+    at_us: int | None
+    rank: Rank
+    digest: bytes = _NO_DIGEST
+    whole: bytes = _NO_DIGEST
+
+    @property
+    def key(self) -> bytes:
+        """The version as bytes that sort as versions do: 8 of time, 1 of rank, 16 of digest, 16 of whole."""
+        at = 0 if self.at_us is None else self.at_us + (1 << 63)
+        return at.to_bytes(8, "big") + bytes((self.rank + 1,)) + self.digest + self.whole
+
+    @classmethod
+    def from_key(cls, key: bytes) -> Version:
+        """The version that a stored key stands for."""
+        at = int.from_bytes(key[:8], "big")
+        return cls(at - (1 << 63) if at else None, Rank(key[8] - 1), key[9:25], key[25:41])
+
+    def ties_with(self, other: Version) -> bool:
+        """Whether both are states of the same second and differ, so that only the catalog knows which came last."""
+        if self.rank is Rank.STUB or other.rank is Rank.STUB or self.digest == other.digest:
+            return False
+        if self.at_us is None or other.at_us is None:
+            return True
+        return self.at_us // SECOND_US == other.at_us // SECOND_US
+
+
+ContainerKind = Literal["catalog", "project", "space"]
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """Where an asset lives: a catalog, a project or a space."""
+
+    kind: ContainerKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AssetSaved:
+    """The catalog holds this state of an asset."""
+
+    asset_id: str
+    version: Version
+    document: Document
+    container: Container | None = None
+    name: str | None = None
+    asset_type: str | None = None
+    visibility_mode: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssetMentioned:
+    """An asset is referred to; nothing is known of it but where it lives."""
+
+    asset_id: str
+    container: Container | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AssetDeleted:
+    """The catalog deleted an asset; `hinted` where only a hint says so (no lineage answers a hint)."""
+
+    asset_id: str
+    version: Version
+    container: Container | None = None
+    hinted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AssetDeletionHinted:
+    """Something says that an asset may have been deleted: to be verified where a catalog can be asked."""
+
+    asset_id: str
+    at_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileSaved:
+    """The catalog holds this state of a data profile.
+
+    `asset_id` is the data set that was profiled, not the profile (docs/contract.md, "Data profile messages").
+    `is_new` says that the event is about a profile's creation, not its update.
+    """
+
+    profile_id: str
+    version: Version
+    document: Document
+    asset_id: str | None = None
+    container: Container | None = None
+    status: str | None = None
+    created_at_us: int | None = None
+    owner_id: str | None = None
+    column_count: int | None = None
+    is_new: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileMentioned:
+    """A profile is referred to by an event that does not carry its state."""
+
+    profile_id: str
+    asset_id: str | None = None
+    container: Container | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileDeleted:
+    """The catalog deleted a data profile."""
+
+    profile_id: str
+    version: Version
+    asset_id: str | None = None
+    container: Container | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EnrichmentAreaSaved:
+    """A metadata enrichment area exists; the body of its message is not documented, so it is kept as it is."""
+
+    area_id: str
+    version: Version
+    document: Document
+
+
+Role = Literal["uses", "generates"]
+
+
+@dataclass(frozen=True, slots=True)
+class LineageEdge:
+    """One asset that a lineage event used or generated."""
+
+    asset_id: str
+    role: Role
+    relation: str | None = None
+    asset_type: str | None = None
+    name: str | None = None
+    container: Container | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LineageRecorded:
+    """A lineage event: what was made out of what, when, and who says so."""
+
+    event_id: str
+    version: Version
+    document: Document
+    event_type: str | None = None
+    categories: tuple[str, ...] = ()
+    source_service: str | None = None
+    user_id: str | None = None
+    edges: tuple[LineageEdge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshAsked:
+    """Something may have changed; it is to be read again, `delay_s` seconds from now at the earliest."""
+
+    kind: str
+    entity_id: str
+    container: Container | None = None
+    reason: str = "event"
+    delay_s: float = 0.0
+
+
+Change = (
+    AssetSaved
+    | AssetMentioned
+    | AssetDeleted
+    | AssetDeletionHinted
+    | ProfileSaved
+    | ProfileMentioned
+    | ProfileDeleted
+    | EnrichmentAreaSaved
+    | LineageRecorded
+    | RefreshAsked
+)

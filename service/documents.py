@@ -1,0 +1,217 @@
+"""JSON in and out: bounded reading that loses nothing, and one canonical form per value.
+
+Canonical means: keys sorted, no insignificant space, numbers by value (`100`, `100.0` and `1E2` are the same text),
+so that equal states have equal text and equal digests wherever and however they were read.
+
+Two readers stand behind `read`. msgspec is the fast one and keeps integers of any length. It refuses lone surrogates,
+which JSON text may carry as escapes, so what it refuses is read again by the standard library.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
+from hashlib import blake2b
+from secrets import token_hex
+from typing import Any, NamedTuple, NoReturn
+
+import msgspec
+
+from service.errors import NestingTooDeep, NotJson, NotUtf8
+
+#: Bytes of a digest; 128 bits make an accidental match of two states as good as impossible.
+DIGEST_BYTES = 16
+#: Numbers with a larger exponent are not written out as integers: a body of `1E399,` would grow a hundredfold.
+MAX_INTEGER_EXPONENT = 40
+#: Shorter numbers are integers if their doubles are: 15 digits never round to a neighbour.
+_SURELY_EXACT_LENGTH = 15
+#: Smaller numbers may be denormals, which hold fewer digits.
+_TINY = 1e-290
+#: What stands in a column where the text had a character that a store cannot hold.
+REPLACEMENT = "\ufffd"
+
+#: A JSON value as Python holds it.
+type_of: dict[type, str] = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    bool: "a truth value",
+    int: "a number",
+    float: "a number",
+    Decimal: "a number",
+    type(None): "null",
+}
+
+
+class Document(NamedTuple):
+    """A redacted state: its canonical text, and the digest of that text."""
+
+    text: str
+    digest: bytes
+
+
+def number(text: str) -> int | float | Decimal:
+    """The value of a JSON number with a fraction or exponent, kept without loss.
+
+    Whole numbers become integers; what a double cannot hold exactly enough to be written back stays a decimal.
+    """
+    value = float(text)
+    if len(text) <= _SURELY_EXACT_LENGTH and _TINY < abs(value) < 2**53:
+        return int(value) if value.is_integer() else value
+    if repr(value) == text and not value.is_integer():  # as nearly all are written: nothing is lost
+        return value
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"the number {text[:40]} is beyond every range") from None
+    if not exact:
+        return 0
+    if exact.adjusted() < MAX_INTEGER_EXPONENT and exact == exact.to_integral_value():
+        return int(exact)
+    return value if Decimal(repr(value)) == exact else _normal(exact, len(text))
+
+
+def _normal(exact: Decimal, digits: int) -> Decimal:
+    """The decimal without trailing zeros, so that `1.50E400` is `1.5E400`; nothing is rounded."""
+    return Context(prec=digits, Emax=MAX_EMAX, Emin=MIN_EMIN).normalize(exact)
+
+
+_decoder = msgspec.json.Decoder(float_hook=number)
+_encoder = msgspec.json.Encoder(order="sorted", decimal_format="number")
+
+
+def read(body: bytes, max_depth: int) -> Any:
+    """Parse a body.
+
+    Raises:
+        NotUtf8, NotJson, NestingTooDeep: each a data error.
+    """
+    try:
+        value = _decoder.decode(body)
+    except RecursionError:
+        raise NestingTooDeep(limit=max_depth) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+        value = _read_with_standard_library(body, max_depth)
+    if body.count(b"{") + body.count(b"[") > max_depth:
+        check_depth(value, max_depth)
+    return value
+
+
+def _read_with_standard_library(body: bytes, max_depth: int) -> Any:
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NotUtf8(position=error.start) from None
+    try:
+        return json.loads(text, parse_float=number, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise NestingTooDeep(limit=max_depth) from None
+    except ValueError as error:
+        raise NotJson(problem=str(error)) from None
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise NotJson(problem=f"{name} is no JSON value")
+
+
+def check_depth(value: Any, limit: int) -> None:
+    """Raise `NestingTooDeep` where objects and lists nest deeper than `limit`; walks without recursion."""
+    level = [value]
+    depth = 1
+    while level := [child for node in level for child in _children(node)]:
+        depth += 1
+        if depth > limit:
+            raise NestingTooDeep(limit=limit)
+
+
+def _children(node: Any) -> list[Any]:
+    if isinstance(node, dict):
+        return [child for child in node.values() if isinstance(child, dict | list)]
+    if isinstance(node, list):
+        return [child for child in node if isinstance(child, dict | list)]
+    return []
+
+
+def canonical(value: Any) -> bytes:
+    """The one text of this value, as UTF-8."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:  # a lone surrogate: only the escaped form can carry it
+        mark = token_hex(16)  # the standard library cannot write a decimal as the number that it is
+        text = json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=lambda exact: f"{mark}{exact}"
+        )
+        return re.sub(f'"{mark}([^"]*)"', r"\1", text).encode("ascii")
+
+
+def digest_of(text: bytes) -> bytes:
+    """The digest of a canonical text: `DIGEST_BYTES` bytes."""
+    return blake2b(text, digest_size=DIGEST_BYTES).digest()
+
+
+def document(value: Any) -> Document:
+    """Canonical text and digest of a value in one go."""
+    text = canonical(value)
+    return Document(text.decode(), digest_of(text))
+
+
+def documents_of(value: dict[str, Any], volatile: tuple[tuple[str, ...], ...]) -> tuple[Document, bytes]:
+    """The document of a state, and the digest of the state without its volatile fields; most is encoded only once."""
+    try:
+        whole, steady = _encode_twice(value, volatile)
+    except UnicodeEncodeError:
+        whole, steady = canonical(value), canonical(without(value, volatile))
+    return Document(whole.decode(), digest_of(whole)), digest_of(steady)
+
+
+def _encode_twice(value: dict[str, Any], volatile: tuple[tuple[str, ...], ...]) -> tuple[bytes, bytes]:
+    """The canonical text of an object with and without the fields at `volatile`."""
+    whole: list[bytes] = []
+    steady: list[bytes] = []
+    heads = {path[0] for path in volatile}
+    for key in sorted(value):
+        member = value[key]
+        if key not in heads:
+            text = _encoder.encode(key) + b":" + _encoder.encode(member)
+            whole.append(text)
+            steady.append(text)
+            continue
+        below = tuple(path[1:] for path in volatile if path[0] == key)
+        if () in below or not isinstance(member, dict):
+            text = _encoder.encode(key) + b":" + _encoder.encode(member)
+            whole.append(text)
+            if () not in below:
+                steady.append(text)
+            continue
+        texts = _encode_twice(member, below)
+        whole.append(_encoder.encode(key) + b":" + texts[0])
+        steady.append(_encoder.encode(key) + b":" + texts[1])
+    return b"{" + b",".join(whole) + b"}", b"{" + b",".join(steady) + b"}"
+
+
+def without(value: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
+    """A copy that lacks the fields at `paths`; only the objects on the way are copied."""
+    copy = dict(value)
+    for head, *rest in paths:
+        if head not in copy:
+            continue
+        if not rest:
+            del copy[head]
+        elif isinstance(copy[head], dict):
+            copy[head] = without(copy[head], (tuple(rest),))
+    return copy
+
+
+def column_text(text: str) -> str:
+    """The text as every store can hold it: NUL and lone surrogates become U+FFFD."""
+    if "\x00" in text:
+        text = text.replace("\x00", REPLACEMENT)
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def is_clean(text: str) -> bool:
+    """Whether every store can hold this text as it is."""
+    return "\x00" not in text and (text.isascii() or column_text(text) == text)

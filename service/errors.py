@@ -1,0 +1,221 @@
+"""One error tree. A class says how the engine reacts; its docstring is the message, its remedy what to do.
+
+* `DataError`: this event cannot succeed as it is; it becomes a dead letter.
+* `TransientError`: the same event will succeed later; the part pauses, nothing is dead-lettered.
+* `ConfigurationError`: a person must change something; the command ends with exit code 2.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class MirrorError(Exception):
+    """Something went wrong."""
+
+    remedy: ClassVar[str] = ""
+    #: How a dead letter or a log line names the family of this error.
+    error_class: ClassVar[str] = "error"
+
+    def __init__(self, **details: Any) -> None:
+        self.details = details
+        super().__init__((self.__doc__ or "").split("\n\n")[0].strip().format(**details))
+
+    def advice(self) -> str:
+        """What to do, in one sentence; empty where the message says it all."""
+        return self.remedy.format(**self.details)
+
+
+class DataError(MirrorError):
+    """The event cannot be used as it is."""
+
+    error_class = "data"
+
+
+class BodyTooLarge(DataError):
+    """The body has {size} bytes, more than the {limit} that PIPELINE__MAX_BODY_BYTES allows."""
+
+    error_class = "body_too_large"
+    remedy = "Raise CATALOG_MIRROR_PIPELINE__MAX_BODY_BYTES, or discard the dead letter."
+
+
+class NestingTooDeep(DataError):
+    """The body nests deeper than the {limit} levels that PIPELINE__MAX_DEPTH allows."""
+
+    error_class = "nesting_too_deep"
+    remedy = "Raise CATALOG_MIRROR_PIPELINE__MAX_DEPTH, or discard the dead letter."
+
+
+class NotUtf8(DataError):
+    """The body is not UTF-8 text (byte {position} cannot be decoded)."""
+
+    error_class = "undecodable"
+    remedy = "Ask who publishes this topic to send UTF-8 JSON."
+
+
+class NotJson(DataError):
+    """The body is not JSON: {problem}."""
+
+    error_class = "not_json"
+    remedy = "Ask who publishes this topic to send JSON; edit and replay the dead letter if it can be mended."
+
+
+class NotAnObject(DataError):
+    """The body is JSON but {found}, not an object."""
+
+    error_class = "not_an_object"
+    remedy = "Route this topic to `ignore` if its messages are meant to look like this."
+
+
+class FieldInvalid(DataError):
+    """The field {field} is not usable: {problem}."""
+
+    error_class = "field"
+    remedy = "Correct the field and replay the dead letter, or report the catalog's new format."
+
+
+class EmptyProfileEvent(DataError):
+    """The profile event carries neither `state` nor `details`, so it says nothing about any profile."""
+
+    error_class = "empty_event"
+    remedy = "Discard the dead letter; a reconcile brings the profile in."
+
+
+class EventFromTheFuture(DataError):
+    """The event says it happened at {at}, more than a day ahead of this machine's clock."""
+
+    error_class = "future"
+    remedy = "Compare the clocks of the catalog and of this machine, then replay the dead letter."
+
+
+class LineInvalid(DataError):
+    """The line is no recorded message: {problem}."""
+
+    error_class = "line"
+    remedy = 'A line is {{"routing_key": "…", "body": …}} or has "body_base64"; see docs/replay.md.'
+
+
+class StoreRefusedRow(DataError):
+    """The store refuses a row of this event: {problem}."""
+
+    error_class = "store_refused"
+    remedy = "Read the reason; if the mirror's schema is at fault, upgrade and replay the dead letter."
+
+
+class HandlerFailed(DataError):
+    """The handler {handler} failed with {problem}."""
+
+    error_class = "handler_failed"
+    remedy = "This is a bug of the handler: mend it, deploy, and replay the dead letters of this class."
+
+
+class PoisonSuspect(DataError):
+    """The event was in hand, alone, {met} times when the process died."""
+
+    error_class = "poison"
+    remedy = "Look for what kills the process (memory, a native crash) before replaying the dead letter."
+
+
+class TransientError(MirrorError):
+    """It did not work now and may work later."""
+
+    error_class = "transient"
+
+
+class StoreUnavailable(TransientError):
+    """The store cannot be used: {problem}."""
+
+    error_class = "store"
+    remedy = "Check that {where} is up, reachable and writable; the service goes on by itself when it is."
+
+
+class SchemaMissing(TransientError):
+    """The store at {where} has schema revision {found}, this version needs {needed}."""
+
+    error_class = "schema"
+    remedy = "Run `catalog-mirror db upgrade`."
+
+
+class BrokerUnavailable(TransientError):
+    """The broker cannot be used: {problem}."""
+
+    error_class = "broker"
+    remedy = "Check that {where} is up and reachable; the service goes on by itself when it is."
+
+
+class TopologyMissing(TransientError):
+    """{what} on vhost {vhost!r}."""
+
+    error_class = "topology"
+    remedy = "{ask}"
+
+
+class TargetUnavailable(TransientError):
+    """The target {target} cannot be reached: {problem}."""
+
+    error_class = "target"
+    remedy = "Nothing is lost: deliveries wait in the store until it answers."
+
+
+class Unroutable(TransientError):
+    """The broker has no queue for the key {routing_key!r} of exchange {exchange!r}: deliveries wait."""
+
+    error_class = "unroutable"
+    remedy = (
+        "Whoever wants this lineage binds a queue to exchange {exchange!r} with {binding!r}; "
+        "set TARGETS__CATALOG_LINEAGE__VIA=off if nobody does."
+    )
+
+
+class DeliveryRejected(DataError):
+    """The target {target} refuses the delivery for good: {problem}."""
+
+    error_class = "rejected"
+    remedy = "Mend the cause, then `catalog-mirror dead-letters replay`."
+
+
+class DeliveryTooOld(DataError):
+    """The delivery has waited for {target} longer than RELAY__MAX_AGE allows: {problem}."""
+
+    error_class = "too_old"
+    remedy = "See to the target (`catalog-mirror targets list`), then `catalog-mirror dead-letters replay`."
+
+
+class ConfigurationError(MirrorError):
+    """The settings cannot be used."""
+
+    error_class = "settings"
+
+
+class SettingInvalid(ConfigurationError):
+    """{setting} is not usable: {problem}."""
+
+    remedy = "`catalog-mirror docs settings` lists every setting."
+
+
+class NothingToConsume(ConfigurationError):
+    """No broker is set, so there is nothing to consume."""
+
+    remedy = "Set CATALOG_MIRROR_AMQP__URL to amqp:// or amqps:// with user, password, host and vhost."
+
+
+class UsageError(ConfigurationError):
+    """{problem}."""
+
+    remedy = "{advice}"
+
+
+class StoreNotWritable(ConfigurationError):
+    """The store {where} cannot be written: {problem}."""
+
+    remedy = "Create its directory and let user {user} write there, or set CATALOG_MIRROR_STORE__URL elsewhere."
+
+
+class BrakePulled(MirrorError):
+    """{failed} of the last {seen} events would have become dead letters, so consuming has stopped."""
+
+    error_class = "brake"
+    remedy = (
+        "This points at our bug or a changed catalog. Look at `catalog-mirror dead-letters list`, then "
+        "`catalog-mirror resume`; nothing is lost, the events wait in the queue."
+    )

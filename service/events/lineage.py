@@ -1,0 +1,154 @@
+"""Lineage events: the bare form that is published to the catalog, also when an envelope is around it.
+
+The form is told in docs/contract.md, "Lineage events".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from service.changes import LineageEdge, Rank, Role, Version
+from service.documents import Document, document
+from service.errors import FieldInvalid
+from service.events.fields import Body, ContainerFields, Id, key_id, require_id, typed
+from service.events.message import Event
+from service.events.times import read_time
+
+#: Where the event's id stands in `v2.lineage_events.{id}.POST`.
+KEY_ID_INDEX = 2
+
+
+class _EventDetails(Body):
+    event_id: Id | None = None
+    event_type: str | None = None
+    event_category: list[str] | str | None = None
+    event_time: Any = None
+    event_source_service: str | None = None
+
+
+class _Relation(Body):
+    name: str | None = None
+
+
+class _AssetValue(ContainerFields):
+    id: Id | None = None
+    name: str | None = None
+
+
+class _Property(Body):
+    type: str | None = None
+    value: Any = None
+
+
+class _Asset(Body):
+    id: Id | None = None
+    asset_type: str | None = None
+    type: str | None = None
+    relation: _Relation | None = None
+    properties: dict[str, Any] | None = None
+
+
+class _Lineage(Body):
+    message_version: str | int | None = None
+    user_id: str | None = None
+    account_id: str | None = None
+    event_details: _EventDetails | None = None
+    generates_assets: list[_Asset] | None = None
+    uses_assets: list[_Asset] | None = None
+
+
+#: Any of these marks an object as a lineage event; the last one only where no other is found, an envelope may have it.
+_MARKS = ("event_details", "uses_assets", "generates_assets")
+_WEAK_MARKS = ("message_version",)
+
+
+@dataclass(frozen=True, slots=True)
+class LineageEvent:
+    """One lineage event with its edges; `body` is the bare form as it was sent."""
+
+    event_id: str
+    event_type: str | None
+    categories: tuple[str, ...]
+    at_us: int | None
+    source_service: str | None
+    user_id: str | None
+    edges: tuple[LineageEdge, ...]
+    body: dict[str, Any]
+
+    @classmethod
+    def read(cls, event: Event) -> LineageEvent:
+        """Read the bare form, or the one inside an envelope's `state`, else its `details`.
+
+        Raises:
+            FieldInvalid: a field has the wrong type, an asset has no id, or the body is no lineage event.
+        """
+        body, where = bare_form(event.body)
+        lineage = typed(_Lineage, body, where)
+        details = lineage.event_details or _EventDetails()
+        category = details.event_category
+        return cls(
+            event_id=require_id((details.event_id, key_id(event.words, KEY_ID_INDEX)), "event_details.event_id"),
+            event_type=details.event_type,
+            categories=(category,) if isinstance(category, str) else tuple(category or ()),
+            at_us=read_time(details.event_time, "event_details.event_time"),
+            source_service=details.event_source_service,
+            user_id=lineage.user_id,
+            edges=(*_edges(lineage.uses_assets, "uses"), *_edges(lineage.generates_assets, "generates")),
+            body=body,
+        )
+
+    def version(self, kept: Document) -> Version:
+        """Latest event time, then digest: which of two bodies with the same id counts."""
+        return Version(self.at_us, Rank.EVENT, kept.digest, kept.digest)
+
+    def document(self) -> Document:
+        """The bare form as it is kept."""
+        return document(self.body)
+
+
+def bare_form(body: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The lineage event within a body, and the path that leads to it."""
+    for marks in (_MARKS, _WEAK_MARKS):
+        for where in ("", "state", "details"):
+            candidate = body.get(where) if where else body
+            if isinstance(candidate, dict) and any(mark in candidate for mark in marks):
+                return candidate, where
+    raise FieldInvalid(field="event_details", problem="neither the body nor its state or details is a lineage event")
+
+
+def _edges(assets: list[_Asset] | None, role: Role) -> list[LineageEdge]:
+    edges = {}
+    for position, asset in enumerate(assets or ()):
+        edge = _edge(asset, role, f"{role}_assets.{position}")
+        edges[edge.asset_id] = edge
+    return list(edges.values())
+
+
+def _edge(asset: _Asset, role: Role, where: str) -> LineageEdge:
+    value = _value_of(asset, where)
+    return LineageEdge(
+        asset_id=require_id((asset.id, value.id), f"{where}.id"),
+        role=role,
+        relation=asset.relation.name if asset.relation else None,
+        asset_type=asset.asset_type or asset.type,
+        name=value.name,
+        container=value.container(),
+    )
+
+
+def _value_of(asset: _Asset, where: str) -> _AssetValue:
+    """The asset's own property (`dataset`, or one of another name and the same form): its name and container."""
+    properties = asset.properties or {}
+    for name in ("dataset", "asset", *filter(lambda name: _is_own_property(name, properties[name]), properties)):
+        if name in properties:
+            path = f"{where}.properties.{name}"
+            value = typed(_Property, properties[name], path).value
+            return typed(_AssetValue, value if value is not None else {}, f"{path}.value")
+    return _AssetValue()
+
+
+def _is_own_property(name: str, value: Any) -> bool:
+    return (
+        name not in ("catalog", "project", "space") and isinstance(value, dict) and isinstance(value.get("value"), dict)
+    )

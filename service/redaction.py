@@ -1,0 +1,325 @@
+"""What is never written: secrets are blanked before anything reaches the store, a log, a file or another system.
+
+Two ways lead there. A body that parses is walked, and text under a secret key is blanked; a body that does not parse
+is searched for byte patterns. Both are skipped for the many bodies that hold none of the tell-tale words: one pass
+over the bytes tells (`may_hold_secrets`).
+
+Which fields carry secrets is told in docs/contract.md, section "Secrets".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from service import documents
+from service.errors import DataError
+
+#: What stands where a secret stood.
+BLANK = "[redacted]"
+_QUOTED_BLANK = f'"{BLANK}"'.encode()
+
+#: Tell-tale words in the form of a normalised key: lower case, without `_`, `-`, `.` and spaces.
+SECRET_WORDS = (
+    "password", "passwd", "passphrase", "pwd", "secret", "token", "apikey", "accesskey", "privatekey", "sessionkey",
+    "credential", "authorization", "signedurl", "createobjecturl",
+)  # fmt: skip
+#: Those, and words that betray a secret inside a text whatever its key is.
+_TELL_TALE = (*(word.encode() for word in SECRET_WORDS), b"wdpaes", b"bearer", b"eyj", b"signature", b"sig=")
+
+#: Objects whose keys are names that people gave (columns, profiles): a column called `password` is no secret.
+MAPS_OF_NAMES = frozenset({"column_info", "data_profile", "columns"})
+
+_NORMAL = bytes.maketrans(bytes(range(65, 91)), bytes(range(97, 123)))
+_IGNORED = b"_-. "
+#: What the tell-tale words are not made of. Without it a body is half as long, and words that were apart may meet, so
+#: a stem that is found there proves nothing; one that is not found proves that no word with it is in the body.
+_NO_LETTERS = bytes(char for char in range(128) if not chr(char).isalpha() and chr(char) not in '"=')
+#: Every tell-tale word has one of these in it.
+_STEMS = (
+    b"eyj", b"sig", b"key", b"pwd", b"pass", b"token", b"bearer", b"secret", b"credential", b"authorization",
+    b"createobjecturl", b"wdpaes",
+)  # fmt: skip
+
+_WORDS = (
+    r"(?:pass[_\-. ]?word|passwd|pass[_\-. ]?phrase|pwd|secret|token|api[_\-. ]?key|access[_\-. ]?key"
+    r"|private[_\-. ]?key|session[_\-. ]?key|credential|authorization|signed[_\-. ]?url"
+    r"|create[_\-. ]?object[_\-. ]?url)"
+)
+#: A text inside a text: from \\" to the next quote with as many backslashes.
+_ESCAPED_TEXT = r'(?P<escape>\\+)".*?(?:(?<!\\)(?P=escape)"|\Z)'
+_VALUE = (
+    rf"(?:{_ESCAPED_TEXT}"
+    r'|"(?:[^"\\]|\\.)*"?'
+    r"|'(?:[^'\\]|\\.)*'?"
+    r"|[^\s,;&\"'}\]<>\[{][^\s,;&\"'}\]<>]*)"
+)
+#: (pattern, replacement) over bytes; each is linear in the length of the text. Schemes go before what is assigned:
+#: of `Authorization: Bearer …` the second word is the secret.
+_SCHEMES, _PATTERNS = (
+    [(re.compile(pattern.encode(), re.IGNORECASE | re.DOTALL), replacement.encode())
+    for pattern, replacement in patterns] for patterns in ((
+        (r"(\{wdpaes\})[A-Za-z0-9+/=_\-]*", BLANK),
+        (r"\b(bearer|basic)(\s{1,8})[A-Za-z0-9._~+/\-]{6,}=*", rf"\1\2{BLANK}"),
+        (r"(authorization\\*[\"']?\s{0,16}[:=]\s{0,16}\\*[\"']?)[a-z][\w\-]{0,31}\s{1,8}[^\s\"'\\]+", rf"\1{BLANK}"),
+    ), (
+        (rf"(<[\w:.\-]{{0,64}}{_WORDS}[\w.\-]{{0,64}}(?:\s[^<>]{{0,256}})?>)[^<]+", rf"\1{BLANK}"),
+        # Atomic, and only from the start of a run: tried at every `eyJ` of a long run, it would take quadratic time.
+        (r"(?<![A-Za-z0-9_\-])((?>[A-Za-z0-9_\-]*?(?=eyJ)))eyJ[A-Za-z0-9_\-]{8,}+"
+         r"\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?", rf"\1{BLANK}"),
+        (r"(:(?:\\{0,16}/){2})[^/\s\"'@:<>\\]{0,256}:[^/\s\"'<>\\]{1,512}(@)", rf"\1{BLANK}\2"),
+        (r"([?&](?:x-[a-z]{1,16}-(?:signature|credential|security-token)|signature|sig|awsaccesskeyid|googleaccessid)=)"
+         r"[^\s\"'&<>\\]+", rf"\1{BLANK}"),
+        (r"-----BEGIN[A-Z ]{0,32}PRIVATE KEY-----.*?(?:-----END[A-Z ]{0,32}PRIVATE KEY-----|$)", BLANK),
+    ))
+)  # fmt: skip
+_ASSIGNMENT = re.compile(rf"{_WORDS}[\w.\-]{{0,64}}\\*[\"']?\s{{0,16}}[:=]\s{{0,16}}".encode(), re.IGNORECASE)
+_ASSIGNED = re.compile(_VALUE.encode(), re.DOTALL)
+_GROUP_TOKEN = re.compile(rf'{_ESCAPED_TEXT}|"(?:[^"\\]|\\.)*"?|[\[\]{{}}]'.encode(), re.DOTALL)
+_USERINFO = re.compile(rb":(?:\\{0,16}/){2}[^/\s\"'@:<>\\]{0,256}:[^/\s\"'<>\\]{1,512}@")
+_ESCAPED_ASCII = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
+_EMAIL = re.compile(r"[^@\s\"'<>]{1,64}@[^@\s\"'<>]{1,255}\.[A-Za-z]{2,24}")
+
+
+class Principals(StrEnum):
+    """What happens to names and e-mail addresses of users."""
+
+    KEEP = "keep"
+    HASH = "hash"
+    DROP = "drop"
+
+
+#: Keys whose text names a user (docs/contract.md, "People").
+PRINCIPAL_KEYS = frozenset({
+    "user_name", "username", "user_id", "owner", "owner_id", "creator", "creator_id", "created_by", "modified_by",
+    "last_updater", "last_updater_id", "last_accessor", "last_accessor_id", "email", "user_iam_id", "iam_id",
+    "steward_ids", "display_name", "actor",
+})  # fmt: skip
+#: Objects whose keys are ids of users.
+MAPS_OF_PRINCIPALS = frozenset({"collaborator_ids", "collaborators", "member_roles", "members"})
+
+
+#: Addresses that are looked at one by one before the whole body is searched.
+_QUICK_LOOKS = 8
+
+
+def may_hold_secrets(body: bytes) -> bool:
+    """Whether a body is worth a closer look: a few passes over the bytes, no parsing.
+
+    An escape such as `\\u0070` could hide a word, so every body with a two-digit escape gets the closer look.
+    """
+    if b"\\" in body and b"\\u00" in body:
+        return True
+    letters = body.translate(_NORMAL, _NO_LETTERS)
+    for stem in _STEMS:
+        if stem in letters:
+            normal = body.translate(_NORMAL, _IGNORED)
+            if any(word in normal for word in _TELL_TALE):
+                return True
+            break
+    return b"@" in body and _may_hold_userinfo(body)
+
+
+def _may_hold_userinfo(body: bytes) -> bool:
+    """Whether a URL names a user; most bodies have an `@` in an e-mail address only, which is quick to see."""
+    at, looks = body.find(b"@"), 0
+    while at >= 0 and looks < _QUICK_LOOKS:
+        if b"/" in body[body.rfind(b'"', 0, at) + 1 : at]:
+            return _USERINFO.search(body) is not None
+        at, looks = body.find(b"@", at + 1), looks + 1
+    return at >= 0 and _USERINFO.search(body) is not None
+
+
+def is_secret_key(key: str) -> bool:
+    """Whether text under this key is a secret."""
+    normal = key.lower().translate(_KEY_IGNORED)
+    return any(word in normal for word in SECRET_WORDS)
+
+
+_KEY_IGNORED = {ord(char): None for char in "_-. "}
+
+
+def redact(value: Any) -> tuple[Any, bool]:
+    """A copy of a parsed body with its secrets blanked, and whether there were any.
+
+    Text and numbers anywhere below a secret key are blanked; truth values and null stay, they tell nothing.
+    """
+    walk = _Walk(_TEXT_LEVELS)
+    return walk.visit(value, secret=False, names=False), walk.blanked
+
+
+#: So deep is JSON inside of texts walked, in levels of texts and of nesting in each; what lies deeper is searched.
+_TEXT_LEVELS, _TEXT_DEPTH = 3, 32
+
+
+class _Walk:
+    def __init__(self, text_levels: int) -> None:
+        self.blanked = False
+        self._text_levels = text_levels
+
+    def visit(self, value: Any, *, secret: bool, names: bool) -> Any:
+        if isinstance(value, str):
+            return self._text(value, secret=secret)
+        if isinstance(value, dict):
+            return self._object(value, secret=secret, names=names)
+        if isinstance(value, list):
+            return [self.visit(item, secret=secret, names=False) for item in value]
+        if secret and value is not None and not isinstance(value, bool):
+            self.blanked = True
+            return BLANK
+        return value
+
+    def _text(self, text: str, *, secret: bool) -> str:
+        clean = BLANK if secret and text else self._searched(text)
+        self.blanked = self.blanked or clean != text
+        return clean
+
+    def _searched(self, text: str) -> str:
+        """A text that is JSON is walked like a body; any other is searched."""
+        if self._text_levels and text.lstrip()[:1] in ("{", "["):
+            raw = text.encode("utf-8", "surrogatepass")
+            if not may_hold_secrets(raw):
+                return text
+            try:
+                value = documents.read(raw, _TEXT_DEPTH)
+            except DataError:
+                return redact_text(text)
+            inner = _Walk(self._text_levels - 1)
+            clean = inner.visit(value, secret=False, names=False)
+            return documents.canonical(clean).decode() if inner.blanked else text
+        return redact_text(text)
+
+    def _object(self, members: dict[str, Any], *, secret: bool, names: bool) -> dict[str, Any]:
+        named_secret = _names_a_secret(members)
+        copy: dict[str, Any] = {}
+        for key, value in members.items():
+            is_name = names and isinstance(value, dict | list)
+            below = secret or (not is_name and is_secret_key(key)) or (named_secret and key.lower() in _VALUE_KEYS)
+            copy[key if names else self._key(key)] = self.visit(value, secret=below, names=key in MAPS_OF_NAMES)
+        return copy
+
+    def _key(self, key: str) -> str:
+        """A key may hold a secret too, such as the URL in a map of URLs."""
+        return key if key.isidentifier() else self._text(key, secret=False)
+
+
+_NAME_KEYS = frozenset({"name", "key", "attribute_name", "property_name"})
+_VALUE_KEYS = frozenset({"value", "values", "attribute_value", "default_value"})
+
+
+def _names_a_secret(members: dict[str, Any]) -> bool:
+    """Whether this is a pair such as `{"name": "password", "value": …}`."""
+    names = (value for key, value in members.items() if isinstance(value, str) and key.lower() in _NAME_KEYS)
+    return any(is_secret_key(name) for name in names)
+
+
+def redact_text(text: str) -> str:
+    """Blank what looks like a secret inside a text: tokens, signed URLs, passwords in URLs and connection strings."""
+    raw = text.encode("utf-8", "surrogatepass")
+    if not may_hold_secrets(raw):
+        return text
+    clean = _substitute(raw)
+    return text if clean == raw else clean.decode("utf-8", "surrogatepass")
+
+
+def redact_bytes(body: bytes) -> tuple[bytes, bool]:
+    """Blank secrets in bytes that are no JSON, by pattern, and say whether there were any.
+
+    A body in UTF-16 hides its words between zero bytes, and escapes such as `\\u0070` hide letters; where the plain
+    form holds a secret, the plain form is what is kept.
+    """
+    clean = _substitute(body)
+    plain = _ESCAPED_ASCII.sub(lambda match: bytes([int(match[1], 16)]), body.replace(b"\x00", b""))
+    if plain != body:
+        clean_plain = _substitute(plain)
+        if clean_plain != plain:
+            return clean_plain, True
+    return clean, clean != body
+
+
+def clean_body(body: bytes, max_depth: int, mode: Principals) -> tuple[bytes, bool]:
+    """A whole body without secrets, and whether anything was taken out: parsed where it parses, else by pattern."""
+    try:
+        value = documents.read(body, max_depth)
+    except DataError:
+        clean, blanked = redact_bytes(body)
+        hidden = principals_in_bytes(clean, mode)
+        return hidden, blanked or hidden != clean
+    clean_value, blanked = redact(value) if may_hold_secrets(body) else (value, False)
+    if mode is not Principals.KEEP:
+        clean_value, blanked = without_principals(clean_value, mode), True
+    return (documents.canonical(clean_value), True) if blanked else (body, False)
+
+
+def _substitute(body: bytes) -> bytes:
+    for pattern, replacement in _SCHEMES:
+        body = pattern.sub(replacement, body)
+    body = _without_assigned(body)
+    for pattern, replacement in _PATTERNS:
+        body = pattern.sub(replacement, body)
+    return body
+
+
+def _without_assigned(body: bytes) -> bytes:
+    """Blank what stands after a tell-tale word with `:` or `=`: a word, a quoted text, a whole object or list."""
+    parts: list[bytes] = []
+    done = 0
+    while match := _ASSIGNMENT.search(body, done):
+        start = match.end()
+        if body[start : start + 1] in (b"{", b"["):
+            end = _end_of_group(body, start)
+        else:
+            value = _ASSIGNED.match(body, start)
+            end = value.end() if value else start
+        parts += (body[done:start], _QUOTED_BLANK) if end > start else (body[done:start],)
+        done = end
+    return b"".join((*parts, body[done:])) if parts else body
+
+
+def _end_of_group(body: bytes, start: int) -> int:
+    """Where the object or list that begins at `start` ends; the end of the body if it is cut off."""
+    depth = 0
+    for token in _GROUP_TOKEN.finditer(body, start):
+        depth += {b"{": 1, b"[": 1, b"}": -1, b"]": -1}.get(token[0], 0)
+        if depth == 0:
+            return token.end()
+    return len(body)
+
+
+def without_principals(value: Any, mode: Principals, *, key: str = "") -> Any:
+    """A copy in which users' names and addresses are hashed or dropped as `mode` says."""
+    if mode is Principals.KEEP:
+        return value
+    if isinstance(value, dict):
+        people = key in MAPS_OF_PRINCIPALS
+        return {
+            (_hide(name, mode) if people else name): without_principals(member, mode, key=name)
+            for name, member in value.items()
+        }
+    if isinstance(value, list):
+        return [without_principals(member, mode, key=key) for member in value]
+    named = key in PRINCIPAL_KEYS or key in MAPS_OF_PRINCIPALS
+    if named and isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return _hide(str(value), mode)
+    if isinstance(value, str):
+        if named:
+            return _hide(value, mode)
+        return _EMAIL.sub(lambda match: _hide(match[0], mode), value) if "@" in value else value
+    return value
+
+
+def principals_in_bytes(body: bytes, mode: Principals) -> bytes:
+    """The same for bytes that do not parse: e-mail addresses are all that can be told there."""
+    if mode is Principals.KEEP:
+        return body
+    text = body.decode("utf-8", "surrogateescape")
+    return _EMAIL.sub(lambda match: _hide(match[0], mode), text).encode("utf-8", "surrogateescape")
+
+
+def _hide(name: str, mode: Principals) -> str:
+    if mode is Principals.DROP or not name:
+        return ""
+    return "sha256:" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,391 @@
+"""Every setting: one class per section; a part is given its section and reads nothing else.
+
+A setting is the environment variable `CATALOG_MIRROR_<SECTION>__<NAME>`, or the same name in the YAML file that
+`CATALOG_MIRROR_CONFIG` names; the environment wins. A secret may also come from a file: `…_FILE` holds its path.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from service.changes import Origin
+from service.errors import SettingInvalid
+from service.redaction import Principals
+
+PREFIX = "CATALOG_MIRROR_"
+CONFIG_VARIABLE = PREFIX + "CONFIG"
+_FILE_SUFFIX = "_FILE"
+
+
+def _split(value: Any) -> Any:
+    """Lists may be written as `a, b` in the environment."""
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _off(value: Any) -> Any:
+    """YAML reads a bare `off` as false."""
+    return "off" if value is False else value
+
+
+def _seconds(value: Any) -> Any:
+    """A duration may be written as `90`, `15m`, `2h` or `7d`."""
+    if isinstance(value, str) and value[-1:] in _UNITS_S:
+        number = value[:-1].strip()
+        return float(number) * _UNITS_S[value[-1]] if number.replace(".", "", 1).isdigit() else value
+    return value
+
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+Duration = Annotated[float, BeforeValidator(_seconds)]
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+
+
+S = TypeVar("S", bound="Section")
+
+
+class Section(BaseModel):
+    """Base of the sections. Unknown names are refused by `load`, so that a typing mistake is noticed."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, validate_default=True, populate_by_name=True)
+
+
+def _is_amqp_url(url: SecretStr | None) -> SecretStr | None:
+    try:
+        scheme = urlsplit(url.get_secret_value()).scheme if url else "amqp"
+    except ValueError:
+        raise ValueError("it is no URL") from None  # the reason would show the password
+    if scheme not in {"amqp", "amqps"}:
+        raise ValueError("it must start with amqp:// or amqps://")
+    return url if url and url.get_secret_value() else None
+
+
+class AmqpSettings(Section):
+    """The catalog's broker."""
+
+    url: Annotated[SecretStr | None, AfterValidator(_is_amqp_url)] = Field(
+        None, description="Where the broker is: amqps://user:password@host:5671/vhost. Unset: no broker."
+    )
+    ca_file: Path | None = Field(None, description="Certificates (PEM) that the broker's certificate must lead to.")
+    exchange: str = Field("CatalogServiceMessageHub", description="The catalog's topic exchange.")
+    queue: str = Field("catalog-mirror", description="Our own queue; replicas share it.")
+    bindings: Names = Field([], description="Patterns to bind. Empty: those of the active routes.")
+    declare_exchange: bool = Field(
+        False, description="Declare the exchange. The catalog's own is never ours to declare."
+    )
+    declare_queue: bool = Field(True, description="Declare and bind the queue. False: it is waited for.")
+    queue_type: Literal["quorum", "classic"] = Field("quorum", description="Kind of our queue.")
+    queue_max_bytes: int = Field(2 * 1024**3, ge=1, description="Bytes after which the oldest messages are dropped.")
+    delivery_limit: int = Field(10_000, ge=1, description="Deliveries of one message before the broker drops it.")
+    prefetch: int = Field(2000, ge=1, le=65535, description="Messages in hand at most; memory holds so many bodies.")
+    heartbeat_s: int = Field(30, ge=5, le=3600, description="Seconds between heartbeats.")
+    connect_timeout_s: float = Field(10, gt=0, description="Seconds to wait for a connection.")
+    lineage_key: str = Field(
+        "v2.lineage_events.{event_id}.MIRROR", description="Routing key of the lineage events that we publish."
+    )
+    gap_after_s: Duration = Field(
+        3600, alias="gap_after", gt=0, description="An absence that counts as a gap: seconds, or 15m, 1h, 2d."
+    )
+    watchdog_interval_s: float = Field(15, gt=0, description="Seconds between two looks at the queue.")
+    management_url: SecretStr | None = Field(
+        None, description="The broker's management API, with user and password: shows how full our queue is."
+    )
+
+
+class StoreSettings(Section):
+    """The mirror's database."""
+
+    url: SecretStr = Field(
+        SecretStr("sqlite:///catalog-mirror.db"), description="sqlite:///file or postgresql://user:password@host/db."
+    )
+    migration_url: SecretStr | None = Field(None, description="URL (role) for migrations. Unset: the same.")
+    schema_name: str | None = Field(
+        None, alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="PostgreSQL schema of our own."
+    )
+    migrate: bool = Field(True, description="Let `run`, `replay` and `demo` bring the schema up to date.")
+    pool_size: int = Field(5, ge=1, le=100, description="Connections to PostgreSQL.")
+    timeout_s: float = Field(30, gt=0, description="Seconds after which a statement is given up.")
+
+
+class CatalogSettings(Section):
+    """The catalog's REST API."""
+
+    url: str | None = Field(
+        None,
+        description="The catalog's API. Set: hints of deletions ask for a refresh. Unset: they count as deletions.",
+    )
+    api_key: SecretStr | None = Field(None, description="Key to sign in with. Reserved for the REST client.")
+
+
+class RoutesSettings(Section):
+    """Which handler takes which routing key."""
+
+    defaults: bool = Field(True, description="Use the routes that the handlers declare.")
+    overrides: dict[str, str] = Field(
+        {}, description='Pattern → handler name or `ignore`, as JSON: {"v2.lineage_events.*.POST": "lineage_recorded"}.'
+    )
+
+
+class PipelineSettings(Section):
+    """How events are read and written."""
+
+    batch_max: int = Field(500, ge=1, le=10_000, description="Events in one transaction at most.")
+    batch_wait_s: float = Field(0.05, ge=0, le=10, description="Seconds to wait for a batch to fill.")
+    batch_max_bytes: int = Field(16 * 1024**2, ge=1024, description="Bytes of bodies in one transaction at most.")
+    max_body_bytes: int = Field(4 * 1024**2, ge=1024, description="Larger bodies become dead letters.")
+    max_depth: int = Field(64, ge=8, le=200, description="Deeper nesting becomes a dead letter.")
+    principals: Principals = Field(Principals.KEEP, description="What happens to users' names: keep, hash or drop.")
+    brake_window: int = Field(200, ge=1, description="Events that the brake looks back at.")
+    brake_failures: int = Field(40, ge=1, description="More failures than this among them stop consuming.")
+    handler_deadline_s: float = Field(60, gt=0, description="Oldest event in hand before the consumer counts as dead.")
+    drain_s: float = Field(20, gt=0, description="Seconds to finish what is in hand after SIGTERM.")
+
+
+class RelaySettings(Section):
+    """How deliveries go out."""
+
+    batch_max: int = Field(500, ge=1, le=10_000, description="Deliveries taken at once.")
+    lease_s: float = Field(60, gt=0, description="Seconds a replica may hold a delivery.")
+    memory_max: int = Field(5000, ge=0, description="Fresh deliveries held in memory at most.")
+    poll_s: float = Field(1.0, gt=0, description="Seconds between two looks for due deliveries.")
+    retry_max_s: float = Field(300, gt=0, description="Longest pause between two attempts.")
+    max_age_s: Duration = Field(
+        7 * 86400,
+        alias="max_age",
+        gt=0,
+        description="Age at which a delivery becomes a dead letter: seconds, or 12h, 7d.",
+    )
+
+
+class TargetSettings(Section):
+    """One destination."""
+
+    via: Annotated[Literal["auto", "amqp", "rest", "off"], BeforeValidator(_off)] = Field(
+        "auto", description="How it is reached; `off` turns it off."
+    )
+    origins: Annotated[list[Origin], NoDecode, BeforeValidator(_split)] = Field(
+        [Origin.LIVE], description="Origins whose changes are delivered."
+    )
+    options: dict[str, Any] = Field({}, description="Settings of a target from another package.")
+    event_source_service: str = Field("Catalog Mirror", description="How our own lineage events are marked.")
+    user_id: str = Field("catalog-mirror", description="`user_id` of our lineage events.")
+    account_id: str = Field("999", description="`account_id` of our lineage events.")
+    event_types: dict[str, str] = Field({}, description="Change → `event_type`, where the default does not suit.")
+
+
+class HttpSettings(Section):
+    """What the service shows over HTTP."""
+
+    host: str = Field("0.0.0.0", description="Address of the probes and metrics.")
+    port: int = Field(8080, ge=0, le=65535, description="Port of /livez, /readyz and /metrics.")
+    api_port: int = Field(8081, ge=0, le=65535, description="Port of the API. Reserved: nothing listens there yet.")
+
+
+class LogSettings(Section):
+    """What the service says."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important line shown.")
+    format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON.")
+
+
+class Settings(BaseSettings):
+    """All sections."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore", frozen=True)
+
+    amqp: AmqpSettings = AmqpSettings()
+    store: StoreSettings = StoreSettings()
+    catalog: CatalogSettings = CatalogSettings()
+    routes: RoutesSettings = RoutesSettings()
+    pipeline: PipelineSettings = PipelineSettings()
+    relay: RelaySettings = RelaySettings()
+    targets: dict[str, TargetSettings] = {}
+    http: HttpSettings = HttpSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is passed in code wins over the environment, that over secret files, that over the YAML file."""
+        return init_settings, env_settings, _SecretFiles(settings_cls), _YamlFile(settings_cls)
+
+    def target(self, name: str) -> TargetSettings:
+        """The section of one target; its defaults where nothing is set."""
+        return self.targets.get(name, TargetSettings())
+
+
+class _Source(PydanticBaseSettingsSource):
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        """Part of the interface; `__call__` does the work."""
+        return None, field_name, False
+
+
+class _YamlFile(_Source):
+    def __call__(self) -> dict[str, Any]:
+        path = os.environ.get(CONFIG_VARIABLE)
+        if not path:
+            return {}
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except yaml.MarkedYAMLError as error:  # its text quotes the line, and a secret may be on it
+            line = error.problem_mark.line + 1 if error.problem_mark else "?"
+            raise SettingInvalid(setting=CONFIG_VARIABLE, problem=f"{path}, line {line}: {error.problem}") from None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise SettingInvalid(setting=CONFIG_VARIABLE, problem=f"{path}: {type(error).__name__}") from None
+        if content is None:
+            return {}
+        if not isinstance(content, dict):
+            raise SettingInvalid(setting=CONFIG_VARIABLE, problem=f"{path} must hold sections, such as `amqp:`")
+        return {str(key).lower(): self._read(path, str(key).lower(), value) for key, value in content.items()}
+
+    def _read(self, path: str, section: str, value: Any) -> Any:
+        """One section: its names checked, its secret files read."""
+        where = f"{path}: {section}"
+        if section == "targets" and isinstance(value, dict):
+            targets = {str(name).lower(): _lower_keys(members) for name, members in value.items()}
+            for target, members in targets.items():
+                for name in members if isinstance(members, dict) else ():
+                    _check_known(section, f"{target}__{name}", f"{where}.{target}.{name}")
+            return targets
+        members = _lower_keys(value)
+        for name in members if isinstance(members, dict) else [""]:
+            _check_known(section, name, f"{where}.{name}")
+        return _with_files(section, members, where)
+
+
+def _with_files(section: str, members: Any, where: str) -> Any:
+    """The members, with `…_file` replaced by what the file holds."""
+    model = _section(section)
+    if model is None or not isinstance(members, dict):
+        return members
+    suffix = _FILE_SUFFIX.lower()
+    for name in [name for name in members if name.endswith(suffix) and name not in _names(model)]:
+        members[name.removesuffix(suffix)] = _file_text(str(members.pop(name)), f"{where}.{name}")
+    return members
+
+
+def _file_text(path: str, setting: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingInvalid(setting=setting, problem=f"{path}: {error}") from None
+
+
+def _lower_keys(value: Any) -> Any:
+    return {str(key).lower(): member for key, member in value.items()} if isinstance(value, dict) else value
+
+
+def _section(name: str) -> type[Section] | None:
+    """The class of a section; None where there is no such section or it holds one section per target."""
+    field = Settings.model_fields.get(name)
+    model = field.annotation if field else None
+    return model if isinstance(model, type) and issubclass(model, Section) else None
+
+
+def _names(section: type[Section]) -> set[str]:
+    return {field.alias or name for name, field in section.model_fields.items()}
+
+
+def _check_known(section: str, name: str, where: str) -> None:
+    if section not in Settings.model_fields:
+        raise SettingInvalid(setting=where, problem=f"there is no section {section.upper()}")
+    model = _section(section)
+    if model is None:  # targets: between section and name stands the target
+        model, (_, _, name) = TargetSettings, name.partition("__")
+    plain = name.removesuffix(_FILE_SUFFIX.lower())
+    if name not in _names(model) and plain not in _names(model):
+        raise SettingInvalid(setting=where, problem=f"section {section.upper()} has no {name.upper() or 'members'}")
+
+
+class _SecretFiles(_Source):
+    """Every `…__<NAME>_FILE` gives `…__<NAME>` unless that is a setting of its own (such as `ca_file`)."""
+
+    def __call__(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for variable, path in os.environ.items():
+            place = _place_of(variable)
+            if place is None:
+                continue
+            section, name = place
+            found.setdefault(section, {})[name] = _file_text(path, variable)
+        return found
+
+
+def _place_of(variable: str) -> tuple[str, str] | None:
+    if not (variable.upper().startswith(PREFIX) and variable.upper().endswith(_FILE_SUFFIX)):
+        return None
+    section, _, name = variable[len(PREFIX) : -len(_FILE_SUFFIX)].lower().partition("__")
+    model = _section(section)
+    return (section, name) if model and name in _names(model) else None
+
+
+def refreshed(section: S) -> S:
+    """The section with its secret files read again: credentials rotate while the service runs.
+
+    A file that cannot be read just now leaves what was there.
+    """
+    name = next(key for key, field in Settings.model_fields.items() if field.annotation is type(section))
+    update: dict[str, Any] = {}
+    for variable, path in os.environ.items():
+        place = _place_of(variable)
+        if place and place[0] == name and _holds_secret(type(section), place[1]):
+            with suppress(OSError, UnicodeDecodeError):
+                update[place[1]] = SecretStr(Path(path).read_text(encoding="utf-8").strip())
+    return section.model_copy(update=update) if update else section
+
+
+def _holds_secret(section: type[Section], name: str) -> bool:
+    field = section.model_fields.get(name)
+    return field is not None and "SecretStr" in str(field.annotation)
+
+
+def load() -> Settings:
+    """Read all settings.
+
+    Raises:
+        SettingInvalid: names the first setting that cannot be used, and why; never its value.
+    """
+    for variable in os.environ:
+        if variable.upper().startswith(PREFIX) and "__" in variable:
+            section, _, name = variable[len(PREFIX) :].lower().partition("__")
+            _check_known(section, name if section == "targets" else name.split("__")[0], where=variable)
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = "__".join(str(part).upper() for part in first["loc"])
+        raise SettingInvalid(setting=PREFIX + place, problem=first["msg"]) from None
+    except ValueError as error:  # JSON in an environment variable that does not parse
+        raise SettingInvalid(setting=_variable_in(str(error)), problem="it is not valid JSON") from None
+
+
+def _variable_in(message: str) -> str:
+    quoted = message.split('"')
+    return PREFIX + quoted[1].upper() if len(quoted) > 1 else PREFIX + "…"
+
+
+def hide_password(url: str) -> str:
+    """The URL without user and password, for logs and messages."""
+    parts = urlsplit(url)
+    if "@" not in parts.netloc:
+        return url
+    return urlunsplit(parts._replace(netloc="***@" + parts.netloc.rpartition("@")[2]))

@@ -1,0 +1,82 @@
+"""What the service says about itself: log lines with stable event names, and Prometheus metrics."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from service.settings import LogSettings
+
+#: Seconds; from "as it happens" to "a week behind".
+_AGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400, 604800)
+
+
+class Metrics:
+    """All metrics of one process; each instance has a registry of its own, so that tests do not meet."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.events = Counter(
+            "catalog_mirror_events", "Events by matched pattern and outcome", ["topic", "outcome"], registry=registry
+        )
+        self.event_age = Histogram(
+            "catalog_mirror_event_age_seconds", "From published to committed", buckets=_AGE_BUCKETS, registry=registry
+        )
+        self.batch_size = Histogram(
+            "catalog_mirror_batch_size", "Events in one transaction",
+            buckets=(1, 5, 10, 25, 50, 100, 250, 500, 1000), registry=registry,
+        )  # fmt: skip
+        self.apply_seconds = Histogram("catalog_mirror_apply_seconds", "Time of one transaction", registry=registry)
+        self.deliveries = Counter(
+            "catalog_mirror_deliveries", "Deliveries by target and outcome", ["target", "outcome"], registry=registry
+        )
+        self.delivery_age = Histogram(
+            "catalog_mirror_delivery_age_seconds", "From committed to delivered", ["target"],
+            buckets=_AGE_BUCKETS, registry=registry,
+        )  # fmt: skip
+        self.dead_letters = Gauge("catalog_mirror_dead_letters", "Open dead letters", registry=registry)
+        self.gaps = Gauge("catalog_mirror_gaps", "Open gaps", registry=registry)
+        self.circuit_open = Gauge(
+            "catalog_mirror_circuit_open", "1 while a target is not delivered to", ["target"], registry=registry
+        )
+        self.consumer_alive = Gauge(
+            "catalog_mirror_consumer_alive", "1 while the consumer takes messages or is paused", registry=registry
+        )
+        self.queue_bytes_free = Gauge(
+            "catalog_mirror_queue_bytes_free", "Bytes until our queue drops its oldest messages", registry=registry
+        )
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    """Plain tracebacks: the richer ones show local variables, which hold bodies before redaction."""
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+
+
+def configure_logging(settings: LogSettings) -> None:
+    """Set up structlog, and send the standard library's log lines the same way, to stderr."""
+    console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: Any = _console() if console else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, renderer] if not console else [*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    final: list[Any] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if not console:
+        final.append(structlog.processors.format_exc_info)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*final, renderer]))
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    for name in ("aiormq", "aio_pika", "alembic"):  # their retries are ours to report
+        logging.getLogger(name).setLevel(logging.CRITICAL if level > logging.DEBUG else logging.DEBUG)
