@@ -1,0 +1,124 @@
+"""One message from bytes to changes: route → parse → redact → handle. Nothing here touches the store.
+
+What cannot be used carries its error; only the errors of our own code are raised.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from service import documents
+from service.changes import (
+    SECOND_US,
+    AssetDeleted,
+    AssetDeletionHinted,
+    Change,
+    LineageRecorded,
+    Rank,
+    RefreshAsked,
+    Version,
+)
+from service.errors import BodyTooLarge, DataError, EventFromTheFuture, HandlerFailed, NotAnObject
+from service.events.keys import words_of
+from service.events.message import Event, Message
+from service.events.times import to_datetime
+from service.redaction import Principals, may_hold_secrets, redact, without_principals
+from service.routing import Router
+from service.settings import PipelineSettings
+
+log = structlog.get_logger(__name__)
+
+#: Microseconds that an event may be ahead of our clock.
+FUTURE_US = 86_400 * SECOND_US
+#: The label of keys that no route takes: never the key itself, of which there are endlessly many.
+OTHER_TOPIC = "other"
+
+
+@dataclass(slots=True)
+class Read:
+    """One message on its way: what was read of it, and its fate."""
+
+    message: Message
+    topic: str = OTHER_TOPIC
+    changes: tuple[Change, ...] = ()
+    error: DataError | None = None
+    #: The redacted body, where redaction changed anything.
+    clean: Any = None
+    ignored: bool = False
+    at_us: int | None = None
+
+
+class Decoder:
+    """Reads messages.
+
+    Args:
+        own_service: the `event_source_service` of our own lineage events, which are ignored when they come back.
+        verifies_hints: a catalog can be asked, so hints ask for a refresh; else they count as deletions.
+    """
+
+    def __init__(self, router: Router, settings: PipelineSettings, own_service: str, *, verifies_hints: bool) -> None:
+        self._router = router
+        self._settings = settings
+        self._own_service = own_service
+        self._verifies_hints = verifies_hints
+
+    def read(self, message: Message) -> Read:
+        """Decode, redact and handle one message; what cannot be used carries its error."""
+        if message.problem is not None:
+            return Read(message, error=message.problem)
+        words = words_of(message.routing_key)
+        route = self._router.route(words)
+        if route is None or route.handler is None:
+            return Read(message, route.pattern.text if route else OTHER_TOPIC, ignored=True)
+        read = Read(message, route.pattern.text)
+        try:
+            body = self._body(message, read)
+            changes = tuple(route.handler.run(Event(message.routing_key, words, body)))
+            read.changes = tuple(self._settled(change) for change in changes)
+            read.at_us = _checked_time(read.changes)
+        except DataError as error:
+            read.error = error
+        except Exception as error:
+            log.exception("handler_failed", handler=route.handler.name, topic=read.topic)
+            read.error = HandlerFailed(handler=route.handler.name, problem=type(error).__name__)
+        if read.error is not None:
+            read.changes = ()
+        elif any(isinstance(c, LineageRecorded) and c.source_service == self._own_service for c in read.changes):
+            read.ignored, read.changes = True, ()
+        return read
+
+    def _body(self, message: Message, read: Read) -> dict[str, Any]:
+        """The message's object, with secrets (and people, where so set) taken out."""
+        if len(message.body) > self._settings.max_body_bytes:
+            raise BodyTooLarge(size=len(message.body), limit=self._settings.max_body_bytes)
+        body = documents.read(message.body, self._settings.max_depth)
+        if may_hold_secrets(message.body):
+            body, blanked = redact(body)
+            read.clean = body if blanked else None
+        if self._settings.principals is not Principals.KEEP:
+            body = read.clean = without_principals(body, self._settings.principals)
+        if not isinstance(body, dict):
+            raise NotAnObject(found=documents.type_of[type(body)])
+        return body
+
+    def _settled(self, change: Change) -> Change:
+        """A hint becomes a refresh where a catalog can be asked, else a tombstone at its own time."""
+        if not isinstance(change, AssetDeletionHinted):
+            return change
+        if self._verifies_hints:
+            return RefreshAsked("asset", change.asset_id, reason="deletion_hinted")
+        return AssetDeleted(change.asset_id, Version(change.at_us, Rank.DELETED), hinted=True)
+
+
+def _checked_time(changes: Sequence[Change]) -> int | None:
+    """The moment of the event; raises `EventFromTheFuture` if it is more than a day ahead."""
+    moments = [change.version.at_us for change in changes if hasattr(change, "version")]
+    newest = max((moment for moment in moments if moment is not None), default=None)
+    if newest is not None and newest > time.time_ns() // 1000 + FUTURE_US:
+        raise EventFromTheFuture(at=to_datetime(newest).isoformat())
+    return newest

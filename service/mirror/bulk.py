@@ -1,0 +1,153 @@
+"""Bulk writes: many rows in one statement, by the quickest way of each dialect.
+
+PostgreSQL takes one array per column (`unnest`): one statement of fixed text, whatever the number of rows. SQLite takes
+SQLAlchemy's batched `VALUES`. Both are `INSERT … ON CONFLICT`, so they behave the same; statements are built once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.mirror.tables import MAPPING
+
+#: Rows that one statement of SQLite may take: its variables are limited to 32,766.
+_SQLITE_VARIABLES = 30_000
+
+Conflict = Literal["nothing", "newer"]
+
+
+def store_clock(dialect: str) -> sa.ColumnElement[Any]:
+    """The store's own clock, in SQL."""
+    if dialect == "sqlite":
+        return sa.literal_column("strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z'")
+    return sa.func.clock_timestamp()
+
+
+@dataclass(frozen=True)
+class BulkInsert:
+    """An insert of many rows into one table.
+
+    Args:
+        columns: the columns that rows carry, in their order.
+        key: the columns of the conflict.
+        on_conflict: `nothing` leaves the row that is there; `newer` replaces it if the version is higher, and keeps
+            the replaced version in `replaces`.
+        returning: columns told of each row that was written.
+        defaults: columns that the statement fills itself.
+        keep_if: rows with this true column are never replaced.
+    """
+
+    table: sa.Table
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    on_conflict: Conflict
+    returning: tuple[str, ...] = ()
+    clocked: tuple[str, ...] = ()
+    constants: dict[str, Any] = field(default_factory=dict)
+    keep_if: str | None = None
+
+    async def run(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Insert the rows, sorted by key as all writers do, and return what was written."""
+        if not rows:
+            return []
+        rows = sorted(rows, key=lambda row: row[: len(self.key)])
+        if connection.dialect.name == "postgresql":
+            result = await connection.execute(
+                self._postgresql, dict(zip(self.columns, zip(*rows, strict=True), strict=True))
+            )
+            return list(result.all()) if self.returning else []
+        written: list[Any] = []
+        size = max(1, _SQLITE_VARIABLES // (len(self.columns) + len(self.constants)))
+        for start in range(0, len(rows), size):
+            chunk = [dict(zip(self.columns, row, strict=True)) for row in rows[start : start + size]]
+            result = await connection.execute(self._sqlite, chunk)
+            written += result.all() if self.returning else []
+        return written
+
+    @cached_property
+    def _postgresql(self) -> Any:
+        columns = [self.table.c[name] for name in self.columns]
+        arrays = [
+            sa.func.unnest(sa.bindparam(column.name, type_=postgresql.ARRAY(column.type))).label(column.name)
+            for column in columns
+        ]
+        incoming = sa.select(*arrays).subquery("incoming")
+        selected: list[Any] = [incoming.c[name] for name in self.columns]
+        selected += [store_clock("postgresql") for _ in self.clocked]
+        selected += [sa.literal(value, self.table.c[name].type) for name, value in self.constants.items()]
+        source = sa.select(*selected)
+        if self.on_conflict == "newer":
+            source = source.where(~self._is_there_already(incoming))
+        # Locks are taken in this order, whatever plan the anti-join gets.
+        source = source.order_by(*(incoming.c[name] for name in self.key))
+        names = [*self.columns, *self.clocked, *self.constants]
+        return self._finish(postgresql.insert(self.table).from_select(names, source, include_defaults=False))
+
+    def _is_there_already(self, incoming: sa.Subquery) -> sa.ColumnElement[bool]:
+        """A row that is not older: looked at first, since ON CONFLICT would lock (and write) it to find out."""
+        there = self.table.alias("there")
+        same = [there.c[name] == incoming.c[name] for name in self.key]
+        return sa.exists().where(*same, there.c.version >= incoming.c.version)
+
+    @cached_property
+    def _sqlite(self) -> Any:
+        values: dict[str, Any] = {name: sa.bindparam(name) for name in self.columns}
+        values |= {name: store_clock("sqlite") for name in self.clocked}
+        values |= {name: sa.literal(value, self.table.c[name].type) for name, value in self.constants.items()}
+        return self._finish(sqlite.insert(self.table).values(values))
+
+    def _finish(self, insert: Any) -> Any:
+        if self.on_conflict == "nothing":
+            statement = insert.on_conflict_do_nothing(index_elements=list(self.key))
+        else:
+            names = [*self.columns, *self.clocked, *self.constants]
+            new = {name: insert.excluded[name] for name in names if name not in self.key}
+            condition = insert.excluded.version > self.table.c.version
+            if self.keep_if:
+                condition = sa.and_(condition, sa.not_(self.table.c[self.keep_if]))
+            statement = insert.on_conflict_do_update(
+                index_elements=list(self.key), set_=new | {"replaces": self.table.c.version}, where=condition
+            )
+        return statement.returning(*(self.table.c[name] for name in self.returning)) if self.returning else statement
+
+
+def state_insert(table: sa.Table, *columns: str, keep_if: str | None = None) -> BulkInsert:
+    """The version-guarded insert of a state table: `columns` are its own, the key first."""
+    return BulkInsert(
+        table,
+        (*columns, "version", "version_at", "deleted_at", "document"),
+        key=(columns[0],),
+        on_conflict="newer",
+        returning=(columns[0], "version", "replaces"),
+        clocked=("mirrored_at",),
+        constants={"mapping": MAPPING},
+        keep_if=keep_if,
+    )
+
+
+async def rows_by_key(
+    connection: AsyncConnection, table: sa.Table, key: str, values: Sequence[str], *columns: str
+) -> dict[str, Any]:
+    """Rows of the table by one key column."""
+    found: dict[str, Any] = {}
+    for start in range(0, len(values), _SQLITE_VARIABLES):
+        chunk = list(values[start : start + _SQLITE_VARIABLES])
+        query = sa.select(table.c[key], *(table.c[name] for name in columns)).where(
+            key_in(connection, table.c[key], chunk)
+        )
+        found |= {row[0]: row for row in await connection.execute(query)}
+    return found
+
+
+def key_in(connection: AsyncConnection, column: sa.Column[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """`column IN values`, as one array on PostgreSQL so that the statement's text stays the same."""
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.bindparam(None, list(values), type_=postgresql.ARRAY(column.type), unique=True))
+    return column.in_(list(values))

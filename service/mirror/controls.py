@@ -1,0 +1,136 @@
+"""What people set and replicas tell each other through the store: pause, brake, heartbeats, targets, gaps, suspects."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.mirror.bulk import store_clock
+from service.mirror.store import Store
+from service.mirror.tables import controls, gaps, replicas, suspects, target_states
+
+#: Controls: consuming is paused by a person; the brake has been pulled; when a consumer was last at work.
+PAUSE, BRAKE, CONSUMED, QUEUE = "pause", "brake", "last_consumed", "queue"
+#: Seconds after which a replica that sent no heartbeat counts as gone.
+REPLICA_GONE_S = 30.0
+
+
+def _insert(connection: AsyncConnection, table: sa.Table) -> Any:
+    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+
+async def _set(connection: AsyncConnection, table: sa.Table, key: str, values: dict[str, Any]) -> None:
+    insert = _insert(connection, table).values(values)
+    new = {name: insert.excluded[name] for name in values if name != key}
+    await connection.execute(insert.on_conflict_do_update(index_elements=[key], set_=new))
+
+
+async def set_control(connection: AsyncConnection, name: str, value: Any) -> None:
+    """Set one control; its value is anything JSON holds."""
+    now = store_clock(connection.dialect.name)
+    await _set(connection, controls, "name", {"name": name, "value": json.dumps(value), "updated_at": now})
+
+
+async def clear_control(connection: AsyncConnection, name: str) -> bool:
+    """Remove one control; answers whether it was set."""
+    return bool((await connection.execute(sa.delete(controls).where(controls.c.name == name))).rowcount)
+
+
+async def read_controls(connection: AsyncConnection) -> dict[str, tuple[Any, datetime]]:
+    """All controls with the moment they were set."""
+    rows = await connection.execute(sa.select(controls))
+    return {row.name: (json.loads(row.value), row.updated_at) for row in rows}
+
+
+async def heartbeat(connection: AsyncConnection, replica_id: str, started_at: datetime, status: dict[str, Any]) -> None:
+    """Tell the others that this replica lives, and how it is."""
+    values = {
+        "replica_id": replica_id,
+        "started_at": started_at,
+        "seen_at": store_clock(connection.dialect.name),
+        "status": json.dumps(status),
+    }
+    await _set(connection, replicas, "replica_id", values)
+
+
+async def leave(connection: AsyncConnection, replica_id: str) -> None:
+    """This replica has stopped in good order."""
+    await connection.execute(sa.delete(replicas).where(replicas.c.replica_id == replica_id))
+
+
+async def live_replicas(connection: AsyncConnection, store: Store) -> list[Any]:
+    """Replicas that were heard of lately."""
+    recent = replicas.c.seen_at > store.later(-REPLICA_GONE_S)
+    return list(await connection.execute(sa.select(replicas).where(recent).order_by(replicas.c.replica_id)))
+
+
+async def ensure_targets(connection: AsyncConnection, names: Sequence[str]) -> None:
+    """Have a row for every target."""
+    for name in sorted(names):
+        insert = _insert(connection, target_states).values(target=name)
+        await connection.execute(insert.on_conflict_do_nothing(index_elements=["target"]))
+
+
+async def read_targets(connection: AsyncConnection) -> list[Any]:
+    """All targets by name."""
+    return list(await connection.execute(sa.select(target_states).order_by(target_states.c.target)))
+
+
+async def pause_target(connection: AsyncConnection, name: str, *, paused: bool, reason: str | None = None) -> bool:
+    """Pause or resume a target; answers whether there is one of that name."""
+    values = {"paused": paused, "pause_reason": reason if paused else None}
+    update = sa.update(target_states).where(target_states.c.target == name).values(values)
+    return bool((await connection.execute(update)).rowcount)
+
+
+async def note_target(connection: AsyncConnection, name: str, notice: str | None) -> None:
+    """Say why a target's circuit is open; None: it is closed."""
+    await connection.execute(sa.update(target_states).where(target_states.c.target == name).values(notice=notice))
+
+
+async def record_gap(connection: AsyncConnection, kind: str, detail: str, began_at: datetime | None) -> None:
+    """Record that events may have been lost, unless the same is on record and open."""
+    open_one = sa.select(sa.func.count()).where(
+        gaps.c.kind == kind, gaps.c.closed_at.is_(None), gaps.c.detail == detail
+    )
+    if (await connection.execute(open_one)).scalar_one():
+        return
+    now = store_clock(connection.dialect.name)
+    values = {"gap_id": uuid4().hex, "kind": kind, "detail": detail, "began_at": began_at, "noticed_at": now}
+    await connection.execute(_insert(connection, gaps).values(values))
+
+
+async def open_gaps(connection: AsyncConnection) -> list[Any]:
+    """Gaps that nobody has closed."""
+    return list(await connection.execute(sa.select(gaps).where(gaps.c.closed_at.is_(None)).order_by(gaps.c.noticed_at)))
+
+
+async def close_gaps(connection: AsyncConnection) -> int:
+    """Close all gaps; answers how many."""
+    now = store_clock(connection.dialect.name)
+    return int(
+        (await connection.execute(sa.update(gaps).where(gaps.c.closed_at.is_(None)).values(closed_at=now))).rowcount
+    )
+
+
+async def meet_suspect(connection: AsyncConnection, message_key: str, routing_key: str) -> int:
+    """Note that this message is about to be handled alone; answers how often that has been so."""
+    now = store_clock(connection.dialect.name)
+    values = {"message_key": message_key, "routing_key": routing_key, "met": 1, "last_at": now}
+    insert = _insert(connection, suspects).values(values)
+    again = insert.on_conflict_do_update(
+        index_elements=["message_key"], set_={"met": suspects.c.met + 1, "last_at": now}
+    )
+    return int((await connection.execute(again.returning(suspects.c.met))).scalar_one())
+
+
+async def clear_suspects(connection: AsyncConnection, message_keys: Sequence[str]) -> None:
+    """These messages were handled, or became dead letters."""
+    await connection.execute(sa.delete(suspects).where(suspects.c.message_key.in_(message_keys)))

@@ -1,0 +1,207 @@
+"""Dead letters: what cannot succeed as it is, kept with its reason until a person replays or discards it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.documents import canonical, column_text
+from service.errors import DataError
+from service.events.message import Message
+from service.events.recording import plain
+from service.mirror.bulk import store_clock
+from service.mirror.tables import dead_letters
+from service.redaction import Principals, principals_in_bytes, redact, redact_bytes, without_principals
+
+OPEN, REPLAYED, SUPERSEDED, DISCARDED = "open", "replayed", "superseded", "discarded"
+#: How far a cut body is cut back at most to find a boundary.
+_CUT_BACK_BYTES = 1024
+_VARIABLE_PARTS = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that became a dead letter, ready to be stored: nothing secret is in it."""
+
+    dead_letter_id: str
+    routing_key: str
+    error: DataError
+    headers: str | None
+    body: bytes
+    body_size: int
+    body_sha256: str
+    blanked: bool
+    truncated: bool
+
+
+def dead_letter_of(
+    message: Message, error: DataError, max_bytes: int, principals: Principals, clean: Any = None
+) -> DeadLetter:
+    """The dead letter of a message.
+
+    Args:
+        max_bytes: at most so much of the body is kept.
+        clean: the redacted body where it could be parsed; its canonical text is kept if anything was blanked.
+    """
+    if clean is None:
+        body, blanked = redact_bytes(_cut(message.body, max_bytes))
+        hidden = principals_in_bytes(body, principals)
+        body, blanked = hidden, blanked or hidden != body
+    else:
+        body, blanked = canonical(clean), True
+    headers = without_principals(redact(plain(dict(message.headers)))[0], principals)
+    return DeadLetter(
+        dead_letter_id=message.key,
+        routing_key=column_text(message.routing_key),
+        error=error,
+        headers=column_text(canonical(headers).decode()) if headers else None,
+        body=body[:max_bytes],
+        body_size=len(message.body),
+        body_sha256=hashlib.sha256(message.body).hexdigest(),
+        blanked=blanked,
+        truncated=max(len(message.body), len(body)) > max_bytes,
+    )
+
+
+def _cut(body: bytes, limit: int) -> bytes:
+    """At most `limit` bytes; a cut body ends at a boundary, since half a secret would not be recognised as one."""
+    if len(body) <= limit:
+        return body
+    tail = max(body.rfind(mark, limit - _CUT_BACK_BYTES, limit) for mark in (b'"', b" ", b",", b"\n"))
+    return body[: tail if tail > 0 else limit - _CUT_BACK_BYTES]
+
+
+def fingerprint_of(error_class: str, reason: str) -> str:
+    """The same for letters with the same cause: the reason without what differs from event to event."""
+    shape = _VARIABLE_PARTS.sub("…", reason)
+    return hashlib.sha256(f"{error_class}\n{shape}".encode("utf-8", "replace")).hexdigest()[:12]
+
+
+async def store_events(connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
+    """Store dead letters of events; one that is there already is counted and opened again."""
+    now = store_clock(connection.dialect.name)
+    for letter in sorted(letters, key=lambda letter: letter.dead_letter_id):
+        reason = column_text(str(letter.error))
+        values = {
+            "dead_letter_id": letter.dead_letter_id,
+            "kind": "event",
+            "state": OPEN,
+            "routing_key": letter.routing_key,
+            "error_class": letter.error.error_class,
+            "reason": reason,
+            "remedy": column_text(letter.error.advice()),
+            "fingerprint": fingerprint_of(letter.error.error_class, reason),
+            "headers": letter.headers,
+            "body": letter.body,
+            "body_size": letter.body_size,
+            "body_sha256": letter.body_sha256,
+            "blanked": letter.blanked,
+            "truncated": letter.truncated,
+            "first_at": now,
+            "last_at": now,
+        }
+        await connection.execute(_upsert(connection, values))
+
+
+async def store_delivery(connection: AsyncConnection, delivery: Any, error: DataError) -> None:
+    """Store a delivery (a row of the outbox) that its target refuses for good."""
+    now = store_clock(connection.dialect.name)
+    values = {
+        "dead_letter_id": delivery.delivery_id,
+        "kind": "delivery",
+        "state": OPEN,
+        "target": delivery.target,
+        "entity_kind": delivery.entity_kind,
+        "entity_id": delivery.entity_id,
+        "error_class": error.error_class,
+        "reason": column_text(str(error)),
+        "remedy": column_text(error.advice()),
+        "fingerprint": fingerprint_of(error.error_class, str(error)),
+        "headers": canonical({"change": delivery.change}).decode(),
+        "body_size": 0,
+        "body_sha256": "",
+        "blanked": False,
+        "truncated": False,
+        "first_at": now,
+        "last_at": now,
+    }
+    await connection.execute(_upsert(connection, values))
+
+
+def _upsert(connection: AsyncConnection, values: dict[str, Any]) -> Any:
+    insert: Any = (
+        (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(dead_letters).values(values)
+    )
+    again = {name: insert.excluded[name] for name in ("error_class", "reason", "remedy", "fingerprint", "last_at")}
+    return insert.on_conflict_do_update(
+        index_elements=["dead_letter_id"],
+        set_=again | {"times": dead_letters.c.times + 1, "state": OPEN, "closed_at": None},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters a command is about; None means any."""
+
+    ids: tuple[str, ...] = ()
+    error_class: str | None = None
+    topic: str | None = None
+    fingerprint: str | None = None
+    state: str | None = OPEN
+
+    def where(self) -> sa.ColumnElement[bool]:
+        """The filter in SQL; ids may be given by their first characters, topics with `*`."""
+        column = dead_letters.c
+        parts: list[sa.ColumnElement[bool]] = []
+        if self.ids:
+            parts.append(sa.or_(*(column.dead_letter_id.startswith(some, autoescape=True) for some in self.ids)))
+        for name in ("error_class", "fingerprint", "state"):
+            if value := getattr(self, name):
+                parts.append(column[name] == value)
+        if self.topic:
+            pattern = self.topic.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            parts.append(column.routing_key.like(pattern.replace("*", "%").replace("#", "%"), escape="\\"))
+        return sa.and_(sa.true(), *parts)
+
+
+async def find(connection: AsyncConnection, which: Filter, limit: int | None = None) -> list[Any]:
+    """Matching dead letters, the newest first."""
+    query = sa.select(dead_letters).where(which.where())
+    order = query.order_by(dead_letters.c.last_at.desc(), dead_letters.c.dead_letter_id).limit(limit)
+    return list(await connection.execute(order))
+
+
+async def count(connection: AsyncConnection, which: Filter) -> int:
+    """How many match."""
+    return int((await connection.execute(sa.select(sa.func.count()).where(which.where()))).scalar_one())
+
+
+async def close(connection: AsyncConnection, ids: Sequence[str], state: str) -> None:
+    """Mark dead letters as replayed, superseded or discarded."""
+    closed = {"state": state, "closed_at": store_clock(connection.dialect.name)}
+    await connection.execute(sa.update(dead_letters).where(dead_letters.c.dead_letter_id.in_(ids)).values(closed))
+
+
+async def count_by_fingerprint(connection: AsyncConnection) -> list[Any]:
+    """Open dead letters grouped by cause: fingerprint, class, number, newest, one reason."""
+    column = dead_letters.c
+    query = (
+        sa.select(
+            column.fingerprint,
+            column.error_class,
+            sa.func.count().label("letters"),
+            sa.func.max(column.last_at).label("last_at"),
+            sa.func.min(column.reason).label("reason"),
+        )
+        .where(column.state == OPEN)
+        .group_by(column.fingerprint, column.error_class)
+        .order_by(sa.desc("letters"))
+    )
+    return list(await connection.execute(query))

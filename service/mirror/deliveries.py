@@ -1,0 +1,200 @@
+"""The outbox: changes on their way to targets.
+
+A delivery says which change of which thing goes where; what is sent is read from the mirror when it is sent, so the
+newest state goes out and nothing is stored twice. Order holds for one thing at one target: only the head, the oldest
+open delivery of a (target, entity), may be claimed, for a time, with a token, on the store's clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.documents import column_text
+from service.errors import DataError
+from service.mirror import dead_letters as letters
+from service.mirror.bulk import BulkInsert, key_in, store_clock
+from service.mirror.store import Store
+from service.mirror.tables import deliveries, lineage_events, target_states
+
+LINEAGE = "lineage_event"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A timed claim: who holds it, and for how many seconds."""
+
+    token: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One change on its way to one target."""
+
+    delivery_id: str
+    target: str
+    entity_kind: str
+    entity_id: str
+    change: str
+    attempts: int = 0
+    #: What is sent, where it is known already (lineage bodies); else it is read from the mirror.
+    document: str | None = None
+    #: Seconds since the change was committed.
+    age_s: float = 0.0
+
+
+_insert = BulkInsert(
+    deliveries,
+    ("delivery_id", "target", "entity_kind", "entity_id", "change", "lease_token", "lease_until"),
+    key=("delivery_id",),
+    on_conflict="nothing",
+    returning=("delivery_id",),
+    clocked=("created_at", "due_at"),
+)
+
+
+async def create(connection: AsyncConnection, store: Store, new: Sequence[Delivery], lease: Lease | None) -> set[str]:
+    """Insert deliveries, born leased where a lease is given; answers the ids that were not there yet."""
+    if not new:
+        return set()
+    until = None
+    if lease:
+        until = (await connection.execute(sa.select(store.later(lease.seconds)))).scalar_one()
+    token = lease.token if lease else None
+    rows = [(d.delivery_id, d.target, d.entity_kind, d.entity_id, d.change, token, until) for d in new]
+    return {row[0] for row in await _insert.run(connection, rows)}
+
+
+async def claim(connection: AsyncConnection, store: Store, target: str, lease: Lease, limit: int) -> list[Delivery]:
+    """Lease due heads of one target, oldest first.
+
+    Where an entity has newer pending deliveries of its state, the head carries the newest state already, so they are
+    superseded and removed in the same transaction.
+    """
+    heads = deliveries.alias("older")
+    older = sa.exists().where(
+        heads.c.target == deliveries.c.target,
+        heads.c.entity_kind == deliveries.c.entity_kind,
+        heads.c.entity_id == deliveries.c.entity_id,
+        heads.c.seq < deliveries.c.seq,
+    )
+    now = store.now()
+    free = sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now)
+    due = (
+        sa.select(deliveries.c.seq)
+        .where(deliveries.c.target == target, deliveries.c.due_at <= now, free, ~older)
+        .order_by(deliveries.c.seq)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    update = (
+        sa.update(deliveries)
+        .where(deliveries.c.seq.in_(due.scalar_subquery()))
+        .values(lease_token=lease.token, lease_until=store.later(lease.seconds))
+        .returning(*deliveries.c)
+    )
+    rows = sorted(await connection.execute(update), key=lambda row: row.seq)
+    await _collapse(connection, rows)
+    clock = (await connection.execute(sa.select(now))).scalar_one()
+    documents = await _documents(connection, [row.entity_id for row in rows if row.entity_kind == LINEAGE])
+    return [
+        Delivery(
+            row.delivery_id, row.target, row.entity_kind, row.entity_id, row.change, row.attempts,
+            documents.get(row.entity_id), (clock - row.created_at).total_seconds(),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+async def _collapse(connection: AsyncConnection, heads: Sequence[Any]) -> None:
+    states = [row for row in heads if row.entity_kind != LINEAGE]
+    for row in states:
+        later = (
+            deliveries.c.target == row.target,
+            deliveries.c.entity_kind == row.entity_kind,
+            deliveries.c.entity_id == row.entity_id,
+            deliveries.c.seq > row.seq,
+            deliveries.c.lease_token.is_(None),
+        )
+        await connection.execute(sa.delete(deliveries).where(*later))
+
+
+async def _documents(connection: AsyncConnection, event_ids: Sequence[str]) -> dict[str, str]:
+    if not event_ids:
+        return {}
+    query = sa.select(lineage_events.c.event_id, lineage_events.c.document)
+    found = await connection.execute(query.where(key_in(connection, lineage_events.c.event_id, list(event_ids))))
+    return {row.event_id: row.document for row in found}
+
+
+async def done(connection: AsyncConnection, target: str, ids: Sequence[str], token: str) -> int:
+    """Remove delivered rows that are still ours, and count them; answers how many were."""
+    condition = (key_in(connection, deliveries.c.delivery_id, list(ids)), deliveries.c.lease_token == token)
+    removed = (await connection.execute(sa.delete(deliveries).where(*condition))).rowcount
+    counted = {
+        "delivered": target_states.c.delivered + removed,
+        "last_delivered_at": store_clock(connection.dialect.name),
+    }
+    await connection.execute(sa.update(target_states).where(target_states.c.target == target).values(counted))
+    return int(removed)
+
+
+async def give_back(
+    connection: AsyncConnection, store: Store, ids: Sequence[str], token: str, *, after_s: float, error: str | None
+) -> None:
+    """Return leases, to be due again after some seconds; an error counts an attempt."""
+    values: dict[str, Any] = {"lease_token": None, "lease_until": None, "due_at": store.later(after_s)}
+    if error:
+        values |= {"attempts": deliveries.c.attempts + 1, "last_error": column_text(error[:500])}
+    condition = (key_in(connection, deliveries.c.delivery_id, list(ids)), deliveries.c.lease_token == token)
+    await connection.execute(sa.update(deliveries).where(*condition).values(values))
+
+
+async def bury(connection: AsyncConnection, delivery: Any, error: DataError) -> None:
+    """Turn a delivery into a dead letter, unless it was delivered meanwhile; the rest of its entity's go on."""
+    gone = sa.delete(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id)
+    if (await connection.execute(gone)).rowcount:
+        await letters.store_delivery(connection, delivery, error)
+
+
+async def too_old(connection: AsyncConnection, store: Store, target: str, max_age_s: float, limit: int) -> list[Any]:
+    """Deliveries that have waited longer than they may."""
+    query = sa.select(deliveries).where(
+        deliveries.c.target == target, deliveries.c.created_at < store.later(-max_age_s)
+    )
+    return list(await connection.execute(query.order_by(deliveries.c.seq).limit(limit)))
+
+
+async def pending(connection: AsyncConnection, target: str | None = None, limit: int = 100) -> list[Any]:
+    """Open deliveries, the oldest first."""
+    query = sa.select(deliveries).order_by(deliveries.c.seq).limit(limit)
+    return list(await connection.execute(query.where(deliveries.c.target == target) if target else query))
+
+
+async def retry_now(connection: AsyncConnection, target: str | None, ids: Sequence[str]) -> int:
+    """Make pending deliveries due at once; answers how many."""
+    update = sa.update(deliveries).values(due_at=store_clock(connection.dialect.name))
+    if target:
+        update = update.where(deliveries.c.target == target)
+    if ids:
+        update = update.where(sa.or_(*(deliveries.c.delivery_id.startswith(some, autoescape=True) for some in ids)))
+    return int((await connection.execute(update)).rowcount)
+
+
+async def revive(connection: AsyncConnection, store: Store, letter: Any) -> str:
+    """Send a dead-lettered delivery again; answers the state its letter gets.
+
+    A newer open delivery of the same entity carries the newer state, so the old one is superseded.
+    """
+    same = (deliveries.c.target == letter.target, deliveries.c.entity_kind == letter.entity_kind)
+    newer = sa.select(sa.func.count()).where(*same, deliveries.c.entity_id == letter.entity_id)
+    if letter.entity_kind != LINEAGE and (await connection.execute(newer)).scalar_one():
+        return letters.SUPERSEDED
+    again = Delivery(letter.dead_letter_id, letter.target, letter.entity_kind, letter.entity_id, "replayed")
+    await create(connection, store, [again], None)
+    return letters.REPLAYED

@@ -1,0 +1,221 @@
+"""From changes to rows: pure, no store. Of several states of one thing in a batch only the newest becomes a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+from service.changes import (
+    AssetDeleted,
+    AssetMentioned,
+    AssetSaved,
+    Change,
+    Container,
+    EnrichmentAreaSaved,
+    LineageRecorded,
+    ProfileDeleted,
+    ProfileMentioned,
+    ProfileSaved,
+    Rank,
+    RefreshAsked,
+    Version,
+)
+from service.documents import DIGEST_BYTES, column_text
+from service.events.times import to_datetime
+
+#: Seconds after a tie before the thing is read again: events carry whole seconds, so one more could still tie.
+TIE_REFRESH_DELAY_S = 2.0
+
+
+@dataclass(slots=True)
+class StateRow:
+    """The newest state of one thing in a batch."""
+
+    version: Version
+    #: Bytes of the version, which the store compares.
+    key: bytes
+    values: tuple[Any, ...]
+    #: Index of the event that it came from.
+    event: int
+    change: Change | None
+    #: Versions of the same batch that it overtook.
+    overtaken: list[Version] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Plan:
+    """What one batch wants written: rows by table, each by key."""
+
+    containers: dict[str, StateRow] = field(default_factory=dict)
+    assets: dict[str, StateRow] = field(default_factory=dict)
+    data_profiles: dict[str, StateRow] = field(default_factory=dict)
+    enrichment_areas: dict[str, StateRow] = field(default_factory=dict)
+    lineage_events: dict[str, StateRow] = field(default_factory=dict)
+    refreshes: list[RefreshAsked] = field(default_factory=list)
+
+
+def plan_of(changes: Iterable[tuple[int, Change]]) -> Plan:
+    """The rows of a batch; each change comes with the index of its event."""
+    plan = Plan()
+    for event, change in changes:
+        _PLANNERS[type(change)](plan, event, change)
+    return plan
+
+
+def _put(
+    rows: dict[str, StateRow], row_id: str, version: Version, values: tuple[Any, ...], event: int, change: Change | None
+) -> None:
+    key = version.key
+    there = rows.get(row_id)
+    if there is None:
+        rows[row_id] = StateRow(version, key, values, event, change)
+    elif key > there.key:
+        rows[row_id] = StateRow(version, key, values, event, change, [*there.overtaken, there.version])
+    elif key < there.key:
+        there.overtaken.append(version)
+
+
+@lru_cache(maxsize=4096)
+def _stub(known: Container | None) -> Version:
+    """The version of a row that is only referred to: knowing the container beats not knowing it, then digest."""
+    if known is None:
+        return Version(None, Rank.STUB)
+    text = f"{known.kind}/{known.id}".encode("utf-8", "surrogatepass")
+    return Version(None, Rank.STUB, b"\x01" + blake2b(text, digest_size=DIGEST_BYTES - 1).digest())
+
+
+def _place(container: Container | None) -> tuple[str | None, str | None]:
+    return (container.kind, container.id) if container else (None, None)
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else column_text(value)
+
+
+def _moment(at_us: int | None) -> datetime | None:
+    return None if at_us is None else to_datetime(at_us)
+
+
+def _tail(version: Version, document: str | None, *, deleted: bool = False) -> tuple[Any, ...]:
+    """The columns that `state_insert` adds: version, version_at, deleted_at, document."""
+    at = _moment(version.at_us)
+    # A tombstone without a time is a tombstone all the same; the epoch stands for "some time ago".
+    return (version.key, at, (at or to_datetime(0)) if deleted else None, document)
+
+
+def _container(plan: Plan, event: int, container: Container | None) -> None:
+    if container is None:
+        return
+    there = plan.containers.get(container.id)
+    if there is None or there.values[1] != container.kind:
+        version = Version(None, Rank.STUB, container.kind.encode().ljust(DIGEST_BYTES, b"\0"))
+        _put(plan.containers, container.id, version, (container.id, container.kind, *_tail(version, None)), event, None)
+
+
+def _mention_asset(plan: Plan, event: int, asset_id: str | None, container: Container | None) -> None:
+    _container(plan, event, container)
+    if asset_id is None:
+        return
+    version = _stub(container)
+    values = (asset_id, *_place(container), None, None, None, *_tail(version, None))
+    _put(plan.assets, asset_id, version, values, event, None)
+
+
+def _asset_mentioned(plan: Plan, event: int, change: AssetMentioned) -> None:
+    _mention_asset(plan, event, change.asset_id, change.container)
+
+
+def _asset_saved(plan: Plan, event: int, change: AssetSaved) -> None:
+    _container(plan, event, change.container)
+    values = (
+        change.asset_id, *_place(change.container), _text(change.name), _text(change.asset_type),
+        change.visibility_mode, *_tail(change.version, change.document.text),
+    )  # fmt: skip
+    _put(plan.assets, change.asset_id, change.version, values, event, change)
+
+
+def _asset_deleted(plan: Plan, event: int, change: AssetDeleted) -> None:
+    _container(plan, event, change.container)
+    tail = _tail(change.version, None, deleted=True)
+    values = (change.asset_id, *_place(change.container), None, None, None, *tail)
+    _put(plan.assets, change.asset_id, change.version, values, event, change)
+
+
+def _profile_saved(plan: Plan, event: int, change: ProfileSaved) -> None:
+    _mention_asset(plan, event, change.asset_id, change.container)
+    values = (
+        change.profile_id, change.asset_id, *_place(change.container), _text(change.status), change.column_count,
+        _moment(change.created_at_us), _text(change.owner_id), *_tail(change.version, change.document.text),
+    )  # fmt: skip
+    _put(plan.data_profiles, change.profile_id, change.version, values, event, change)
+
+
+def _profile_mentioned(plan: Plan, event: int, change: ProfileMentioned) -> None:
+    _mention_asset(plan, event, change.asset_id, change.container)
+    version = _stub(change.container)
+    if change.asset_id:  # two mentions that differ in the data set must not depend on their order either
+        text = version.digest + change.asset_id.encode("utf-8", "surrogatepass")
+        digest = version.digest[:1] + blake2b(text, digest_size=DIGEST_BYTES - 1).digest()
+        version = Version(None, Rank.STUB, digest)
+    values = (
+        change.profile_id, change.asset_id, *_place(change.container), None, None, None, None, *_tail(version, None)
+    )  # fmt: skip
+    _put(plan.data_profiles, change.profile_id, version, values, event, None)
+
+
+def _profile_deleted(plan: Plan, event: int, change: ProfileDeleted) -> None:
+    _mention_asset(plan, event, change.asset_id, change.container)
+    values = (
+        change.profile_id, change.asset_id, *_place(change.container), None, None, None, None,
+        *_tail(change.version, None, deleted=True),
+    )  # fmt: skip
+    _put(plan.data_profiles, change.profile_id, change.version, values, event, change)
+
+
+def _area_saved(plan: Plan, event: int, change: EnrichmentAreaSaved) -> None:
+    values = (change.area_id, *_tail(change.version, change.document.text))
+    _put(plan.enrichment_areas, change.area_id, change.version, values, event, change)
+
+
+def lineage_values(change: LineageRecorded, *, own: bool) -> tuple[Any, ...]:
+    """The row of a lineage event, in the order of the writer's columns."""
+    return (
+        change.event_id, _text(change.event_type), column_text(",".join(change.categories)),
+        _moment(change.version.at_us), _text(change.source_service), _text(change.user_id), own,
+        *_tail(change.version, change.document.text),
+    )  # fmt: skip
+
+
+def edge_values(change: LineageRecorded) -> Iterable[tuple[Any, ...]]:
+    """The edge rows of a lineage event, in the order of the writer's columns."""
+    for edge in change.edges:
+        place = _place(edge.container)
+        texts = (_text(edge.relation), _text(edge.asset_type), _text(edge.name))
+        yield (change.event_id, edge.asset_id, edge.role, *texts, *place)
+
+
+def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:
+    for edge in change.edges:
+        _mention_asset(plan, event, edge.asset_id, edge.container)
+    _put(plan.lineage_events, change.event_id, change.version, lineage_values(change, own=False), event, change)
+
+
+def _refresh_asked(plan: Plan, event: int, change: RefreshAsked) -> None:
+    plan.refreshes.append(change)
+
+
+_PLANNERS: dict[type, Any] = {
+    AssetMentioned: _asset_mentioned,
+    AssetSaved: _asset_saved,
+    AssetDeleted: _asset_deleted,
+    ProfileSaved: _profile_saved,
+    ProfileMentioned: _profile_mentioned,
+    ProfileDeleted: _profile_deleted,
+    EnrichmentAreaSaved: _area_saved,
+    LineageRecorded: _lineage_recorded,
+    RefreshAsked: _refresh_asked,
+}

@@ -1,0 +1,227 @@
+"""The store: one engine on PostgreSQL or SQLite, its transactions, its clock, and what its errors mean.
+
+asyncpg is the driver of PostgreSQL: it takes batches several times faster than psycopg (docs/benchmarks.md).
+Statements are prepared without a name, inside a transaction, which PgBouncer's transaction mode allows.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from service.errors import SettingInvalid, StoreNotWritable, StoreUnavailable
+from service.mirror.tables import UtcTime
+from service.settings import StoreSettings, hide_password, refreshed
+
+#: What may be raised when a statement fails, before anyone has looked why.
+STORE_ERRORS = (SQLAlchemyError, OSError, TimeoutError, UnicodeEncodeError, OverflowError)
+
+
+class Fault(StrEnum):
+    """What a failed statement asks for."""
+
+    DATA = "data"  # one row is at fault: find it
+    RETRY = "retry"  # a deadlock or serialisation failure: once more
+    DOWN = "down"  # the store itself: pause
+
+
+class Store:
+    """The mirror's database."""
+
+    def __init__(self, settings: StoreSettings, *, migrating: bool = False) -> None:
+        secret = (migrating and settings.migration_url) or settings.url
+        self.url = _async_url(secret.get_secret_value())
+        self.dialect = self.url.get_backend_name()
+        self.schema = settings.schema_name if self.dialect == "postgresql" else None
+        self.engine = _engine(self.url, self.schema, settings)
+
+    @property
+    def where(self) -> str:
+        """The store without its password, for messages."""
+        if self.dialect == "sqlite":
+            return str(self.path)
+        shown = self.url.set(drivername="postgresql", query={})  # the query may hold a password, too
+        return hide_password(shown.render_as_string(hide_password=False))
+
+    @property
+    def path(self) -> Path | None:
+        """The file of an SQLite store."""
+        database = self.url.database
+        return (
+            Path(database).absolute() if self.dialect == "sqlite" and database not in (None, "", ":memory:") else None
+        )
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that writes; it commits at the end."""
+        async with self.engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that only reads, so that it never waits for a writer."""
+        async with self.engine.connect() as connection:
+            yield await connection.execution_options(mirror_reads=True)
+
+    async def check(self) -> None:
+        """Probe the store.
+
+        Raises:
+            StoreUnavailable: it does not answer, or not within the timeout.
+        """
+        try:
+            async with self.read() as connection:
+                await connection.execute(sa.select(1))
+        except STORE_ERRORS as error:
+            raise self.unavailable(error) from error
+
+    def check_writable(self) -> None:
+        """Look whether an SQLite store can be created or written, before anything else happens.
+
+        Raises:
+            StoreNotWritable: with the path and who may not write there.
+        """
+        if self.path is None:
+            return
+        try:
+            if not self.path.parent.is_dir():
+                raise FileNotFoundError(f"the directory {self.path.parent} does not exist")
+            existed = self.path.exists()
+            with self.path.open("ab"):
+                pass
+            if existed and self.path.stat().st_size:
+                with sqlite3.connect(self.path, timeout=30) as connection:
+                    connection.execute("BEGIN IMMEDIATE")
+                connection.close()
+        except (OSError, sqlite3.Error) as error:
+            raise StoreNotWritable(where=str(self.path), problem=error, user=_user()) from None
+
+    def unavailable(self, error: BaseException) -> StoreUnavailable:
+        """The error to raise for a store that is down."""
+        cause = getattr(error, "orig", None) or error
+        return StoreUnavailable(problem=f"{type(cause).__name__}: {str(cause)[:300]}", where=self.where)
+
+    async def close(self) -> None:
+        """Give all connections back."""
+        await self.engine.dispose()
+
+    def now(self) -> sa.ColumnElement[datetime]:
+        """The store's own clock, in SQL."""
+        if self.dialect == "sqlite":
+            return sa.literal_column("strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z'", UtcTime)
+        return sa.func.clock_timestamp(type_=UtcTime)
+
+    def later(self, seconds: float) -> sa.ColumnElement[datetime]:
+        """The store's clock plus some seconds (negative: before now), in SQL."""
+        if self.dialect == "sqlite":
+            moment = f"strftime('%Y-%m-%dT%H:%M:%f', 'now', '{seconds:+.3f} seconds') || '000Z'"
+            return sa.literal_column(moment, UtcTime)
+        return sa.literal_column(f"clock_timestamp() + interval '{seconds:.3f} seconds'", UtcTime)
+
+
+def fault_of(error: BaseException) -> Fault:
+    """What a failed statement asks for, read from the driver's own error.
+
+    SQLSTATE classes 22 and 23 are data, and so is 54 (a value beyond a limit of the server); 40 is worth a retry.
+    SQLite raises bare `UnicodeEncodeError` and `OverflowError` for values that it cannot hold.
+    """
+    if isinstance(error, UnicodeEncodeError | OverflowError):
+        return Fault.DATA
+    if not isinstance(error, DBAPIError):
+        return Fault.DOWN
+    state = getattr(error.orig, "sqlstate", None)
+    if state:
+        return {"22": Fault.DATA, "23": Fault.DATA, "54": Fault.DATA, "40": Fault.RETRY}.get(state[:2], Fault.DOWN)
+    if isinstance(error.orig, sqlite3.IntegrityError | sqlite3.DataError | UnicodeEncodeError | OverflowError):
+        return Fault.DATA
+    return Fault.DOWN
+
+
+def _async_url(text: str) -> URL:
+    try:
+        url = make_url(text)
+        backend = url.get_backend_name()
+    except ArgumentError:
+        raise SettingInvalid(setting="CATALOG_MIRROR_STORE__URL", problem="it is no database URL") from None
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+    if backend not in drivers:
+        problem = f"{backend} is not supported; use sqlite:///file or postgresql://…"
+        raise SettingInvalid(setting="CATALOG_MIRROR_STORE__URL", problem=problem)
+    if backend == "sqlite" and url.database in (None, "", ":memory:"):
+        raise SettingInvalid(setting="CATALOG_MIRROR_STORE__URL", problem="a mirror in memory would be lost")
+    return url.set(drivername=drivers[backend])
+
+
+def _engine(url: URL, schema: str | None, settings: StoreSettings) -> AsyncEngine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_async_engine(url, connect_args={"timeout": settings.timeout_s})
+        sa.event.listen(engine.sync_engine, "connect", _on_sqlite_connect)
+        sa.event.listen(engine.sync_engine, "begin", _on_sqlite_begin)
+        return engine
+    engine = create_async_engine(
+        _with_tls(url),
+        pool_size=settings.pool_size,
+        max_overflow=2,
+        pool_pre_ping=True,
+        connect_args={
+            "prepared_statement_cache_size": 0,
+            "statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: "",
+            "command_timeout": settings.timeout_s,
+            "timeout": settings.timeout_s,
+            "server_settings": {"application_name": "catalog-mirror"},
+        },
+    )
+    sa.event.listen(engine.sync_engine, "do_connect", _RotatingPassword(settings))
+    return engine.execution_options(schema_translate_map={None: schema}) if schema else engine
+
+
+class _RotatingPassword:
+    """Connects with the credentials that the secret file holds now, where there is one."""
+
+    def __init__(self, settings: StoreSettings) -> None:
+        self._settings = settings
+
+    def __call__(self, dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
+        now = refreshed(self._settings)
+        if now is not self._settings and now.url != self._settings.url:
+            url = make_url(now.url.get_secret_value())
+            parameters.update(user=url.username, password=url.password)
+
+
+def _with_tls(url: URL) -> URL:
+    """Libpq's `sslmode` is asyncpg's `ssl`."""
+    mode = url.query.get("sslmode")
+    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": str(mode)}) if mode else url
+
+
+def _on_sqlite_connect(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # transactions are begun by `_on_sqlite_begin`
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        cursor.execute(f"PRAGMA {pragma}")  # FULL: what is committed is on disk before it is acked
+    cursor.close()
+
+
+def _on_sqlite_begin(connection: sa.Connection) -> None:
+    """Take the write lock at once: a lock that is upgraded half-way fails with "database is locked"."""
+    reads = connection.get_execution_options().get("mirror_reads", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number without a name
+        return "this user"

@@ -1,0 +1,339 @@
+"""One batch from bytes to its transaction: decode → redact → handle → apply. Only here an event's fate is decided.
+
+A message is mirrored, unchanged, ignored, or a dead letter; which of these is committed in one transaction, after which
+the caller may acknowledge the batch. What goes out is decided here too: answers in lineage, and deliveries of changes
+that took effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Protocol
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from service import documents
+from service.answers import Answerer
+from service.brake import Brake
+from service.changes import (
+    SECOND_US,
+    Change,
+    LineageRecorded,
+    Origin,
+)
+from service.decoding import Decoder, Read
+from service.errors import (
+    DataError,
+    PoisonSuspect,
+    StoreRefusedRow,
+)
+from service.events.message import Message
+from service.mirror import controls, dead_letters, deliveries, writer
+from service.mirror.deliveries import LINEAGE, Delivery, Lease
+from service.mirror.store import STORE_ERRORS, Fault, Store, fault_of
+from service.routing import Router
+from service.settings import PipelineSettings
+from service.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+#: Times that a message may be met alone in hand before it counts as poison.
+SUSPECT_LIMIT = 3
+#: Messages that are decoded before others have their turn: a millisecond or two, which a transaction waits for at
+#: every statement.
+DECODE_SLICE = 8
+#: Attempts at a transaction that fails by deadlock or serialisation.
+_ATTEMPTS = 8
+
+
+class Fate(StrEnum):
+    """What became of an event."""
+
+    APPLIED = "applied"
+    UNCHANGED = "unchanged"
+    IGNORED = "ignored"
+    DEAD_LETTERED = "dead_lettered"
+
+
+class Subscriber(Protocol):
+    """What the pipeline needs to know of a target."""
+
+    name: str
+    origins: frozenset[Origin]
+    #: Takes lineage: our answers, and what came from elsewhere if `forwards`.
+    lineage: bool
+    forwards: bool
+
+    def wants(self, change: Change) -> bool:
+        """Whether this change, having taken effect, is delivered to it."""
+
+
+class Outlet(Protocol):
+    """Takes fresh deliveries from memory; the relay."""
+
+    def lease(self, number: int) -> Lease | None:
+        """The lease under which so many deliveries are born; None: there is no room, they wait in the store."""
+
+    def accept(self, fresh: Sequence[Delivery]) -> None:
+        """These deliveries are committed and leased."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch."""
+
+    read: int = 0
+    fates: Counter[Fate] = field(default_factory=Counter)
+    topics: Counter[tuple[str, Fate]] = field(default_factory=Counter)
+    deliveries: int = 0
+    fresh: list[Delivery] = field(default_factory=list)
+    errors: list[DataError] = field(default_factory=list)
+
+
+class Pipeline:
+    """Carries batches of messages into the mirror."""
+
+    def __init__(
+        self,
+        store: Store,
+        router: Router,
+        settings: PipelineSettings,
+        metrics: Metrics,
+        *,
+        answerer: Answerer,
+        subscribers: Sequence[Subscriber] = (),
+        outlet: Outlet | None = None,
+        verifies_hints: bool = False,
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._metrics = metrics
+        self._answerer = answerer
+        self._subscribers = tuple(subscribers)
+        self._outlet = outlet
+        self._decoder = Decoder(router, settings, answerer.source_service, verifies_hints=verifies_hints)
+        self.brake = Brake(settings.brake_window, settings.brake_failures)
+
+    async def process(
+        self, messages: Sequence[Message], origin: Origin, *, braked: bool = False, alone: bool = False
+    ) -> Outcome:
+        """Carry one batch into the mirror; when this returns, its effects or dead letters are committed.
+
+        Args:
+            origin: why we know of these messages.
+            braked: whether the brake looks on (while consuming).
+            alone: the batch is one message that may have killed us before: note it as a suspect first.
+
+        Raises:
+            StoreUnavailable: nothing is committed; the batch has to come again.
+            BrakePulled: nothing is committed; a person has to look.
+        """
+        reads = await self.decode(messages, alone=alone)
+        return await self.commit(reads, origin, braked=braked, alone=alone)
+
+    async def decode(self, messages: Sequence[Message], *, alone: bool = False) -> list[Read]:
+        """Read a batch, in slices, so that the transaction of the batch before goes on meanwhile."""
+        poison = await self._meet_suspect(messages[0]) if alone else None
+        if poison:
+            return [Read(messages[0], error=poison)]
+        reads: list[Read] = []
+        for start in range(0, len(messages), DECODE_SLICE):
+            reads += [self._decoder.read(message) for message in messages[start : start + DECODE_SLICE]]
+            await asyncio.sleep(0)
+        return reads
+
+    async def commit(self, reads: list[Read], origin: Origin, *, braked: bool = False, alone: bool = False) -> Outcome:
+        """Commit what `decode` read, and hand fresh deliveries to the outlet; raises as `process` does."""
+        started = time.perf_counter()
+        try:
+            outcome = await self._commit(reads, origin, braked=braked, suspects=alone)
+        except STORE_ERRORS as error:
+            raise self._store.unavailable(error) from error
+        self._observe(reads, outcome, time.perf_counter() - started, origin)
+        if outcome.fresh and self._outlet:
+            self._outlet.accept(outcome.fresh)
+        return outcome
+
+    async def _meet_suspect(self, message: Message) -> DataError | None:
+        try:
+            async with self._store.write() as connection:
+                met = await controls.meet_suspect(connection, message.key, documents.column_text(message.routing_key))
+        except STORE_ERRORS as error:
+            raise self._store.unavailable(error) from error
+        return PoisonSuspect(met=met) if met >= SUSPECT_LIMIT else None
+
+    async def _commit(self, reads: list[Read], origin: Origin, *, braked: bool, suspects: bool) -> Outcome:
+        """One transaction; where a row is refused, once more with the batch split until the culprit stands alone."""
+        batch = _Transaction(self, reads, origin, braked=braked, suspects=suspects)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(lambda error: fault_of(error) is Fault.RETRY),
+            stop=stop_after_attempt(_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.02, max=1),
+            reraise=True,
+        )
+        async for attempt in retrying:
+            with attempt:
+                try:
+                    return await batch.run(split=False)
+                except STORE_ERRORS as error:
+                    if fault_of(error) is not Fault.DATA:
+                        raise
+                return await batch.run(split=True)
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _observe(self, reads: Sequence[Read], outcome: Outcome, seconds: float, origin: Origin) -> None:
+        metrics = self._metrics
+        for (topic, fate), number in outcome.topics.items():
+            metrics.events.labels(topic, fate).inc(number)
+        metrics.batch_size.observe(len(reads))
+        metrics.apply_seconds.observe(seconds)
+        if origin is Origin.LIVE:
+            now_us = time.time_ns() // 1000
+            for read in reads:
+                if read.at_us is not None:
+                    metrics.event_age.observe(max(0, now_us - read.at_us) / SECOND_US)
+        if outcome.errors:
+            classes = Counter(error.error_class for error in outcome.errors)
+            log.warning(
+                "dead_lettered", number=len(outcome.errors), classes=dict(classes), first=str(outcome.errors[0])
+            )
+
+
+class _Transaction:
+    """One batch in its transaction; may be run again, from the start, when the store asks for it."""
+
+    def __init__(self, pipeline: Pipeline, reads: list[Read], origin: Origin, *, braked: bool, suspects: bool) -> None:
+        self._pipeline = pipeline
+        self._reads = reads
+        self._origin = origin
+        self._braked = braked
+        self._suspects = suspects
+
+    async def run(self, *, split: bool) -> Outcome:
+        """Write everything and commit."""
+        pipeline = self._pipeline
+        self._fates: dict[int, Fate] = {}
+        self._errors = {index: read.error for index, read in enumerate(self._reads) if read.error}
+        self._outcome = Outcome(read=len(self._reads))
+        usable = [i for i, read in enumerate(self._reads) if not read.ignored and not read.error]
+        async with pipeline._store.write() as connection:
+            if split:
+                await self._split(connection, usable)
+            else:
+                await self._write(connection, usable)
+            await self._store_dead_letters(connection)
+            if self._suspects:
+                await controls.clear_suspects(connection, [read.message.key for read in self._reads])
+            failed = [index in self._errors for index in range(len(self._reads))]
+            window = pipeline.brake.check(failed) if self._braked else None
+        if window is not None:
+            pipeline.brake.keep(window)
+        return self._counted()
+
+    async def _split(self, connection: AsyncConnection, indices: list[int]) -> None:
+        """Bisect with savepoints: what the store takes is written, a single event that it refuses is a dead letter."""
+        try:
+            async with connection.begin_nested():
+                await self._write(connection, indices)
+            return
+        except STORE_ERRORS as error:
+            if fault_of(error) is not Fault.DATA:
+                raise
+            if len(indices) == 1:
+                self._errors[indices[0]] = StoreRefusedRow(problem=_problem(error))
+                return
+        middle = len(indices) // 2
+        await self._split(connection, indices[:middle])
+        await self._split(connection, indices[middle:])
+
+    async def _write(self, connection: AsyncConnection, indices: list[int]) -> None:
+        if not indices:
+            return
+        changes = [(index, change) for index in indices for change in self._reads[index].changes]
+        applied = await writer.apply(connection, changes)
+        new = await self._outgoing(connection, changes, applied.effective)
+        outlet = self._pipeline._outlet
+        lease = outlet.lease(len(new)) if outlet and new else None
+        created = await deliveries.create(connection, self._pipeline._store, new, lease)
+        self._outcome.deliveries += len(created)
+        if lease:
+            self._outcome.fresh += [delivery for delivery in new if delivery.delivery_id in created]
+        for index in indices:
+            was_own = index in applied.own
+            written = Fate.APPLIED if index in applied.events else Fate.UNCHANGED
+            self._fates[index] = Fate.IGNORED if was_own else written
+
+    async def _outgoing(
+        self,
+        connection: AsyncConnection,
+        changes: Iterable[tuple[int, Change]],
+        effective: Iterable[tuple[int, Change]],
+    ) -> list[Delivery]:
+        """Deliveries of this batch: answers per distinct event, lineage of others, and changes that took effect."""
+        active = [s for s in self._pipeline._subscribers if self._origin in s.origins]
+        lineage = [subscriber for subscriber in active if subscriber.lineage]
+        new: list[Delivery] = []
+        if lineage:
+            answers = [self._pipeline._answerer.answer(change) for _, change in changes]
+            events = [answer for answer in answers if answer is not None]
+            fresh = await writer.record_own_lineage(connection, events)
+            own = {event.event_id: event for event in events if event.event_id in fresh}
+            new += [_lineage_delivery(s.name, event) for event in own.values() for s in lineage]
+        for _, change in effective:
+            if isinstance(change, LineageRecorded):
+                new += [_lineage_delivery(s.name, change) for s in lineage if s.forwards]
+            else:
+                new += [_state_delivery(s.name, change) for s in active if not s.lineage and s.wants(change)]
+        return new
+
+    async def _store_dead_letters(self, connection: AsyncConnection) -> None:
+        settings = self._pipeline._settings
+        letters = []
+        for index, error in self._errors.items():
+            read = self._reads[index]
+            letters.append(
+                dead_letters.dead_letter_of(
+                    read.message, error, settings.max_body_bytes, settings.principals, read.clean
+                )
+            )
+        await dead_letters.store_events(connection, letters)
+
+    def _counted(self) -> Outcome:
+        outcome = self._outcome
+        outcome.errors = list(self._errors.values())
+        for index, read in enumerate(self._reads):
+            fate = Fate.DEAD_LETTERED if index in self._errors else self._fates.get(index, Fate.IGNORED)
+            outcome.fates[fate] += 1
+            outcome.topics[read.topic, fate] += 1
+        return outcome
+
+
+def _lineage_delivery(target: str, event: LineageRecorded) -> Delivery:
+    delivery_id = f"{target}:{event.event_id}"
+    return Delivery(delivery_id, target, LINEAGE, event.event_id, "LineageRecorded", document=event.document.text)
+
+
+def _state_delivery(target: str, change: Any) -> Delivery:
+    kind = {"Asset": "asset", "Profile": "data_profile", "EnrichmentArea": "enrichment_area"}
+    name = type(change).__name__
+    entity_kind = kind[name.removesuffix("Saved").removesuffix("Deleted")]
+    entity_id = next(value for field, value in _ids(change) if value)
+    return Delivery(
+        f"{target}:{entity_kind}:{entity_id}:{change.version.key.hex()}", target, entity_kind, entity_id, name
+    )
+
+
+def _ids(change: Any) -> Iterable[tuple[str, str | None]]:
+    return ((name, getattr(change, name, None)) for name in ("profile_id", "area_id", "asset_id"))
+
+
+def _problem(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    return f"{type(cause).__name__}: {str(cause).splitlines()[0][:200] if str(cause) else ''}"

@@ -1,0 +1,141 @@
+"""Migrations lead to exactly the tables that the code reads and writes, once, whoever runs them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from service.errors import SchemaMissing, StoreUnavailable
+from service.mirror import schema
+from service.mirror.tables import metadata
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Events, Mirror
+
+Opened = Callable[..., AbstractAsyncContextManager["Mirror"]]
+
+
+def differences(connection: sa.Connection) -> list[Any]:
+    options = {"compare_type": True, "compare_server_default": True}
+    return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
+
+
+async def test_migrations_lead_to_the_tables_of_the_code(mirror: Mirror) -> None:
+    async with mirror.store.read() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_upgrading_twice_changes_nothing(mirror: Mirror, events: Events) -> None:
+    await mirror.take(events.profile())
+    before = await mirror.content()
+
+    assert await schema.upgrade(mirror.store) == schema.newest()
+
+    assert await mirror.content() == before
+    await schema.check(mirror.store)
+
+
+async def test_many_replicas_may_upgrade_at_once(store_url: str, opened: Opened) -> None:
+    async with opened(store_url, migrate=False) as one, opened(store_url, migrate=False) as two:
+        revisions = await asyncio.gather(*(schema.upgrade(mirror.store) for mirror in (one, two, one, two)))
+
+        assert set(revisions) == {schema.newest()}
+        assert await one.one("SELECT count(*) FROM alembic_version") == 1
+
+
+async def test_an_empty_or_too_old_store_waits_and_one_of_a_later_generation_is_refused(
+    store_url: str, opened: Opened
+) -> None:
+    async with opened(store_url, migrate=False) as mirror:
+        assert await schema.current(mirror.store) is None
+        with pytest.raises(SchemaMissing, match="revision none"):
+            await schema.check(mirror.store)
+
+        await schema.upgrade(mirror.store)
+        for revision, runs in (("0100", False), ("0101", True), ("0199", True), ("0201", False)):
+            await mirror.execute(f"UPDATE alembic_version SET version_num = '{revision}'")
+            if runs:
+                await schema.check(mirror.store)
+            else:
+                with pytest.raises(SchemaMissing, match=revision):
+                    await schema.check(mirror.store)
+
+
+async def test_a_newer_schema_is_not_touched(mirror: Mirror) -> None:
+    await mirror.execute("UPDATE alembic_version SET version_num = '0199'")
+
+    await schema.upgrade(mirror.store)
+
+    assert await schema.current(mirror.store) == "0199"
+
+
+async def test_a_schema_of_its_own_holds_everything(postgres_url: str, opened: Opened, events: Events) -> None:
+    async with opened(postgres_url, schema="my_mirror") as mirror:
+        await mirror.take(events.profile(), events.lineage())
+        await schema.upgrade(mirror.store)
+
+        await schema.check(mirror.store)
+        schemas = (
+            "SELECT DISTINCT table_schema FROM information_schema.tables WHERE table_schema !~ '^(pg_|information)'"
+        )
+        assert await mirror.all(schemas) == [("my_mirror",)]
+        assert await mirror.one("SELECT count(*) FROM my_mirror.v1_data_profiles") == 1
+
+
+async def test_two_mirrors_live_in_two_schemas_of_one_database(
+    postgres_url: str, opened: Opened, events: Events
+) -> None:
+    async with (
+        opened(postgres_url, schema="one") as one,
+        opened(postgres_url, schema="two") as two,
+        opened(postgres_url),
+    ):
+        await one.take(events.profile())
+
+        assert (await one.content())["data_profiles"]
+        assert not (await two.content())["data_profiles"]
+
+
+async def test_a_role_without_the_right_to_create_schemas_uses_one_that_was_made_for_it(
+    postgres_url: str, opened: Opened
+) -> None:
+    role = "mirror_" + postgres_url.rpartition("_")[2][:12]
+    async with opened(postgres_url, migrate=False) as owner:
+        await owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'", f"CREATE SCHEMA mirror AUTHORIZATION {role}")
+        url = sa.make_url(postgres_url).set(username=role, password="x").render_as_string(hide_password=False)
+        try:
+            async with opened(url, schema="mirror") as mirror:
+                await schema.check(mirror.store)
+            async with opened(url, migrate=False, schema="other") as mirror:
+                with pytest.raises(StoreUnavailable, match="permission denied"):
+                    await schema.upgrade(mirror.store)
+        finally:
+            await owner.execute(f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
+
+
+async def test_every_view_is_commented_and_named_v1(postgres_url: str, opened: Opened) -> None:
+    async with opened(postgres_url) as mirror:
+        views = await mirror.all(
+            "SELECT relname, obj_description(oid) FROM pg_class "
+            "WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace"
+        )
+
+    assert views
+    assert all(name.startswith("v1_") and comment for name, comment in views)
+
+
+async def test_a_store_is_named_without_its_password(opened: Opened) -> None:
+    url = "postgresql://me:hunter2@127.0.0.1:1/db?password=hunter2"
+    async with opened(url, migrate=False) as mirror:
+        assert "hunter2" not in mirror.store.where
+        assert "127.0.0.1:1/db" in mirror.store.where
+        with pytest.raises(StoreUnavailable) as caught:
+            await schema.current(mirror.store)
+    assert "hunter2" not in str(caught.value) + caught.value.advice()
