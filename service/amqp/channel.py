@@ -1,0 +1,127 @@
+"""aiormq's channel, used directly where aio-pika's comfort costs too much: in the two paths that every event takes.
+
+Written for the pinned aiormq (pyproject.toml); tests/integration/test_channel.py tells when a newer one differs.
+
+* `DeliveringChannel` hands a delivery over by a plain call; aio-pika starts two tasks for each message.
+* `ConfirmingChannel` writes a batch of messages at once and awaits their confirms together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import aiormq
+from aiormq.abc import AbstractConnection, ChannelFrame, DeliveredMessage
+from aiormq.channel import Channel
+from pamqp import commands as spec
+
+from service.amqp import wire
+
+C = TypeVar("C", bound=Channel)
+
+
+async def open_channel(connection: AbstractConnection, kind: type[C], *, confirms: bool, timeout_s: float) -> C:
+    """Open a channel of our own kind on a connection."""
+    number = max(connection.channels, default=0) + 1
+    channel = kind(connection, number, publisher_confirms=confirms)
+    connection.channels[number] = channel
+    await channel.open(timeout=timeout_s)
+    return channel
+
+
+class DeliveringChannel(Channel):
+    """Calls `sink` with each delivery, in order, from the channel's reader."""
+
+    sink: Callable[[DeliveredMessage], None]
+
+    async def _on_deliver_frame(self, frame: spec.Basic.Deliver) -> None:
+        header: Any = await self._get_frame()
+        self.sink(await self._read_content(frame, header))
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """A message to publish."""
+
+    message_id: str
+    routing_key: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Confirms that are awaited: delivery tags `first` and up."""
+
+    first: int
+    ids: dict[str, int]
+    done: asyncio.Future[list[str | None]]
+    waiting: set[int]
+    #: Per message: None for confirmed, else why not.
+    results: list[str | None] = field(default_factory=list)
+
+
+#: Why a message was not taken: nobody is bound, or the broker refused it.
+UNROUTABLE, REFUSED = "unroutable", "refused"
+
+
+class ConfirmingChannel(Channel):
+    """Publishes in batches with confirms; one batch at a time."""
+
+    _batch: _Batch | None = None
+
+    async def publish(self, exchange: str, messages: Sequence[Outgoing], timeout_s: float) -> list[str | None]:
+        """Publish and wait for every confirm.
+
+        Returns:
+            Per message None, `UNROUTABLE` (returned: no queue is bound) or `REFUSED` (negatively confirmed).
+
+        Raises:
+            aiormq.exceptions.AMQPError: the channel or connection closed; which messages arrived is unknown.
+            TimeoutError: not all were confirmed in time; the channel is of no more use.
+        """
+        batch = self._begin(messages)
+        payload = b"".join(
+            wire.publish_frames(
+                self.number, exchange, message.routing_key, message.message_id, message.body, self.max_content_size
+            )
+            for message in messages
+        )
+        async with asyncio.timeout(timeout_s):
+            await self.write_queue.put(ChannelFrame(payload=payload, should_close=False))
+            return await batch.done
+
+    def _begin(self, messages: Sequence[Outgoing]) -> _Batch:
+        if self.is_closed:
+            raise aiormq.exceptions.ChannelInvalidStateError(f"{self!r} closed")
+        first = self.delivery_tag + 1
+        self.delivery_tag += len(messages)
+        ids = {message.message_id: index for index, message in enumerate(messages)}
+        waiting = set(range(first, first + len(messages)))
+        done = self.create_future()
+        self._batch = _Batch(first, ids, done, waiting, [None] * len(messages))
+        return self._batch
+
+    async def _on_return_frame(self, frame: spec.Basic.Return) -> None:
+        """A return precedes the confirm of the same message; the message is found by its id."""
+        header: Any = await self._get_frame()
+        returned = await self._read_content(frame, header)
+        batch, message_id = self._batch, returned.header.properties.message_id
+        if batch is not None and message_id in batch.ids:
+            batch.results[batch.ids[message_id]] = UNROUTABLE
+
+    async def _on_confirm_frame(self, frame: Any) -> None:
+        batch = self._batch
+        if batch is None or batch.done.done():
+            return
+        confirmed = (
+            {tag for tag in batch.waiting if tag <= frame.delivery_tag} if frame.multiple else {frame.delivery_tag}
+        )
+        if isinstance(frame, spec.Basic.Nack):
+            for tag in confirmed & batch.waiting:
+                batch.results[tag - batch.first] = REFUSED
+        batch.waiting -= confirmed
+        if not batch.waiting:
+            batch.done.set_result(batch.results)

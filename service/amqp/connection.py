@@ -1,0 +1,128 @@
+"""Connections to the broker, and what their failures mean in plain words.
+
+Consuming, publishing and probing each use a connection of their own: a broker that is short of memory blocks
+connections that publish, and a consumer on such a connection could not acknowledge.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from urllib.parse import unquote, urlsplit
+
+import aio_pika
+import aiormq
+from aio_pika.abc import AbstractConnection
+from aiormq.exceptions import AMQPError, AuthenticationError, ConnectionClosed, ProbableAuthenticationError
+
+from service import __version__
+from service.amqp import wire
+from service.errors import BrokerUnavailable, SettingInvalid, TopologyMissing
+from service.settings import AmqpSettings, hide_password, refreshed
+
+wire.install()
+
+#: What may be raised while talking to the broker. A channel that closes also cancels whoever waits on it.
+_ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError, asyncio.CancelledError)
+
+
+@contextmanager
+def translated(settings: AmqpSettings) -> Iterator[None]:
+    """Turn whatever the client raises when a link breaks into `BrokerUnavailable`."""
+    try:
+        yield
+    except _ERRORS as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise  # we are being cancelled, not the channel
+        problem = str(error)[:300] or type(error).__name__
+        raise BrokerUnavailable(problem=problem, where=where(settings)) from error
+
+
+def where(settings: AmqpSettings) -> str:
+    """The broker's URL without user and password."""
+    return hide_password(settings.url.get_secret_value()) if settings.url else "no broker"
+
+
+def vhost(settings: AmqpSettings) -> str:
+    """The vhost that the URL names."""
+    path = urlsplit(settings.url.get_secret_value()).path if settings.url else ""
+    return unquote(path[1:]) or "/"
+
+
+def user(settings: AmqpSettings) -> str:
+    """The user that the URL names."""
+    return unquote(urlsplit(settings.url.get_secret_value()).username or "guest") if settings.url else ""
+
+
+@asynccontextmanager
+async def connected(settings: AmqpSettings, purpose: str) -> AsyncIterator[AbstractConnection]:
+    """A connection for one purpose, closed at the end.
+
+    Raises:
+        BrokerUnavailable: it cannot be reached or refuses us; the message says why.
+        TopologyMissing: the user may not enter the vhost, or there is none of that name.
+    """
+    connection = await _connect(settings, purpose)
+    try:
+        yield connection
+    finally:
+        await _close(connection, settings)
+
+
+async def _connect(settings: AmqpSettings, purpose: str) -> AbstractConnection:
+    settings = refreshed(settings)
+    if settings.url is None:
+        raise SettingInvalid(setting="CATALOG_MIRROR_AMQP__URL", problem="it is not set")
+    try:
+        async with asyncio.timeout(settings.connect_timeout_s):
+            return await aio_pika.connect(
+                settings.url.get_secret_value(),
+                ssl_context=_tls(settings),
+                heartbeat=settings.heartbeat_s,
+                client_properties={"connection_name": f"catalog-mirror {purpose}", "version": __version__},
+            )
+    except (AuthenticationError, ProbableAuthenticationError):
+        raise BrokerUnavailable(problem=f"it refuses user {user(settings)!r}", where=where(settings)) from None
+    except ConnectionClosed as error:
+        raise _refused(settings, str(error)) from None
+    except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
+        problem = str(error) or type(error).__name__
+        raise BrokerUnavailable(problem=problem[:300], where=where(settings)) from None
+
+
+def _refused(settings: AmqpSettings, text: str) -> BrokerUnavailable | TopologyMissing:
+    if "NOT_ALLOWED" in text or "vhost" in text or "INTERNAL_ERROR" in text:
+        name, who = vhost(settings), user(settings)
+        return TopologyMissing(
+            what=f"User {who!r} may not enter ({text[:120]})",
+            vhost=name,
+            ask=f"Ask the broker's owner for vhost {name!r} and for rights of {who!r} on it; "
+            "`catalog-mirror doctor` says which.",
+        )
+    return BrokerUnavailable(problem=text[:300], where=where(settings))
+
+
+def _tls(settings: AmqpSettings) -> ssl.SSLContext | None:
+    if settings.url is None or not settings.url.get_secret_value().startswith("amqps"):
+        return None
+    try:
+        return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingInvalid(setting="CATALOG_MIRROR_AMQP__CA_FILE", problem=str(error)) from None
+
+
+async def _close(connection: AbstractConnection, settings: AmqpSettings) -> None:
+    """Close politely, but not for longer than a dead link deserves."""
+    with suppress(BrokerUnavailable), translated(settings):
+        async with asyncio.timeout(settings.connect_timeout_s):
+            await connection.close()
+
+
+def underlay(connection: AbstractConnection) -> aiormq.abc.AbstractConnection:
+    """The aiormq connection below an aio-pika one."""
+    if connection.transport is None:
+        raise RuntimeError("the connection is closed")
+    return connection.transport.connection

@@ -1,0 +1,280 @@
+"""The consumer: takes batches from our queue, has them committed, then acknowledges them.
+
+It lives in incarnations, each one channel. When the channel closes, for whatever reason, what was in hand is dropped:
+the broker gives it out again. An incarnation ends to pause, and everything goes back to the queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from aio_pika.abc import AbstractConnection
+
+from service.amqp import topology
+from service.amqp.channel import DeliveringChannel, open_channel
+from service.amqp.connection import connected, translated, underlay
+from service.amqp.gate import Gate
+from service.amqp.inbox import Batch, Inbox
+from service.changes import Origin
+from service.decoding import Read
+from service.errors import BrakePulled, BrokerUnavailable, MirrorError, StoreUnavailable, TopologyMissing
+from service.pipeline import Fate, Pipeline
+from service.settings import AmqpSettings, PipelineSettings
+
+log = structlog.get_logger(__name__)
+
+#: Seconds without a right or an exchange after which it is called an error, and told again.
+TOPOLOGY_PATIENCE_S = 60.0
+#: Names of the reasons that this room closes the gate for.
+STORE, BRAKE = "store", "brake"
+#: Longest pause between two attempts to connect, in seconds.
+BACKOFF_MAX_S = 15.0
+
+
+class State(StrEnum):
+    """What the consumer is doing."""
+
+    STARTING = "starting"
+    CONSUMING = "consuming"
+    PAUSED = "paused"
+    WAITING = "waiting"  # for the broker or its topology
+    STOPPED = "stopped"
+
+
+class Consumer:
+    """Consumes until it is told to stop.
+
+    Args:
+        on_topology: called each time the topology is there, before consuming (gaps are noticed there).
+    """
+
+    def __init__(
+        self,
+        settings: AmqpSettings,
+        batching: PipelineSettings,
+        pipeline: Pipeline,
+        gate: Gate,
+        bindings: Sequence[str],
+        on_topology: Callable[[topology.Topology], Awaitable[None]],
+    ) -> None:
+        self._settings = settings
+        self._batching = batching
+        self._pipeline = pipeline
+        self._gate = gate
+        self._bindings = tuple(bindings)
+        self._on_topology = on_topology
+        self._stopping = asyncio.Event()
+        self._restart: str | None = None
+        self._inbox: Inbox | None = None
+        self._in_hand: deque[float] = deque()
+        self._missing_since: float | None = None
+        self._say_missing_after_s = 0.0
+        self.state = State.STARTING
+        self.problem: MirrorError | None = None
+        self.has_consumed = False
+        self.delivered = 0
+        self.last_delivery_at: datetime | None = None
+
+    def stop(self) -> None:
+        """Finish the batch in hand, acknowledge it, give the rest back, and return from `run`."""
+        self._stopping.set()
+        self._end_incarnation()
+
+    def restart(self, what: str) -> None:
+        """End the incarnation; `what` is `channel` or `connection`."""
+        self._restart = what
+        self._end_incarnation()
+
+    def _end_incarnation(self) -> None:
+        if self._inbox:
+            self._inbox.close()
+
+    @property
+    def oldest_in_hand_s(self) -> float:
+        """Seconds since the oldest message in memory came; 0 when there is none."""
+        waiting = self._inbox.oldest if self._inbox else None
+        oldest = self._in_hand[0] if self._in_hand else waiting
+        return time.monotonic() - oldest if oldest is not None else 0.0
+
+    @property
+    def deliveries_seen(self) -> int:
+        """Deliveries so far, over all incarnations."""
+        return self.delivered + (self._inbox.delivered if self._inbox else 0)
+
+    async def run(self) -> None:
+        """Consume until `stop`; outages of broker and store are waited out."""
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                await self._connected_life()
+                failures = 0
+            except TopologyMissing as error:
+                self._missing(error)
+                failures += 1
+            except BrokerUnavailable as error:
+                self._waits_for(error)
+                failures += 1
+            if not self._stopping.is_set() and failures:
+                await self._pause(_backoff(failures))
+        self.state = State.STOPPED
+
+    def _missing(self, error: TopologyMissing) -> None:
+        """Say at once what is missing, and every minute from then on that it still is."""
+        now = time.monotonic()
+        self._missing_since = self._missing_since or now
+        self.state, self.problem = State.WAITING, error
+        waited_s = now - self._missing_since
+        if waited_s >= self._say_missing_after_s:
+            speak = log.error if self._say_missing_after_s else log.warning
+            speak("topology_missing", waited_s=round(waited_s), problem=str(error), remedy=error.advice())
+            self._say_missing_after_s = waited_s + TOPOLOGY_PATIENCE_S
+
+    def _waits_for(self, error: BrokerUnavailable) -> None:
+        self.state, self.problem = State.WAITING, error
+        log.warning("broker_unavailable", problem=str(error), remedy=error.advice())
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    async def _connected_life(self) -> None:
+        """One connection: incarnation after incarnation until it breaks or is to be made anew."""
+        async with connected(self._settings, "consumer") as connection:
+            while not self._stopping.is_set():
+                await self._until_open()
+                if self._stopping.is_set():
+                    return
+                self._restart = None
+                try:
+                    with translated(self._settings):
+                        await self._incarnation(connection)
+                except StoreUnavailable as error:
+                    self._close_gate(STORE, error)
+                if connection.is_closed or self._wants_new_connection():
+                    return
+
+    def _wants_new_connection(self) -> bool:
+        return self._restart == "connection"
+
+    async def _until_open(self) -> None:
+        if self._gate.is_open:
+            return
+        self.state = State.PAUSED
+        log.info("consumer_paused", reasons=self._gate.reasons)
+        waits = [asyncio.create_task(self._gate.wait_open()), asyncio.create_task(self._stopping.wait())]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in waits:
+                task.cancel()
+
+    async def _incarnation(self, connection: AbstractConnection) -> None:
+        """One channel, from its opening to its end."""
+        found = await topology.ensure(connection, self._settings, self._bindings)
+        await self._on_topology(found)
+        self._missing_since, self._say_missing_after_s = None, 0.0
+        settings = self._settings
+        channel = await open_channel(
+            underlay(connection), DeliveringChannel, confirms=False, timeout_s=settings.connect_timeout_s
+        )
+        batching = self._batching
+        inbox = self._inbox = Inbox(batching.batch_max, batching.batch_wait_s, batching.batch_max_bytes)
+        channel.sink = inbox.put
+        channel.on_consumer_cancel_callbacks.add(lambda _: inbox.close())
+        channel.closing.add_done_callback(lambda _: inbox.close())
+        watch = asyncio.create_task(self._close_when_gate_closes(inbox))
+        try:
+            await channel.basic_qos(prefetch_count=settings.prefetch, timeout=settings.connect_timeout_s)
+            tag = (
+                await channel.basic_consume(settings.queue, _unused, timeout=settings.connect_timeout_s)
+            ).consumer_tag
+            self.state, self.problem, self.has_consumed = State.CONSUMING, None, True
+            log.info("consuming", queue=settings.queue, consumer_tag=tag)
+            await self._consume(channel, inbox)
+        finally:
+            watch.cancel()
+            self.delivered += inbox.delivered
+            self._inbox = None
+            self._in_hand.clear()
+            inbox.close()
+            await _close(channel, settings)
+
+    async def _close_when_gate_closes(self, inbox: Inbox) -> None:
+        await self._gate.wait_closed()
+        inbox.close()
+
+    async def _consume(self, channel: DeliveringChannel, inbox: Inbox) -> None:
+        """Decode one batch while the one before commits; batches commit and are acknowledged in their order."""
+        committing: asyncio.Task[None] | None = None
+        try:
+            while (batch := await inbox.take()) is not None:
+                self._in_hand.append(batch.received_at)
+                if batch.alone:  # what may kill us must not take another batch along
+                    await _finished(committing)
+                    if inbox.closed:
+                        return
+                reads = await self._pipeline.decode(batch.messages, alone=batch.alone)
+                await _finished(committing)
+                if inbox.closed:  # a batch before this one is not committed: acknowledging this one would lose it
+                    return
+                committing = asyncio.create_task(self._commit(channel, inbox, batch, reads))
+        finally:
+            await _finished(committing)
+
+    async def _commit(self, channel: DeliveringChannel, inbox: Inbox, batch: Batch, reads: list[Read]) -> None:
+        """Commit, then acknowledge; whatever goes wrong ends the incarnation, and the batch comes again."""
+        started = time.perf_counter()
+        try:
+            outcome = await self._pipeline.commit(reads, Origin.LIVE, braked=True, alone=batch.alone)
+            await channel.basic_ack(batch.last_tag, multiple=True)
+        except BaseException as error:
+            inbox.close()
+            if not isinstance(error, StoreUnavailable | BrakePulled):
+                raise
+            self._close_gate(STORE if isinstance(error, StoreUnavailable) else BRAKE, error)
+            return
+        self._in_hand.popleft()
+        log.info(
+            "batch_applied",
+            events=outcome.read,
+            applied=outcome.fates[Fate.APPLIED],
+            dead_lettered=outcome.fates[Fate.DEAD_LETTERED],
+            deliveries=outcome.deliveries,
+            seconds=round(time.perf_counter() - started, 3),
+        )
+
+    def _close_gate(self, who: str, error: MirrorError) -> None:
+        log.error("consumer_stops", why=error.error_class, problem=str(error), remedy=error.advice())
+        self._gate.close(who, f"{error} {error.advice()}")
+
+
+async def _finished(task: asyncio.Task[None] | None) -> None:
+    """Wait for the batch before; its error is ours."""
+    if task is not None:
+        await task
+
+
+async def _unused(_: Any) -> None:
+    """Aiormq wants a callback; deliveries go to the channel's sink before it would be called."""
+
+
+def _backoff(failures: int) -> float:
+    """Seconds until the next attempt to connect: 0.5, 1, 2 … with jitter, at most `BACKOFF_MAX_S`."""
+    return min(BACKOFF_MAX_S, 0.5 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
+
+
+async def _close(channel: DeliveringChannel, settings: AmqpSettings) -> None:
+    """Close the channel, which gives back whatever was not acknowledged."""
+    with suppress(BrokerUnavailable), translated(settings):
+        async with asyncio.timeout(settings.connect_timeout_s):
+            await channel.close()

@@ -1,0 +1,112 @@
+"""What a channel delivered and nobody has taken yet; gives it out in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from aiormq.abc import DeliveredMessage
+
+from service.events.message import Message
+
+#: Highest delivery count in hand → batch size: as it rises, one of fewer and fewer must be what kills us.
+BATCH_BY_COUNT = ((6, 1), (5, 7), (4, 31), (3, 125))
+
+
+@dataclass(slots=True)
+class Batch:
+    """Messages of one channel incarnation; acknowledged through the last one's tag."""
+
+    messages: list[Message]
+    last_tag: int
+    received_at: float
+    #: The delivery counts say that something here may have killed us: it goes alone.
+    alone: bool
+
+
+class Inbox:
+    """Deliveries of one channel incarnation, in order; bounded by the prefetch count."""
+
+    def __init__(self, batch_max: int, batch_wait_s: float, batch_max_bytes: int) -> None:
+        self._max = batch_max
+        self._wait_s = batch_wait_s
+        self._max_bytes = batch_max_bytes
+        self._waiting: deque[tuple[int, float, Message]] = deque()
+        self._arrived = asyncio.Event()
+        #: The incarnation is over.
+        self.closed = False
+        #: Deliveries so far; the watchdog sees whether it moves.
+        self.delivered = 0
+
+    def put(self, delivered: DeliveredMessage) -> None:
+        """Take one delivery from the channel."""
+        self.delivered += 1
+        tag = delivered.delivery_tag or 0
+        self._waiting.append((tag, time.monotonic(), _message(delivered)))
+        self._arrived.set()
+
+    def close(self) -> None:
+        """The incarnation is over: what nobody took is dropped, it will come again."""
+        self.closed = True
+        self._waiting.clear()
+        self._arrived.set()
+
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest waiting delivery came, on the monotonic clock."""
+        return self._waiting[0][1] if self._waiting else None
+
+    async def take(self) -> Batch | None:
+        """The next batch, after a short wait for it to fill; None when the incarnation is over."""
+        while not self._waiting:
+            if self.closed:
+                return None
+            self._arrived.clear()
+            await self._arrived.wait()
+        if len(self._waiting) < self._size():
+            await self._fill(self._size())
+        return None if self.closed else self._cut(self._size())
+
+    def _highest_count(self) -> int:
+        return max(message.delivery_count for _, _, message in islice(self._waiting, self._max))
+
+    def _size(self) -> int:
+        highest = self._highest_count()
+        return min(self._max, next((size for count, size in BATCH_BY_COUNT if highest >= count), self._max))
+
+    async def _fill(self, size: int) -> None:
+        try:
+            async with asyncio.timeout(self._wait_s):
+                while len(self._waiting) < size and not self.closed:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            return
+
+    def _cut(self, size: int) -> Batch:
+        messages: list[Message] = []
+        alone = self._highest_count() >= BATCH_BY_COUNT[0][0]
+        tag, received_at = 0, self._waiting[0][1]
+        room = self._max_bytes
+        while self._waiting and len(messages) < size and (not messages or room >= len(self._waiting[0][2].body)):
+            tag, _, message = self._waiting.popleft()
+            room -= len(message.body)
+            messages.append(message)
+        return Batch(messages, tag, received_at, alone)
+
+
+def _message(delivered: DeliveredMessage) -> Message:
+    properties = delivered.header.properties
+    headers: dict[str, Any] = dict(properties.headers or {})
+    count = headers.get("x-delivery-count")
+    return Message(
+        routing_key=delivered.routing_key or "",
+        body=delivered.body,
+        headers=headers,
+        message_id=properties.message_id,
+        delivery_count=count if isinstance(count, int) else 0,
+    )

@@ -1,0 +1,184 @@
+"""Exchange, queue and bindings: what we need, what is there, and whom to ask for the rest.
+
+What may not be declared (settings) is only looked at. A failed look closes its channel, so each has one of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import aio_pika
+import structlog
+from aio_pika.abc import AbstractChannel, AbstractConnection
+from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
+
+from service.amqp.connection import user, vhost
+from service.errors import TopologyMissing
+from service.settings import AmqpSettings
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Topology:
+    """What `ensure` found or made."""
+
+    queue_created: bool
+    arguments_differ: bool
+
+
+def queue_arguments(settings: AmqpSettings) -> dict[str, Any]:
+    """The arguments of our queue.
+
+    The catalog comes first: a full queue drops its oldest messages (a gap that reconcile closes) instead of refusing
+    the catalog's publishers, and there is no dead-letter exchange, whose default is to lose messages silently.
+    """
+    arguments: dict[str, Any] = {
+        "x-queue-type": settings.queue_type,
+        "x-max-length-bytes": settings.queue_max_bytes,
+        "x-overflow": "drop-head",
+    }
+    if settings.queue_type == "quorum":
+        arguments["x-delivery-limit"] = settings.delivery_limit
+    return arguments
+
+
+async def ensure(connection: AbstractConnection, settings: AmqpSettings, bindings: Sequence[str]) -> Topology:
+    """Have everything that consuming needs.
+
+    Raises:
+        TopologyMissing: something is not there, or a right is: with vhost, user and what to ask for.
+    """
+    needs = _Needs(connection, settings)
+    await needs.exchange()
+    topology = await needs.queue()
+    if settings.declare_queue:
+        for pattern in bindings:
+            await needs.binding(pattern)
+    return topology
+
+
+async def look_at_exchange(connection: AbstractConnection, settings: AmqpSettings) -> None:
+    """Look whether the exchange is there and ours to use; declares nothing.
+
+    Raises:
+        TopologyMissing: it is not; the error says what to do.
+    """
+    await _Needs(connection, settings.model_copy(update={"declare_exchange": False})).exchange()
+
+
+async def arguments_match(connection: AbstractConnection, settings: AmqpSettings) -> bool:
+    """Whether our queue, which exists, has the arguments that settings ask for."""
+    return not (await _Needs(connection, settings).queue()).arguments_differ
+
+
+async def ready_messages(connection: AbstractConnection, queue: str) -> int | None:
+    """How many messages lie ready in the queue; None where there is no such queue."""
+    channel = await connection.channel()
+    try:
+        found = await channel.declare_queue(queue, passive=True)
+        return found.declaration_result.message_count
+    except ChannelNotFoundEntity:
+        return None
+    except ChannelAccessRefused as error:
+        raise TopologyMissing(what=f"No right on the queue {queue!r}", vhost="?", ask=str(error)[:200]) from None
+    finally:
+        if not channel.is_closed:
+            await channel.close()
+
+
+class _Needs:
+    def __init__(self, connection: AbstractConnection, settings: AmqpSettings) -> None:
+        self._connection = connection
+        self._settings = settings
+
+    async def _try(self, action: Callable[[AbstractChannel], Awaitable[T]]) -> T:
+        channel = await self._connection.channel()
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                return await action(channel)
+        finally:
+            if not channel.is_closed:
+                await channel.close()
+
+    def _missing(self, what: str, ask: str) -> TopologyMissing:
+        return TopologyMissing(what=what, vhost=vhost(self._settings), ask=ask)
+
+    def _rights(self) -> str:
+        """The command that gives our user exactly what it needs."""
+        settings = self._settings
+        exchange, queue = settings.exchange.replace(".", "\\."), settings.queue.replace(".", "\\.")
+        declare = f"^({queue}|{exchange})$" if settings.declare_exchange else f"^{queue}$"
+        return (
+            f"Ask the broker's owner to run: rabbitmqctl set_permissions -p {vhost(settings)} {user(settings)} "
+            f"'{declare}' '^({queue}|{exchange})$' '^({queue}|{exchange})$'"
+        )
+
+    async def exchange(self) -> None:
+        """The catalog's topic exchange."""
+        settings = self._settings
+        passive = not settings.declare_exchange
+        kind = aio_pika.ExchangeType.TOPIC
+        try:
+            await self._try(lambda ch: ch.declare_exchange(settings.exchange, kind, durable=True, passive=passive))
+        except ChannelNotFoundEntity:
+            ask = (
+                "Start the catalog first, or correct CATALOG_MIRROR_AMQP__EXCHANGE and the URL's vhost; on a broker "
+                f"of your own set CATALOG_MIRROR_AMQP__DECLARE_EXCHANGE=true. User: {user(settings)!r}."
+            )
+            raise self._missing(f"The exchange {settings.exchange!r} does not exist", ask) from None
+        except ChannelAccessRefused:
+            what = f"User {user(settings)!r} has no right on the exchange {settings.exchange!r}"
+            raise self._missing(what, self._rights()) from None
+        except ChannelPreconditionFailed:
+            ask = "Unset CATALOG_MIRROR_AMQP__DECLARE_EXCHANGE: the exchange belongs to somebody else."
+            raise self._missing(f"The exchange {settings.exchange!r} is not a durable topic exchange", ask) from None
+
+    async def queue(self) -> Topology:
+        """Our own queue; declared where that is allowed."""
+        settings = self._settings
+        try:
+            await self._try(lambda ch: ch.declare_queue(settings.queue, passive=True))
+            existed = True
+        except ChannelNotFoundEntity:
+            existed = False
+        except ChannelAccessRefused:
+            raise self._missing(f"User {user(settings)!r} has no right on {settings.queue!r}", self._rights()) from None
+        if not settings.declare_queue:
+            if existed:
+                return Topology(queue_created=False, arguments_differ=False)
+            ask = f"Ask the broker's owner for it, bound to {settings.exchange!r}, with {queue_arguments(settings)}."
+            raise self._missing(f"The queue {settings.queue!r} does not exist (user {user(settings)!r})", ask)
+        return Topology(queue_created=not existed, arguments_differ=not await self._declare())
+
+    async def _declare(self) -> bool:
+        """Declare the queue; False where one with other arguments is there, which then stays as it is."""
+        settings = self._settings
+        try:
+            arguments = queue_arguments(settings)
+            await self._try(lambda ch: ch.declare_queue(settings.queue, durable=True, arguments=arguments))
+        except ChannelPreconditionFailed as error:
+            log.warning("queue_arguments_differ", queue=settings.queue, problem=str(error)[:300])
+            return False
+        except ChannelAccessRefused:
+            what = f"User {user(settings)!r} may not declare the queue {settings.queue!r}"
+            raise self._missing(what, self._rights()) from None
+        return True
+
+    async def binding(self, pattern: str) -> None:
+        """One binding of our queue to the exchange."""
+        settings = self._settings
+
+        async def bind(channel: AbstractChannel) -> None:
+            queue = await channel.get_queue(settings.queue, ensure=False)
+            await queue.bind(settings.exchange, routing_key=pattern)
+
+        try:
+            await self._try(bind)
+        except (ChannelAccessRefused, ChannelNotFoundEntity):
+            what = f"User {user(settings)!r} may not bind {settings.queue!r} to {settings.exchange!r} with {pattern!r}"
+            raise self._missing(what, self._rights()) from None

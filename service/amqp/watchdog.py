@@ -1,0 +1,107 @@
+"""Watches over the consumer: a connection that came back without its consumer looks healthy and is not.
+
+Dead means: messages lie ready and none is delivered, or the oldest message in memory is older than the deadline. The
+queue is asked over a connection of its own. First the channel is made anew, then the connection; then `/livez` fails.
+An outage of the broker is not death: then there is nothing to ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import aiohttp
+import structlog
+from aio_pika.abc import AbstractConnection
+
+from service.amqp import management, topology
+from service.amqp.connection import connected, translated
+from service.amqp.consumer import Consumer, State
+from service.amqp.management import Fill
+from service.errors import BrokerUnavailable, TopologyMissing
+from service.settings import AmqpSettings
+from service.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+#: Looks at a dead consumer before each next remedy: channel, connection, giving up.
+REMEDIES = ("channel", "connection")
+
+
+class Watchdog:
+    """Looks at the consumer every interval."""
+
+    def __init__(
+        self,
+        settings: AmqpSettings,
+        consumer: Consumer,
+        deadline_s: float,
+        metrics: Metrics,
+        on_full: Callable[[Fill], Awaitable[None]],
+    ) -> None:
+        self._settings = settings
+        self._consumer = consumer
+        self._deadline_s = deadline_s
+        self._metrics = metrics
+        self._on_full = on_full
+        self._seen = -1
+        self._strikes = 0
+        self.alive = True
+        self.ready_messages: int | None = None
+
+    async def run(self) -> None:
+        """Look until cancelled; the probing connection is made anew after an outage."""
+        while True:
+            with suppress(BrokerUnavailable, TopologyMissing), translated(self._settings):
+                async with connected(self._settings, "watchdog") as connection:
+                    await self._look_while_connected(connection)
+            self._judge_without_broker()
+            await asyncio.sleep(self._settings.watchdog_interval_s)
+
+    async def _look_while_connected(self, connection: AbstractConnection) -> None:
+        while not connection.is_closed:
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                self.ready_messages = await topology.ready_messages(connection, self._settings.queue)
+            self.judge()
+            await self._measure()
+            await asyncio.sleep(self._settings.watchdog_interval_s)
+
+    async def _measure(self) -> None:
+        """Ask how full the queue is, where the management API may be asked."""
+        try:
+            fill = await management.queue_fill(self._settings)
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            log.warning("management_api_unavailable", problem=str(error)[:200] or type(error).__name__)
+            return
+        if fill is None:
+            return
+        self._metrics.queue_bytes_free.set(fill.bytes_free)
+        if fill.is_full:
+            await self._on_full(fill)
+
+    def judge(self) -> None:
+        """Compare with the last look; act on a dead consumer."""
+        consumer, seen = self._consumer, self._seen
+        self._seen = consumer.deliveries_seen
+        starving = bool(self.ready_messages) and consumer.deliveries_seen == seen and not consumer.oldest_in_hand_s
+        stuck = consumer.oldest_in_hand_s > self._deadline_s
+        if consumer.state is not State.CONSUMING or not (starving or stuck):
+            self._strikes, self.alive = 0, True
+        else:
+            self._strike("starving" if starving else "stuck")
+        self._metrics.consumer_alive.set(self.alive and self._strikes == 0)
+
+    def _judge_without_broker(self) -> None:
+        self.ready_messages = None
+        self.judge()
+
+    def _strike(self, how: str) -> None:
+        self._strikes += 1
+        if self._strikes > len(REMEDIES):
+            self.alive = False
+            log.error("consumer_dead", how=how)
+            return
+        what = REMEDIES[self._strikes - 1]
+        log.warning("consumer_restarted", how=how, what=what, ready=self.ready_messages)
+        self._consumer.restart(what)

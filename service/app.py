@@ -1,0 +1,186 @@
+"""The composition root: builds the parts from settings, runs them together, and stops them in order."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Sequence
+from contextlib import suppress
+
+import structlog
+
+from service import routing
+from service.amqp.consumer import Consumer
+from service.amqp.gate import Gate
+from service.amqp.watchdog import Watchdog
+from service.answers import Answerer
+from service.errors import NothingToConsume, SchemaMissing, StoreUnavailable
+from service.heartbeat import Heartbeat
+from service.http import probes
+from service.mirror import controls, schema
+from service.mirror.store import Store
+from service.pipeline import Outlet, Pipeline
+from service.relay import Relay
+from service.settings import Settings
+from service.targets.base import Target, installed_targets
+from service.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+#: The target whose settings word our lineage events.
+LINEAGE_TARGET = "catalog_lineage"
+#: Container objects that may come into being before cyclic garbage is looked for: two batches of parsed events.
+GC_THRESHOLD = 100_000
+#: Seconds between two attempts to reach the store at start.
+STORE_RETRY_S = 2.0
+
+
+def router_of(settings: Settings) -> routing.Router:
+    """The routing table of installed handlers and settings."""
+    chosen = settings.routes
+    return routing.Router(routing.installed_handlers(), chosen.overrides, defaults=chosen.defaults)
+
+
+def bindings_of(settings: Settings) -> list[str]:
+    """The patterns that our queue is bound with."""
+    return settings.amqp.bindings or router_of(settings).bindings()
+
+
+def pipeline_of(
+    settings: Settings, store: Store, metrics: Metrics, targets: Sequence[Target] = (), outlet: Outlet | None = None
+) -> Pipeline:
+    """The pipeline that these settings describe."""
+    return Pipeline(
+        store,
+        router_of(settings),
+        settings.pipeline,
+        metrics,
+        answerer=Answerer(settings.target(LINEAGE_TARGET)),
+        subscribers=targets,
+        outlet=outlet,
+        verifies_hints=settings.catalog.url is not None,
+    )
+
+
+class Service:
+    """The running service: consumer, relay, heartbeat, watchdog and HTTP in one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        if settings.amqp.url is None:
+            raise NothingToConsume()
+        self.settings = settings
+        self.metrics = Metrics()
+        self.store = Store(settings.store)
+        self.store.check_writable()
+        self.targets = installed_targets(settings)
+        self.relay = Relay(self.store, self.targets, settings.relay, self.metrics)
+        self.gate = Gate()
+        self.pipeline = pipeline_of(settings, self.store, self.metrics, self.targets, self.relay)
+        bindings = bindings_of(settings)
+        self.heartbeat = Heartbeat(
+            self.store, settings.amqp, self.gate, self.pipeline, self.relay, self.metrics, bindings
+        )
+        self.consumer = Consumer(
+            settings.amqp, settings.pipeline, self.pipeline, self.gate, bindings, self.heartbeat.notice_gap
+        )
+        self.heartbeat.consumer = self.consumer
+        deadline_s = settings.pipeline.handler_deadline_s
+        self.watchdog = Watchdog(
+            settings.amqp, self.consumer, deadline_s, self.metrics, self.heartbeat.notice_full_queue
+        )
+        self._stop = asyncio.Event()
+        self._reason: str | None = "waiting for the store"
+        #: The port of the probes, once they are served.
+        self.port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def stop(self) -> None:
+        """Drain and return from `run`."""
+        self._stop.set()
+
+    def health(self) -> probes.Health:
+        """How the service is, for the probes."""
+        reasons = [self._reason] if self._reason else []
+        reasons += list(self.gate.reasons.values())
+        if self.consumer.problem:
+            reasons.append(f"{self.consumer.problem} {self.consumer.problem.advice()}")
+        reasons += [f"target {lane.name} is paused" for lane in self.relay.lanes if lane.paused]
+        reasons += [f"{lane.notice} {lane.notice.advice()}" for lane in self.relay.lanes if lane.notice]
+        return probes.Health(self.watchdog.alive, self.consumer.has_consumed, reasons)
+
+    async def run(self) -> None:
+        """Run until `stop`, SIGTERM or SIGINT; then finish what is in hand within the drain time."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        try:
+            app = probes.application(self.health, self.metrics.registry)
+            async with probes.serving(app, self.settings.http) as port:
+                self.port.set_result(port)
+                if await self._store_ready():
+                    await self._run_parts()
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+            await self.store.close()
+            log.info("stopped")
+
+    async def _store_ready(self) -> bool:
+        """Wait until the store answers and has our schema; False when stopped meanwhile."""
+        while not self._stop.is_set():
+            try:
+                if self.settings.store.migrate:
+                    await schema.migrate(self.settings.store)
+                await schema.check(self.store)
+                async with self.store.write() as connection:
+                    await controls.ensure_targets(connection, [target.name for target in self.targets])
+                self._reason = None
+                return True
+            except (StoreUnavailable, SchemaMissing) as error:
+                self._reason = f"{error} {error.advice()}"
+                log.warning("waiting_for_store", problem=str(error), remedy=error.advice())
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(STORE_RETRY_S):
+                        await self._stop.wait()
+        return False
+
+    async def _run_parts(self) -> None:
+        _spare_the_garbage_collector()
+        await self.heartbeat.beat()  # a pause that a person set holds from the first moment
+        async with asyncio.TaskGroup() as group:
+            lookouts = [
+                group.create_task(self.heartbeat.run(), name="heartbeat"),
+                group.create_task(self.watchdog.run(), name="watchdog"),
+            ]
+            relay = group.create_task(self.relay.run(), name="relay")
+            consumer = group.create_task(self.consumer.run(), name="consumer")
+            stopped = group.create_task(self._stop.wait(), name="stop")
+            # A relay without targets is done at once; one that fails ends the group by itself.
+            await asyncio.wait([stopped, consumer], return_when=asyncio.FIRST_COMPLETED)
+            log.info("draining", seconds=self.settings.pipeline.drain_s)
+            await self._drain(consumer, relay)
+            for task in (*lookouts, stopped):
+                task.cancel()
+        await self.heartbeat.leave()
+
+    async def _drain(self, consumer: asyncio.Task[None], relay: asyncio.Task[None]) -> None:
+        """Consumer first, then the relay, so that what it just committed still goes out."""
+        deadline = asyncio.get_running_loop().time() + self.settings.pipeline.drain_s
+        for stop, task in ((self.consumer.stop, consumer), (self.relay.stop, relay)):
+            stop()
+            left = max(0.1, deadline - asyncio.get_running_loop().time())
+            _, late = await asyncio.wait([task], timeout=left)
+            if late:
+                log.warning("drain_deadline", part=task.get_name())
+                task.cancel()
+
+
+def _spare_the_garbage_collector() -> None:
+    """Look for cyclic garbage less often, and never among what is there for good.
+
+    A batch is some ten thousand objects without any cycle, which die when it is committed; by default they are looked
+    through dozens of times before that (a sixth of the service's CPU, docs/benchmarks.md).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 20)

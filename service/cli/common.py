@@ -1,0 +1,109 @@
+"""What the commands share: settings, output, and how errors are told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from service.errors import ConfigurationError, MirrorError
+from service.mirror import schema
+from service.mirror.store import STORE_ERRORS, Store
+from service.settings import LogSettings, Settings, load
+from service.telemetry import configure_logging
+
+T = TypeVar("T")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+#: Columns where nobody looks at a screen: tables in a file or pipe are not squeezed.
+_PIPE_WIDTH = 160
+#: What people read goes to stdout, what goes wrong to stderr.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+err = Console(stderr=True, highlight=False)
+
+
+def quiet_settings() -> Settings:
+    """Settings for a command that a person waits for: only warnings are logged."""
+    settings = load()
+    level = settings.log.level if "level" in settings.log.model_fields_set else "warning"
+    configure_logging(LogSettings(level=level, format=settings.log.format))
+    return settings
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run the command's coroutine."""
+    return asyncio.run(work)
+
+
+@asynccontextmanager
+async def opened_store(settings: Settings, *, migrate: bool = False) -> AsyncIterator[Store]:
+    """The store, with a schema that this version can use.
+
+    Raises:
+        StoreUnavailable, SchemaMissing, StoreNotWritable: with what to do.
+    """
+    store = Store(settings.store)
+    try:
+        store.check_writable()
+        if migrate and settings.store.migrate:
+            await schema.migrate(settings.store)
+        await schema.check(store)
+        try:
+            yield store
+        except STORE_ERRORS as error:
+            raise store.unavailable(error) from error
+    finally:
+        await store.close()
+
+
+def print_json(value: Any) -> None:
+    """One JSON value, times as ISO 8601."""
+    text = json.dumps(value, default=_plain, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+    sys.stdout.write(text.encode("utf-8", "replace").decode("utf-8") + "\n")
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], empty: str) -> None:
+    """A table for people, or one line where there is nothing."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    if table.row_count:
+        out.print(table)
+    else:
+        out.print(empty)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%S")
+    return str(value)
+
+
+def report(error: MirrorError) -> int:
+    """Tell a person what went wrong and what to do; answers the exit code."""
+    err.print(f"Error: {error}", style="bold red" if err.is_terminal else None, markup=False)
+    if error.advice():
+        err.print(error.advice(), markup=False)
+    return 2 if isinstance(error, ConfigurationError) else 1
+
+
+def who() -> str:
+    """Who gives a command, for the record."""
+    return os.environ.get("SUDO_USER") or os.environ.get("USER") or "unknown"

@@ -1,0 +1,87 @@
+"""`docs settings`: reference made from the code, so that it cannot be out of date."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Iterator
+from typing import Any, Union, get_args, get_origin
+
+import typer
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from service.cli.common import Json, print_json
+from service.settings import PREFIX, Section, Settings, TargetSettings
+
+app = typer.Typer(help="Reference, made from the code.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Reference, made from the code."""
+
+
+@app.command("settings")
+def settings(as_json: Json = False) -> None:
+    """Print every setting with its default and meaning, as Markdown."""
+    if as_json:
+        print_json([row for _, rows in sections() for row in rows])
+    else:
+        typer.echo(markdown(), nl=False)
+
+
+def sections() -> Iterator[tuple[type[Section], list[dict[str, Any]]]]:
+    """Each section with its settings."""
+    for name, field in Settings.model_fields.items():
+        model = field.annotation
+        if isinstance(model, type) and issubclass(model, Section):
+            yield model, [_row(name.upper(), key, member) for key, member in model.model_fields.items()]
+    rows = [_row("TARGETS__<NAME>", key, member) for key, member in TargetSettings.model_fields.items()]
+    yield TargetSettings, rows
+
+
+def _row(section: str, key: str, field: FieldInfo) -> dict[str, Any]:
+    name = f"{PREFIX}{section}__{(field.alias or key).upper()}"
+    return {
+        "name": name,
+        "default": _default(field),
+        "secret": _holds_secret(field.annotation),
+        "meaning": field.description or "",
+    }
+
+
+def _default(field: FieldInfo) -> Any:
+    value = field.default
+    if value is PydanticUndefined or value is None:
+        return None
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return value
+
+
+def _holds_secret(annotation: Any) -> bool:
+    if get_origin(annotation) in (Union, types.UnionType):
+        return any(_holds_secret(part) for part in get_args(annotation))
+    return annotation is SecretStr
+
+
+def markdown() -> str:
+    """The reference as Markdown."""
+    lines = [
+        "# Settings",
+        "",
+        "Made by `catalog-mirror docs settings`. Every setting is an environment variable; the YAML file that",
+        "`CATALOG_MIRROR_CONFIG` names holds the same names in lower case, by section. The environment wins. Any",
+        "setting of a section may also come from a file: append `_FILE` to its name and give the path (not for",
+        "targets).",
+    ]
+    for model, rows in sections():
+        doc = (model.__doc__ or "").strip()
+        lines += ["", f"## {doc}", "", "| setting | default | meaning |", "| --- | --- | --- |"]
+        for row in rows:
+            default = "" if row["default"] is None else f"`{json.dumps(row['default'], default=str)}`"
+            meaning = str(row["meaning"]).replace("|", "\\|")
+            lines.append(f"| `{row['name']}` | {default} | {meaning} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,176 @@
+"""`doctor`: looks at everything the service needs, and says what to do, ready to paste."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+import sqlalchemy as sa
+import typer
+from aio_pika.abc import AbstractConnection
+
+from service.amqp import topology
+from service.amqp.connection import connected, translated
+from service.app import bindings_of
+from service.cli.common import Json, out, print_json, quiet_settings, run_async, show_table
+from service.errors import MirrorError, SchemaMissing
+from service.mirror import controls, dead_letters, schema
+from service.mirror.store import Store
+from service.settings import Settings, hide_password
+from service.targets.base import installed_targets
+
+
+class Verdict(StrEnum):
+    """How a check went."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check, its verdict, and what to do."""
+
+    check: str
+    verdict: Verdict
+    detail: str
+    remedy: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor")(doctor)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Check settings, store, broker and targets; exit 1 if the service could not work as set up.
+
+    Changes nothing: what is missing is only named.
+    """
+    findings = run_async(_findings(quiet_settings()))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        rows = [(f.verdict, f.check, f.detail) for f in findings]
+        show_table("Doctor", ("verdict", "check", "found"), rows, "")
+        for finding in findings:
+            if finding.remedy:
+                out.print(f"{finding.check}: {finding.remedy}", markup=False, soft_wrap=True)
+    if any(finding.verdict is Verdict.FAILED for finding in findings):
+        raise typer.Exit(1)
+
+
+async def _findings(settings: Settings) -> list[Finding]:
+    checks = (_settings, _store, _broker, _targets)
+    return [finding for check in checks async for finding in check(settings)]
+
+
+async def _checked(check: str, work: Callable[[], Awaitable[str]]) -> Finding:
+    """A check that passes with a detail, or fails with an error of ours."""
+    try:
+        return Finding(check, Verdict.OK, await work())
+    except MirrorError as error:
+        return Finding(check, Verdict.FAILED, str(error), error.advice())
+
+
+async def _settings(settings: Settings) -> AsyncIterator[Finding]:
+    yield Finding("settings", Verdict.OK, "every setting is known and usable")
+    url = settings.amqp.url.get_secret_value() if settings.amqp.url else ""
+    if url.startswith("amqp://") and not any(host in url for host in ("@localhost", "@127.0.0.1", "@[::1]")):
+        remedy = "Use amqps:// (port 5671), with CATALOG_MIRROR_AMQP__CA_FILE for a company's own certificates."
+        yield Finding("encryption", Verdict.WARNING, f"{hide_password(url)} is not encrypted", remedy)
+
+
+async def _store(settings: Settings) -> AsyncIterator[Finding]:
+    store = Store(settings.store)
+    try:
+        reachable = await _checked("store", lambda: _store_answers(store))
+        yield reachable
+        if reachable.verdict is Verdict.OK:
+            yield await _schema(store)
+            async for finding in _store_contents(store):
+                yield finding
+    finally:
+        await store.close()
+
+
+async def _store_answers(store: Store) -> str:
+    store.check_writable()
+    await store.check()
+    return store.where
+
+
+async def _schema(store: Store) -> Finding:
+    try:
+        await schema.check(store)
+    except SchemaMissing as error:
+        return Finding(
+            "schema", Verdict.WARNING, str(error), f"{error.advice()} `run` does so unless STORE__MIGRATE=false."
+        )
+    return Finding("schema", Verdict.OK, f"revision {await schema.current(store)}")
+
+
+async def _store_contents(store: Store) -> AsyncIterator[Finding]:
+    async with store.read() as connection:
+        if store.dialect == "postgresql":
+            encoding = (await connection.execute(sa.text("SHOW server_encoding"))).scalar_one()
+            if encoding != "UTF8":
+                remedy = "Create the database with ENCODING 'UTF8'; other encodings refuse much of the catalog's text."
+                yield Finding("encoding", Verdict.FAILED, f"the database stores {encoding}", remedy)
+        if await schema.current(store) is None:
+            return
+        letters = await dead_letters.count(connection, dead_letters.Filter())
+        if letters:
+            remedy = "`catalog-mirror dead-letters list --group` shows the causes."
+            yield Finding("dead letters", Verdict.WARNING, f"{letters} are open", remedy)
+        for gap in await controls.open_gaps(connection):
+            yield Finding("gap", Verdict.WARNING, gap.detail, "Events may be missing: publish or replay them again.")
+        for target in await controls.read_targets(connection):
+            if target.notice:
+                yield Finding(f"target {target.target}", Verdict.WARNING, target.notice)
+
+
+async def _broker(settings: Settings) -> AsyncIterator[Finding]:
+    if settings.amqp.url is None:
+        remedy = "Set CATALOG_MIRROR_AMQP__URL, or AMQP__URL_FILE, to amqps://user:password@host:5671/vhost."
+        yield Finding("broker", Verdict.FAILED, "no broker is set", remedy)
+        return
+    try:
+        with translated(settings.amqp):
+            async with connected(settings.amqp, "doctor") as connection:
+                yield Finding("broker", Verdict.OK, hide_password(settings.amqp.url.get_secret_value()))
+                yield await _checked("exchange", lambda: _exchange(connection, settings))
+                yield await _queue(connection, settings)
+    except MirrorError as error:
+        yield Finding("broker", Verdict.FAILED, str(error), error.advice())
+
+
+async def _exchange(connection: AbstractConnection, settings: Settings) -> str:
+    await topology.look_at_exchange(connection, settings.amqp)
+    return f"{settings.amqp.exchange} is there"
+
+
+async def _queue(connection: AbstractConnection, settings: Settings) -> Finding:
+    name = settings.amqp.queue
+    try:
+        ready = await topology.ready_messages(connection, name)
+    except MirrorError as error:
+        return Finding("queue", Verdict.FAILED, str(error), error.advice())
+    if ready is None:
+        remedy = f"`run` or `catalog-mirror topology apply` makes it, with {topology.queue_arguments(settings.amqp)}."
+        if not settings.amqp.declare_queue:
+            remedy = f"Ask the broker's owner for it, bound with {bindings_of(settings)}."
+        return Finding("queue", Verdict.WARNING, f"{name} does not exist yet", remedy)
+    if settings.amqp.declare_queue and not await topology.arguments_match(connection, settings.amqp):
+        remedy = f"It stays in use. Settings ask for {topology.queue_arguments(settings.amqp)}."
+        return Finding("queue", Verdict.WARNING, f"{name} has other arguments, {ready} messages ready", remedy)
+    return Finding("queue", Verdict.OK, f"{name} has {ready} messages ready")
+
+
+async def _targets(settings: Settings) -> AsyncIterator[Finding]:
+    async def names() -> str:
+        return ", ".join(target.name for target in installed_targets(settings)) or "none is on"
+
+    yield await _checked("targets", names)

@@ -1,0 +1,135 @@
+"""`replay`: recorded messages into the mirror, without a broker."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import IO, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from service.app import pipeline_of
+from service.changes import Change, Origin
+from service.cli.common import Json, err, opened_store, out, quiet_settings, run_async
+from service.errors import UsageError
+from service.events.message import Message
+from service.events.recording import read_lines
+from service.mirror import controls
+from service.mirror.store import Store
+from service.pipeline import Fate, Pipeline
+from service.settings import Settings
+from service.targets.base import Target, installed_targets
+from service.telemetry import Metrics
+
+
+@dataclass(frozen=True)
+class AlsoReplayed:
+    """A target that is told of replayed changes too."""
+
+    target: Target
+    origins: frozenset[Origin] = field(default_factory=lambda: frozenset(Origin))
+
+    @property
+    def name(self) -> str:
+        """The target's."""
+        return self.target.name
+
+    @property
+    def lineage(self) -> bool:
+        """The target's."""
+        return self.target.lineage
+
+    @property
+    def forwards(self) -> bool:
+        """The target's."""
+        return self.target.forwards
+
+    def wants(self, change: Change) -> bool:
+        """The target's."""
+        return self.target.wants(change)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("replay")(replay)
+
+
+def replay(
+    files: Annotated[list[str], typer.Argument(help="NDJSON files that `capture` wrote; - is stdin.")],
+    deliver: Annotated[bool, typer.Option("--deliver", help="Also create deliveries; `run` sends them.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if there was any dead letter.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Apply recorded messages to the mirror; needs no broker, and may be repeated.
+
+    A line is an object with `routing_key` and `body` (or `body_base64`), and perhaps `headers` and `message_id`.
+    """
+    for name in files:
+        if name != "-" and not Path(name).is_file():
+            raise UsageError(problem=f"There is no file {name!r}", advice="Name NDJSON files, or - for stdin.")
+    counts = run_async(_replay(quiet_settings(), files, deliver))
+    if as_json:
+        sys.stdout.write(json.dumps(counts) + "\n")
+    else:
+        out.print(", ".join(f"{number} {name.replace('_', '-')}" for name, number in counts.items()))
+        if counts["dead_lettered"]:
+            out.print("`catalog-mirror dead-letters list` shows why.")
+    if strict and counts["dead_lettered"]:
+        raise typer.Exit(1)
+
+
+async def _replay(settings: Settings, files: list[str], deliver: bool) -> dict[str, int]:
+    async with opened_store(settings, migrate=True) as store:
+        pipeline = await replaying_pipeline(settings, store, deliver=deliver)
+        counts: Counter[str] = Counter()
+        for name in files:
+            with _opened(name, settings) as messages:
+                await _feed(pipeline, messages, settings.pipeline.batch_max, counts)
+    keys = ("read", *(fate.value for fate in Fate), "deliveries")
+    return {key: counts[key] for key in keys}
+
+
+async def replaying_pipeline(settings: Settings, store: Store, *, deliver: bool) -> Pipeline:
+    """A pipeline for replayed messages; with `deliver`, for the targets too."""
+    targets = installed_targets(settings)
+    async with store.write() as connection:
+        await controls.ensure_targets(connection, [target.name for target in targets])
+    subscribers: list[Any] = [AlsoReplayed(target) for target in targets] if deliver else list(targets)
+    return pipeline_of(settings, store, Metrics(), subscribers)
+
+
+async def _feed(pipeline: Pipeline, messages: Iterator[Message], size: int, counts: Counter[str]) -> None:
+    while batch := list(islice(messages, size)):
+        outcome = await pipeline.process(batch, Origin.REPLAY)
+        counts["read"] += outcome.read
+        counts["deliveries"] += outcome.deliveries
+        for fate, number in outcome.fates.items():
+            counts[fate.value] += number
+
+
+@contextmanager
+def _opened(name: str, settings: Settings) -> Iterator[Iterator[Message]]:
+    """The messages of a file, with a progress bar on a terminal."""
+    max_line = settings.pipeline.max_body_bytes * 6 + 65_536
+    if name == "-":
+        yield read_lines(sys.stdin.buffer, max_line)
+        return
+    columns = (TextColumn(Path(name).name), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Path(name).open("rb") as stream, Progress(*columns, console=err, disable=not err.is_terminal) as progress:
+        task = progress.add_task("replay", total=Path(name).stat().st_size)
+        yield _told(read_lines(stream, max_line), stream, progress, task)
+
+
+def _told(messages: Iterable[Message], stream: IO[bytes], progress: Progress, task: Any) -> Iterator[Message]:
+    for number, message in enumerate(messages):
+        if number % 200 == 0:
+            progress.update(task, completed=stream.tell())
+        yield message
+    progress.update(task, completed=stream.tell())

@@ -1,0 +1,31 @@
+"""`run`: the service itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+import typer
+
+from service.app import Service
+from service.settings import Settings, load
+from service.telemetry import configure_logging
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("run")(run)
+
+
+def run() -> None:
+    """Consume, mirror, relay and serve HTTP until SIGTERM, then drain.
+
+    Any start order works: the service waits for broker, topology and store, says what it waits for, and goes on by
+    itself. Needs CATALOG_MIRROR_AMQP__URL.
+    """
+    settings = load()
+    configure_logging(settings.log)
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    await Service(settings).run()

@@ -1,0 +1,105 @@
+"""`status`, `pause`, `resume`: see and steer the running replicas, through the store."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+import typer
+
+from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, who
+from service.mirror import controls, dead_letters
+from service.mirror.store import Store
+from service.mirror.tables import assets, data_profiles, deliveries, enrichment_areas, lineage_events, refreshes
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("status")(status)
+    app.command("pause")(pause)
+    app.command("resume")(resume)
+
+
+def status(as_json: Json = False) -> None:
+    """Show the running replicas, what is mirrored, what waits, and what needs a person."""
+    found = run_async(_status())
+    if as_json:
+        print_json(found)
+        return
+    rows = [
+        (name, r["consumer"], "; ".join(r["reasons"]), r["delivered"], r["seen_at"])
+        for name, r in found["replicas"].items()
+    ]
+    show_table("Replicas", ("replica", "consumer", "because", "delivered", "last seen"), rows, "No replica is running.")
+    show_table("Mirror", ("what", "rows"), found["mirror"].items(), "")
+    waiting = (*found["waiting"].items(), ("dead letters", found["dead_letters"]), ("gaps", len(found["gaps"])))
+    show_table("Waiting", ("what", "number"), waiting, "")
+    targets = [(t["target"], _target_state(t), t["delivered"], t["last_delivered_at"]) for t in found["targets"]]
+    show_table("Targets", ("target", "state", "delivered", "last"), targets, "No target has run yet.")
+    for gap in found["gaps"]:
+        out.print(f"Gap ({gap['kind']}): {gap['detail']}. Events may be missing.", markup=False)
+    if found["paused"]:
+        out.print(f"Paused: {found['paused']}. `catalog-mirror resume` goes on.", markup=False)
+
+
+def _target_state(target: dict[str, Any]) -> str:
+    if target["paused"]:
+        return f"paused: {target['pause_reason'] or ''}"
+    return target["notice"] or "open"
+
+
+async def _status() -> dict[str, Any]:
+    async with opened_store(quiet_settings()) as store, store.read() as connection:
+        replicas = await controls.live_replicas(connection, store)
+        known = await controls.read_controls(connection)
+        return {
+            "replicas": {
+                row.replica_id: json.loads(row.status) | {"started_at": row.started_at, "seen_at": row.seen_at}
+                for row in replicas
+            },
+            "paused": known[controls.PAUSE][0].get("reason", "") if controls.PAUSE in known else None,
+            "mirror": {
+                table.name: await _rows(connection, table)
+                for table in (assets, data_profiles, enrichment_areas, lineage_events)
+            },
+            "waiting": {table.name: await _rows(connection, table) for table in (deliveries, refreshes)},
+            "dead_letters": await dead_letters.count(connection, dead_letters.Filter()),
+            "gaps": [dict(row._mapping) for row in await controls.open_gaps(connection)],
+            "targets": [dict(row._mapping) for row in await controls.read_targets(connection)],
+        }
+
+
+async def _rows(connection: Any, table: sa.Table) -> int:
+    return int((await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar_one())
+
+
+def pause(reason: Annotated[str, typer.Option(help="Why, for whoever looks next.")] = "no reason given") -> None:
+    """Stop consuming on every replica; nothing is lost, events wait in the queue."""
+
+    async def work(store: Store) -> None:
+        async with store.write() as connection:
+            await controls.set_control(connection, controls.PAUSE, {"reason": f"{reason} ({who()})"})
+
+    run_async(_with_store(work))
+    out.print("Paused. Every replica stops within seconds; `catalog-mirror resume` goes on.")
+
+
+def resume() -> None:
+    """Go on consuming: lifts a pause and every pulled brake."""
+
+    async def work(store: Store) -> list[str]:
+        async with store.write() as connection:
+            known = await controls.read_controls(connection)
+            lifted = [name for name in known if name.partition(":")[0] in (controls.PAUSE, controls.BRAKE)]
+            for name in lifted:
+                await controls.clear_control(connection, name)
+            return lifted
+
+    lifted = run_async(_with_store(work))
+    out.print("Resumed." if lifted else "Nothing was paused.")
+
+
+async def _with_store(work: Any) -> Any:
+    async with opened_store(quiet_settings(), migrate=True) as store:
+        return await work(store)

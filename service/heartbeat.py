@@ -1,0 +1,192 @@
+"""The heartbeat: what a replica and the store tell each other every second.
+
+It reads what people set (pause, brake, paused targets), opens and closes the consumer's gate accordingly, probes the
+store while it is down, writes how this replica is, and notices gaps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service import __version__
+from service.amqp.consumer import BRAKE, STORE, Consumer, State
+from service.amqp.gate import Gate
+from service.amqp.management import Fill
+from service.amqp.topology import Topology
+from service.mirror import controls, dead_letters
+from service.mirror.store import STORE_ERRORS, Store
+from service.pipeline import Pipeline
+from service.relay import Relay
+from service.settings import AmqpSettings
+from service.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+INTERVAL_S = 1.0
+#: Every so many beats the slower things are done: counting, and telling how we are.
+SLOW_BEATS = 5
+#: Who closes the gate while a person paused consuming.
+PERSON = "person"
+
+
+class Heartbeat:
+    """One replica's exchange with the store."""
+
+    def __init__(
+        self,
+        store: Store,
+        amqp: AmqpSettings,
+        gate: Gate,
+        pipeline: Pipeline,
+        relay: Relay,
+        metrics: Metrics,
+        bindings: Sequence[str],
+    ) -> None:
+        self._store = store
+        self._amqp = amqp
+        self._gate = gate
+        self._pipeline = pipeline
+        self._relay = relay
+        self._metrics = metrics
+        self._bindings = tuple(bindings)
+        self._beats = 0
+        self._brake_told = False
+        self._told_state: State | None = None
+        self.consumer: Consumer | None = None
+        self.replica_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
+        self._started_at = datetime.now(UTC)
+        #: The store has answered once.
+        self.store_seen = False
+
+    @property
+    def _brake_name(self) -> str:
+        return f"{controls.BRAKE}:{self.replica_id}"
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+        while True:
+            await self.beat()
+            await asyncio.sleep(INTERVAL_S)
+
+    async def beat(self) -> None:
+        """One exchange; a store that does not answer closes the gate, one that answers again opens it."""
+        try:
+            async with self._store.read() as connection:
+                known = await controls.read_controls(connection)
+                self._obey_targets(await controls.read_targets(connection))
+            self._obey_pause(known)
+            await self._obey_brake(known)
+            state = self.consumer.state if self.consumer else None
+            if self._beats % SLOW_BEATS == 0 or state is not self._told_state:
+                async with self._store.write() as connection:
+                    await self._tell(connection)
+                self._told_state = state
+            self._beats += 1
+        except STORE_ERRORS as error:
+            self._gate.close(STORE, str(self._store.unavailable(error)))
+        else:
+            self.store_seen = True
+            self._gate.open(STORE)
+
+    def _obey_targets(self, rows: Sequence[Any]) -> None:
+        paused = {row.target for row in rows if row.paused}
+        for lane in self._relay.lanes:
+            if lane.paused != (lane.name in paused):
+                lane.set_paused(lane.name in paused)
+
+    def _obey_pause(self, known: dict[str, Any]) -> None:
+        if controls.PAUSE in known:
+            reason = known[controls.PAUSE][0].get("reason") or "no reason given"
+            self._gate.close(PERSON, f"paused by a person: {reason}")
+        else:
+            self._gate.open(PERSON)
+
+    async def _obey_brake(self, known: dict[str, Any]) -> None:
+        """Tell the store once that the brake is pulled; when a person removed that, lift it."""
+        pulled = self._gate.reasons.get(BRAKE)
+        if pulled is None:
+            self._brake_told = False
+        elif not self._brake_told:
+            async with self._store.write() as connection:
+                await controls.set_control(connection, self._brake_name, {"reason": pulled})
+            self._brake_told = True
+        elif self._brake_name not in known:
+            self._pipeline.brake.release()
+            self._gate.open(BRAKE)
+            self._brake_told = False
+            log.info("brake_lifted")
+
+    async def _tell(self, connection: AsyncConnection) -> None:
+        await controls.heartbeat(connection, self.replica_id, self._started_at, self.status())
+        if self.consumer and self.consumer.state is State.CONSUMING:
+            await controls.set_control(connection, controls.CONSUMED, {"replica": self.replica_id})
+        letters = await dead_letters.count(connection, dead_letters.Filter())
+        self._metrics.dead_letters.set(letters)
+        self._metrics.gaps.set(len(await controls.open_gaps(connection)))
+
+    def status(self) -> dict[str, Any]:
+        """How this replica is, as `status` shows it."""
+        consumer = self.consumer
+        problem = consumer.problem if consumer else None
+        return {
+            "version": __version__,
+            "consumer": consumer.state.value if consumer else "none",
+            "reasons": list(self._gate.reasons.values()) + ([f"{problem} {problem.advice()}"] if problem else []),
+            "delivered": consumer.deliveries_seen if consumer else 0,
+            "in_hand_s": round(consumer.oldest_in_hand_s, 1) if consumer else 0.0,
+        }
+
+    async def leave(self) -> None:
+        """Tell the store that we stopped in good order."""
+        try:
+            async with self._store.write() as connection:
+                await controls.leave(connection, self.replica_id)
+                await controls.clear_control(connection, self._brake_name)
+        except STORE_ERRORS as error:
+            log.warning("left_without_telling", problem=str(error)[:200])
+
+    async def notice_gap(self, found: Topology) -> None:
+        """Before consuming: a long absence, or a queue that had to be made anew, means that events may be lost.
+
+        Raises:
+            StoreUnavailable: it could not be looked up; consuming must not start before it was.
+        """
+        try:
+            async with self._store.write() as connection:
+                await self._record_gaps(connection, found)
+        except STORE_ERRORS as error:
+            raise self._store.unavailable(error) from error
+
+    async def notice_full_queue(self, fill: Fill) -> None:
+        """Our queue is full: the broker drops its oldest messages."""
+        detail = f"queue {self._amqp.queue} is full ({fill.bytes_max} bytes): its oldest messages are dropped"
+        log.error("gap", kind="queue_full", detail=detail)
+        try:
+            async with self._store.write() as connection:
+                await controls.record_gap(connection, "queue_full", detail, None)
+        except STORE_ERRORS as error:
+            log.warning("gap_not_recorded", kind="queue_full", problem=str(error)[:200])
+
+    async def _record_gaps(self, connection: AsyncConnection, found: Topology) -> None:
+        known = await controls.read_controls(connection)
+        last = known[controls.CONSUMED][1] if controls.CONSUMED in known else None
+        queue_was_known = controls.QUEUE in known and known[controls.QUEUE][0] == self._amqp.queue
+        if found.queue_created and queue_was_known:
+            detail = f"queue {self._amqp.queue} was gone and has been made anew"
+            await controls.record_gap(connection, "queue_recreated", detail, last)
+            log.error("gap", kind="queue_recreated", detail=detail, since=str(last))
+        elif last and (datetime.now(UTC) - last).total_seconds() > self._amqp.gap_after_s:
+            detail = f"nothing was consumed since {last.isoformat(timespec='seconds')}"
+            await controls.record_gap(connection, "absence", detail, last)
+            log.error("gap", kind="absence", detail=detail)
+        await controls.set_control(connection, controls.QUEUE, self._amqp.queue)
+        await controls.set_control(connection, controls.CONSUMED, {"replica": self.replica_id})

@@ -1,0 +1,76 @@
+"""Probes for Kubernetes, and metrics for Prometheus.
+
+`/livez` fails only when a restart helps: an outage of broker, store or target does not. `/readyz` is 503 `starting`
+until store and first consume succeeded once, and 200 from then on, with `degraded` and the reasons where there are any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+
+from service.errors import SettingInvalid
+from service.settings import HttpSettings
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Health:
+    """How the service is, at this moment."""
+
+    alive: bool = True
+    started: bool = False
+    reasons: list[str] = field(default_factory=list)
+
+
+def application(health: Callable[[], Health], registry: CollectorRegistry) -> web.Application:
+    """The probes and metrics as an aiohttp application."""
+
+    async def livez(_: web.Request) -> web.Response:
+        alive = health().alive
+        return web.json_response({"status": "alive" if alive else "dead"}, status=200 if alive else 503)
+
+    async def readyz(_: web.Request) -> web.Response:
+        now = health()
+        body: dict[str, Any] = {"status": "ready" if now.started else "starting", "reasons": now.reasons}
+        if now.started and now.reasons:
+            body["status"] = "degraded"
+        return web.json_response(body, status=200 if now.started else 503)
+
+    async def metrics(request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+
+    app = web.Application()
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    return app
+
+
+@asynccontextmanager
+async def serving(app: web.Application, settings: HttpSettings) -> AsyncIterator[int]:
+    """Serve while the block runs; gives the port.
+
+    Raises:
+        SettingInvalid: the port cannot be taken.
+    """
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, settings.host, settings.port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise SettingInvalid(setting="CATALOG_MIRROR_HTTP__PORT", problem=str(error)) from None
+        port = int(runner.addresses[0][1])
+        log.info("http_listening", host=settings.host, port=port)
+        yield port
+    finally:
+        await runner.cleanup()

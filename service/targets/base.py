@@ -1,0 +1,65 @@
+"""What a target is: a system that changes are passed on to.
+
+A target is found through the entry point group `catalog_mirror.targets`, so anyone may add one from a package of their
+own: a class with `create`, named by its entry point, with settings of its own in `TARGETS__<NAME>__OPTIONS`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from importlib.metadata import entry_points
+
+from service.changes import Change, Origin
+from service.errors import MirrorError
+from service.mirror.deliveries import Delivery
+from service.settings import Settings
+
+GROUP = "catalog_mirror.targets"
+
+
+class Target(ABC):
+    """One destination."""
+
+    #: Takes lineage (our answers, and what others told) instead of states.
+    lineage: bool = False
+    #: Is also told the lineage events that came from elsewhere; False where they came from this very system.
+    forwards: bool = False
+
+    def __init__(self, name: str, origins: Sequence[Origin]) -> None:
+        self.name = name
+        self.origins = frozenset(origins)
+
+    @classmethod
+    @abstractmethod
+    def create(cls, name: str, settings: Settings) -> Target | None:
+        """The target as settings describe it; None where they turn it off.
+
+        Raises:
+            SettingInvalid: they ask for something that it cannot do.
+        """
+
+    def wants(self, change: Change) -> bool:
+        """Whether a change that took effect is delivered here."""
+        return False
+
+    @abstractmethod
+    async def deliver(self, batch: Sequence[Delivery]) -> list[MirrorError | None]:
+        """Pass a batch on.
+
+        Returns:
+            Per delivery None where it arrived, a `DataError` where it never will, else a `TransientError`.
+
+        Raises:
+            TransientError: the target cannot be reached; what of the batch arrived is unknown.
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        return
+
+
+def installed_targets(settings: Settings) -> list[Target]:
+    """Every installed target that settings do not turn off."""
+    made = (entry.load().create(entry.name, settings) for entry in entry_points(group=GROUP))
+    return [target for target in made if target is not None]

@@ -1,0 +1,156 @@
+"""The relay with a target of somebody's own: order, circuits, and what becomes of what is refused."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from service.changes import Origin
+from service.errors import DeliveryRejected, MirrorError, TargetUnavailable
+from service.mirror import controls, deliveries, schema
+from service.mirror.deliveries import Delivery, Lease
+from service.mirror.store import Store
+from service.relay import Relay
+from service.settings import RelaySettings, StoreSettings
+from service.targets.base import Target
+from service.telemetry import Metrics
+
+
+class Toy(Target):
+    """Remembers what it was given, in order; refuses and fails as it is told."""
+
+    def __init__(self) -> None:
+        super().__init__("toy", [Origin.LIVE])
+        self.got: list[tuple[str, str]] = []
+        self.down = False
+        self.refuses: set[str] = set()
+
+    @classmethod
+    def create(cls, name: str, settings: Any) -> "Toy":
+        return cls()
+
+    async def deliver(self, batch: Sequence[Delivery]) -> list[MirrorError | None]:
+        if self.down:
+            raise TargetUnavailable(target=self.name, problem="down")
+        results: list[MirrorError | None] = []
+        for delivery in batch:
+            if delivery.entity_id in self.refuses:
+                results.append(DeliveryRejected(target=self.name, problem="no such thing"))
+            else:
+                self.got.append((delivery.entity_id, delivery.change))
+                results.append(None)
+        return results
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Store]:
+    store = Store(StoreSettings(url=SecretStr(store_url)))
+    await schema.upgrade(store)
+    async with store.write() as connection:
+        await controls.ensure_targets(connection, ["toy"])
+    yield store
+    await store.close()
+
+
+@pytest.fixture
+async def toy(store: Store) -> AsyncIterator[Toy]:
+    toy = Toy()
+    relay = Relay(store, [toy], RelaySettings(poll_s=0.05, retry_max_s=0.2, lease_s=5), Metrics())
+    task = asyncio.create_task(relay.run())
+    yield toy
+    relay.stop()
+    await task
+
+
+def _delivery(number: int, entity: str, change: str) -> Delivery:
+    return Delivery(f"toy:{entity}:{number}", "toy", "asset", entity, change)
+
+
+async def _create(store: Store, *new: Delivery, lease: Lease | None = None) -> None:
+    for delivery in new:
+        async with store.write() as connection:
+            await deliveries.create(connection, store, [delivery], lease)
+
+
+async def _until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def _open(store: Store) -> int:
+    async with store.read() as connection:
+        return int((await connection.execute(sa.text("SELECT count(*) FROM deliveries"))).scalar_one())
+
+
+async def _until_empty(store: Store) -> None:
+    async with asyncio.timeout(20):
+        while await _open(store):
+            await asyncio.sleep(0.02)
+
+
+async def test_an_outage_opens_the_circuit_loses_nothing_and_closes_again(store: Store, toy: Toy) -> None:
+    toy.down = True
+    await _create(store, *(_delivery(number, f"a{number}", "AssetSaved") for number in range(20)))
+    async with asyncio.timeout(20):
+        while True:
+            async with store.read() as connection:
+                notice = (await controls.read_targets(connection))[0].notice
+            if notice:
+                break
+            await asyncio.sleep(0.02)
+    assert "down" in notice
+    assert await _open(store) == 20
+    toy.down = False
+    await _until_empty(store)
+    assert sorted(entity for entity, _ in toy.got) == sorted(f"a{number}" for number in range(20))
+    async with store.read() as connection:
+        row = (await controls.read_targets(connection))[0]
+        letters = (await connection.execute(sa.text("SELECT count(*) FROM dead_letters"))).scalar_one()
+    assert (row.notice, row.delivered, letters) == (None, 20, 0)
+
+
+async def test_pending_states_of_one_thing_collapse_to_the_newest(store: Store) -> None:
+    await _create(store, *(_delivery(number, "a1", "AssetSaved") for number in range(5)))
+    toy = Toy()
+    relay = Relay(store, [toy], RelaySettings(poll_s=0.05), Metrics())
+    task = asyncio.create_task(relay.run())
+    await _until_empty(store)
+    relay.stop()
+    await task
+    assert len(toy.got) == 1, "what is sent is read when it is sent, so once is enough"
+
+
+async def test_a_refused_head_becomes_a_dead_letter_and_unblocks_the_rest(store: Store, toy: Toy) -> None:
+    toy.refuses = {"bad"}
+    await _create(store, _delivery(1, "bad", "AssetSaved"), _delivery(2, "good", "AssetSaved"))
+    await _until(lambda: toy.got)
+    await _until_empty(store)
+    async with store.read() as connection:
+        rows = (await connection.execute(sa.text("SELECT kind, target, error_class FROM dead_letters"))).all()
+    assert [tuple(row) for row in rows] == [("delivery", "toy", "rejected")]
+
+
+async def test_a_lease_of_a_crashed_replica_lapses_and_the_delivery_goes_out(store: Store, toy: Toy) -> None:
+    await _create(store, _delivery(1, "a1", "AssetSaved"), lease=Lease("somebody else's", 1.0))
+    await asyncio.sleep(0.3)
+    assert toy.got == [], "a lease is respected while it lasts"
+    await _until_empty(store)
+    assert toy.got == [("a1", "AssetSaved")]
+
+
+async def test_a_delivery_that_waited_too_long_becomes_a_dead_letter(store: Store) -> None:
+    await _create(store, _delivery(1, "a1", "AssetSaved"))
+    await asyncio.sleep(0.2)
+    toy = Toy()
+    toy.down = True
+    relay = Relay(store, [toy], RelaySettings(poll_s=0.05, max_age_s=0.1), Metrics())
+    task = asyncio.create_task(relay.run())
+    await _until_empty(store)
+    relay.stop()
+    await task
+    async with store.read() as connection:
+        assert (await connection.execute(sa.text("SELECT error_class FROM dead_letters"))).scalar_one() == "too_old"

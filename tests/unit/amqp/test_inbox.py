@@ -1,0 +1,66 @@
+"""The inbox: batches of one incarnation, smaller and smaller as delivery counts rise."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from pamqp import commands as spec
+from pamqp.header import ContentHeader
+
+from service.amqp.inbox import Inbox
+
+
+def _delivered(tag: int, count: int | None = None, body: bytes = b"{}") -> Any:
+    headers: Any = {} if count is None else {"x-delivery-count": count}
+
+    class Delivered:
+        delivery_tag = tag
+        routing_key = f"k{tag}"
+        header = ContentHeader(properties=spec.Basic.Properties(headers=headers))
+
+    Delivered.body = body  # type: ignore[attr-defined]
+    return Delivered()
+
+
+def _inbox(size: int = 500, max_bytes: int = 1 << 20) -> Inbox:
+    return Inbox(size, 0.01, max_bytes)
+
+
+@pytest.mark.parametrize(("count", "size"), [(None, 500), (2, 500), (3, 125), (4, 31), (5, 7), (6, 1), (9999, 1)])
+async def test_the_batch_shrinks_as_the_highest_delivery_count_rises(count: int | None, size: int) -> None:
+    inbox = _inbox()
+    for tag in range(1, 601):
+        inbox.put(_delivered(tag, count if tag == 300 else None))
+    batch = await inbox.take()
+    assert batch is not None
+    assert len(batch.messages) == size
+    assert batch.last_tag == size
+    assert batch.alone is (size == 1)
+
+
+async def test_a_count_beyond_the_next_batch_does_not_shrink_it() -> None:
+    inbox = _inbox(size=10)
+    for tag in range(1, 21):
+        inbox.put(_delivered(tag, 6 if tag == 15 else None))
+    batch = await inbox.take()
+    assert batch is not None
+    assert len(batch.messages) == 10
+
+
+async def test_a_batch_is_bounded_in_bytes_but_takes_at_least_one_message() -> None:
+    inbox = _inbox(max_bytes=1000)
+    for tag, size in enumerate((5000, 400, 400, 400), start=1):
+        inbox.put(_delivered(tag, body=b"x" * size))
+    sizes = [len(batch.messages) for batch in [await inbox.take(), await inbox.take(), await inbox.take()] if batch]
+    assert sizes == [1, 2, 1]
+
+
+async def test_a_closed_inbox_gives_nothing_and_drops_what_waits() -> None:
+    inbox = _inbox()
+    inbox.put(_delivered(1))
+    inbox.close()
+    assert await inbox.take() is None
+    waiting = asyncio.create_task(_inbox().take())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    waiting.cancel()
