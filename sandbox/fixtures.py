@@ -1,0 +1,171 @@
+"""Fixtures of the tests that see the service from outside; tests/conftest.py loads them.
+
+The service runs in a process of its own, a catalog publishes, and the mirror's rows are looked at.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+import pytest
+import sqlalchemy as sa
+from aio_pika.abc import AbstractChannel, AbstractExchange
+from pydantic import SecretStr
+
+from sandbox.parts.mirror import MirrorProcess
+from service.mirror.store import Store
+from service.settings import StoreSettings
+
+EXCHANGE = "CatalogServiceMessageHub"
+QUEUE = "catalog-mirror"
+PATIENCE_S = 45.0
+
+
+def make_profile_event(number: int, at_s: int = 0, rows: int = 1) -> tuple[str, bytes]:
+    """Routing key and body of one profile event."""
+    body = {
+        "event": "UPDATE_DATA_PROFILE",
+        "published": f"2026-05-10T{at_s // 3600:02d}:{at_s // 60 % 60:02d}:{at_s % 60:02d}Z",
+        "state": {
+            "metadata": {"guid": f"p{number}", "dataset_id": f"a{number % 7}", "catalog_id": "c1"},
+            "entity": {"data_profile": {"execution": {"status": "finished"}, "columns": []}},
+            "rows": rows,
+        },
+        "details": {"catalog_id": "c1", "dataset_id": f"a{number % 7}", "profile_id": f"p{number}"},
+    }
+    return f"v2.data_profiles.p{number}.PATCH", json.dumps(body).encode()
+
+
+class Catalog:
+    """The catalog's side of the broker: its exchange, and a sink for the lineage that comes back."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def __aenter__(self) -> "Catalog":
+        self._connection = await aio_pika.connect(self.url)
+        self.channel: AbstractChannel = await self._connection.channel()
+        kind = aio_pika.ExchangeType.TOPIC
+        self.exchange: AbstractExchange = await self.channel.declare_exchange(EXCHANGE, kind, durable=True)
+        self.sink = await self.channel.declare_queue("sink", durable=True)
+        await self.sink.bind(self.exchange, "v2.lineage_events.*.MIRROR")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._connection.close()
+
+    async def publish(self, events: Iterable[tuple[str, bytes]]) -> None:
+        """Publish, each confirmed."""
+        await asyncio.gather(
+            *(
+                self.exchange.publish(aio_pika.Message(body, delivery_mode=2), key, mandatory=False)
+                for key, body in events
+            )
+        )
+
+    async def bind_mirror_queue(self) -> None:
+        """Make the mirror's queue before the service runs, with its own arguments."""
+        arguments: dict[str, Any] = {
+            "x-queue-type": "quorum",
+            "x-max-length-bytes": 2 * 1024**3,
+            "x-overflow": "drop-head",
+            "x-delivery-limit": 10_000,
+        }
+        queue = await self.channel.declare_queue(QUEUE, durable=True, arguments=arguments)
+        await queue.bind(self.exchange, "v2.data_profiles.*.PATCH")
+
+    async def came_back(self) -> list[str]:
+        """Ids of all lineage events in the sink, taken out of it."""
+        ids = []
+        while (message := await self.sink.get(fail=False, no_ack=True)) is not None:
+            ids.append(json.loads(message.body)["event_details"]["event_id"])
+        return ids
+
+
+@pytest.fixture
+def profile_event() -> Callable[..., tuple[str, bytes]]:
+    """Makes routing key and body of one profile event: `(number, at_s=…, rows=…)`."""
+    return make_profile_event
+
+
+@pytest.fixture
+def make_catalog() -> Callable[[str], Catalog]:
+    """A catalog on a broker of the test's choice, as a context manager."""
+    return Catalog
+
+
+@pytest.fixture
+def run_command() -> Callable[..., Awaitable[str]]:
+    """Runs `catalog-mirror …` with these settings; answers its output, fails if it fails."""
+
+    async def run(*arguments: str, expect: int = 0, **settings: str) -> str:
+        environment = {**os.environ, **{f"CATALOG_MIRROR_{name}": value for name, value in settings.items()}}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "service", *arguments, env=environment, stdout=PIPE, stderr=STDOUT
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == expect, output.decode()
+        return output.decode()
+
+    return run
+
+
+@pytest.fixture
+async def catalog(amqp_url: str) -> AsyncIterator[Catalog]:
+    """A catalog on the test's own vhost."""
+    async with Catalog(amqp_url) as catalog:
+        yield catalog
+
+
+@pytest.fixture
+def mirror_process(tmp_path: Path) -> Callable[..., MirrorProcess]:
+    """Makes services of this test's own; their log is `service.log`."""
+    return lambda **settings: MirrorProcess(tmp_path / "service.log", **settings)
+
+
+class Rows:
+    """Looks into the mirror from outside."""
+
+    def __init__(self, url: str) -> None:
+        self.store = Store(StoreSettings(url=SecretStr(url)))
+
+    async def all(self, query: str) -> list[tuple[Any, ...]]:
+        async with self.store.read() as connection:
+            return [tuple(row) for row in await connection.execute(sa.text(query))]
+
+    async def one(self, query: str) -> Any:
+        return (await self.all(query))[0][0]
+
+    async def until(self, query: str, value: Any, patience_s: float = PATIENCE_S) -> None:
+        """Wait until the query's one value is this."""
+        deadline = asyncio.get_running_loop().time() + patience_s
+        found: Any = None
+        while asyncio.get_running_loop().time() < deadline:
+            try:
+                found = await self.one(query)
+            except sa.exc.SQLAlchemyError as error:
+                found = error
+            if found == value:
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError(f"{query}: {found!r} instead of {value!r} after {patience_s} s")
+
+
+@pytest.fixture
+async def rows_of() -> AsyncIterator[Callable[[str], Rows]]:
+    """Looks into the mirror at a URL."""
+    made: list[Rows] = []
+
+    def make(url: str) -> Rows:
+        made.append(Rows(url))
+        return made[-1]
+
+    yield make
+    for rows in made:
+        await rows.store.close()

@@ -1,0 +1,82 @@
+"""The documents: every command in them runs, every reference is what the code says, every link leads somewhere."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.cli.docs import markdown
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
+
+
+def _blocks(page: Path, language: str) -> list[str]:
+    return [text for kind, text in _BLOCK.findall(page.read_text(encoding="utf-8")) if kind == language]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "sh")], ids=lambda page: page.name)
+async def test_every_command_of_a_page_runs(page: Path, catalog: Any, amqp_url: str, tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CATALOG_MIRROR_")}
+    environment |= {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "CATALOG_MIRROR_AMQP__URL": amqp_url,
+        "CATALOG_MIRROR_STORE__URL": f"sqlite:///{tmp_path / 'mirror.db'}",
+    }
+    script = "\n".join(["catalog-mirror db upgrade", *_blocks(page, "sh")])
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-euo", "pipefail", "-c", script, cwd=tmp_path, env=environment,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    assert process.returncode == 0, output.decode()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "python")], ids=lambda page: page.name)
+def test_every_python_example_compiles_and_imports(page: Path) -> None:
+    for example in _blocks(page, "python"):
+        exec(compile(example, page.name, "exec"), {})  # noqa: S102 (our own pages)
+
+
+def test_the_two_commands_of_the_readme_are_targets_of_make() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ make (\w+)", "\n".join(_blocks(ROOT / "README.md", "console")), re.M)
+    assert commands == ["demo", "test"]
+    assert all(re.search(rf"^{command}:", makefile, re.M) for command in commands)
+
+
+def test_the_settings_page_is_what_the_code_says() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert page == markdown(), "run `catalog-mirror docs settings > docs/settings.md`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_and_setting_of_a_page_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", text)]
+    missing = [link for link in links if link and "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+    known = markdown()
+    named = set(re.findall(r"`(?:CATALOG_MIRROR_)?([A-Z]+__[A-Z_]+[A-Z])\b", text)) - {"TARGETS__CATALOG_LINEAGE__VIA"}
+    unknown = [name for name in named if not name.startswith("TARGETS__") and f"CATALOG_MIRROR_{name}`" not in known]
+    assert unknown == []
+
+
+async def test_the_views_page_names_every_column(
+    sqlite_url: str, run_command: Callable[..., Any], rows_of: Callable[..., Any]
+) -> None:
+    await run_command("db", "upgrade", STORE__URL=sqlite_url)
+    rows = rows_of(sqlite_url)
+    page = (ROOT / "docs" / "mirror.md").read_text(encoding="utf-8")
+    views = [row[0] for row in await rows.all("SELECT name FROM sqlite_master WHERE type = 'view' AND name LIKE 'v1%'")]
+    assert len(views) == 6
+    for view in views:
+        line = next(line for line in page.splitlines() if line.startswith(f"| `{view}`"))
+        for column in await rows.all(f"SELECT name FROM pragma_table_info('{view}')"):
+            assert f"`{column[0]}`" in line, f"{view}.{column[0]} is not described"

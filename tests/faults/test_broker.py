@@ -1,0 +1,209 @@
+"""Outages of the broker and its link: the consumer comes back by itself, and what may be lost is on record as a gap."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.parts.mirror import MirrorProcess
+from sandbox.parts.proxy import TcpProxy
+
+EVENTS = 300
+
+
+@pytest.fixture
+def events(profile_event: Callable[..., tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    return [profile_event(number, at_s=number) for number in range(EVENTS)]
+
+
+async def test_a_cut_link_is_mended_and_nothing_is_lost(
+    catalog: Any,
+    events: list[tuple[str, bytes]],
+    amqp_url: str,
+    sqlite_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    async with TcpProxy.before(amqp_url) as proxy:
+        async with mirror_process(AMQP__URL=proxy.through(amqp_url), STORE__URL=sqlite_url) as service:
+            await service.wait_ready()
+            for start in range(0, EVENTS, 100):
+                await catalog.publish(events[start : start + 50])
+                proxy.cut()
+                await catalog.publish(events[start + 50 : start + 100])
+            rows = rows_of(sqlite_url)
+            await rows.until("SELECT count(*) FROM data_profiles", EVENTS)
+            await rows.until("SELECT count(*) FROM deliveries", 0)
+            assert await rows.one("SELECT count(*) FROM dead_letters") == 0
+            status, _ = await service.get("/livez")
+            assert status == 200
+
+
+async def test_a_stalled_link_is_noticed_by_heartbeats_and_replaced(
+    catalog: Any,
+    events: list[tuple[str, bytes]],
+    amqp_url: str,
+    sqlite_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    settings = {"AMQP__HEARTBEAT_S": "5", "AMQP__CONNECT_TIMEOUT_S": "3", "AMQP__WATCHDOG_INTERVAL_S": "2"}
+    async with TcpProxy.before(amqp_url) as proxy:
+        async with mirror_process(AMQP__URL=proxy.through(amqp_url), STORE__URL=sqlite_url, **settings) as service:
+            await service.wait_ready()
+            proxy.stall()
+            await catalog.publish(events)
+            await asyncio.sleep(1)
+            proxy.resume()
+            proxy.cut()
+            await rows_of(sqlite_url).until("SELECT count(*) FROM data_profiles", EVENTS)
+
+
+async def test_a_deleted_queue_is_made_anew_and_recorded_as_a_gap(
+    catalog: Any,
+    events: list[tuple[str, bytes]],
+    amqp_url: str,
+    sqlite_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    rows = rows_of(sqlite_url)
+    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=sqlite_url) as service:
+        await service.wait_ready()
+        await catalog.publish(events[:10])
+        await rows.until("SELECT count(*) FROM data_profiles", 10)
+        await catalog.channel.queue_delete("catalog-mirror")
+        await rows.until("SELECT count(*) FROM gaps WHERE kind = 'queue_recreated' AND closed_at IS NULL", 1)
+        await catalog.publish(events[10:20])
+        await rows.until("SELECT count(*) FROM data_profiles", 20)
+
+
+async def test_a_long_absence_is_recorded_as_a_gap(
+    catalog: Any,
+    amqp_url: str,
+    sqlite_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    rows = rows_of(sqlite_url)
+    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=sqlite_url) as service:
+        await service.wait_ready()
+        await service.terminate()
+    assert await rows.one("SELECT count(*) FROM gaps") == 0
+    await asyncio.sleep(1.2)
+    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=sqlite_url, AMQP__GAP_AFTER="1") as service:
+        await service.wait_ready()
+        await rows.until("SELECT count(*) FROM gaps WHERE kind = 'absence'", 1)
+
+
+@pytest.mark.timeout(180)
+async def test_a_restarted_broker_finds_the_consumer_again(
+    private_broker: Any,
+    make_catalog: Callable[[str], Any],
+    events: list[tuple[str, bytes]],
+    sqlite_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    rows = rows_of(sqlite_url)
+    async with make_catalog(private_broker.url) as catalog:
+        async with mirror_process(AMQP__URL=private_broker.url, STORE__URL=sqlite_url) as service:
+            await service.wait_ready()
+            await catalog.publish(events[:100])
+            await rows.until("SELECT count(*) FROM data_profiles", 100)
+            await asyncio.to_thread(private_broker.stop_app)
+            status, _ = await service.get("/livez")
+            assert status == 200, "an outage of the broker never fails liveness"
+            await service.wait_for(lambda status, body: status == 200 and body["status"] == "degraded")
+            await asyncio.to_thread(private_broker.start_app)
+            async with make_catalog(private_broker.url) as again:
+                await again.publish(events[100:])
+                await rows.until("SELECT count(*) FROM data_profiles", EVENTS)
+
+
+async def test_a_full_queue_is_recorded_as_a_gap_where_the_management_api_may_be_asked(
+    private_broker: Any,
+    make_catalog: Callable[[str], Any],
+    sqlite_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+    run_command: Callable[..., Any],
+) -> None:
+    url = await asyncio.to_thread(private_broker.add_vhost, "full")
+    settings = {
+        "AMQP__MANAGEMENT_URL": private_broker.management_url,
+        "AMQP__QUEUE_MAX_BYTES": "50000",
+        "AMQP__WATCHDOG_INTERVAL_S": "1",
+    }
+    async with make_catalog(url) as catalog:
+        async with mirror_process(AMQP__URL=url, STORE__URL=sqlite_url, **settings) as service:
+            await service.wait_ready()
+            await run_command("pause", STORE__URL=sqlite_url)
+            await service.wait_for(lambda status, body: "paused" in " ".join(body["reasons"]))
+            await catalog.publish(("v2.data_profiles.big.PATCH", b"x" * 5000) for _ in range(30))
+            await rows_of(sqlite_url).until("SELECT count(*) FROM gaps WHERE kind = 'queue_full'", 1)
+
+
+async def test_a_missing_right_is_named_with_the_command_that_gives_it(
+    private_broker: Any,
+    make_catalog: Callable[[str], Any],
+    sqlite_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+) -> None:
+    url = await asyncio.to_thread(private_broker.add_vhost, "rights")
+    await asyncio.to_thread(private_broker.ctl, "add_user", "mirror", "pw")
+    await asyncio.to_thread(private_broker.ctl, "set_permissions", "-p", "rights", "mirror", "^$", "^$", "^$")
+    ours = url.replace("guest:guest", "mirror:pw")
+    assert ours != url
+    async with make_catalog(url):
+        async with mirror_process(AMQP__URL=ours, STORE__URL=sqlite_url) as service:
+            body = await service.wait_for(lambda status, body: "set_permissions" in " ".join(body["reasons"]))
+            advice = " ".join(body["reasons"]).split("run: rabbitmqctl ")[1]
+            given = [word.strip("'") for word in advice.split("'") if word.strip()]
+            arguments = [*given[0].split(), *given[1:4]]
+            await asyncio.to_thread(private_broker.ctl, *arguments)
+            await service.wait_ready()
+        assert "pw" not in service.log_text()
+
+
+async def test_a_rotated_password_is_read_from_its_file_at_the_next_connection(
+    private_broker: Any,
+    make_catalog: Callable[[str], Any],
+    profile_event: Callable[..., tuple[str, bytes]],
+    sqlite_url: str,
+    tmp_path: Path,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    url = await asyncio.to_thread(private_broker.add_vhost, "rotate")
+    await asyncio.to_thread(private_broker.ctl, "add_user", "rotating", "old")
+    await asyncio.to_thread(private_broker.ctl, "set_permissions", "-p", "rotate", "rotating", ".*", ".*", ".*")
+    secret = tmp_path / "amqp-url"
+    secret.write_text(url.replace("guest:guest", "rotating:old") + "\n")
+    async with make_catalog(url) as catalog:
+        async with mirror_process(AMQP__URL_FILE=str(secret), STORE__URL=sqlite_url) as service:
+            await service.wait_ready()
+            secret.write_text(url.replace("guest:guest", "rotating:new") + "\n")
+            await asyncio.to_thread(private_broker.ctl, "change_password", "rotating", "new")
+            await asyncio.to_thread(private_broker.ctl, "close_all_user_connections", "rotating", "rotated")
+            await catalog.publish([profile_event(1)])
+            await rows_of(sqlite_url).until("SELECT count(*) FROM data_profiles", 1)
+
+
+async def test_a_missing_exchange_is_named_with_vhost_user_and_what_to_ask_for(
+    amqp_url: str,
+    sqlite_url: str,
+    make_catalog: Callable[[str], Any],
+    mirror_process: Callable[..., MirrorProcess],
+) -> None:
+    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=sqlite_url) as service:
+        body = await service.wait_for(
+            lambda status, body: status == 503 and any("exchange" in r for r in body["reasons"])
+        )
+        reason = " ".join(body["reasons"])
+        for word in ("CatalogServiceMessageHub", "vhost", "test-", "guest", "DECLARE_EXCHANGE"):
+            assert word in reason
+        async with make_catalog(amqp_url):
+            await service.wait_ready()

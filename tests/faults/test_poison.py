@@ -1,0 +1,96 @@
+"""Events that kill the process, floods of bad ones, and who is blamed."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.parts.mirror import MirrorProcess
+
+#: A handler of somebody else's, which a certain event kills as a bug in native code would.
+HANDLER = """
+import os
+import signal
+
+from service.changes import EnrichmentAreaSaved, Rank, Version
+from service.documents import document
+from service.routing import Evidence, handles
+
+
+@handles("v2.deadly.*", evidence=Evidence.ASSUMED)
+def deadly(event):
+    if event.body.get("deadly"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    kept = document(event.body)
+    yield EnrichmentAreaSaved(event.words[2], Version(None, Rank.EVENT, kept.digest, kept.digest), kept)
+"""
+
+
+@pytest.fixture
+def deadly_handler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Installs the handler the way any package does: a module and an entry point."""
+    (tmp_path / "deadly_handler.py").write_text(HANDLER)
+    metadata = tmp_path / "deadly_handler-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: deadly-handler\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[catalog_mirror.handlers]\ndeadly = deadly_handler\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+
+
+@pytest.mark.usefixtures("deadly_handler")
+@pytest.mark.timeout(240)
+async def test_an_event_that_kills_the_process_becomes_a_dead_letter_and_no_innocent_does(
+    catalog: Any,
+    amqp_url: str,
+    sqlite_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    rows = rows_of(sqlite_url)
+    innocents = [(f"v2.deadly.i{number}", b'{"n": %d}' % number) for number in range(40)]
+    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=sqlite_url) as service:
+        await service.wait_ready()
+        await catalog.publish([*innocents[:20], ("v2.deadly.poison", b'{"deadly": true}'), *innocents[20:]])
+        for _ in range(14):
+            await _until_dead_or_done(service, rows)
+            if await rows.one("SELECT count(*) FROM dead_letters"):
+                break
+            await service.start()
+        await rows.until("SELECT count(*) FROM enrichment_areas", 40)
+        assert await rows.all("SELECT routing_key, error_class FROM dead_letters") == [("v2.deadly.poison", "poison")]
+        await rows.until("SELECT count(*) FROM suspects", 0)
+
+
+async def _until_dead_or_done(service: MirrorProcess, rows: Any) -> None:
+    for _ in range(400):
+        if service.ended or await rows.one("SELECT count(*) FROM dead_letters"):
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError("neither died nor found the poison")
+
+
+async def test_a_flood_of_unreadable_events_pulls_the_brake_and_a_person_lifts_it(
+    catalog: Any,
+    profile_event: Callable[..., tuple[str, bytes]],
+    amqp_url: str,
+    sqlite_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+    run_command: Callable[..., Any],
+) -> None:
+    rows = rows_of(sqlite_url)
+    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=sqlite_url) as service:
+        await service.wait_ready()
+        await catalog.publish((f"v2.data_profiles.x{number}.POST", b"{") for number in range(300))
+        body = await service.wait_for(lambda status, body: "dead letters" in " ".join(body["reasons"]))
+        assert "`catalog-mirror resume`" in " ".join(body["reasons"])
+        assert await rows.one("SELECT count(*) FROM dead_letters") <= 40
+        await rows.until("SELECT count(*) FROM controls WHERE name LIKE 'brake:%'", 1)
+        queue = await catalog.channel.declare_queue("catalog-mirror", passive=True)
+        await queue.purge()
+        await run_command("resume", STORE__URL=sqlite_url)
+        await catalog.publish([profile_event(1)])
+        await rows.until("SELECT count(*) FROM data_profiles", 1)

@@ -1,0 +1,77 @@
+"""Outages of the store pause consuming; nothing becomes a dead letter, nothing is lost."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from sandbox.parts.mirror import MirrorProcess
+
+EVENTS = 400
+
+
+async def test_a_stopped_database_pauses_the_consumer_and_nothing_is_lost(
+    catalog: Any,
+    profile_event: Callable[..., tuple[str, bytes]],
+    amqp_url: str,
+    private_postgres: Any,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    url = await asyncio.to_thread(private_postgres.create_database, "stopped")
+    events = [profile_event(number, at_s=number) for number in range(EVENTS)]
+    rows = rows_of(url)
+    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=url, STORE__TIMEOUT_S="5") as service:
+        await service.wait_ready()
+        await catalog.publish(events[:100])
+        await rows.until("SELECT count(*) FROM data_profiles", 100)
+        await asyncio.to_thread(private_postgres.stop)
+        await catalog.publish(events[100:])
+        body = await service.wait_for(lambda status, body: body["status"] == "degraded")
+        assert any("store cannot be used" in reason for reason in body["reasons"])
+        assert (await service.get("/livez"))[0] == 200
+        await asyncio.to_thread(private_postgres.start)
+        await rows.until("SELECT count(*) FROM data_profiles", EVENTS)
+        await rows.until("SELECT count(*) FROM deliveries", 0)
+    assert await rows.one("SELECT count(*) FROM dead_letters") == 0
+    assert len(set(await catalog.came_back())) == EVENTS
+
+
+async def test_a_row_that_the_store_refuses_hurts_only_itself(
+    catalog: Any,
+    profile_event: Callable[..., tuple[str, bytes]],
+    amqp_url: str,
+    postgres_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    rows = rows_of(postgres_url)
+    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=postgres_url) as service:
+        await service.wait_ready()
+        async with rows.store.write() as connection:
+            await connection.execute(sa.text("ALTER TABLE data_profiles ADD CHECK (profile_id <> 'p13')"))
+        await catalog.publish(profile_event(number, at_s=number) for number in range(100))
+        await rows.until("SELECT count(*) FROM data_profiles", 99)
+        assert await rows.all("SELECT routing_key, error_class FROM dead_letters") == [
+            ("v2.data_profiles.p13.PATCH", "store_refused")
+        ]
+
+
+async def test_the_service_waits_for_a_database_that_starts_later(
+    catalog: Any,
+    profile_event: Callable[..., tuple[str, bytes]],
+    amqp_url: str,
+    private_postgres: Any,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    url = await asyncio.to_thread(private_postgres.create_database, "late")
+    await asyncio.to_thread(private_postgres.stop)
+    await catalog.bind_mirror_queue()
+    await catalog.publish([profile_event(1)])
+    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=url, STORE__TIMEOUT_S="5") as service:
+        await service.wait_for(lambda status, body: status == 503 and "store" in " ".join(body["reasons"]))
+        await asyncio.to_thread(private_postgres.start)
+        await service.wait_ready()
+        await rows_of(url).until("SELECT count(*) FROM data_profiles", 1)
