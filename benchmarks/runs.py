@@ -1,0 +1,202 @@
+"""One run: a filled queue, one contender in a process of its own, its time, and the proof that it did the work."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from aio_pika.abc import AbstractConnection
+
+from benchmarks import broker, contender, proof
+from benchmarks.errors import BenchFailed
+from benchmarks.events import Load, load_of
+from benchmarks.parts import Parts
+
+#: Seconds that a contender may take from its start until the last event is acknowledged.
+RUN_TIMEOUT_S = 300.0
+#: Seconds that a contender may take to end after SIGTERM.
+STOP_TIMEOUT_S = 30.0
+LOG_TAIL_BYTES = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one contender is given to do."""
+
+    name: str
+    #: Of the events of a run, so that slow ones run for a few seconds too.
+    share: float = 1.0
+    #: postgresql, sqlite, or none where nothing is stored.
+    store: str | None = "postgresql"
+    answers: bool = False
+    is_service: bool = False
+
+
+#: In the order of a round: what is compared stands side by side.
+JOBS = (
+    Job("raw_consumer", store=None),
+    Job("mirror_postgresql", is_service=True),
+    Job("peer_faststream_mirror", share=1 / 3),
+    Job("mirror_sqlite", store="sqlite", is_service=True),
+    Job("main_job", answers=True, is_service=True),
+    Job("peer_faststream", share=1 / 3, answers=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one run showed."""
+
+    events: int
+    seconds: float
+    cpu_s: float
+    rss_mib: float
+
+    @property
+    def rate(self) -> float:
+        """Events per second."""
+        return self.events / self.seconds
+
+    @property
+    def cpu_us(self) -> float:
+        """Microseconds of CPU that the contender's process took for one event."""
+        return self.cpu_s / self.events * 1e6
+
+
+async def run(job: Job, events: int, parts: Parts, connection: AbstractConnection) -> Result:
+    """Measure one contender once.
+
+    Raises:
+        BenchFailed: it ended early, took too long, or left another result than it should have.
+    """
+    load = load_of(max(1, round(events * job.share)))
+    with tempfile.TemporaryDirectory(prefix="cm-bench-") as directory:
+        store = await _store_url(job, parts, Path(directory))
+        async with broker.filled(connection, load) as queues:
+            environment = _environment(job, len(load.samples), parts.amqp_url, queues, store)
+            async with _running(job.name, environment, Path(directory) / "log") as process:
+                result = await _measure(process, job, load, connection, queues, store)
+            await _prove(job, load, connection, queues, store)
+    return result
+
+
+async def _store_url(job: Job, parts: Parts, directory: Path) -> str:
+    if job.store == "sqlite":
+        return f"sqlite:///{directory / 'mirror.db'}"
+    if job.store is None:
+        return ""
+    url = await asyncio.to_thread(parts.new_database)
+    if not job.is_service:
+        from benchmarks.peer import TABLES
+
+        connection = await asyncpg.connect(url)
+        await connection.execute(TABLES)
+        await connection.close()
+    return url
+
+
+def _environment(job: Job, events: int, amqp_url: str, queues: broker.Queues, store: str) -> dict[str, str]:
+    """Settings as a user would give them; nothing of the caller's own reaches the service."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CATALOG_MIRROR_")}
+    return kept | {
+        contender.AMQP_URL: amqp_url,
+        contender.QUEUE: queues.events,
+        contender.DATABASE_URL: store,
+        contender.EVENTS: str(events),
+        "CATALOG_MIRROR_AMQP__URL": amqp_url,
+        "CATALOG_MIRROR_AMQP__QUEUE": queues.events,
+        "CATALOG_MIRROR_STORE__URL": store,
+        "CATALOG_MIRROR_TARGETS__CATALOG_LINEAGE__VIA": "amqp" if job.answers else "off",
+        "CATALOG_MIRROR_HTTP__PORT": "0",
+    }
+
+
+@asynccontextmanager
+async def _running(name: str, environment: Mapping[str, str], log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "benchmarks.contender", name,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=output, env=environment,
+        )  # fmt: skip
+    try:
+        yield process
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            code = await process.wait()
+        if code not in (0, -signal.SIGTERM):
+            raise BenchFailed(f"it ended with exit code {code}")
+    except (BenchFailed, TimeoutError) as error:
+        tail = log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
+        raise BenchFailed(f"{name}: {str(error) or 'it took too long'}. Its log ends with:\n{tail}") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _measure(
+    process: asyncio.subprocess.Process,
+    job: Job,
+    load: Load,
+    connection: AbstractConnection,
+    queues: broker.Queues,
+    store: str,
+) -> Result:
+    """From the start of consuming to the last acknowledgement, and where lineage is due, to its last confirm."""
+    async with asyncio.timeout(RUN_TIMEOUT_S):
+        began = await _told(process, "began")
+        ended = await _told(process, "acked")
+        ended_s = float(ended["at_s"])
+        if job.answers:
+            await broker.until_holds(connection, queues.sink, len(load.samples))
+            if job.is_service:
+                await proof.until_delivered(store)
+            ended_s = max(ended_s, time.monotonic())
+        used = await _asked(process)
+    cpu_s = used["cpu_s"] - began["cpu_s"]
+    return Result(len(load.samples), ended_s - began["at_s"], cpu_s, used["rss_mib"])
+
+
+async def _told(process: asyncio.subprocess.Process, what: str) -> dict[str, Any]:
+    if process.stdout is None:
+        raise BenchFailed("it has no output")
+    line = await process.stdout.readline()
+    state: dict[str, Any] = json.loads(line) if line else {}
+    if state.get("what") != what:
+        raise BenchFailed(f"it said {state or 'nothing more'} instead of {what}")
+    return state
+
+
+async def _asked(process: asyncio.subprocess.Process) -> dict[str, Any]:
+    if process.stdin is None:
+        raise BenchFailed("it takes no input")
+    process.stdin.write(b"?\n")
+    await process.stdin.drain()
+    return await _told(process, "asked")
+
+
+async def _prove(job: Job, load: Load, connection: AbstractConnection, queues: broker.Queues, store: str) -> None:
+    """Look at what the run left: nothing in the queue, the right rows, the right lineage."""
+    wrong = []
+    if left := await broker.ready(connection, queues.events):
+        wrong.append(f"{left} messages came back to the queue")
+    if job.store:
+        wrong += await asyncio.to_thread(proof.wrong_rows, store, load, job.is_service, job.answers)
+    wanted = len(load.samples) if job.answers else 0
+    there = await broker.ready(connection, queues.sink)
+    ids = await broker.message_ids(connection, queues.sink, there)
+    if there != wanted or len(ids) != wanted:
+        wrong.append(f"the sink has {there} lineage events with {len(ids)} ids instead of {wanted}")
+    if wrong:
+        raise BenchFailed(f"{job.name} left a wrong result: {'; '.join(wrong)}.")

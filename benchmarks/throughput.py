@@ -1,0 +1,74 @@
+"""All contenders in turn, round after round."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from aio_pika.abc import AbstractConnection
+from rich.console import Console
+
+from benchmarks import broker, parts, peer, report, runs
+from benchmarks.errors import BenchFailed
+from service.settings import Settings
+
+#: For people; stdout is for the last line.
+console = Console(stderr=True, highlight=False)
+
+
+async def measure(chosen: Sequence[str], events: int, rounds: int, on: parts.Parts) -> None:
+    """Run the chosen contenders, show the figures, and print the JSON line.
+
+    Raises:
+        BenchFailed: a run went wrong; no figures are printed then.
+    """
+    async with broker.connected(on.amqp_url) as connection:
+        if await broker.is_taken(connection):
+            raise BenchFailed(f"The vhost has an exchange {broker.EXCHANGE} already; give one of the bench's own.")
+        settings = await _settings(connection, on)
+        for name, value in settings.items():
+            console.print(f"{name}: {value}", soft_wrap=True)
+        try:
+            found = await _rounds(chosen, events, rounds, on, connection)
+        finally:
+            await broker.clean(connection)
+    console.print(report.table(found))
+    for line in report.ratio_lines(found):
+        console.print(line)
+    print(json.dumps(report.summary(found, settings, events)), flush=True)
+
+
+async def _rounds(
+    chosen: Sequence[str], events: int, rounds: int, on: parts.Parts, connection: AbstractConnection
+) -> report.Rounds:
+    jobs = [job for job in runs.JOBS if job.name in chosen]
+    found: report.Rounds = {job.name: [] for job in jobs}
+    for number in range(1, rounds + 1):
+        for job in jobs:
+            with console.status(f"round {number} of {rounds}: {job.name}"):
+                result = await runs.run(job, events, on, connection)
+            found[job.name].append(result)
+            console.print(
+                f"round {number} of {rounds}: {job.name:<23} {result.rate:>7,.0f} events/s in {result.seconds:4.1f} s"
+            )
+    return found
+
+
+async def _settings(connection: AbstractConnection, on: parts.Parts) -> dict[str, Any]:
+    defaults = Settings.model_construct()
+    return {
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores for everything",
+        "python": platform.python_version(),
+        "broker": broker.version_of(connection),
+        "postgresql": await parts.postgres_settings(on.postgres_url),
+        "service": {"prefetch": defaults.amqp.prefetch, "batch_max": defaults.pipeline.batch_max},
+        "faststream": {
+            "version": version("faststream"),
+            "prefetch": peer.PREFETCH,
+            "pool": peer.POOL_SIZE,
+        },
+    }
