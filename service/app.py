@@ -78,9 +78,7 @@ class Service:
         self.gate = Gate()
         self.pipeline = pipeline_of(settings, self.store, self.metrics, self.targets, self.relay)
         bindings = bindings_of(settings)
-        self.heartbeat = Heartbeat(
-            self.store, settings.amqp, self.gate, self.pipeline, self.relay, self.metrics, bindings
-        )
+        self.heartbeat = Heartbeat(self.store, settings.amqp, self.gate, self.pipeline, self.relay, self.metrics)
         self.consumer = Consumer(
             settings.amqp, settings.pipeline, self.pipeline, self.gate, bindings, self.heartbeat.notice_gap
         )

@@ -49,7 +49,6 @@ class Heartbeat:
         pipeline: Pipeline,
         relay: Relay,
         metrics: Metrics,
-        bindings: Sequence[str],
     ) -> None:
         self._store = store
         self._amqp = amqp
@@ -57,15 +56,12 @@ class Heartbeat:
         self._pipeline = pipeline
         self._relay = relay
         self._metrics = metrics
-        self._bindings = tuple(bindings)
         self._beats = 0
         self._brake_told = False
         self._told_state: State | None = None
         self.consumer: Consumer | None = None
         self.replica_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._started_at = datetime.now(UTC)
-        #: The store has answered once.
-        self.store_seen = False
 
     @property
     def _brake_name(self) -> str:
@@ -94,7 +90,6 @@ class Heartbeat:
         except STORE_ERRORS as error:
             self._gate.close(STORE, str(self._store.unavailable(error)))
         else:
-            self.store_seen = True
             self._gate.open(STORE)
 
     def _obey_targets(self, rows: Sequence[Any]) -> None:

@@ -6,13 +6,14 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from sandbox.parts.process import free_port
 
 #: Seconds that a state may take to come about.
 PATIENCE_S = 40.0
@@ -24,7 +25,7 @@ class MirrorProcess:
 
     def __init__(self, log: Path, **settings: str) -> None:
         self._log = log
-        self._port = _free_port()
+        self._port = free_port()
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("CATALOG_MIRROR_")},
             "CATALOG_MIRROR_HTTP__HOST": "127.0.0.1",
@@ -119,10 +120,3 @@ def _get(url: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -12,7 +12,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -82,7 +81,6 @@ class Consumer:
         self.problem: MirrorError | None = None
         self.has_consumed = False
         self.delivered = 0
-        self.last_delivery_at: datetime | None = None
 
     def stop(self) -> None:
         """Finish the batch in hand, acknowledge it, give the rest back, and return from `run`."""
