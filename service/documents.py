@@ -158,36 +158,13 @@ def document(value: Any) -> Document:
 
 def documents_of(value: dict[str, Any], volatile: tuple[tuple[str, ...], ...]) -> tuple[Document, bytes]:
     """The document of a state, and the digest of the state without its volatile fields; most is encoded only once."""
+    heads = {path[0] for path in volatile}
     try:
-        whole, steady = _encode_twice(value, volatile)
+        ready = {k: member if k in heads else msgspec.Raw(_encoder.encode(member)) for k, member in value.items()}
+        whole, steady = _encoder.encode(ready), _encoder.encode(without(ready, volatile))
     except UnicodeEncodeError:
         whole, steady = canonical(value), canonical(without(value, volatile))
     return Document(whole.decode(), digest_of(whole)), digest_of(steady)
-
-
-def _encode_twice(value: dict[str, Any], volatile: tuple[tuple[str, ...], ...]) -> tuple[bytes, bytes]:
-    """The canonical text of an object with and without the fields at `volatile`."""
-    whole: list[bytes] = []
-    steady: list[bytes] = []
-    heads = {path[0] for path in volatile}
-    for key in sorted(value):
-        member = value[key]
-        if key not in heads:
-            text = _encoder.encode(key) + b":" + _encoder.encode(member)
-            whole.append(text)
-            steady.append(text)
-            continue
-        below = tuple(path[1:] for path in volatile if path[0] == key)
-        if () in below or not isinstance(member, dict):
-            text = _encoder.encode(key) + b":" + _encoder.encode(member)
-            whole.append(text)
-            if () not in below:
-                steady.append(text)
-            continue
-        texts = _encode_twice(member, below)
-        whole.append(_encoder.encode(key) + b":" + texts[0])
-        steady.append(_encoder.encode(key) + b":" + texts[1])
-    return b"{" + b",".join(whole) + b"}", b"{" + b",".join(steady) + b"}"
 
 
 def without(value: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> dict[str, Any]:

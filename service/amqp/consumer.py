@@ -212,25 +212,37 @@ class Consumer:
         inbox.close()
 
     async def _consume(self, channel: DeliveringChannel, inbox: Inbox) -> None:
-        """Decode one batch while the one before commits; batches commit and are acknowledged in their order."""
+        """Decode two batches ahead of the one that commits; batches commit and are acknowledged in their order.
+
+        One batch ahead would leave us idle, and the store after us, whenever the store is slower with its batch.
+        """
+        waiting: asyncio.Task[None] | None = None
         committing: asyncio.Task[None] | None = None
         try:
             while (batch := await inbox.take()) is not None:
                 self._in_hand.append(batch.received_at)
                 if batch.alone:  # what may kill us must not take another batch along
-                    await _finished(committing)
+                    await _finished(waiting)
                     if inbox.closed:
                         return
                 reads = await self._pipeline.decode(batch.messages, alone=batch.alone)
                 await _finished(committing)
-                if inbox.closed:  # a batch before this one is not committed: acknowledging this one would lose it
-                    return
-                committing = asyncio.create_task(self._commit(channel, inbox, batch, reads))
+                committing, waiting = waiting, asyncio.create_task(self._commit(channel, inbox, batch, reads, waiting))
         finally:
-            await _finished(committing)
+            await _finished(waiting)
 
-    async def _commit(self, channel: DeliveringChannel, inbox: Inbox, batch: Batch, reads: list[Read]) -> None:
-        """Commit, then acknowledge; whatever goes wrong ends the incarnation, and the batch comes again."""
+    async def _commit(
+        self,
+        channel: DeliveringChannel,
+        inbox: Inbox,
+        batch: Batch,
+        reads: list[Read],
+        before: asyncio.Task[None] | None,
+    ) -> None:
+        """Commit after the batch before, then acknowledge; whatever goes wrong ends the incarnation."""
+        await _finished(before)
+        if inbox.closed:  # a batch before this one is not committed: acknowledging this one would lose it
+            return
         started = time.perf_counter()
         try:
             outcome = await self._pipeline.commit(reads, Origin.LIVE, braked=True, alone=batch.alone)
