@@ -1,0 +1,102 @@
+"""`python -m sandbox`: the pocket systems, each on its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from typing import Annotated
+
+import typer
+
+from sandbox.catalog import access
+from sandbox.catalog.feed import connect_feed
+from sandbox.catalog.history import History
+from sandbox.catalog.model import PocketCatalog
+from sandbox.catalog.server import serve
+
+#: Changes a second at most are made in so many turns; more are made together.
+_TURNS_A_SECOND = 20
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Pocket versions of the remote systems, to try out.")
+
+
+@app.callback()
+def main() -> None:
+    """Run one of them."""
+
+
+@app.command()
+def catalog(
+    port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free port.")] = 9080,
+    host: Annotated[str, typer.Option(help="On which address to listen.")] = "127.0.0.1",
+    assets: Annotated[
+        int, typer.Option(min=0, help="How many assets there are; a million need no more memory.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same catalog, and the same changes.")] = 0,
+    amqp: Annotated[
+        str | None, typer.Option(metavar="URL", help="Publish the catalog's events to this broker (amqp://…).")
+    ] = None,
+    changes_per_second: Annotated[
+        float, typer.Option(min=0, help="Random changes that its users make meanwhile; 0 is a quiet catalog.")
+    ] = 0.0,
+    search_feed: Annotated[
+        bool, typer.Option("--search-feed", help="Publish the feed of the search index too (not documented).")
+    ] = False,
+    index_lag: Annotated[float, typer.Option(min=0, help="Seconds by which searching lags behind.")] = 0.0,
+) -> None:
+    """Answer like a data catalog: its REST API in the documented shapes, traps included, over made-up assets.
+
+    Point a mirror at it with CATALOG_MIRROR_CATALOG__URL and CATALOG_MIRROR_CATALOG__API_KEY as told on start. Tokens
+    come from POST /identity/token, or POST /icp4d-api/v1/authorize with the user name that is told. Ctrl-C ends it.
+    """
+    pocket = PocketCatalog(seed, assets)
+    pocket.knobs.search_feed, pocket.knobs.index_lag_s = search_feed, index_lag
+    try:
+        asyncio.run(_run(pocket, host, port, amqp, changes_per_second))
+    except OSError as error:
+        typer.echo(f"Cannot listen on {host}:{port}, or cannot reach the broker: {error}. Try --port 0.", err=True)
+        raise typer.Exit(1) from error
+
+
+async def _run(pocket: PocketCatalog, host: str, port: int, amqp: str | None, changes_per_second: float) -> None:
+    async with AsyncExitStack() as stack:
+        if amqp is not None:
+            pocket.sink = await stack.enter_async_context(connect_feed(amqp))
+        base_url = await stack.enter_async_context(serve(pocket, port, host))
+        typer.echo(_greeting(pocket, base_url, amqp))
+        ended = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, ended.set)
+        async with asyncio.TaskGroup() as tasks:
+            users = tasks.create_task(_live(pocket, changes_per_second))
+            await ended.wait()
+            users.cancel()
+
+
+async def _live(pocket: PocketCatalog, changes_per_second: float) -> None:
+    """Let users change something at this pace."""
+    history, due = History(pocket, pocket.seed), 0.0
+    while changes_per_second > 0:
+        due += changes_per_second / _TURNS_A_SECOND
+        while due >= 1:
+            history.step()
+            due -= 1
+        await asyncio.sleep(1 / _TURNS_A_SECOND)
+
+
+def _greeting(pocket: PocketCatalog, base_url: str, amqp: str | None) -> str:
+    """One line: where it listens, how to sign in, what it holds."""
+    holds = ", ".join(
+        f"{len(ids)} {kind}{'s' * (len(ids) != 1)}"
+        for kind, ids in ((kind, pocket.container_ids(kind)) for kind in ("catalog", "project", "space"))
+    )
+    events = "publishing events" if amqp else "no events"
+    return (
+        f"Pocket catalog at {base_url}, API key {access.API_KEY} (user {access.USERNAME}): "
+        f"{pocket.generator.count} assets in {holds}; seed {pocket.seed}, {events}"
+    )
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m sandbox")

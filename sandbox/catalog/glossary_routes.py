@@ -1,0 +1,71 @@
+"""The glossary over HTTP, by offset, each list under a key of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sandbox.catalog.calls import Answer, Call
+from sandbox.catalog.clock import parse_time
+from sandbox.catalog.glossary import LISTED_TYPES, PLURALS, Artifact, ArtifactRelationship
+from sandbox.catalog.paging import offset_page
+from sandbox.catalog.problems import not_found
+
+#: Artifacts on a page unless more are asked for.
+_LIMIT = 10
+_CLASSES_LIMIT = 1000
+
+
+def list_artifacts(call: Call) -> Answer:
+    """`GET /v3/governance_artifact_types/{type}`: published ones."""
+    artifact_type = call.word("type")
+    if artifact_type not in LISTED_TYPES:
+        raise not_found("artifact type", artifact_type)
+    page, envelope = offset_page(call, call.catalog.glossary.published(artifact_type), default=_LIMIT)
+    return Answer(envelope | {"resources": [one.latest for one in page]})
+
+
+def get_artifact(call: Call) -> Answer:
+    """`GET /v3/governance_artifact_types/{type}/{id}`: the latest published version."""
+    artifact_type = call.word("type")
+    if artifact_type not in LISTED_TYPES:
+        raise not_found("artifact type", artifact_type)
+    return Answer(call.catalog.glossary.get(call.word("id"), artifact_type).latest)
+
+
+def list_versions(call: Call) -> Answer:
+    """`GET /v3/{glossary_terms|…}/{id}/versions`: newest first."""
+    artifact = call.catalog.glossary.get(call.word("id"), PLURALS[call.word("plural")])
+    page, envelope = offset_page(call, artifact.versions[::-1], default=_LIMIT)
+    return Answer(envelope | {"versions": page})
+
+
+def list_artifact_relationships(call: Call) -> Answer:
+    """`GET /v3/relationships`: those that changed since a time, where one is given."""
+    glossary, since, artifact_type = call.catalog.glossary, call.time("since"), call.text("artifact_type")
+
+    def fits(one: ArtifactRelationship) -> bool:
+        own = artifact_type in (None, "all", glossary.get(one.source).type, glossary.get(one.target).type)
+        return own and (since is None or one.at_s >= since)
+
+    page, envelope = offset_page(call, [one for one in glossary.relationships() if fits(one)], default=_LIMIT)
+    return Answer(envelope | {"relationships": [glossary.relationship_document(one) for one in page]})
+
+
+def list_data_classes(call: Call) -> Answer:
+    """`GET /v3/data_classes`: the only list that shows what was deleted, where it is asked for."""
+    status = call.choice("status", "PUBLISHED", ("PUBLISHED", "ACTIVE", "DELETED"))
+    glossary, since = call.catalog.glossary, call.time("since")
+    found = glossary.deleted("data_class") if status == "DELETED" else glossary.published("data_class")
+    fresh = [one for one in found if since is None or _changed_s(one) >= since]
+    page, envelope = offset_page(call, fresh, default=_LIMIT, high=_CLASSES_LIMIT)
+    return Answer(envelope | {"resources": [_data_class(one, status) for one in page]})
+
+
+def _changed_s(artifact: Artifact) -> float:
+    return artifact.deleted_s or parse_time(artifact.latest["metadata"]["modified_at"])
+
+
+def _data_class(artifact: Artifact, status: str) -> dict[str, Any]:
+    if status != "DELETED":
+        return artifact.latest
+    return {**artifact.latest, "metadata": artifact.latest["metadata"] | {"state": "DELETED"}}
