@@ -167,6 +167,90 @@ class Unroutable(TransientError):
     )
 
 
+class CatalogUnreachable(TransientError):
+    """The catalog does not answer {call}: {problem}."""
+
+    error_class = "catalog"
+    remedy = "Check that {where} is up and reachable from here; the service goes on by itself when it is."
+
+
+class CatalogFailed(TransientError):
+    """The catalog fails at {call}: {problem}."""
+
+    error_class = "catalog_failed"
+    remedy = "It is tried again by itself. If it stays, tell the catalog's operator the trace."
+
+
+class CatalogBusy(TransientError):
+    """The catalog has had too many calls for now, it refuses {call}: {problem}."""
+
+    error_class = "catalog_busy"
+    remedy = "It is tried again by itself. If it stays, lower CATALOG_MIRROR_CATALOG__CALLS_PER_MINUTE."
+
+
+class CatalogRefused(TransientError):
+    """The catalog does not accept our credentials at {call}: {problem}."""
+
+    error_class = "catalog_credentials"
+    remedy = "Check {setting}, or the file that its …_FILE names; a changed file is read again by itself."
+
+
+class CatalogForbidden(TransientError):
+    """The catalog does not allow us {call}: {problem}."""
+
+    error_class = "catalog_forbidden"
+    remedy = "Make the account that we sign in with a member there; a viewer may read, an editor may write lineage."
+
+
+class CatalogNotFound(DataError):
+    """The catalog has nothing at {call}: {problem}."""
+
+    error_class = "catalog_not_found"
+    remedy = "It was deleted or never was; if nothing at all is found, check CATALOG_MIRROR_CATALOG__URL."
+
+
+class CatalogGone(DataError):
+    """What {call} asks for is gone from the catalog: {problem}."""
+
+    error_class = "catalog_gone"
+    remedy = "It was deleted; a reconcile takes it out of the mirror."
+
+
+class CatalogRejected(DataError):
+    """The catalog cannot use {call}: {problem}."""
+
+    error_class = "catalog_rejected"
+    remedy = "If it names a query parameter, give its right name in CATALOG_MIRROR_CATALOG__PARAMETERS."
+
+
+class CatalogAnswerInvalid(TransientError):
+    """The catalog's answer to {call} cannot be used: {problem}."""
+
+    error_class = "catalog_answer"
+    remedy = "Look for a proxy that answers in the catalog's place; else the catalog's format changed: report it."
+
+
+class CatalogAnswerTooLarge(DataError):
+    """The catalog's answer to {call} has more than the {limit} bytes that CATALOG__MAX_ANSWER_BYTES allows."""
+
+    error_class = "catalog_answer_too_large"
+    remedy = "Raise CATALOG_MIRROR_CATALOG__MAX_ANSWER_BYTES; answers are held in memory."
+
+
+class CatalogLeadsElsewhere(TransientError):
+    """The catalog redirects {call} to {place}, where our token must not go."""
+
+    error_class = "catalog_redirect"
+    remedy = "Set CATALOG_MIRROR_CATALOG__URL to {place} if that is the catalog."
+
+
+class CursorInvalid(DataError):
+    """The place to go on from does not belong to the listing {listing}: {problem}."""
+
+    error_class = "cursor"
+    remedy = "Start this listing anew."
+
+
 class DeliveryRejected(DataError):
     """The target {target} refuses the delivery for good: {problem}."""
 

@@ -120,14 +120,48 @@ class StoreSettings(Section):
     timeout_s: float = Field(30, gt=0, description="Seconds after which a statement is given up.")
 
 
+def _is_http_url(url: str | None) -> str | None:
+    try:
+        parts = urlsplit(url or "https://host")
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable, parts = False, urlsplit("")
+    if not usable:
+        raise ValueError("it must start with http:// or https:// and name a host")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("it must hold neither user nor password, `?` nor `#`")
+    return url.rstrip("/") if url else None
+
+
 class CatalogSettings(Section):
     """The catalog's REST API."""
 
-    url: str | None = Field(
+    url: Annotated[str | None, AfterValidator(_is_http_url)] = Field(
         None,
         description="The catalog's API. Set: hints of deletions ask for a refresh. Unset: they count as deletions.",
     )
-    api_key: SecretStr | None = Field(None, description="Key to sign in with. Reserved for the REST client.")
+    auth: Literal["auto", "iam", "cpd"] = Field(
+        "auto", description="How to sign in: iam (cloud), cpd (on premises); auto: cpd where a user is named, else iam."
+    )
+    api_key: SecretStr | None = Field(None, description="Key to sign in with.")
+    username: str | None = Field(None, description="User to sign in as, on premises.")
+    password: SecretStr | None = Field(None, description="The user's password, on premises, where there is no key.")
+    iam_url: Annotated[str, AfterValidator(_is_http_url)] = Field(
+        "https://iam.cloud.ibm.com", description="Where a key is exchanged for a token, on the cloud."
+    )
+    ca_file: Path | None = Field(None, description="Certificates (PEM) that the catalog's certificate must lead to.")
+    bss_account_id: str | None = Field(
+        None, description="Account whose containers are listed; service ids must name it, other users leave it out."
+    )
+    calls_per_minute: int = Field(
+        600, ge=1, le=100_000, description="Calls in a minute at most, of all parts together."
+    )
+    concurrency: int = Field(4, ge=1, le=100, description="Calls at the same time at most.")
+    timeout_s: float = Field(60, gt=0, description="Seconds after which a call is given up.")
+    max_answer_bytes: int = Field(64 * 1024**2, ge=1024, description="Larger answers are refused.")
+    parameters: dict[str, str] = Field(
+        {}, description='Query parameters under other names than we assume, as JSON: {"dataset_id": "data_set"}.'
+    )
 
 
 class RoutesSettings(Section):

@@ -49,6 +49,16 @@ class Metrics:
         self.queue_bytes_free = Gauge(
             "catalog_mirror_queue_bytes_free", "Bytes until our queue drops its oldest messages", registry=registry
         )
+        self.catalog_calls = Counter(
+            "catalog_mirror_catalog_calls", "Calls to the catalog's API by endpoint and status", ["endpoint", "status"],
+            registry=registry,
+        )  # fmt: skip
+        self.catalog_call_seconds = Histogram(
+            "catalog_mirror_catalog_call_seconds", "Time of one call to the catalog's API", registry=registry
+        )
+        self.catalog_budget_wait = Histogram(
+            "catalog_mirror_catalog_budget_wait_seconds", "Time that a call waited for its turn", registry=registry
+        )
 
 
 def _console() -> structlog.dev.ConsoleRenderer:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -13,12 +15,20 @@ from aio_pika.abc import AbstractConnection
 from service.amqp import topology
 from service.amqp.connection import connected, translated
 from service.app import bindings_of
+from service.catalog import endpoints
+from service.catalog.client import IMPATIENT, CatalogClient
+from service.catalog.paging import Pages
+from service.catalog.turns import Lane
+from service.changes import SECOND_US
 from service.cli.common import Json, out, print_json, quiet_settings, run_async, show_table
 from service.errors import MirrorError, SchemaMissing
 from service.mirror import controls, dead_letters, schema
 from service.mirror.store import Store
 from service.settings import Settings, hide_password
 from service.targets.base import installed_targets
+
+#: Seconds that our clock and the catalog's may differ by; a `Date` has whole seconds and a call takes time.
+CLOCK_TOLERANCE_S = 30
 
 
 class Verdict(StrEnum):
@@ -45,7 +55,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check settings, store, broker and targets; exit 1 if the service could not work as set up.
+    """Check settings, store, broker, catalog and targets; exit 1 if the service could not work as set up.
 
     Changes nothing: what is missing is only named.
     """
@@ -63,7 +73,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 async def _findings(settings: Settings) -> list[Finding]:
-    checks = (_settings, _store, _broker, _targets)
+    checks = (_settings, _store, _broker, _catalog, _targets)
     return [finding for check in checks async for finding in check(settings)]
 
 
@@ -167,6 +177,62 @@ async def _queue(connection: AbstractConnection, settings: Settings) -> Finding:
         remedy = f"It stays in use. Settings ask for {topology.queue_arguments(settings.amqp)}."
         return Finding("queue", Verdict.WARNING, f"{name} has other arguments, {ready} messages ready", remedy)
     return Finding("queue", Verdict.OK, f"{name} has {ready} messages ready")
+
+
+async def _catalog(settings: Settings) -> AsyncIterator[Finding]:
+    """Signs in and looks at what we may see; silent where no catalog is set."""
+    if settings.catalog.url is None:
+        return
+    try:
+        async with CatalogClient(settings.catalog, patience=IMPATIENT) as client:
+            await client.sign_in()
+            yield Finding("catalog", Verdict.OK, f"signed in to {settings.catalog.url}")
+            seen: list[str] = []
+            for kind, listing in _CONTAINERS.items():
+                try:
+                    number, at_us = await _counted(listing(client.on(Lane.REFRESH)))
+                except MirrorError as error:
+                    verdict = Verdict.FAILED if kind == "catalogs" else Verdict.WARNING
+                    yield Finding(kind, verdict, str(error), error.advice())
+                    continue
+                if not seen:
+                    yield _clock(at_us)
+                seen.append(f"{number} {kind}")
+            if seen:
+                yield _containers(seen)
+    except MirrorError as error:
+        yield Finding("catalog", Verdict.FAILED, str(error), error.advice())
+
+
+_CONTAINERS = {"catalogs": endpoints.catalogs, "projects": endpoints.projects, "spaces": endpoints.spaces}
+
+
+async def _counted(pages: Pages) -> tuple[int, int | None]:
+    """How many items a listing has, and from when its last page is."""
+    number, at_us = 0, None
+    async with aclosing(pages):
+        async for page in pages:
+            number, at_us = number + len(page.items), page.at_us
+    return number, at_us
+
+
+def _clock(at_us: int | None) -> Finding:
+    if at_us is None:
+        remedy = "Have the proxy before the catalog pass its `Date` header: without it no reading counts as newer."
+        return Finding("clock", Verdict.WARNING, "the catalog's answers carry no usable `Date`", remedy)
+    ahead_s = round(time.time() - at_us / SECOND_US)
+    if abs(ahead_s) > CLOCK_TOLERANCE_S:
+        which = "ahead of" if ahead_s > 0 else "behind"
+        remedy = "Set both clocks by NTP; events more than a day ahead of ours are refused."
+        return Finding("clock", Verdict.WARNING, f"ours is {abs(ahead_s)} s {which} the catalog's", remedy)
+    return Finding("clock", Verdict.OK, f"within {CLOCK_TOLERANCE_S} s of the catalog's")
+
+
+def _containers(seen: list[str]) -> Finding:
+    if all(count.startswith("0 ") for count in seen):
+        remedy = "Make the account that we sign in with a collaborator of the catalogs to mirror."
+        return Finding("containers", Verdict.WARNING, "none can be seen", remedy)
+    return Finding("containers", Verdict.OK, f"{', '.join(seen)} can be seen")
 
 
 async def _targets(settings: Settings) -> AsyncIterator[Finding]:

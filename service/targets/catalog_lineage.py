@@ -1,15 +1,29 @@
-"""Lineage back to the catalog over AMQP: our answers, published to the catalog's exchange with confirms."""
+"""Lineage back to the catalog: our answers, posted to its API, or published to its exchange with confirms."""
 
 from __future__ import annotations
 
+import asyncio
+from abc import abstractmethod
 from collections.abc import Sequence
 
 from service.amqp.channel import UNROUTABLE, Outgoing
 from service.amqp.publisher import Publisher
+from service.catalog import endpoints
+from service.catalog.client import IMPATIENT, CatalogClient
+from service.catalog.turns import Lane
 from service.changes import Origin
-from service.errors import DeliveryRejected, MirrorError, SettingInvalid, TargetUnavailable, Unroutable
+from service.errors import (
+    CatalogRejected,
+    DataError,
+    DeliveryRejected,
+    MirrorError,
+    SettingInvalid,
+    TargetUnavailable,
+    TransientError,
+    Unroutable,
+)
 from service.mirror.deliveries import Delivery
-from service.settings import AmqpSettings, Settings
+from service.settings import AmqpSettings, CatalogSettings, Settings
 from service.targets.base import Target
 
 
@@ -19,42 +33,53 @@ class CatalogLineage(Target):
     lineage = True
     forwards = False
 
+    @classmethod
+    def create(cls, name: str, settings: Settings) -> CatalogLineage | None:
+        """On unless turned off; `auto` is REST where the catalog's URL is set, else AMQP."""
+        chosen = settings.target(name)
+        if chosen.via == "off":
+            return None
+        if chosen.via == "rest" and settings.catalog.url is None:
+            setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__VIA"
+            raise SettingInvalid(setting=setting, problem="rest needs CATALOG_MIRROR_CATALOG__URL, which is not set")
+        if chosen.via == "rest" or (chosen.via == "auto" and settings.catalog.url is not None):
+            return LineageOverRest(name, chosen.origins, settings.catalog)
+        return LineageOverAmqp(name, chosen.origins, settings.amqp)
+
+    async def deliver(self, batch: Sequence[Delivery]) -> list[MirrorError | None]:
+        """Tell the catalog; what is no longer in the store is refused."""
+        ready = [delivery for delivery in batch if delivery.document is not None]
+        bodies = [(delivery.entity_id, (delivery.document or "").encode()) for delivery in ready]
+        results = dict(zip(ready, await self.tell(bodies), strict=True)) if bodies else {}
+        lost = DeliveryRejected(target=self.name, problem="its lineage event is no longer in the store")
+        return [results.get(delivery, lost) for delivery in batch]
+
+    @abstractmethod
+    async def tell(self, events: Sequence[tuple[str, bytes]]) -> list[MirrorError | None]:
+        """Tell events, each with its id: the result of each, as `deliver` answers it."""
+
+
+class LineageOverAmqp(CatalogLineage):
+    """Published to the catalog's exchange."""
+
     def __init__(self, name: str, origins: Sequence[Origin], amqp: AmqpSettings) -> None:
         super().__init__(name, origins)
         self._amqp = amqp
         self._publisher = Publisher(amqp)
 
-    @classmethod
-    def create(cls, name: str, settings: Settings) -> CatalogLineage | None:
-        """On unless turned off; lineage over REST is not built yet, so `auto` means AMQP."""
-        chosen = settings.target(name)
-        if chosen.via == "off":
-            return None
-        if chosen.via == "rest":
-            setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__VIA"
-            raise SettingInvalid(setting=setting, problem="this version publishes lineage over amqp only, or off")
-        return cls(name, chosen.origins, settings.amqp)
-
-    async def deliver(self, batch: Sequence[Delivery]) -> list[MirrorError | None]:
-        """Publish the batch at once and await its confirms."""
+    async def tell(self, events: Sequence[tuple[str, bytes]]) -> list[MirrorError | None]:
+        """Publish all at once and await their confirms."""
         if self._amqp.url is None:
             raise TargetUnavailable(target=self.name, problem="CATALOG_MIRROR_AMQP__URL is not set")
-        ready = [delivery for delivery in batch if delivery.document is not None]
-        messages = [
-            Outgoing(delivery.entity_id, self._key(delivery.entity_id), (delivery.document or "").encode())
-            for delivery in ready
-        ]
-        results = dict(zip(ready, await self._publisher.publish(messages), strict=True)) if messages else {}
-        return [self._result(delivery, results) for delivery in batch]
+        messages = [Outgoing(event_id, self._key(event_id), body) for event_id, body in events]
+        results = await self._publisher.publish(messages)
+        return [self._result(event_id, result) for (event_id, _), result in zip(events, results, strict=True)]
 
-    def _result(self, delivery: Delivery, results: dict[Delivery, str | None]) -> MirrorError | None:
-        if delivery not in results:
-            return DeliveryRejected(target=self.name, problem="its lineage event is no longer in the store")
-        result = results[delivery]
+    def _result(self, event_id: str, result: str | None) -> MirrorError | None:
         if result is None:
             return None
         if result == UNROUTABLE:
-            key, binding = self._key(delivery.entity_id), self._key("*")
+            key, binding = self._key(event_id), self._key("*")
             return Unroutable(routing_key=key, exchange=self._amqp.exchange, binding=binding)
         return TargetUnavailable(target=self.name, problem="the broker refused the message")
 
@@ -64,3 +89,49 @@ class CatalogLineage(Target):
     async def close(self) -> None:
         """Close the publishing connection."""
         await self._publisher.close()
+
+
+class LineageOverRest(CatalogLineage):
+    """Posted to the catalog's API, an event a call, at the pace of all calls together."""
+
+    def __init__(self, name: str, origins: Sequence[Origin], catalog: CatalogSettings) -> None:
+        super().__init__(name, origins)
+        self._concurrency = catalog.concurrency
+        self._client = CatalogClient(catalog, patience=IMPATIENT)
+        self._client_is_open = False
+
+    async def tell(self, events: Sequence[tuple[str, bytes]]) -> list[MirrorError | None]:
+        """Post several at a time. After the first that could not be told now, the rest is not tried."""
+        if not self._client_is_open:
+            self._client.open()
+            self._client_is_open = True
+        results: list[MirrorError | None] = [None] * len(events)
+        obstacles: list[TransientError] = []
+        waiting = iter(enumerate(events))
+
+        async def work() -> None:
+            for number, (_, body) in waiting:
+                results[number] = obstacles[0] if obstacles else await self._post(body)
+                if not obstacles and isinstance(error := results[number], TransientError):
+                    obstacles.append(error)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(self._concurrency, len(events))):
+                group.create_task(work())
+        return results
+
+    async def _post(self, body: bytes) -> MirrorError | None:
+        try:
+            await endpoints.post_lineage(self._client.on(Lane.DELIVERY), body)
+        except CatalogRejected as error:
+            return DeliveryRejected(target=self.name, problem=str(error))
+        except DataError as error:  # there is no such call, or its answer is absurd: not this event's fault
+            return TargetUnavailable(target=self.name, problem=str(error))
+        except TransientError as error:
+            return error
+        return None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        self._client_is_open = False
+        await self._client.close()

@@ -1,0 +1,182 @@
+"""One exchange over HTTP: bounded, with a deadline, over verified TLS, and never with a host that we did not name."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote, urlencode, urljoin, urlsplit
+
+import aiohttp
+from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from yarl import URL
+
+from service import __version__
+from service.errors import (
+    CatalogAnswerInvalid,
+    CatalogAnswerTooLarge,
+    CatalogLeadsElsewhere,
+    CatalogUnreachable,
+    SettingInvalid,
+)
+from service.settings import CatalogSettings
+
+#: Seconds to connect in, where the deadline of the whole call leaves more.
+CONNECT_S = 10.0
+#: Redirects that are followed, on the same host.
+MAX_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+#: Those that ask to send the same method and body again.
+_SAME_METHOD = frozenset({307, 308})
+
+Query = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to send. `path` is shown in messages, the rest is not."""
+
+    method: str
+    base: str
+    path: str
+    query: Query = ()
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        """How messages name it."""
+        return f"{self.method} {self.path}"
+
+    @property
+    def url(self) -> str:
+        """All of it, encoded."""
+        query = urlencode(self.query, quote_via=quote, safe="")
+        return f"{self.base}{self.path}{'?' if query else ''}{query}"
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """What came back, whatever its status."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    #: Seconds from sending to the first byte of the answer.
+    took_s: float
+
+
+class Transport:
+    """The HTTP session; open from `open` to `close`."""
+
+    def __init__(self, settings: CatalogSettings) -> None:
+        self._settings = settings
+        self._own = _tls(settings, own_only=True)
+        #: The sign-in on the cloud has a public certificate even where the catalog's is of the company.
+        self._any = _tls(settings, own_only=False) if settings.ca_file else self._own
+        self._session: ClientSession | None = None
+
+    def open(self) -> None:
+        """Open the session, in the running loop."""
+        self._session = ClientSession(
+            connector=TCPConnector(limit=0),
+            cookie_jar=DummyCookieJar(),
+            headers={"User-Agent": f"catalog-mirror/{__version__}", "Accept": "application/json"},
+            timeout=ClientTimeout(total=self._settings.timeout_s, connect=min(CONNECT_S, self._settings.timeout_s)),
+        )
+
+    async def close(self) -> None:
+        """Close the session and its connections."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def exchange(self, call: Call) -> Raw:
+        """Send and read the whole answer, following redirects on the same host only.
+
+        Raises:
+            CatalogUnreachable: no answer, or not all of it.
+            CatalogAnswerTooLarge: it is larger than settings allow; it is not read to its end.
+            CatalogLeadsElsewhere: it redirects to another host, port or scheme.
+            CatalogAnswerInvalid: it redirects without end, or a call that must not be sent twice.
+        """
+        if self._session is None:
+            raise RuntimeError("the client is not open")
+        url = call.url
+        try:
+            for _ in range(MAX_REDIRECTS + 1):
+                started = time.monotonic()
+                async with self._session.request(
+                    call.method, URL(url, encoded=True), data=call.body, headers=call.headers,
+                    allow_redirects=False, ssl=self._context(call.base),
+                ) as response:  # fmt: skip
+                    took_s = time.monotonic() - started
+                    if response.status not in _REDIRECTS:
+                        return Raw(response.status, response.headers, await self._body(call, response), took_s)
+                    url = _next_place(call, url, response)
+        except (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
+            raise CatalogUnreachable(call=call.name, problem=_reason(error, self._settings), where=call.base) from None
+        raise CatalogAnswerInvalid(call=call.name, problem=f"it redirects more than {MAX_REDIRECTS} times")
+
+    def _context(self, base: str) -> ssl.SSLContext:
+        return self._own if base == self._settings.url else self._any
+
+    async def _body(self, call: Call, response: ClientResponse) -> bytes:
+        limit = self._settings.max_answer_bytes
+        parts: list[bytes] = []
+        size = 0
+        if (response.content_length or 0) <= limit:
+            async for part in response.content.iter_any():
+                size += len(part)
+                if size > limit:
+                    break
+                parts.append(part)
+            else:
+                return b"".join(parts)
+        raise CatalogAnswerTooLarge(call=call.name, limit=limit)
+
+
+def _tls(settings: CatalogSettings, *, own_only: bool) -> ssl.SSLContext:
+    try:
+        if settings.ca_file is None or own_only:
+            return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
+        context = ssl.create_default_context()
+        context.load_verify_locations(cafile=str(settings.ca_file))
+        return context
+    except (OSError, ssl.SSLError) as error:
+        raise SettingInvalid(setting="CATALOG_MIRROR_CATALOG__CA_FILE", problem=str(error)) from None
+
+
+def _next_place(call: Call, url: str, response: ClientResponse) -> str:
+    """Where a redirect leads, if we may go there."""
+    try:
+        target = urljoin(url, response.headers.get("Location", ""))
+        here, there = urlsplit(url), urlsplit(target)
+        place = f"{there.scheme}://{there.hostname or ''}{f':{there.port}' if there.port else ''}"
+        same = (here.scheme, here.hostname, _port(here.scheme, here.port)) == (
+            there.scheme, there.hostname, _port(there.scheme, there.port),
+        )  # fmt: skip
+    except ValueError:
+        raise CatalogAnswerInvalid(call=call.name, problem="it redirects to what is no URL") from None
+    if not same:
+        raise CatalogLeadsElsewhere(call=call.name, place=place)
+    if call.method != "GET" and response.status not in _SAME_METHOD:
+        raise CatalogAnswerInvalid(call=call.name, problem=f"it redirects ({response.status}) a call with a body")
+    return target
+
+
+def _port(scheme: str, port: int | None) -> int | None:
+    return port or {"http": 80, "https": 443}.get(scheme)
+
+
+def _reason(error: Exception, settings: CatalogSettings) -> str:
+    """Why there is no answer, without anything that was sent."""
+    if isinstance(error, TimeoutError):
+        return f"nothing within {settings.timeout_s:g} s"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
+        return "its certificate does not lead to one that we trust (CATALOG__CA_FILE names your own)"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return str(error.os_error.strerror or error.os_error)[:200] or "no connection"
+    return type(error).__name__
