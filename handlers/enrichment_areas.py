@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from service.changes import Change, EnrichmentAreaSaved, RefreshAsked
+from service.changes import Change, RefreshAsked, ThingSaved
 from service.events.enrichment import EnrichmentAreaEvent
 from service.routing import Evidence, handles
 
@@ -15,5 +15,5 @@ from service.routing import Evidence, handles
 def enrichment_area_created(event: EnrichmentAreaEvent) -> Iterator[Change]:
     """The body is not documented: it is kept, and the area is to be read."""
     kept = event.document()
-    yield EnrichmentAreaSaved(event.area_id, event.version(kept), kept)
+    yield ThingSaved("enrichment_area", event.area_id, event.version(kept), kept)
     yield RefreshAsked("enrichment_area", event.area_id, reason="opaque_body")

@@ -59,7 +59,7 @@ class Answerer:
             used = _edge(change.asset_id, "uses", DATA_SET, change.container)
             gone = _edge(change.profile_id, "uses", DATA_PROFILE, change.container)
             return self._event(change, change.profile_id, _DELETIONS, [*used, *gone], [])
-        if isinstance(change, AssetSaved):
+        if isinstance(change, AssetSaved) and change.document is not None:
             used = _edge(change.asset_id, "uses", DATA_SET, change.container, change.name)
             copy = _edge(f"mirror:{change.asset_id}", "generates", DATA_SET, None, change.name)
             return self._event(change, change.asset_id, _MODIFICATIONS, used, copy)

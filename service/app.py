@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import structlog
@@ -15,6 +15,7 @@ from service.amqp.consumer import Consumer
 from service.amqp.gate import Gate
 from service.amqp.watchdog import Watchdog
 from service.answers import Answerer
+from service.catalog.client import CatalogClient
 from service.errors import NothingToConsume, SchemaMissing, StoreUnavailable
 from service.heartbeat import Heartbeat
 from service.http import probes
@@ -22,7 +23,9 @@ from service.mirror import controls, schema
 from service.mirror.store import Store
 from service.pipeline import Outlet, Pipeline
 from service.relay import Relay
+from service.scope import Scope
 from service.settings import Settings
+from service.sync.director import Director
 from service.targets.base import Target, installed_targets
 from service.telemetry import Metrics
 
@@ -32,6 +35,8 @@ log = structlog.get_logger(__name__)
 LINEAGE_TARGET = "catalog_lineage"
 #: Container objects that may come into being before cyclic garbage is looked for: two batches of parsed events.
 GC_THRESHOLD = 100_000
+#: Seconds between two looks whether our queue is bound.
+BOUND_LOOK_S = 0.2
 #: Seconds between two attempts to reach the store at start.
 STORE_RETRY_S = 2.0
 
@@ -60,14 +65,35 @@ def pipeline_of(
         subscribers=targets,
         outlet=outlet,
         verifies_hints=settings.catalog.url is not None,
+        scope=Scope(settings.scope),
+    )
+
+
+def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: Metrics, replica_id: str) -> Director:
+    """What reads the catalog that these settings describe.
+
+    Raises:
+        SettingInvalid: no catalog, or no credentials for it.
+    """
+    return Director(
+        CatalogClient(settings.catalog, metrics),
+        store,
+        pipeline,
+        settings.sync,
+        Scope(settings.scope),
+        settings.pipeline.principals,
+        replica_id,
     )
 
 
 class Service:
-    """The running service: consumer, relay, heartbeat, watchdog and HTTP in one process."""
+    """The running service: consumer, reading, relay, heartbeat, watchdog and HTTP in one process.
+
+    Without a broker nothing is consumed and the catalog is polled; without a catalog it is the other way round.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        if settings.amqp.url is None:
+        if settings.amqp.url is None and settings.catalog.url is None:
             raise NothingToConsume()
         self.settings = settings
         self.metrics = Metrics()
@@ -77,20 +103,28 @@ class Service:
         self.relay = Relay(self.store, self.targets, settings.relay, self.metrics)
         self.gate = Gate()
         self.pipeline = pipeline_of(settings, self.store, self.metrics, self.targets, self.relay)
-        bindings = bindings_of(settings)
         self.heartbeat = Heartbeat(self.store, settings.amqp, self.gate, self.pipeline, self.relay, self.metrics)
-        self.consumer = Consumer(
-            settings.amqp, settings.pipeline, self.pipeline, self.gate, bindings, self.heartbeat.notice_gap
-        )
-        self.heartbeat.consumer = self.consumer
-        deadline_s = settings.pipeline.handler_deadline_s
-        self.watchdog = Watchdog(
-            settings.amqp, self.consumer, deadline_s, self.metrics, self.heartbeat.notice_full_queue
-        )
+        self.consumer: Consumer | None = None
+        self.watchdog: Watchdog | None = None
+        if settings.amqp.url is not None:
+            self._build_consumer()
+        self.director: Director | None = None
+        if settings.catalog.url is not None:
+            replica_id = self.heartbeat.replica_id
+            self.director = director_of(settings, self.store, self.pipeline, self.metrics, replica_id)
+        self.heartbeat.consumer, self.heartbeat.director = self.consumer, self.director
         self._stop = asyncio.Event()
         self._reason: str | None = "waiting for the store"
         #: The port of the probes, once they are served.
         self.port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def _build_consumer(self) -> None:
+        amqp, batching = self.settings.amqp, self.settings.pipeline
+        self.consumer = Consumer(
+            amqp, batching, self.pipeline, self.gate, bindings_of(self.settings), self.heartbeat.notice_gap
+        )
+        deadline_s, notice = batching.handler_deadline_s, self.heartbeat.notice_full_queue
+        self.watchdog = Watchdog(amqp, self.consumer, deadline_s, self.metrics, notice)
 
     def stop(self) -> None:
         """Drain and return from `run`."""
@@ -100,11 +134,19 @@ class Service:
         """How the service is, for the probes."""
         reasons = [self._reason] if self._reason else []
         reasons += list(self.gate.reasons.values())
-        if self.consumer.problem:
-            reasons.append(f"{self.consumer.problem} {self.consumer.problem.advice()}")
+        for problem in (self.consumer and self.consumer.problem, self.director and self.director.problem):
+            if problem:
+                reasons.append(f"{problem} {problem.advice()}")
         reasons += [f"target {lane.name} is paused" for lane in self.relay.lanes if lane.paused]
         reasons += [f"{lane.notice} {lane.notice.advice()}" for lane in self.relay.lanes if lane.notice]
-        return probes.Health(self.watchdog.alive, self.consumer.has_consumed, reasons)
+        alive = self.watchdog is None or self.watchdog.alive
+        return probes.Health(alive, self._has_begun(), reasons)
+
+    def _has_begun(self) -> bool:
+        """Whether the first consume, or where there is no broker the first reading, succeeded."""
+        if self.consumer is not None:
+            return self.consumer.has_consumed
+        return self.director is not None and self.director.has_read
 
     async def run(self) -> None:
         """Run until `stop`, SIGTERM or SIGINT; then finish what is in hand within the drain time."""
@@ -146,25 +188,36 @@ class Service:
         _spare_the_garbage_collector()
         await self.heartbeat.beat()  # a pause that a person set holds from the first moment
         async with asyncio.TaskGroup() as group:
-            lookouts = [
-                group.create_task(self.heartbeat.run(), name="heartbeat"),
-                group.create_task(self.watchdog.run(), name="watchdog"),
-            ]
-            relay = group.create_task(self.relay.run(), name="relay")
-            consumer = group.create_task(self.consumer.run(), name="consumer")
+            lookouts = [group.create_task(self.heartbeat.run(), name="heartbeat")]
+            if self.watchdog:
+                lookouts.append(group.create_task(self.watchdog.run(), name="watchdog"))
+            if self.director:
+                lookouts.append(group.create_task(self._allow_reading(self.director), name="allow_reading"))
             stopped = group.create_task(self._stop.wait(), name="stop")
+            sources = [
+                (part.stop, group.create_task(part.run(), name=name))
+                for name, part in (("consumer", self.consumer), ("director", self.director))
+                if part is not None
+            ]
+            relay = (self.relay.stop, group.create_task(self.relay.run(), name="relay"))
             # A relay without targets is done at once; one that fails ends the group by itself.
-            await asyncio.wait([stopped, consumer], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([stopped, *(task for _, task in sources)], return_when=asyncio.FIRST_COMPLETED)
             log.info("draining", seconds=self.settings.pipeline.drain_s)
-            await self._drain(consumer, relay)
+            await self._drain([*sources, relay])
             for task in (*lookouts, stopped):
                 task.cancel()
         await self.heartbeat.leave()
 
-    async def _drain(self, consumer: asyncio.Task[None], relay: asyncio.Task[None]) -> None:
-        """Consumer first, then the relay, so that what it just committed still goes out."""
+    async def _allow_reading(self, director: Director) -> None:
+        """Let the first snapshot begin once our queue is bound, so that no change falls between the two."""
+        while self.consumer is not None and not self.consumer.has_consumed:
+            await asyncio.sleep(BOUND_LOOK_S)
+        director.allow()
+
+    async def _drain(self, parts: Sequence[tuple[Callable[[], None], asyncio.Task[None]]]) -> None:
+        """Sources first, then the relay, so that what they just committed still goes out."""
         deadline = asyncio.get_running_loop().time() + self.settings.pipeline.drain_s
-        for stop, task in ((self.consumer.stop, consumer), (self.relay.stop, relay)):
+        for stop, task in parts:
             stop()
             left = max(0.1, deadline - asyncio.get_running_loop().time())
             _, late = await asyncio.wait([task], timeout=left)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Literal
+from typing import Any, Literal
 
 from service.documents import DIGEST_BYTES, Document
 
@@ -82,16 +82,120 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class ContainerSaved:
+    """The catalog holds this state of a container; `state` is `active`, or why its content cannot be read."""
+
+    container: Container
+    version: Version
+    document: Document
+    name: str | None = None
+    description: str | None = None
+    state: str | None = None
+    is_governed: bool | None = None
+    creator_id: str | None = None
+    created_at_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerDeleted:
+    """A container is gone, and with it everything in it (the views see to that)."""
+
+    container: Container
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class AssetColumn:
+    """One column of a data asset; its name is its key."""
+
+    name: str
+    position: int | None = None
+    data_type: str | None = None
+    native_type: str | None = None
+    length: int | None = None
+    scale: int | None = None
+    nullable: bool | None = None
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    data_class_id: str | None = None
+    data_class: str | None = None
+    quality_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TermAssigned:
+    """A business term on an asset or, where `column` says so, on a column of it."""
+
+    term_id: str
+    name: str | None = None
+    #: Empty for the asset itself.
+    column: str = ""
+    #: assigned, suggested or rejected
+    standing: str = "assigned"
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """A classification of an asset; `standing` is `manual`, or `profiled` where a profile found it."""
+
+    classification_id: str
+    name: str | None = None
+    global_id: str | None = None
+    standing: str = "manual"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionDetails:
+    """Where a connection leads: what an allow-list lets through, never a secret."""
+
+    datasource_type: str | None = None
+    context: str | None = None
+    host: str | None = None
+    port: str | None = None
+    database: str | None = None
+    bucket: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Where an asset was copied from: by clone, publish, promote or deep copy."""
+
+    action: str | None = None
+    asset_id: str | None = None
+    container: Container | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AssetSaved:
-    """The catalog holds this state of an asset."""
+    """The catalog holds this state of an asset.
+
+    `columns`, `terms`, `classifications` and `connection` are what the state says of them, all of it: what an older
+    state said is replaced.
+    """
 
     asset_id: str
     version: Version
-    document: Document
+    document: Document | None
     container: Container | None = None
     name: str | None = None
     asset_type: str | None = None
     visibility_mode: int | None = None
+    description: str | None = None
+    tags: tuple[str, ...] = ()
+    state: str | None = None
+    owner_id: str | None = None
+    resource_key: str | None = None
+    connection_id: str | None = None
+    connection_path: str | None = None
+    copied_from: Copied | None = None
+    created_at_us: int | None = None
+    updated_at_us: int | None = None
+    columns: tuple[AssetColumn, ...] = ()
+    terms: tuple[TermAssigned, ...] = ()
+    classifications: tuple[Classified, ...] = ()
+    connection: ConnectionDetails | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +208,16 @@ class AssetMentioned:
 
 @dataclass(frozen=True, slots=True)
 class AssetDeleted:
-    """The catalog deleted an asset; `hinted` where only a hint says so (no lineage answers a hint)."""
+    """The catalog deleted an asset; `hinted` where only a hint says so (no lineage answers a hint).
+
+    `found` says that a reading did not find it, rather than that an event told so.
+    """
 
     asset_id: str
     version: Version
     container: Container | None = None
     hinted: bool = False
+    found: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,21 +259,35 @@ class ProfileMentioned:
 
 @dataclass(frozen=True, slots=True)
 class ProfileDeleted:
-    """The catalog deleted a data profile."""
+    """The catalog deleted a data profile; `found` as in `AssetDeleted`."""
 
     profile_id: str
     version: Version
     asset_id: str | None = None
     container: Container | None = None
+    found: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class EnrichmentAreaSaved:
-    """A metadata enrichment area exists; the body of its message is not documented, so it is kept as it is."""
+class ThingSaved:
+    """The catalog holds this state of a thing of one of the `service.kinds`; `values` in the order of its fields."""
 
-    area_id: str
+    kind: str
+    thing_id: str
     version: Version
     document: Document
+    values: tuple[Any, ...] = ()
+    container: Container | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThingDeleted:
+    """The catalog no longer holds a thing of one of the `service.kinds`."""
+
+    kind: str
+    thing_id: str
+    version: Version
+    container: Container | None = None
 
 
 Role = Literal["uses", "generates"]
@@ -199,24 +321,55 @@ class LineageRecorded:
 
 @dataclass(frozen=True, slots=True)
 class RefreshAsked:
-    """Something may have changed; it is to be read again, `delay_s` seconds from now at the earliest."""
+    """Something may have changed; it is to be read again, `delay_s` seconds from now at the earliest.
+
+    `origin` is that of what asked: what is read for an event, or for polling, counts as live.
+    """
 
     kind: str
     entity_id: str
     container: Container | None = None
     reason: str = "event"
     delay_s: float = 0.0
+    origin: Origin = Origin.LIVE
 
 
 Change = (
-    AssetSaved
+    ContainerSaved
+    | ContainerDeleted
+    | AssetSaved
     | AssetMentioned
     | AssetDeleted
     | AssetDeletionHinted
     | ProfileSaved
     | ProfileMentioned
     | ProfileDeleted
-    | EnrichmentAreaSaved
+    | ThingSaved
+    | ThingDeleted
     | LineageRecorded
     | RefreshAsked
 )
+
+
+def entity_of(change: Change) -> tuple[str, str]:
+    """Kind and id of what a change of state is about."""
+    match change:
+        case ContainerSaved() | ContainerDeleted():
+            return "container", change.container.id
+        case AssetSaved() | AssetDeleted() | AssetMentioned() | AssetDeletionHinted():
+            return "asset", change.asset_id
+        case ProfileSaved() | ProfileDeleted() | ProfileMentioned():
+            return "data_profile", change.profile_id
+        case ThingSaved() | ThingDeleted():
+            return change.kind, change.thing_id
+        case LineageRecorded():
+            return "lineage", change.event_id
+        case RefreshAsked():
+            return change.kind, change.entity_id
+
+
+def was_read(change: Change) -> bool:
+    """Whether we know of this change by reading: the same may be read many times, so only its effect counts."""
+    if isinstance(change, AssetDeleted | ProfileDeleted):
+        return change.found
+    return isinstance(change, AssetSaved | ProfileSaved) and change.version.rank is not Rank.EVENT

@@ -29,6 +29,7 @@ from service.events.message import Event, Message
 from service.events.times import to_datetime
 from service.redaction import Principals, may_hold_secrets, redact, without_principals
 from service.routing import Router
+from service.scope import Scope
 from service.settings import PipelineSettings
 
 log = structlog.get_logger(__name__)
@@ -61,10 +62,13 @@ class Decoder:
         verifies_hints: a catalog can be asked, so hints ask for a refresh; else they count as deletions.
     """
 
-    def __init__(self, router: Router, settings: PipelineSettings, own_service: str, *, verifies_hints: bool) -> None:
+    def __init__(
+        self, router: Router, settings: PipelineSettings, own_service: str, scope: Scope, *, verifies_hints: bool
+    ) -> None:
         self._router = router
         self._settings = settings
         self._own_service = own_service
+        self._scope = scope
         self._verifies_hints = verifies_hints
 
     def read(self, message: Message) -> Read:
@@ -79,8 +83,10 @@ class Decoder:
         try:
             body = self._body(message, read)
             changes = tuple(route.handler.run(Event(message.routing_key, words, body)))
-            read.changes = tuple(self._settled(change) for change in changes)
-            read.at_us = _checked_time(read.changes)
+            settled = tuple(self._settled(change) for change in changes)
+            read.at_us = _checked_time(settled)
+            read.changes = self._within(settled)
+            read.ignored = not read.changes and bool(settled)
         except DataError as error:
             read.error = error
         except Exception as error:
@@ -105,6 +111,12 @@ class Decoder:
         if not isinstance(body, dict):
             raise NotAnObject(found=documents.type_of[type(body)])
         return body
+
+    def _within(self, changes: tuple[Change, ...]) -> tuple[Change, ...]:
+        """Those that are in scope."""
+        if self._scope.is_everything:
+            return changes
+        return tuple(change for change in changes if self._scope.admits(change))
 
     def _settled(self, change: Change) -> Change:
         """A hint becomes a refresh where a catalog can be asked, else a tombstone at its own time."""

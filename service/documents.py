@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from hashlib import blake2b
 from secrets import token_hex
@@ -87,15 +88,20 @@ def read(body: bytes, max_depth: int) -> Any:
     Raises:
         NotUtf8, NotJson, NestingTooDeep: each a data error.
     """
-    try:
-        value = _decoder.decode(body)
-    except RecursionError:
-        raise NestingTooDeep(limit=max_depth) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
-        value = _read_with_standard_library(body, max_depth)
+    value = parsed(body, max_depth)
     if body.count(b"{") + body.count(b"[") > max_depth:
         check_depth(value, max_depth)
     return value
+
+
+def parsed(body: bytes, max_depth: int = sys.getrecursionlimit()) -> Any:
+    """Parse a body of which only the interpreter's recursion limit bounds the nesting; raises as `read`."""
+    try:
+        return _decoder.decode(body)
+    except RecursionError:
+        raise NestingTooDeep(limit=max_depth) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
+        return _read_with_standard_library(body, max_depth)
 
 
 def _read_with_standard_library(body: bytes, max_depth: int) -> Any:

@@ -303,3 +303,19 @@ class BrakePulled(MirrorError):
         "This points at our bug or a changed catalog. Look at `catalog-mirror dead-letters list`, then "
         "`catalog-mirror resume`; nothing is lost, the events wait in the queue."
     )
+
+
+class MassDeletion(MirrorError):
+    """The reconcile would delete {what}: more than may go without a person, so none of it was deleted."""
+
+    error_class = "mass_deletion"
+    remedy = (
+        "Look whether they are really gone from the catalog, or whether a role was lost; "
+        "then run `catalog-mirror reconcile --repair --accept-deletions`."
+    )
+
+
+class RunFailed(MirrorError):
+    """The {mode} failed: {problem}"""
+
+    error_class = "run_failed"

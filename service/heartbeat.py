@@ -27,6 +27,7 @@ from service.mirror.store import STORE_ERRORS, Store
 from service.pipeline import Pipeline
 from service.relay import Relay
 from service.settings import AmqpSettings
+from service.sync.director import Director
 from service.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -60,6 +61,7 @@ class Heartbeat:
         self._brake_told = False
         self._told_state: State | None = None
         self.consumer: Consumer | None = None
+        self.director: Director | None = None
         self.replica_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._started_at = datetime.now(UTC)
 
@@ -138,6 +140,7 @@ class Heartbeat:
             "reasons": list(self._gate.reasons.values()) + ([f"{problem} {problem.advice()}"] if problem else []),
             "delivered": consumer.deliveries_seen if consumer else 0,
             "in_hand_s": round(consumer.oldest_in_hand_s, 1) if consumer else 0.0,
+            "reading": self.director.status() if self.director else None,
         }
 
     async def leave(self) -> None:

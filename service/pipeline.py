@@ -27,6 +27,8 @@ from service.changes import (
     Change,
     LineageRecorded,
     Origin,
+    entity_of,
+    was_read,
 )
 from service.decoding import Decoder, Read
 from service.errors import (
@@ -39,7 +41,8 @@ from service.mirror import controls, dead_letters, deliveries, writer
 from service.mirror.deliveries import LINEAGE, Delivery, Lease
 from service.mirror.store import STORE_ERRORS, Fault, Store, fault_of
 from service.routing import Router
-from service.settings import PipelineSettings
+from service.scope import Scope
+from service.settings import PipelineSettings, ScopeSettings
 from service.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -111,6 +114,7 @@ class Pipeline:
         subscribers: Sequence[Subscriber] = (),
         outlet: Outlet | None = None,
         verifies_hints: bool = False,
+        scope: Scope | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -118,7 +122,9 @@ class Pipeline:
         self._answerer = answerer
         self._subscribers = tuple(subscribers)
         self._outlet = outlet
-        self._decoder = Decoder(router, settings, answerer.source_service, verifies_hints=verifies_hints)
+        self._decoder = Decoder(
+            router, settings, answerer.source_service, scope or Scope(ScopeSettings()), verifies_hints=verifies_hints
+        )
         self.brake = Brake(settings.brake_window, settings.brake_failures)
 
     async def process(
@@ -257,7 +263,7 @@ class _Transaction:
         if not indices:
             return
         changes = [(index, change) for index in indices for change in self._reads[index].changes]
-        applied = await writer.apply(connection, changes)
+        applied = await writer.apply(connection, changes, self._origin)
         new = await self._outgoing(connection, changes, applied.effective)
         outlet = self._pipeline._outlet
         lease = outlet.lease(len(new)) if outlet and new else None
@@ -281,7 +287,9 @@ class _Transaction:
         lineage = [subscriber for subscriber in active if subscriber.lineage]
         new: list[Delivery] = []
         if lineage:
-            answers = [self._pipeline._answerer.answer(change) for _, change in changes]
+            effects = {id(change) for _, change in effective}
+            answered = (change for _, change in changes if not was_read(change) or id(change) in effects)
+            answers = [self._pipeline._answerer.answer(change) for change in answered]
             events = [answer for answer in answers if answer is not None]
             fresh = await writer.record_own_lineage(connection, events)
             own = {event.event_id: event for event in events if event.event_id in fresh}
@@ -321,17 +329,9 @@ def _lineage_delivery(target: str, event: LineageRecorded) -> Delivery:
 
 
 def _state_delivery(target: str, change: Any) -> Delivery:
-    kind = {"Asset": "asset", "Profile": "data_profile", "EnrichmentArea": "enrichment_area"}
-    name = type(change).__name__
-    entity_kind = kind[name.removesuffix("Saved").removesuffix("Deleted")]
-    entity_id = next(value for field, value in _ids(change) if value)
-    return Delivery(
-        f"{target}:{entity_kind}:{entity_id}:{change.version.key.hex()}", target, entity_kind, entity_id, name
-    )
-
-
-def _ids(change: Any) -> Iterable[tuple[str, str | None]]:
-    return ((name, getattr(change, name, None)) for name in ("profile_id", "area_id", "asset_id"))
+    entity_kind, entity_id = entity_of(change)
+    delivery_id = f"{target}:{entity_kind}:{entity_id}:{change.version.key.hex()}"
+    return Delivery(delivery_id, target, entity_kind, entity_id, type(change).__name__)
 
 
 def _problem(error: BaseException) -> str:

@@ -164,6 +164,43 @@ class CatalogSettings(Section):
     )
 
 
+class ScopeSettings(Section):
+    """What of the catalog is mirrored."""
+
+    include: Names = Field(
+        [], description="Mirrored: `catalog:ID`, `project:*`, `type:data_asset`, …. Empty: everything."
+    )
+    exclude: Names = Field([], description="Not mirrored, whatever `include` says. Narrowing never sends a deletion.")
+
+
+class SyncSettings(Section):
+    """How the catalog is read over REST; needs CATALOG__URL."""
+
+    snapshot: bool = Field(True, description="Let the first `run` read everything by itself.")
+    poll_s: Duration = Field(20, alias="poll", gt=0, description="Time between two looks for changes.")
+    index_lag_s: Duration = Field(
+        900, alias="index_lag", gt=0, description="How late the catalog's search index may show a change."
+    )
+    rotation_s: Duration = Field(
+        6 * 3600, alias="rotation", gt=0, description="Time in which all that has no time filter is read once."
+    )
+    reconcile_s: Duration = Field(
+        24 * 3600, alias="reconcile", gt=0, description="Time between two reconciles that start by themselves."
+    )
+    skip: Names = Field(
+        ["asset_statistic"], description="Kinds that are not read; statistics cost five calls per asset."
+    )
+    refresh_batch: int = Field(200, ge=1, le=2000, description="Refresh requests taken at once.")
+    refresh_attempts: int = Field(8, ge=1, description="Readings that fail before a refresh request is given up.")
+    brake_share: float = Field(
+        0.05, gt=0, le=1, description="A reconcile that would delete a larger share of a container waits for a person."
+    )
+    brake_rows: int = Field(20, ge=1, description="Fewer deletions than this never wait.")
+    epoch_file: Path | None = Field(
+        None, description="File outside the store by which a store restored from a backup is noticed."
+    )
+
+
 class RoutesSettings(Section):
     """Which handler takes which routing key."""
 
@@ -243,6 +280,8 @@ class Settings(BaseSettings):
     amqp: AmqpSettings = AmqpSettings()
     store: StoreSettings = StoreSettings()
     catalog: CatalogSettings = CatalogSettings()
+    scope: ScopeSettings = ScopeSettings()
+    sync: SyncSettings = SyncSettings()
     routes: RoutesSettings = RoutesSettings()
     pipeline: PipelineSettings = PipelineSettings()
     relay: RelaySettings = RelaySettings()

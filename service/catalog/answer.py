@@ -14,9 +14,6 @@ from service.changes import SECOND_US
 from service.errors import CatalogAnswerInvalid, DataError
 from service.events.times import from_datetime
 
-#: Levels that an answer may nest; cards stay far below, and a deeper one is an attack or a bug.
-MAX_DEPTH = 100
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -41,7 +38,7 @@ class Answer:
         if not self.body:
             return None
         try:
-            return documents.read(self.body, MAX_DEPTH)
+            return documents.parsed(self.body)
         except DataError as error:
             begins = self.body.lstrip()[:1]
             found = "a page for people (HTML), no JSON" if begins == b"<" else str(error)

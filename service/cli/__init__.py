@@ -14,8 +14,11 @@ from service.cli import (
     docs,
     doctor,
     lineage,
+    mirror,
+    reading,
     replay,
     run,
+    scope,
     status,
     store,
     targets,
@@ -34,13 +37,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group in (run, status, demo, replay, capture, lineage, doctor):
+for group in (run, status, demo, reading, replay, capture, lineage, doctor):
     group.register(app)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(targets.app, name="targets")
 app.add_typer(topology.app, name="topology")
 app.add_typer(store.app, name="db")
+app.add_typer(mirror.app, name="mirror")
+app.add_typer(scope.app, name="scope")
 app.add_typer(docs.app, name="docs")
 
 

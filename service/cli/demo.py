@@ -142,7 +142,7 @@ async def _running(settings: Settings) -> AsyncIterator[Service]:
     task = asyncio.create_task(service.run())
     try:
         deadline = time.monotonic() + PATIENCE_S
-        while not service.consumer.has_consumed:
+        while not service.health().started:
             if task.done() or time.monotonic() > deadline:
                 raise DemoFailed(problem="; ".join(service.health().reasons) or "the service did not start")
             await asyncio.sleep(0.05)

@@ -11,7 +11,7 @@ import typer
 from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, who
 from service.mirror import controls, dead_letters
 from service.mirror.store import Store
-from service.mirror.tables import assets, data_profiles, deliveries, enrichment_areas, lineage_events, refreshes
+from service.mirror.tables import assets, containers, data_profiles, deliveries, lineage_events, refreshes, things
 
 
 def register(app: typer.Typer) -> None:
@@ -61,7 +61,7 @@ async def _status() -> dict[str, Any]:
             "paused": known[controls.PAUSE][0].get("reason", "") if controls.PAUSE in known else None,
             "mirror": {
                 table.name: await _rows(connection, table)
-                for table in (assets, data_profiles, enrichment_areas, lineage_events)
+                for table in (containers, assets, data_profiles, lineage_events, *things.values())
             },
             "waiting": {table.name: await _rows(connection, table) for table in (deliveries, refreshes)},
             "dead_letters": await dead_letters.count(connection, dead_letters.Filter()),

@@ -77,7 +77,12 @@ def require_id(candidates: tuple[str | None, ...], field: str) -> str:
     raise FieldInvalid(field=field, problem="no id is given")
 
 
+def is_usable_id(value: str) -> bool:
+    """Whether every store can hold this id, as a key."""
+    return bool(value) and is_clean(value) and len(value.encode()) <= MAX_ID_BYTES
+
+
 def key_id(words: tuple[str, ...], index: int) -> str | None:
     """The id in a routing key, if there is a usable one."""
     word = words[index] if len(words) > index else ""
-    return word if word and is_clean(word) and len(word.encode()) <= MAX_ID_BYTES else None
+    return word if is_usable_id(word) else None

@@ -112,12 +112,11 @@ async def open_gaps(connection: AsyncConnection) -> list[Any]:
     return list(await connection.execute(sa.select(gaps).where(gaps.c.closed_at.is_(None)).order_by(gaps.c.noticed_at)))
 
 
-async def close_gaps(connection: AsyncConnection) -> int:
-    """Close all gaps; answers how many."""
+async def close_gaps(connection: AsyncConnection, noticed_before: datetime) -> int:
+    """Close the gaps that were noticed before a moment: everything was compared since. Answers how many."""
     now = store_clock(connection.dialect.name)
-    return int(
-        (await connection.execute(sa.update(gaps).where(gaps.c.closed_at.is_(None)).values(closed_at=now))).rowcount
-    )
+    old = sa.and_(gaps.c.closed_at.is_(None), gaps.c.noticed_at < noticed_before)
+    return int((await connection.execute(sa.update(gaps).where(old).values(closed_at=now))).rowcount)
 
 
 async def meet_suspect(connection: AsyncConnection, message_key: str, routing_key: str) -> int:

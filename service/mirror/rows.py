@@ -15,20 +15,30 @@ from service.changes import (
     AssetSaved,
     Change,
     Container,
-    EnrichmentAreaSaved,
+    ContainerDeleted,
+    ContainerSaved,
+    Copied,
     LineageRecorded,
     ProfileDeleted,
     ProfileMentioned,
     ProfileSaved,
     Rank,
     RefreshAsked,
+    ThingDeleted,
+    ThingSaved,
     Version,
 )
 from service.documents import DIGEST_BYTES, column_text
 from service.events.times import to_datetime
+from service.kinds import KINDS
 
 #: Seconds after a tie before the thing is read again: events carry whole seconds, so one more could still tie.
 TIE_REFRESH_DELAY_S = 2.0
+
+
+#: What a row says of a container, or an asset, that is only referred to, or gone.
+_UNKNOWN_CONTAINER = (None,) * 6
+_UNKNOWN_ASSET = (None,) * 16
 
 
 @dataclass(slots=True)
@@ -53,7 +63,8 @@ class Plan:
     containers: dict[str, StateRow] = field(default_factory=dict)
     assets: dict[str, StateRow] = field(default_factory=dict)
     data_profiles: dict[str, StateRow] = field(default_factory=dict)
-    enrichment_areas: dict[str, StateRow] = field(default_factory=dict)
+    #: By kind.
+    things: dict[str, dict[str, StateRow]] = field(default_factory=dict)
     lineage_events: dict[str, StateRow] = field(default_factory=dict)
     refreshes: list[RefreshAsked] = field(default_factory=list)
 
@@ -96,6 +107,10 @@ def _text(value: str | None) -> str | None:
     return None if value is None else column_text(value)
 
 
+def _joined(texts: tuple[str, ...]) -> str | None:
+    return column_text(",".join(texts)) if texts else None
+
+
 def _moment(at_us: int | None) -> datetime | None:
     return None if at_us is None else to_datetime(at_us)
 
@@ -113,7 +128,23 @@ def _container(plan: Plan, event: int, container: Container | None) -> None:
     there = plan.containers.get(container.id)
     if there is None or there.values[1] != container.kind:
         version = Version(None, Rank.STUB, container.kind.encode().ljust(DIGEST_BYTES, b"\0"))
-        _put(plan.containers, container.id, version, (container.id, container.kind, *_tail(version, None)), event, None)
+        values = (container.id, container.kind, *_UNKNOWN_CONTAINER, *_tail(version, None))
+        _put(plan.containers, container.id, version, values, event, None)
+
+
+def _container_saved(plan: Plan, event: int, change: ContainerSaved) -> None:
+    values = (
+        change.container.id, change.container.kind, _text(change.name), _text(change.description),
+        _text(change.state), change.is_governed, _text(change.creator_id), _moment(change.created_at_us),
+        *_tail(change.version, change.document.text),
+    )  # fmt: skip
+    _put(plan.containers, change.container.id, change.version, values, event, change)
+
+
+def _container_deleted(plan: Plan, event: int, change: ContainerDeleted) -> None:
+    tail = _tail(change.version, None, deleted=True)
+    values = (change.container.id, change.container.kind, *_UNKNOWN_CONTAINER, *tail)
+    _put(plan.containers, change.container.id, change.version, values, event, change)
 
 
 def _mention_asset(plan: Plan, event: int, asset_id: str | None, container: Container | None) -> None:
@@ -121,7 +152,7 @@ def _mention_asset(plan: Plan, event: int, asset_id: str | None, container: Cont
     if asset_id is None:
         return
     version = _stub(container)
-    values = (asset_id, *_place(container), None, None, None, *_tail(version, None))
+    values = (asset_id, *_place(container), *_UNKNOWN_ASSET, *_tail(version, None))
     _put(plan.assets, asset_id, version, values, event, None)
 
 
@@ -131,9 +162,14 @@ def _asset_mentioned(plan: Plan, event: int, change: AssetMentioned) -> None:
 
 def _asset_saved(plan: Plan, event: int, change: AssetSaved) -> None:
     _container(plan, event, change.container)
+    source = change.copied_from or Copied()
     values = (
         change.asset_id, *_place(change.container), _text(change.name), _text(change.asset_type),
-        change.visibility_mode, *_tail(change.version, change.document.text),
+        change.visibility_mode, _text(change.description), _joined(change.tags), _text(change.state),
+        _text(change.owner_id), _text(change.resource_key), _text(change.connection_id),
+        _text(change.connection_path), _text(source.action), _text(source.asset_id), *_place(source.container),
+        _moment(change.created_at_us), _moment(change.updated_at_us),
+        *_tail(change.version, change.document.text if change.document else None),
     )  # fmt: skip
     _put(plan.assets, change.asset_id, change.version, values, event, change)
 
@@ -141,8 +177,24 @@ def _asset_saved(plan: Plan, event: int, change: AssetSaved) -> None:
 def _asset_deleted(plan: Plan, event: int, change: AssetDeleted) -> None:
     _container(plan, event, change.container)
     tail = _tail(change.version, None, deleted=True)
-    values = (change.asset_id, *_place(change.container), None, None, None, *tail)
+    values = (change.asset_id, *_place(change.container), *_UNKNOWN_ASSET, *tail)
     _put(plan.assets, change.asset_id, change.version, values, event, change)
+
+
+def _thing_saved(plan: Plan, event: int, change: ThingSaved) -> None:
+    _container(plan, event, change.container)
+    fields = KINDS[change.kind].fields
+    values = change.values or (None,) * len(fields)
+    texts = (_text(value) if isinstance(value, str) else value for value in values)
+    row = (change.thing_id, *_place(change.container), *texts, *_tail(change.version, change.document.text))
+    _put(plan.things.setdefault(change.kind, {}), change.thing_id, change.version, row, event, change)
+
+
+def _thing_deleted(plan: Plan, event: int, change: ThingDeleted) -> None:
+    nothing = (None,) * len(KINDS[change.kind].fields)
+    tail = _tail(change.version, None, deleted=True)
+    row = (change.thing_id, *_place(change.container), *nothing, *tail)
+    _put(plan.things.setdefault(change.kind, {}), change.thing_id, change.version, row, event, change)
 
 
 def _profile_saved(plan: Plan, event: int, change: ProfileSaved) -> None:
@@ -176,11 +228,6 @@ def _profile_deleted(plan: Plan, event: int, change: ProfileDeleted) -> None:
     _put(plan.data_profiles, change.profile_id, change.version, values, event, change)
 
 
-def _area_saved(plan: Plan, event: int, change: EnrichmentAreaSaved) -> None:
-    values = (change.area_id, *_tail(change.version, change.document.text))
-    _put(plan.enrichment_areas, change.area_id, change.version, values, event, change)
-
-
 def lineage_values(change: LineageRecorded, *, own: bool) -> tuple[Any, ...]:
     """The row of a lineage event, in the order of the writer's columns."""
     return (
@@ -198,6 +245,43 @@ def edge_values(change: LineageRecorded) -> Iterable[tuple[Any, ...]]:
         yield (change.event_id, edge.asset_id, edge.role, *texts, *place)
 
 
+def column_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+    """The rows of an asset's columns; of two with the same name the first counts."""
+    seen: set[str] = set()
+    for column in change.columns:
+        name = column_text(column.name)
+        if name in seen:
+            continue
+        seen.add(name)
+        yield (
+            change.asset_id, name, column.position, _text(column.data_type), _text(column.native_type), column.length,
+            column.scale, column.nullable, _text(column.description), _joined(column.tags),
+            _text(column.data_class_id), _text(column.data_class), column.quality_score,
+        )  # fmt: skip
+
+
+def term_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+    """The rows of the terms on an asset and its columns."""
+    for term in change.terms:
+        keys = (change.asset_id, column_text(term.column), column_text(term.term_id), column_text(term.standing))
+        yield (*keys, _text(term.name), term.confidence)
+
+
+def classification_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+    """The rows of an asset's classifications."""
+    for found in change.classifications:
+        keys = (change.asset_id, column_text(found.classification_id), column_text(found.standing))
+        yield (*keys, _text(found.name), _text(found.global_id))
+
+
+def connection_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+    """The row of a connection."""
+    if change.connection:
+        told = change.connection
+        texts = (told.datasource_type, told.context, told.host, told.port, told.database, told.bucket)
+        yield (change.asset_id, *map(_text, texts), _joined(told.flags))
+
+
 def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:
     for edge in change.edges:
         _mention_asset(plan, event, edge.asset_id, edge.container)
@@ -209,13 +293,16 @@ def _refresh_asked(plan: Plan, event: int, change: RefreshAsked) -> None:
 
 
 _PLANNERS: dict[type, Any] = {
+    ContainerSaved: _container_saved,
+    ContainerDeleted: _container_deleted,
     AssetMentioned: _asset_mentioned,
     AssetSaved: _asset_saved,
     AssetDeleted: _asset_deleted,
     ProfileSaved: _profile_saved,
     ProfileMentioned: _profile_mentioned,
     ProfileDeleted: _profile_deleted,
-    EnrichmentAreaSaved: _area_saved,
+    ThingSaved: _thing_saved,
+    ThingDeleted: _thing_deleted,
     LineageRecorded: _lineage_recorded,
     RefreshAsked: _refresh_asked,
 }

@@ -11,13 +11,14 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from service.errors import SchemaMissing
+from service.mirror.described import describe
 from service.mirror.store import STORE_ERRORS, Store
 from service.settings import StoreSettings
 
 #: The generation that this code reads and writes: revisions `01xx`. A later generation may lack what we need.
 GENERATION = "01"
 #: The oldest revision that this code runs on.
-OLDEST = "0101"
+OLDEST = "0102"
 #: Names the advisory lock that lets only one replica migrate.
 _LOCK = 7_283_412_001
 
@@ -72,8 +73,12 @@ def _upgrade(connection: sa.Connection, schema: str | None) -> None:
     config = _config()
     config.attributes["connection"] = connection
     config.attributes["schema"] = schema
-    if not _is_newer(_revision(connection, schema)):
-        command.upgrade(config, "head")
+    revision = _revision(connection, schema)
+    if revision == newest() or _is_newer(revision):
+        return
+    command.upgrade(config, "head")
+    if connection.dialect.name == "postgresql":
+        describe(connection)
 
 
 def _revision(connection: sa.Connection, schema: str | None) -> str | None:

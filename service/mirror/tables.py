@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -27,6 +28,8 @@ from sqlalchemy import (
     false,
     text,
 )
+
+from service.kinds import KINDS, Kind
 
 #: Revision of the code that derives columns from documents; raised when it changes, so that rows can be re-derived.
 MAPPING = 1
@@ -81,6 +84,12 @@ containers = Table(
     "containers", metadata,
     Column("container_id", Text, primary_key=True),
     Column("kind", Text, nullable=False, comment="catalog, project or space"),
+    Column("name", Text),
+    Column("description", Text),
+    Column("state", Text, comment="active, or why its content cannot be read"),
+    Column("is_governed", Boolean, comment="Data protection rules apply"),
+    Column("creator_id", Text),
+    Column("created_at", UtcTime),
     *_state_columns(),
 )  # fmt: skip
 
@@ -91,8 +100,70 @@ assets = Table(
     Column("name", Text),
     Column("asset_type", Text),
     Column("visibility_mode", Integer, comment="The catalog's rov mode: 8 private, 16 hidden"),
+    Column("description", Text),
+    Column("tags", Text, comment="Joined with commas"),
+    Column("state", Text, comment="As the catalog words it: available, deleted"),
+    Column("owner_id", Text),
+    Column("resource_key", Text, comment="How the data itself is named where it lives"),
+    Column("connection_id", Text, comment="Of its first remote attachment"),
+    Column("connection_path", Text, comment="Of its first remote attachment"),
+    Column("copy_action", Text, comment="clone, publish, promote: how it came here"),
+    Column("source_asset_id", Text, comment="The asset it was copied from"),
+    Column("source_container_kind", Text),
+    Column("source_container_id", Text),
+    Column("created_at", UtcTime),
+    Column("updated_at", UtcTime, comment="As the catalog says; not the version"),
     *_state_columns(),
     Index("assets_container", "container_id"),
+)  # fmt: skip
+
+asset_columns = Table(
+    "asset_columns", metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("position", Integer, comment="From 1"),
+    Column("data_type", Text),
+    Column("native_type", Text, comment="As the data source words it"),
+    Column("length", BigInteger),
+    Column("scale", Integer),
+    Column("nullable", Boolean),
+    Column("description", Text),
+    Column("tags", Text, comment="Joined with commas"),
+    Column("data_class_id", Text),
+    Column("data_class", Text),
+    Column("quality_score", Float, comment="As the catalog gives it"),
+)  # fmt: skip
+
+asset_terms = Table(
+    "asset_terms", metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("column_name", Text, primary_key=True, comment="Empty for the asset itself"),
+    Column("term_id", Text, primary_key=True),
+    Column("standing", Text, primary_key=True, comment="assigned, suggested or rejected"),
+    Column("term", Text),
+    Column("confidence", Float),
+    Index("asset_terms_term", "term_id"),
+)  # fmt: skip
+
+asset_classifications = Table(
+    "asset_classifications", metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("classification_id", Text, primary_key=True),
+    Column("standing", Text, primary_key=True, comment="manual or profiled"),
+    Column("classification", Text),
+    Column("global_id", Text),
+)  # fmt: skip
+
+connections = Table(
+    "connections", metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("datasource_type", Text),
+    Column("context", Text, comment="source, target"),
+    Column("host", Text),
+    Column("port", Text),
+    Column("database", Text),
+    Column("bucket", Text),
+    Column("flags", Text, comment="Joined with commas"),
 )  # fmt: skip
 
 data_profiles = Table(
@@ -108,11 +179,22 @@ data_profiles = Table(
     Index("data_profiles_asset", "asset_id"),
 )  # fmt: skip
 
-enrichment_areas = Table(
-    "enrichment_areas", metadata,
-    Column("area_id", Text, primary_key=True),
-    *_state_columns(),
-)  # fmt: skip
+_TYPES: dict[str, Any] = {"text": Text, "integer": BigInteger, "number": Float, "truth": Boolean, "time": UtcTime}
+
+
+def _table_of(kind: Kind) -> Table:
+    return Table(
+        kind.table, metadata,
+        Column(kind.id_name, Text, primary_key=True),
+        *(Column(field.name, _TYPES[field.type], comment=field.comment) for field in kind.fields),
+        *_container_columns(),
+        *_state_columns(),
+        Index(f"{kind.table}_container", "container_id"),
+    )  # fmt: skip
+
+
+#: The tables of the `service.kinds`, by the name of the kind.
+things = {kind.name: _table_of(kind) for kind in KINDS.values()}
 
 lineage_events = Table(
     "lineage_events", metadata,
@@ -144,6 +226,10 @@ refreshes = Table(
     Column("entity_id", Text, primary_key=True),
     *_container_columns(),
     Column("reason", Text, nullable=False),
+    Column("origin", Text, nullable=False, server_default="live", comment="Of what asked: live wins over sync"),
+    Column("attempts", Integer, nullable=False, server_default=text("0"), comment="Readings that failed"),
+    Column("last_error", Text),
+    Column("lease_until", UtcTime, comment="Somebody reads it; till then it is nobody else's"),
     Column("asked_at", UtcTime, nullable=False),
     Column("due_at", UtcTime, nullable=False),
     Column("times", Integer, nullable=False, server_default=text("1"), comment="How often it was asked for"),
@@ -224,6 +310,38 @@ replicas = Table(
     Column("started_at", UtcTime, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
     Column("status", Text, nullable=False, comment="JSON: what `status` shows"),
+)  # fmt: skip
+
+sync_runs = Table(
+    "sync_runs", metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("mode", Text, nullable=False, comment="snapshot or reconcile"),
+    Column("state", Text, nullable=False, comment="running, paused, stopped, done or failed"),
+    Column("reason", Text, nullable=False, comment="Who or what asked for it"),
+    Column("options", Text, nullable=False, comment="JSON: what it may do"),
+    Column("progress", Text, nullable=False, comment="JSON: sweeps done, where the current one stands, counts"),
+    Column("problem", Text, comment="Why it stopped or failed"),
+    Column("started_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+    Index("sync_runs_started", "started_at"),
+)  # fmt: skip
+
+sync_states = Table(
+    "sync_states", metadata,
+    Column("container_id", Text, primary_key=True, comment="Empty for what lives in no container"),
+    Column("kind", Text, primary_key=True),
+    Column("container_kind", Text),
+    Column("complete_as_of", UtcTime, comment="Start of the last sweep that read everything"),
+    Column("reconciled_at", UtcTime, comment="End of the last sweep that compared everything"),
+    Column("watermark", Text, comment="How far polling has followed, on the catalog's clock"),
+    Column("polled_at", UtcTime),
+    Column("things", BigInteger, comment="In the catalog, at the last sweep"),
+    Column("missing", BigInteger, nullable=False, server_default=text("0")),
+    Column("stale", BigInteger, nullable=False, server_default=text("0")),
+    Column("orphaned", BigInteger, nullable=False, server_default=text("0")),
+    Column("unreadable", BigInteger, nullable=False, server_default=text("0")),
+    Column("problem", Text, comment="Why the last sweep could not read it"),
 )  # fmt: skip
 
 target_states = Table(

@@ -7,35 +7,59 @@ states of the same second.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.changes import Change, LineageRecorded, Rank, RefreshAsked, Version
+from service.changes import AssetSaved, Change, LineageRecorded, Origin, Rank, RefreshAsked, Version
+from service.kinds import KINDS
 from service.mirror import refreshes
 from service.mirror.bulk import BulkInsert, key_in, rows_by_key, state_insert
-from service.mirror.rows import TIE_REFRESH_DELAY_S, StateRow, edge_values, lineage_values, plan_of
+from service.mirror.rows import (
+    TIE_REFRESH_DELAY_S,
+    StateRow,
+    classification_rows,
+    column_rows,
+    connection_rows,
+    edge_values,
+    lineage_values,
+    plan_of,
+    term_rows,
+)
 from service.mirror.tables import (
+    asset_classifications,
+    asset_columns,
+    asset_terms,
     assets,
+    connections,
     containers,
     data_profiles,
-    enrichment_areas,
     lineage_edges,
     lineage_events,
+    things,
 )
 
 _PLACE = ("container_kind", "container_id")
 _LINEAGE = ("event_id", "event_type", "categories", "event_time", "source_service", "user_id", "own")
 
-_containers = state_insert(containers, "container_id", "kind")
-_assets = state_insert(assets, "asset_id", *_PLACE, "name", "asset_type", "visibility_mode")
+_containers = state_insert(
+    containers, "container_id", "kind", "name", "description", "state", "is_governed", "creator_id", "created_at"
+)
+_assets = state_insert(
+    assets, "asset_id", *_PLACE, "name", "asset_type", "visibility_mode", "description", "tags", "state", "owner_id",
+    "resource_key", "connection_id", "connection_path", "copy_action", "source_asset_id", "source_container_kind",
+    "source_container_id", "created_at", "updated_at",
+)  # fmt: skip
 _profiles = state_insert(
     data_profiles, "profile_id", "asset_id", *_PLACE, "status", "column_count", "created_at", "owner_id"
 )
-_areas = state_insert(enrichment_areas, "area_id")
+_things = {
+    kind.name: state_insert(things[kind.name], kind.id_name, *_PLACE, *(field.name for field in kind.fields))
+    for kind in KINDS.values()
+}
 _lineage = state_insert(lineage_events, *_LINEAGE, keep_if="own")
 _own_lineage = BulkInsert(
     lineage_events, _lineage.columns, ("event_id",), "nothing", ("event_id",), _lineage.clocked, _lineage.constants
@@ -46,6 +70,27 @@ _edges = BulkInsert(
     key=("event_id", "asset_id", "role"),
     on_conflict="nothing",
 )
+
+
+def _part(table: sa.Table, key: int) -> BulkInsert:
+    """The insert of what belongs to an asset's state; its first `key` columns are its key."""
+    names = tuple(column.name for column in table.c)
+    return BulkInsert(table, names, key=names[:key], on_conflict="nothing")
+
+
+#: What belongs to an asset's state and is replaced with it: the insert, and the rows of one asset.
+_ASSET_PARTS: tuple[tuple[BulkInsert, Callable[[AssetSaved], Iterable[tuple[Any, ...]]]], ...] = (
+    (_part(asset_columns, 2), column_rows),
+    (_part(asset_terms, 4), term_rows),
+    (_part(asset_classifications, 3), classification_rows),
+    (_part(connections, 1), connection_rows),
+)
+
+
+#: The tables of what belongs to an asset.
+PART_TABLES = tuple(insert.table for insert, _ in _ASSET_PARTS)
+#: The inserts of state rows, by kind.
+INSERTS = {"container": _containers, "asset": _assets, "data_profile": _profiles, **_things}
 
 
 @dataclass(slots=True)
@@ -60,8 +105,12 @@ class Applied:
     effective: list[tuple[int, Change]] = field(default_factory=list)
 
 
-async def apply(connection: AsyncConnection, changes: Iterable[tuple[int, Change]]) -> Applied:
+async def apply(
+    connection: AsyncConnection, changes: Iterable[tuple[int, Change]], origin: Origin = Origin.LIVE
+) -> Applied:
     """Write the changes, each with the index of its event; the caller's transaction holds them.
+
+    `origin` is that of the refreshes that equal seconds ask for.
 
     Raises:
         SQLAlchemyError and what else a store raises: nothing of the transaction is to be kept then.
@@ -73,23 +122,30 @@ async def apply(connection: AsyncConnection, changes: Iterable[tuple[int, Change
         (_containers, plan.containers, "container"),
         (_assets, plan.assets, "asset"),
         (_profiles, plan.data_profiles, "data_profile"),
-        (_areas, plan.enrichment_areas, "enrichment_area"),
+        *((_things[kind], plan.things[kind], kind) for kind in KINDS if kind in plan.things),
     ):
-        asked += await _write_states(connection, insert, rows, kind, applied)
+        asked += await _write_states(connection, insert, rows, kind, applied, origin)
     await _write_lineage(connection, plan.lineage_events, applied)
     await refreshes.ask(connection, asked)
     return applied
 
 
 async def _write_states(
-    connection: AsyncConnection, insert: BulkInsert, rows: dict[str, StateRow], kind: str, applied: Applied
+    connection: AsyncConnection,
+    insert: BulkInsert,
+    rows: dict[str, StateRow],
+    kind: str,
+    applied: Applied,
+    origin: Origin,
 ) -> list[RefreshAsked]:
     """Write one table's rows; answers the refreshes that equal seconds ask for."""
     written = {row[0]: row.replaces for row in await insert.run(connection, [row.values for row in rows.values()])}
+    if insert is _assets and written:
+        await _replace_parts(connection, rows, written)
     ties = []
     for row_id, replaced in written.items():
         row = rows[row_id]
-        _note(applied, row)
+        _note(applied, row, news=not replaced or _is_news(row.version, Version.from_key(replaced)))
         older = [*row.overtaken, *([Version.from_key(replaced)] if replaced else [])]
         if any(row.version.ties_with(version) for version in older):
             ties.append(row_id)
@@ -97,12 +153,35 @@ async def _write_states(
     if unwritten:
         there = await rows_by_key(connection, insert.table, insert.key[0], unwritten, "version")
         ties += [row_id for row_id in unwritten if _ties_with_stored(rows[row_id], there.get(row_id))]
-    return [_tie(kind, row_id, rows[row_id]) for row_id in ties]
+    return [_tie(kind, row_id, rows[row_id], origin) for row_id in ties]
 
 
-def _note(applied: Applied, row: StateRow) -> None:
+async def _replace_parts(connection: AsyncConnection, rows: dict[str, StateRow], written: dict[str, Any]) -> None:
+    """Columns, terms, classifications and connections belong to the state that was written last."""
+    states = {asset_id: rows[asset_id].change for asset_id in written}
+    known = [state for state in states.values() if isinstance(state, AssetSaved)]
+    gone = [asset_id for asset_id, state in states.items() if state is not None and written[asset_id]]
+    await replace_parts(connection, known, gone)
+
+
+async def replace_parts(connection: AsyncConnection, states: Sequence[AssetSaved], replaced: Sequence[str]) -> None:
+    """Write what belongs to these states of assets; `replaced` are the assets that had some before."""
+    for insert, rows_of in _ASSET_PARTS:
+        if replaced:
+            mine = key_in(connection, insert.table.c.asset_id, replaced)
+            await connection.execute(sa.delete(insert.table).where(mine))
+        await insert.run(connection, [row for state in states for row in rows_of(state)])
+
+
+def _is_news(version: Version, replaced: Version) -> bool:
+    """Whether the state differs from the one it replaced, not only its moment."""
+    gone = (version.rank is Rank.DELETED, replaced.rank is Rank.DELETED)
+    return replaced.rank is Rank.STUB or gone[0] != gone[1] or version.digest != replaced.digest
+
+
+def _note(applied: Applied, row: StateRow, *, news: bool = True) -> None:
     applied.events.add(row.event)
-    if row.change is not None:
+    if row.change is not None and news:
         applied.effective.append((row.event, row.change))
 
 
@@ -111,9 +190,9 @@ def _ties_with_stored(row: StateRow, stored: Any) -> bool:
     return stored is not None and any(version.ties_with(Version.from_key(stored[1])) for version in versions)
 
 
-def _tie(kind: str, row_id: str, row: StateRow) -> RefreshAsked:
+def _tie(kind: str, row_id: str, row: StateRow, origin: Origin) -> RefreshAsked:
     container = getattr(row.change, "container", None)
-    return RefreshAsked(kind, row_id, container, reason="same_second", delay_s=TIE_REFRESH_DELAY_S)
+    return RefreshAsked(kind, row_id, container, "same_second", TIE_REFRESH_DELAY_S, origin)
 
 
 async def _write_lineage(connection: AsyncConnection, rows: dict[str, StateRow], applied: Applied) -> None:

@@ -15,7 +15,7 @@ HANDLER = """
 import os
 import signal
 
-from service.changes import EnrichmentAreaSaved, Rank, Version
+from service.changes import Rank, ThingSaved, Version
 from service.documents import document
 from service.routing import Evidence, handles
 
@@ -25,7 +25,7 @@ def deadly(event):
     if event.body.get("deadly"):
         os.kill(os.getpid(), signal.SIGKILL)
     kept = document(event.body)
-    yield EnrichmentAreaSaved(event.words[2], Version(None, Rank.EVENT, kept.digest, kept.digest), kept)
+    yield ThingSaved("enrichment_area", event.words[2], Version(None, Rank.EVENT, kept.digest, kept.digest), kept)
 """
 
 

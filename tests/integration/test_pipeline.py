@@ -21,7 +21,8 @@ from service.errors import BrakePulled, StoreUnavailable
 from service.events.message import Message
 from service.pipeline import Fate
 from service.routing import Router, installed_handlers
-from service.settings import PipelineSettings, TargetSettings
+from service.scope import Scope
+from service.settings import PipelineSettings, ScopeSettings, TargetSettings
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror, Outlet, Subscriber
@@ -59,9 +60,8 @@ counter = itertools.count()
 
 @given(messages, st.sampled_from(["keep", "hash", "drop"]))
 def test_reading_any_message_never_fails(message: Message, principals: Any) -> None:
-    decoder = Decoder(
-        Router(installed_handlers()), PipelineSettings(principals=principals), "Catalog Mirror", verifies_hints=False
-    )
+    settings, scope = PipelineSettings(principals=principals), Scope(ScopeSettings())
+    decoder = Decoder(Router(installed_handlers()), settings, "Catalog Mirror", scope, verifies_hints=False)
 
     read = decoder.read(message)
 

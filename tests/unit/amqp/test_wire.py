@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import commands, decode, frame
+from pamqp.base import Frame
 from pamqp.body import ContentBody
 from pamqp.exceptions import UnmarshalingException
 from pamqp.header import ContentHeader
@@ -55,6 +56,7 @@ def test_a_delivery_is_what_the_client_itself_would_read(
     )
     framed = b"\x01\x00\x01" + len(payload).to_bytes(4, "big") + payload + b"\xce"
     _, _, expected = frame.unmarshal(framed)
+    assert isinstance(expected, Frame)
     assert dict(wire._deliver(framed[7:])) == dict(expected)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from handlers.enrichment_areas import enrichment_area_created
-from service.changes import EnrichmentAreaSaved, RefreshAsked
+from service.changes import RefreshAsked, ThingSaved
 from service.errors import FieldInvalid
 from service.events.message import Event
 
@@ -16,15 +16,15 @@ KEY = "v2.metadata_enrichment.area-1.create_enrichment_area"
 def test_any_object_is_kept_and_the_area_is_to_be_read(body: dict[str, Any]) -> None:
     saved, asked = enrichment_area_created.run(Event.of(KEY, body))
 
-    assert isinstance(saved, EnrichmentAreaSaved)
-    assert (saved.area_id, saved.version.at_us) == ("area-1", None)
+    assert isinstance(saved, ThingSaved)
+    assert (saved.thing_id, saved.version.at_us) == ("area-1", None)
     assert asked == RefreshAsked("enrichment_area", "area-1", reason="opaque_body")
 
 
 def test_a_time_counts_if_it_happens_to_be_there() -> None:
     saved, _ = enrichment_area_created.run(Event.of(KEY, {"published": 1529682109550}))
 
-    assert isinstance(saved, EnrichmentAreaSaved)
+    assert isinstance(saved, ThingSaved)
     assert saved.version.at_us == 1529682109550000
 
 

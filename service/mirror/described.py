@@ -1,0 +1,179 @@
+"""What the views say, column by column: for docs/mirror.md, for dbt, and as comments in PostgreSQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from service.kinds import KINDS, Kind
+from service.mirror.tables import metadata
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One view: what its rows are, what its columns mean, and which of them name a row."""
+
+    name: str
+    comment: str
+    columns: dict[str, str]
+    key: tuple[str, ...]
+
+
+_CONTAINER = {"container_kind": "catalog, project or space", "container_id": "The container it lives in"}
+_ROW = {
+    "changed_at": "The moment of this state on the catalog's clock; null: not known",
+    "mirrored_at": "When this row was written, on the store's clock",
+    "is_stub": "Something refers to it, nothing more is known",
+    "document": "The state as the catalog sent it, secrets blanked, as canonical JSON text",
+}
+_OF_ASSET = {"asset_name": "Name of the asset", **_CONTAINER}
+
+
+#: A relationship lives between containers.
+_LACKS = {"relationship": {*_CONTAINER, "is_stub"}, "enrichment_area": {"is_stub"}}
+
+
+def _view_of(kind: Kind) -> View:
+    columns = {kind.id_name: "Its id", **{field.name: field.comment for field in kind.fields}, **_CONTAINER, **_ROW}
+    lacks = _LACKS.get(kind.name, ())
+    kept = {name: meaning for name, meaning in columns.items() if name not in lacks}
+    return View(f"v1_{kind.table}", kind.comment, kept, (kind.id_name,))
+
+
+_HANDWRITTEN = (
+    View(
+        "v1_containers", "Catalogs, projects and spaces",
+        {
+            "container_id": "Its id", "kind": "catalog, project or space", "name": "As the catalog shows it",
+            "description": "As the catalog shows it",
+            "state": "active, or why its content cannot be read now: archived, forbidden",
+            "is_governed": "Data protection rules apply in it", "creator_id": "Who made it",
+            "created_at": "When it was made", **_ROW,
+        },
+        ("container_id",),
+    ),
+    View(
+        "v1_assets", "Assets of every type; those that not every member of a container may see are left out",
+        {
+            "asset_id": "Its id", **_CONTAINER, "name": "As the catalog shows it",
+            "asset_type": "data_asset, connection, notebook, …", **_ROW,
+            "description": "As the catalog shows it", "tags": "Joined with commas",
+            "state": "As the catalog words it: available", "owner_id": "Who owns it",
+            "resource_key": "How the data itself is named where it lives",
+            "connection_id": "The connection of its first remote attachment",
+            "connection_path": "Where the data lies in that connection",
+            "copy_action": "clone, publish, promote, …: how it came here",
+            "source_asset_id": "The asset it was copied from", "source_container_kind": "Where that one lives",
+            "source_container_id": "Where that one lives", "created_at": "When it was created",
+            "updated_at": "When it was last changed, as the catalog says",
+        },
+        ("asset_id",),
+    ),
+    View(
+        "v1_asset_columns", "Columns of data assets",
+        {
+            "asset_id": "The data asset", "name": "Name of the column", "position": "From 1",
+            "data_type": "As the catalog words it", "native_type": "As the data source words it",
+            "length": "Of the type", "scale": "Of the type", "nullable": "It may hold nothing",
+            "description": "As the catalog shows it",
+            "tags": "Joined with commas", "data_class_id": "The data class that was chosen",
+            "data_class": "Name of that data class", "quality_score": "As the catalog gives it", **_OF_ASSET,
+        },
+        ("asset_id", "name"),
+    ),
+    View(
+        "v1_asset_terms", "Business terms on assets and their columns",
+        {
+            "asset_id": "The asset", "column_name": "The column; empty: the asset itself", "term_id": "The term",
+            "term": "Its name", "standing": "assigned, suggested or rejected",
+            "confidence": "Of a suggestion, 0 to 1", **_OF_ASSET,
+        },
+        ("asset_id", "column_name", "term_id", "standing"),
+    ),
+    View(
+        "v1_asset_classifications", "Classifications of assets",
+        {
+            "asset_id": "The asset", "classification_id": "The classification", "classification": "Its name",
+            "global_id": "Its id with its repository", "standing": "manual, or profiled where a profile found it",
+            **_OF_ASSET,
+        },
+        ("asset_id", "classification_id", "standing"),
+    ),
+    View(
+        "v1_connections", "Connections: where they lead, never with what secret",
+        {
+            "asset_id": "The connection", "name": "As the catalog shows it", "datasource_type": "Its kind, as an id",
+            "context": "source, target", "host": "Host name", "port": "Port", "database": "Database",
+            "bucket": "Bucket of an object store", "flags": "Such as personal_credentials, joined with commas",
+            **_CONTAINER,
+        },
+        ("asset_id",),
+    ),
+    View(
+        "v1_data_profiles", "What profiling found out about data assets",
+        {
+            "profile_id": "Its id", "asset_id": "The data asset that was profiled", **_CONTAINER,
+            "status": "Of the run, as the catalog words it", "column_count": "Columns in the profile itself",
+            "created_at": "When it was created", "owner_id": "Who owns it", **_ROW,
+        },
+        ("profile_id",),
+    ),
+    View(
+        "v1_lineage_events", "What happened, when, and who says so",
+        {
+            "event_id": "Its id", "event_type": "As the catalog words it", "categories": "Joined with commas",
+            "event_time": "When it happened", "source_service": "Who says so", "user_id": "Who did it",
+            "is_own": "This mirror made it", "mirrored_at": _ROW["mirrored_at"], "document": _ROW["document"],
+        },
+        ("event_id",),
+    ),
+    View(
+        "v1_lineage_edges", "One asset that one lineage event used or generated",
+        {
+            "event_id": "The event", "event_type": "As the catalog words it", "event_time": "When it happened",
+            "is_own": "This mirror made it", "role": "uses or generates", "asset_id": "The asset",
+            "asset_type": "As lineage words it", "name": "As the event names the asset",
+            "relation": "As the catalog words it: Used, Created", **_CONTAINER,
+        },
+        ("event_id", "asset_id", "role"),
+    ),
+    View(
+        "v1_freshness", "How far the mirror can be trusted, per container and kind",
+        {
+            "container_id": "The container; empty for what lives in none",
+            "container_kind": "catalog, project or space",
+            "kind": "What was read: asset, data_profile, member, …",
+            "complete_as_of": "Everything that was there then is in the mirror",
+            "reconciled_at": "When catalog and mirror were last compared",
+            "polled_at": "When changes were last looked for",
+            "things": "How many the catalog has", "missing": "In the catalog, not in the mirror, when last compared",
+            "stale": "In both, but different", "orphaned": "In the mirror, not in the catalog",
+            "unreadable": "Listed, but could not be read", "problem": "Why it could not be read",
+            "open_gaps": "Times in which events may have been lost and that nobody has closed",
+        },
+        ("container_id", "kind"),
+    ),
+)  # fmt: skip
+
+#: Every view by its name.
+VIEWS: dict[str, View] = {
+    view.name: view for view in sorted((*_HANDWRITTEN, *map(_view_of, KINDS.values())), key=lambda view: view.name)
+}
+
+
+def describe(connection: sa.Connection) -> None:
+    """Write the descriptions into PostgreSQL, where clients show them; they follow the code, not the migrations."""
+    for table in metadata.tables.values():
+        for column in table.c:
+            _comment(connection, "COLUMN", f"{table.name}.{column.name}", column.comment)
+    for view in VIEWS.values():
+        _comment(connection, "VIEW", view.name, view.comment)
+        for name, meaning in view.columns.items():
+            _comment(connection, "COLUMN", f"{view.name}.{name}", meaning)
+
+
+def _comment(connection: sa.Connection, what: str, name: str, comment: str | None) -> None:
+    if comment:
+        quoted = comment.replace("'", "''")
+        connection.exec_driver_sql(f"COMMENT ON {what} {name} IS '{quoted}'")

@@ -1,0 +1,96 @@
+"""Rebuilding: columns are derived again from the documents that are there, after the code that derives them changed.
+
+Versions, tombstones and documents stay; the catalog is not asked. One transaction per batch, beside a running service:
+a row that got another version meanwhile was derived by the new code anyway.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.changes import AssetSaved, Change, Container, Rank, Version
+from service.documents import number
+from service.errors import DataError
+from service.events.cards import profile_change, read_card
+from service.events.things import container_change, thing_change
+from service.mirror.rows import plan_of
+from service.mirror.store import Store
+from service.mirror.tables import MAPPING, assets, containers, data_profiles, things
+from service.mirror.writer import INSERTS, replace_parts
+
+#: Rows of one transaction.
+_ROWS = 500
+
+
+async def rebuild(store: Store, *, everything: bool = False) -> AsyncIterator[tuple[str, int]]:
+    """Derive the columns again, of rows that an older mapping made or of all; yields kind and number by batch."""
+    tables = {"container": containers, "asset": assets, "data_profile": data_profiles, **things}
+    for kind, table in tables.items():
+        key = next(iter(table.primary_key))
+        query = sa.select(table).where(table.c.document.is_not(None)).order_by(key).limit(_ROWS)
+        if not everything:
+            query = query.where(table.c.mapping < MAPPING)
+        last = ""
+        while True:
+            async with store.write() as connection:
+                rows = (await connection.execute(query.where(key > last))).all()
+                if rows:
+                    last = rows[-1]._mapping[key.name]
+                    await _derive(connection, kind, table, rows)
+            if rows:
+                yield kind, len(rows)
+            if len(rows) < _ROWS:
+                break
+
+
+async def _derive(connection: AsyncConnection, kind: str, table: sa.Table, rows: Iterable[Any]) -> None:
+    key = next(iter(table.primary_key))
+    insert = INSERTS[kind]
+    changes: list[Change] = []
+    for row in rows:
+        try:
+            change = _change_of(kind, row._mapping, key.name)
+        except DataError:
+            continue  # what could not be read then is kept as it is
+        values = _row_of(kind, change)
+        told = dict(zip(insert.columns, values, strict=True))
+        kept = {name: told[name] for name in insert.columns if name not in (key.name, *_STAYS)}
+        same = sa.and_(key == row._mapping[key.name], table.c.version == row.version)
+        await connection.execute(sa.update(table).where(same).values(**kept, mapping=MAPPING))
+        changes.append(change)
+    states = [change for change in changes if isinstance(change, AssetSaved)]
+    await replace_parts(connection, states, [state.asset_id for state in states])
+
+
+#: What rebuilding never touches.
+_STAYS = ("version", "version_at", "deleted_at", "document")
+
+
+def _row_of(kind: str, change: Change) -> tuple[Any, ...]:
+    plan = plan_of([(0, change)])
+    by_kind = {"container": plan.containers, "asset": plan.assets, "data_profile": plan.data_profiles, **plan.things}
+    (row,) = [row for row in by_kind[kind].values() if row.change is change]
+    return row.values
+
+
+def _change_of(kind: str, row: Any, key: str) -> Change:
+    """The change that the document says, with the version that the row has."""
+    document = json.loads(row["document"], parse_float=number)
+    version = Version.from_key(row["version"])
+    if kind == "container":
+        told = replace(container_change(row["kind"], document, None), state=row["state"])
+        return replace(told, container=Container(row["kind"], row[key]), version=version)
+    where = Container(row["container_kind"], row["container_id"]) if row["container_id"] else None
+    if kind == "asset":
+        card = read_card(document, where, None, Rank.LISTED)
+        return replace(card.saved(), asset_id=row[key], version=version)
+    if kind == "data_profile":
+        profile = profile_change(document, row["asset_id"], where, None, Rank.READ)
+        return replace(profile, profile_id=row[key], version=version)
+    return replace(thing_change(kind, document, where, None), thing_id=row[key], version=version)

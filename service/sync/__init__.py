@@ -1,0 +1,1 @@
+"""Reading the catalog: everything at once, what changed, what differs, one thing again."""

@@ -1,0 +1,15 @@
+"""What was read goes through here before anything else sees it: secrets blanked, people as the settings say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.documents import canonical
+from service.redaction import Principals, may_hold_secrets, redact, without_principals
+
+
+def clean(item: dict[str, Any], principals: Principals) -> dict[str, Any]:
+    """The item as it may be stored."""
+    if may_hold_secrets(canonical(item)):
+        item, _ = redact(item)
+    return item if principals is Principals.KEEP else without_principals(item, principals)

@@ -1,0 +1,137 @@
+"""Which containers there are, and which of them can be read.
+
+A container that is no longer listed is asked for by id: only a 404 means that it is gone, and that waits for a person,
+since everything in it goes with it. One that we may not see any more, or that is archived, stays as it is.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from service.catalog import endpoints
+from service.catalog.client import CatalogClient
+from service.changes import Container, ContainerDeleted, Rank, Version
+from service.decoding import Read
+from service.errors import CatalogForbidden, CatalogGone, CatalogNotFound, CatalogRejected, DataError
+from service.events.message import Message
+from service.mirror.store import Store
+from service.mirror.tables import containers
+from service.redaction import Principals
+from service.scope import Scope
+from service.sync.cleaning import clean
+from service.sync.readings import CONTAINERS
+from service.sync.sweep import Options, Sweeper, Tally
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Found:
+    """The containers that can be read, the counts by kind of container, and what could not be read."""
+
+    readable: list[Container] = field(default_factory=list)
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+
+class Containers:
+    """Reads the containers."""
+
+    def __init__(
+        self, client: CatalogClient, store: Store, sweeper: Sweeper, scope: Scope, principals: Principals
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._sweeper = sweeper
+        self._scope = scope
+        self._principals = principals
+
+    async def read(self, options: Options) -> Found:
+        """List them, write what is new (as far as `options` say), and look for those that are gone.
+
+        Raises:
+            TransientError: the catalog or the store does not do its part.
+        """
+        found = Found()
+        for kind, reading in CONTAINERS.items():
+            listed: set[str] = set()
+            try:
+                async with aclosing(reading.pages(self._client, None, None)) as pages:  # type: ignore[misc]
+                    async for page in pages:
+                        reads = self._reads(kind, page.items, page.at_us, found, listed)
+                        if options.repair:
+                            await self._sweeper.write(reads, options.origin)
+            except (CatalogForbidden, CatalogNotFound, CatalogRejected) as error:
+                found.problems.append(f"{kind}s: {error}"[:300])
+                log.warning("containers_unreadable", kind=kind, problem=str(error))
+                continue
+            if options.deletions:
+                await self._missing(kind, listed, options, found)
+        found.readable.sort(key=lambda where: (list(CONTAINERS).index(where.kind), where.id))
+        return found
+
+    def _reads(
+        self, kind: Any, items: list[dict[str, Any]], at_us: int | None, found: Found, listed: set[str]
+    ) -> list[Read]:  # fmt: skip
+        reads = []
+        for item in items:
+            try:
+                told = next(CONTAINERS[kind].means(clean(item, self._principals), None, at_us, None))
+            except DataError as error:
+                found.problems.append(f"a {kind}: {error}"[:300])
+                continue
+            where = Container(kind, told.key)
+            if where.id in listed or not self._scope.admits_container(where):
+                continue
+            listed.add(where.id)
+            found.readable.append(where)
+            reads.append(Read(Message(f"catalog.{kind}.{told.key}.GET", b""), "catalog.container", (told.change(),)))
+        return reads
+
+    async def _missing(self, kind: Any, listed: set[str], options: Options, found: Found) -> None:
+        """Containers that the mirror has and the listing had not."""
+        tally = Tally(listed=len(listed))
+        for where, was_listed in await self._known(kind):
+            if where.id in listed or not self._scope.admits_container(where):
+                continue
+            state = "active"
+            try:
+                await endpoints.container(self._client, where)
+                found.readable.append(where)  # hidden from the listing, but readable
+            except CatalogForbidden:
+                state = "forbidden"
+            except CatalogGone:
+                state = "archived"
+            except CatalogNotFound as error:
+                tally.orphaned += was_listed
+                may_go = options.accept_deletions or not was_listed
+                tally.braked = tally.braked or (options.repair and not may_go)
+                if options.repair and may_go:
+                    gone = ContainerDeleted(where, Version(error.details.get("at_us"), Rank.DELETED))
+                    read = Read(Message(f"catalog.{kind}.{where.id}.GET", b""), "catalog.container", (gone,))
+                    await self._sweeper.write([read], options.origin)
+                continue
+            if state != "active":
+                found.problems.append(f"{kind} {where.id} is {state}: nothing in it is read, nothing is deleted")
+            if options.repair:
+                await self._tell_state(where, state)
+        found.tallies[kind] = tally
+
+    async def _known(self, kind: str) -> list[tuple[Container, bool]]:
+        """Containers of this kind in the mirror, and whether they were listed once or only referred to."""
+        table = containers.c
+        query = sa.select(table.container_id, table.document.is_not(None)).where(
+            table.kind == kind, table.deleted_at.is_(None)
+        )
+        async with self._store.read() as connection:
+            return [(Container(kind, row[0]), bool(row[1])) for row in await connection.execute(query)]  # type: ignore[arg-type]
+
+    async def _tell_state(self, where: Container, state: str) -> None:
+        async with self._store.write() as connection:
+            update = sa.update(containers).where(containers.c.container_id == where.id)
+            await connection.execute(update.values(state=state))

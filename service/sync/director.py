@@ -1,0 +1,231 @@
+"""Who reads the catalog, and when: one replica leads, polls, and starts the runs that are due; all of them refresh.
+
+A first `run` with a catalog starts a snapshot by itself; after that a reconcile is due at start, after an interval,
+after a gap, and when a person asks for one through the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+
+from service.catalog.client import CatalogClient
+from service.catalog.turns import Lane
+from service.changes import Container, Origin
+from service.errors import MassDeletion, MirrorError, TransientError
+from service.mirror import controls, progress
+from service.mirror.progress import Run
+from service.mirror.store import Store
+from service.pipeline import Pipeline
+from service.redaction import Principals
+from service.scope import Scope
+from service.settings import SyncSettings
+from service.sync.containers import Containers
+from service.sync.poll import Poller
+from service.sync.refresh import Refresher
+from service.sync.rotation import Rotation
+from service.sync.runs import RECONCILE, SNAPSHOT, Runner, Stopped, guarded
+from service.sync.sweep import Options, Sweeper
+
+log = structlog.get_logger(__name__)
+
+#: The control by which a person asks the leading replica for a run.
+ASKED = "sync_asked"
+#: Seconds between two claims of the lead.
+LEAD_S = 5.0
+#: Seconds between two looks whether a run is due.
+DUE_LOOK_S = 2.0
+#: Seconds after which the containers are listed again for polling.
+CONTAINERS_S = 300.0
+#: A reconcile at start waits so many seconds after the last run, so that a service that keeps dying does not keep
+#: reading.
+CALM_S = 600.0
+_PAUSE_S = 15.0
+
+
+class Director:
+    """Leads reading the catalog, as one of many replicas."""
+
+    def __init__(
+        self, client: CatalogClient, store: Store, pipeline: Pipeline, settings: SyncSettings, scope: Scope,
+        principals: Principals, replica_id: str, *, polls: bool = True,
+    ) -> None:  # fmt: skip
+        self.client = client
+        self._store = store
+        self._settings = settings
+        self._scope = scope
+        self._who = replica_id
+        urgent = client.on(Lane.REFRESH)
+        sweeper = Sweeper(client, store, pipeline, settings, scope, principals)
+        urgent_sweeper = Sweeper(urgent, store, pipeline, settings, scope, principals)
+        self._containers = Containers(client, store, sweeper, scope, principals)
+        self.runner = Runner(store, sweeper, self._containers, settings, scope)
+        self.refresher = Refresher(urgent, store, urgent_sweeper, settings, principals)
+        self.poller = Poller(urgent, store, urgent_sweeper, settings, scope)
+        self._rotation = Rotation(store, sweeper, settings)
+        self._polls = polls
+        self._stop = asyncio.Event()
+        self._may_read = asyncio.Event()
+        self._started = True
+        self._readable: list[Container] = []
+        self._listed_at = -CONTAINERS_S
+        self.leads = False
+        #: It has read something of the catalog since it started.
+        self.has_read = False
+        self.problem: MirrorError | None = None
+
+    def allow(self) -> None:
+        """The queue is bound (or there is none): what is read from now on cannot miss an event."""
+        self._may_read.set()
+
+    def stop(self) -> None:
+        """Finish the page in hand and return from `run`."""
+        self._stop.set()
+        self.refresher.stop()
+
+    def status(self) -> dict[str, Any]:
+        """How reading is going, as `status` shows it."""
+        return {
+            "leads": self.leads,
+            "problem": f"{self.problem} {self.problem.advice()}" if self.problem else self.refresher.count.problem,
+            "refreshed": self.refresher.count.read,
+        }
+
+    async def run(self) -> None:
+        """Read the catalog until stopped."""
+        async with self.client, asyncio.TaskGroup() as group:
+            group.create_task(self.refresher.run(), name="refresher")
+            leading: list[asyncio.Task[None]] = []
+            while not self._stop.is_set():
+                self.leads = await self.lead()
+                if self.leads and not leading and self._may_read.is_set():
+                    work = {"runs": self._runs, "poll": self._poll, "rotation": self._rotate}
+                    leading = [group.create_task(_for_ever(step), name=name) for name, step in work.items()]
+                elif not self.leads:
+                    await _cancel(leading)
+                    leading = []
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stop.wait(), LEAD_S)
+            await _cancel(leading)
+            await self.step_down()
+
+    async def lead(self) -> bool:
+        """Take or keep the lead; answers whether we have it."""
+        try:
+            async with guarded(self._store, self._store.write()) as connection:
+                return await progress.lead(connection, self._store, self._who)
+        except TransientError as error:
+            log.warning("lead_unknown", problem=str(error))
+            return False
+
+    async def step_down(self) -> None:
+        """Give the lead back."""
+        with suppress(TransientError):
+            async with guarded(self._store, self._store.write()) as connection:
+                await progress.step_down(connection, self._who)
+
+    async def _runs(self) -> None:
+        """Do the run that is due, if one is."""
+        try:
+            due = await self._due()
+            if due is None:
+                await asyncio.sleep(DUE_LOOK_S)
+                return
+            mode, reason, options = due
+            run = await self.runner.begin(mode, reason, options)
+            await self.runner.carry_out(run)
+            self.has_read, self.problem = True, None
+            if mode == RECONCILE and run.options["repair"]:
+                async with guarded(self._store, self._store.write()) as connection:
+                    await controls.close_gaps(connection, run.started_at)
+        except Stopped:
+            log.info("run_stopped")
+        except MassDeletion as error:
+            self.problem = error
+        except TransientError as error:
+            self.problem = error
+            log.warning("reading_waits", problem=str(error), remedy=error.advice())
+            await asyncio.sleep(_PAUSE_S)
+
+    async def _due(self) -> tuple[str, str, Options] | None:
+        """The run that is due, and why."""
+        async with guarded(self._store, self._store.read()) as connection:
+            known = await controls.read_controls(connection)
+            unfinished = await progress.newest(connection, states=progress.OPEN)
+            last = await progress.newest(connection, states=("done", "failed"))
+            snapshot = await progress.newest(connection, SNAPSHOT, ("done", "stopped"))
+            gaps = await controls.open_gaps(connection)
+            now = await progress.store_time(connection)
+        if ASKED in known:
+            return await self._asked(known[ASKED][0])
+        if unfinished is not None:
+            return unfinished.mode, unfinished.reason, _options_of(unfinished)
+        if snapshot is None and last is None:
+            return (SNAPSHOT, "the first run", Options()) if self._settings.snapshot else None
+        reason = self._reason(last, gaps, now)
+        return (RECONCILE, reason, Options(deletions=True)) if reason else None
+
+    def _reason(self, last: Run | None, gaps: list[Any], now: datetime) -> str | None:
+        ended = last.finished_at if last else None
+        started, self._started = self._started, False
+        if any(ended is None or gap.noticed_at > (last.started_at if last else now) for gap in gaps):
+            return "a gap"
+        if ended is None or now - ended > timedelta(seconds=self._settings.reconcile_s):
+            return "the interval is over"
+        return "the start" if started and now - ended > timedelta(seconds=CALM_S) else None
+
+    async def _asked(self, asked: dict[str, Any]) -> tuple[str, str, Options]:
+        async with guarded(self._store, self._store.write()) as connection:
+            await controls.clear_control(connection, ASKED)
+        mode = asked["mode"]
+        options = Options(asked["repair"], mode == RECONCILE, asked["accept_deletions"])
+        return mode, f"asked by {asked['who']}", options
+
+    async def _poll(self) -> None:
+        """One look for changes, then a pause."""
+        try:
+            if self._polls:
+                await self.poller.once(await self._known_containers())
+                self.has_read = True
+        except TransientError as error:
+            self.problem = error
+            log.warning("poll_waits", problem=str(error), remedy=error.advice())
+        await asyncio.sleep(self._settings.poll_s)
+
+    async def _rotate(self) -> None:
+        """A piece of what has no time filter, once there was a snapshot."""
+        try:
+            async with guarded(self._store, self._store.read()) as connection:
+                ready = await progress.newest(connection, SNAPSHOT, ("done",)) is not None
+            if ready and await self._rotation.once(await self._known_containers()):
+                return
+        except TransientError as error:
+            log.warning("rotation_waits", problem=str(error), remedy=error.advice())
+        await asyncio.sleep(DUE_LOOK_S)
+
+    async def _known_containers(self) -> list[Container]:
+        """The containers that can be read, listed again every few minutes."""
+        now = asyncio.get_running_loop().time()
+        if now - self._listed_at > CONTAINERS_S:
+            found = await self._containers.read(Options(repair=True, origin=Origin.SYNC))
+            self._readable, self._listed_at = found.readable, now
+        return self._readable
+
+
+def _options_of(run: Run) -> Options:
+    return Options(run.options["repair"], run.mode == RECONCILE, run.options["accept_deletions"])
+
+
+async def _for_ever(step: Any) -> None:
+    while True:
+        await step()
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,252 @@
+"""Polling: changes are followed by reading, where the catalog lets them be followed; the rest is read in rotation.
+
+Watermarks are on the catalog's clock, so a clock that is off changes nothing. What the search shows is only a hint that
+an asset was modified: one that the mirror has from later is not read again, the others are asked for as refreshes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from service.catalog import endpoints
+from service.catalog.client import CatalogClient
+from service.catalog.paging import Page
+from service.catalog.places import place_of
+from service.changes import Container, Origin, RefreshAsked
+from service.errors import CatalogForbidden, CatalogGone, CatalogNotFound, CatalogRejected, TransientError
+from service.events import lookup
+from service.events.times import from_datetime, to_datetime, to_iso_milliseconds
+from service.mirror import progress, refreshes
+from service.mirror.bulk import rows_by_key
+from service.mirror.store import Store
+from service.mirror.tables import assets
+from service.scope import Scope
+from service.settings import SyncSettings
+from service.sync.readings import BY_KIND
+from service.sync.sweep import Options, Sweeper
+
+log = structlog.get_logger(__name__)
+
+#: Of the calls that the budget allows, the part that polling container by container may take.
+BUDGET_SHARE = 1 / 3
+#: What a part of the catalog answers where it does not exist, or not for us.
+ABSENT = (CatalogForbidden, CatalogNotFound, CatalogGone, CatalogRejected)
+_LIVE = Options(repair=True, deletions=False, origin=Origin.LIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One thing that is followed: what it is called, and how to look."""
+
+    kind: str
+    where: Container | None
+    look: Callable[[Container | None, str | None], Awaitable[str | None]]
+
+
+class Poller:
+    """Follows changes."""
+
+    def __init__(
+        self, client: CatalogClient, store: Store, sweeper: Sweeper, settings: SyncSettings, scope: Scope
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._sweeper = sweeper
+        self._settings = settings
+        self._scope = scope
+        self._sources: deque[Source] = deque()
+        #: Changes that the last look asked to be read.
+        self.asked = 0
+
+    async def once(self, containers: list[Container]) -> None:
+        """One look: at modified assets and the glossary, and container by container as far as the budget goes.
+
+        Raises:
+            TransientError: the catalog or the store does not do its part; what was not looked at comes first next time.
+        """
+        await self._look(Source("asset", None, self._modified_assets))
+        for kind, look in (("artifact", self._data_classes), ("artifact_relationship", self._artifact_relationships)):
+            if kind not in self._settings.skip:
+                await self._look(Source(kind, None, look))
+        self._refill(containers)
+        calls_per_look = self._client.settings.calls_per_minute * BUDGET_SHARE * self._settings.poll_s / 60
+        for _ in range(min(len(self._sources), max(1, int(calls_per_look)))):
+            source = self._sources.popleft()
+            await self._look(source)
+
+    def _refill(self, containers: list[Container]) -> None:
+        if self._sources:
+            return
+        for where in containers:
+            kinds: list[tuple[str, Any]] = [("trash", self._trash), ("relationship", self._relationships)]
+            if where.kind != "space":
+                kinds.append(("quality_issue", self._quality_issues))
+            if where.kind != "catalog":
+                kinds.append(("job", self._jobs))
+            self._sources += [Source(kind, where, look) for kind, look in kinds if kind not in self._settings.skip]
+
+    async def _look(self, source: Source) -> None:
+        """One look, from the watermark on; the new watermark is written down when its effects are committed."""
+        place = source.where.id if source.where else ""
+        async with self._store.read() as connection:
+            states = await progress.states(connection)
+        known = states.get((place, source.kind))
+        try:
+            watermark = await source.look(source.where, known.watermark if known else None)
+        except ABSENT as error:
+            log.info("not_followed", kind=source.kind, container=place, problem=str(error))
+            return
+        except TransientError:
+            self._sources.appendleft(source)
+            raise
+        async with self._store.write() as connection:
+            kind = source.where.kind if source.where else None
+            await progress.note_state(connection, place, kind, source.kind, watermark=watermark, polled_at="now")
+
+    async def _modified_assets(self, _: Container | None, watermark: str | None) -> str | None:
+        """Assets that the search shows as modified; late ones, too, as far as the index may lag."""
+        if watermark is None:
+            return await self._now()
+        newest = watermark
+        since = _before(watermark, self._settings.index_lag_s)
+        self.asked = 0
+        async with aclosing(endpoints.modified_assets(self._client, since)) as pages:
+            async for page in pages:
+                newest = max(newest, await self._ask(page), key=_moment)
+        return newest
+
+    async def _now(self) -> str | None:
+        """The catalog's clock: following begins here, what was before is the snapshot's."""
+        async with aclosing(endpoints.catalogs(self._client)) as pages:
+            async for page in pages:
+                return None if page.at_us is None else to_iso_milliseconds(page.at_us)
+        return None
+
+    async def _ask(self, page: Page) -> str:
+        """Ask for those that the mirror does not have from later; answers the newest moment of the page."""
+        newest = "1970-01-01T00:00:00.000Z"
+        told: dict[str, tuple[int, Container | None]] = {}
+        for row in page.items:
+            modified = lookup.moment(lookup.at(row, ("metadata", "modified_on")))
+            asset_id = lookup.text(row.get("artifact_id"))
+            if modified is None or asset_id is None:
+                continue
+            newest = max(newest, to_iso_milliseconds(modified), key=_moment)
+            where = place_of(row)
+            if self._scope.admits_container(where):
+                told[asset_id] = modified, where
+        async with self._store.write() as connection:
+            have = await rows_by_key(connection, assets, "asset_id", list(told), "version_at", "deleted_at")
+            late = [
+                RefreshAsked("asset", asset_id, where, "polled", origin=Origin.LIVE)
+                for asset_id, (modified, where) in told.items()
+                if not _is_known(have.get(asset_id), modified)
+            ]
+            await refreshes.ask(connection, late)
+        self.asked += len(late)
+        return newest
+
+    async def _trash(self, where: Container | None, watermark: str | None) -> str | None:
+        """Assets that were deleted; each is read, which finds it gone."""
+        assert where is not None
+        newest = watermark
+        since = _before(watermark, self._settings.poll_s) if watermark else None
+        async with aclosing(endpoints.trash(self._client, where, newer_than=since)) as pages:
+            async for page in pages:
+                ids = [lookup.text(lookup.at(item, ("metadata", "asset_id"))) for item in page.items]
+                await self._ask_for_trashed(where, [asset_id for asset_id in ids if asset_id])
+                if page.at_us is not None and newest == watermark:
+                    newest = to_iso_milliseconds(page.at_us)
+        return newest
+
+    async def _ask_for_trashed(self, where: Container, ids: list[str]) -> None:
+        async with self._store.write() as connection:
+            have = await rows_by_key(connection, assets, "asset_id", ids, "deleted_at")
+            live = [key for key, row in have.items() if row.deleted_at is None]
+            await refreshes.ask(connection, [RefreshAsked("asset", key, where, "trashed") for key in live])
+
+    async def _relationships(self, where: Container | None, watermark: str | None) -> str | None:
+        """Relationships that were made or changed; those that were removed are not told."""
+        assert where is not None
+        if watermark is None:
+            return await self._now()
+        pages = endpoints.relationships(self._client, where, modified_after=_before(watermark, self._settings.poll_s))
+        return await self._follow("relationship", where, pages, ("update_time",), watermark)
+
+    async def _artifact_relationships(self, _: Container | None, watermark: str | None) -> str | None:
+        if watermark is None:
+            return await self._now()
+        since = _before(watermark, self._settings.poll_s)
+        pages = endpoints.artifact_relationships(self._client, since=since)
+        await self._follow("artifact_relationship", None, pages, (), watermark)
+        return await self._now()
+
+    async def _data_classes(self, _: Container | None, watermark: str | None) -> str | None:
+        """Data classes are the only artifacts that tell what changed since."""
+        if watermark is None:
+            return await self._now()
+        since = _before(watermark, self._settings.poll_s)
+        pages = endpoints.data_classes(self._client, since=since)
+        return await self._follow("artifact", None, pages, ("metadata", "modified_at"), watermark)
+
+    async def _quality_issues(self, where: Container | None, watermark: str | None) -> str | None:
+        """Issues, last updated first: as far as the watermark. An issue without that time ends the look at its page."""
+        assert where is not None
+        newest = watermark or ""
+        async with aclosing(endpoints.quality(self._client, where, "issues")) as pages:
+            async for page in pages:
+                await self._sweeper.follow(BY_KIND["quality_issue"], where, page, _LIVE)
+                moments = [lookup.moment(item.get("updated_at")) for item in page.items]
+                texts = [to_iso_milliseconds(moment) for moment in moments if moment is not None]
+                newest = max([newest, *texts])
+                if len(texts) < len(moments) or not texts or min(texts) <= (watermark or ""):
+                    break
+        return newest or None
+
+    async def _jobs(self, where: Container | None, watermark: str | None) -> str | None:
+        """Jobs; the runs of those that differ from the mirror."""
+        assert where is not None
+        reading, runs = BY_KIND["job"], BY_KIND["job_run"]
+        async with aclosing(endpoints.jobs(self._client, where)) as pages:
+            async for page in pages:
+                for job_id in await self._sweeper.follow(reading, where, page, _LIVE):
+                    async with aclosing(endpoints.runs(self._client, where, job_id)) as runs_of:
+                        async for run_page in runs_of:
+                            if not await self._sweeper.follow(runs, where, run_page, _LIVE, parent=job_id):
+                                break
+        return watermark
+
+    async def _follow(
+        self, kind: str, where: Container | None, pages: AsyncIterator[Page], path: tuple[str, ...], watermark: str
+    ) -> str:
+        newest = watermark
+        async with aclosing(pages):  # type: ignore[type-var]
+            async for page in pages:
+                await self._sweeper.follow(BY_KIND[kind], where, page, _LIVE)
+                for item in page.items:
+                    moment = lookup.moment(lookup.at(item, path)) if path else None
+                    if moment is not None:
+                        newest = max(newest, to_iso_milliseconds(moment), key=_moment)
+        return newest
+
+
+def _is_known(row: Any, modified_us: int) -> bool:
+    """Whether the mirror has this asset from later than it was modified."""
+    return row is not None and row.version_at is not None and from_datetime(row.version_at) >= modified_us
+
+
+def _moment(text: str) -> int:
+    return lookup.moment(text) or 0
+
+
+def _before(watermark: str, seconds: float) -> str:
+    """So many seconds before a moment, as the catalog's filters take it."""
+    moment = to_datetime(_moment(watermark)) - timedelta(seconds=seconds)
+    return to_iso_milliseconds(from_datetime(moment))

@@ -1,0 +1,322 @@
+"""Runs: a snapshot reads everything, a reconcile compares everything. Both are sweeps, one after the other.
+
+A run stands in the store with the place it has come to, so whoever takes it up goes on there; people hold it and let
+it go on through the store. Its report tells by kind what differed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import structlog
+
+from service.changes import Container, ContainerKind
+from service.errors import (
+    CatalogForbidden,
+    CatalogGone,
+    CatalogNotFound,
+    CatalogRejected,
+    MassDeletion,
+    StoreUnavailable,
+    TransientError,
+)
+from service.mirror import controls, progress
+from service.mirror.progress import Run
+from service.mirror.store import STORE_ERRORS, Store
+from service.scope import Scope
+from service.settings import SyncSettings
+from service.sync.containers import Containers
+from service.sync.readings import READINGS, Reading
+from service.sync.sweep import Estimate, Options, Result, Sweeper
+
+log = structlog.get_logger(__name__)
+
+SNAPSHOT, RECONCILE = "snapshot", "reconcile"
+#: Seconds between two looks whether somebody holds or stops the run.
+HOLD_LOOK_S = 1.0
+#: Seconds after which the place that a run has come to is written down: what an interruption has read again at most.
+CHECKPOINT_S = 1.0
+COUNTS = ("listed", "missing", "stale", "orphaned", "unreadable")
+Watch = Callable[[Run], Awaitable[None]]
+
+
+class Stopped(Exception):
+    """A person stopped the run."""
+
+
+#: Problems of a run that are kept.
+_PROBLEMS = 50
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run found: counts by kind, and what could not be read. Per container it is told by `v1_freshness`."""
+
+    kinds: dict[str, dict[str, int]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    #: Where more would be deleted than may be without a person.
+    braked: list[str] = field(default_factory=list)
+
+    def add(self, kind: str, where: Container | None, tally: dict[str, int]) -> None:
+        """Add what one sweep found."""
+        counts = self.kinds.setdefault(kind, dict.fromkeys(COUNTS, 0))
+        for name in COUNTS:
+            counts[name] += tally[name]
+        if tally["braked"]:
+            self.braked.append(f"{tally['orphaned']} of kind {kind} in {where.id if where else 'the catalog'}")
+
+    def trouble(self, problem: str) -> None:
+        """Note what could not be read."""
+        if len(self.problems) < _PROBLEMS:
+            self.problems.append(problem[:300])
+
+    @classmethod
+    def of(cls, run: Run) -> Report:
+        """The report of a run so far, which goes on to be written into it."""
+        kept = run.progress.setdefault("report", {"kinds": {}, "problems": [], "braked": []})
+        return cls(**kept)
+
+
+class Runner:
+    """Does runs."""
+
+    def __init__(
+        self, store: Store, sweeper: Sweeper, containers: Containers, settings: SyncSettings, scope: Scope
+    ) -> None:
+        self._store = store
+        self._sweeper = sweeper
+        self._containers = containers
+        self._settings = settings
+        self._scope = scope
+        self._checked_at = -CHECKPOINT_S
+
+    async def begin(self, mode: str, reason: str, options: Options) -> Run:
+        """The open run of this mode, or a new one."""
+        async with self._writing() as connection:
+            there = await progress.newest(connection, mode, progress.OPEN)
+            told = {"repair": options.repair, "accept_deletions": options.accept_deletions}
+            if there is not None and there.options == told:
+                log.info("run_taken_up", run=there.run_id, mode=mode)
+                return there
+            if there is not None:
+                there.state, there.problem = "stopped", "another run was started with other options"
+                await progress.save(connection, there, ended=True)
+            return await progress.begin(connection, mode, reason, told)
+
+    async def carry_out(self, run: Run, watch: Watch | None = None) -> Report:
+        """Do what is left of a run.
+
+        Raises:
+            MassDeletion: a reconcile would delete more than may be deleted without a person.
+            TransientError: the catalog or the store does not do its part; the run stays open.
+            Stopped: a person stopped it.
+        """
+        log.info("run_started", run=run.run_id, mode=run.mode, reason=run.reason)
+        try:
+            report = await self._sweeps(run, watch)
+        except Stopped:
+            await self._end(run, "stopped", "stopped by a person")
+            raise
+        except TransientError as error:
+            run.problem = f"{error} {error.advice()}"
+            if not isinstance(error, StoreUnavailable):
+                await self._save(run)
+            raise
+        if report.braked:
+            braked = MassDeletion(what=", ".join(report.braked[:5]))
+            await self._end(run, "failed", f"{braked} {braked.advice()}")
+            log.error("mass_deletion", run=run.run_id, what=report.braked[:20], remedy=braked.advice())
+            raise braked
+        await self._end(run, "done", "; ".join(report.problems[:5]) or None)
+        log.info("run_done", run=run.run_id, mode=run.mode, kinds=report.kinds)
+        return report
+
+    async def _sweeps(self, run: Run, watch: Watch | None) -> Report:
+        options = Options(
+            repair=run.options["repair"],
+            deletions=run.mode == RECONCILE,
+            accept_deletions=run.options["accept_deletions"],
+        )
+        report = Report.of(run)
+        done, current = run.progress.get("done", ""), run.progress.get("current", {})
+        found = await self._containers.read(options)
+        if not done:
+            for kind, tally in found.tallies.items():
+                report.add(kind, None, asdict(tally))
+            for problem in found.problems:
+                report.trouble(problem)
+        steps = self.steps(found.readable)
+        run.progress["steps"] = len(steps)
+        for number, (reading, where) in enumerate(steps):
+            name = _name(number, reading, where)
+            if name <= done:
+                continue
+            if current.get("name") != name:
+                current = {"name": name, "cursor": None}
+            run.progress |= {"step": number, "current": current}
+            await self._sweep(run, reading, where, options, report, current["cursor"], watch)
+            run.progress |= {"done": name, "current": {}}
+            await self._save(run)
+        return report
+
+    async def estimate(self) -> list[Estimate]:
+        """How much a snapshot would read: the first page of every listing tells. Costs one call for each.
+
+        Raises:
+            TransientError: the catalog or the store does not do its part.
+        """
+        found = await self._containers.read(Options(repair=False))
+        told: list[Estimate] = []
+        for reading, where in self.steps(found.readable):
+            try:
+                told.append(await self._sweeper.estimate(reading, where, told))
+            except (CatalogForbidden, CatalogNotFound, CatalogGone, CatalogRejected) as error:
+                log.warning("kind_unreadable", kind=reading.kind, container=where and where.id, problem=str(error))
+        return told
+
+    def steps(self, readable: list[Container]) -> list[tuple[Reading, Container | None]]:
+        """What a run reads, in a fixed order: what lives nowhere, then container by container."""
+        readings = [r for r in READINGS if r.kind not in self._settings.skip and not r.rotates]
+        everywhere: list[tuple[Reading, Container | None]] = [(r, None) for r in readings if not r.within]
+        return everywhere + [(r, where) for where in readable for r in readings if where.kind in r.within]
+
+    async def _sweep(
+        self, run: Run, reading: Reading, where: Container | None, options: Options, report: Report,
+        cursor: str | None, watch: Watch | None,
+    ) -> None:  # fmt: skip
+        """One sweep, with what was counted of it before an interruption."""
+        before = run.progress["current"].get("tallies", {}) if cursor else {}
+        async with self._reading() as connection:
+            began = await progress.store_time(connection)
+
+        async def checkpoint(result: Result) -> None:
+            if time.monotonic() - self._checked_at < CHECKPOINT_S:
+                return
+            run.progress["current"] |= {
+                "cursor": result.cursor, "total": result.total, "tallies": _summed(before, result),
+            }  # fmt: skip
+            run.problem = None
+            await self._save(run)
+            if watch:
+                await watch(run)
+            await self._obey(run)
+            self._checked_at = time.monotonic()
+
+        try:
+            result = await self._sweeper.sweep(reading, where, options, checkpoint, cursor)
+        except (CatalogForbidden, CatalogNotFound, CatalogGone, CatalogRejected) as error:
+            await self._unreadable(reading, where, str(error), report)
+            return
+        for kind, counts in _summed(before, result).items():
+            report.add(kind, where, counts)
+            left = {} if options.repair and not counts["braked"] else _drift(counts)
+            values: dict[str, Any] = {name: left.get(name, 0) for name in ("missing", "stale", "orphaned")}
+            values |= {"unreadable": counts["unreadable"], "things": counts["listed"], "problem": None}
+            if options.repair and not counts["unreadable"] and not counts["braked"]:
+                values["complete_as_of"] = began
+            if options.deletions and cursor is None:
+                values["reconciled_at"] = "now"
+            await self._note(where, kind, values)
+
+    async def _unreadable(self, reading: Reading, where: Container | None, problem: str, report: Report) -> None:
+        """What cannot be read is told, and nothing is deleted for it."""
+        log.warning("kind_unreadable", kind=reading.kind, container=where and where.id, problem=problem)
+        report.trouble(f"{reading.kind} in {where.id if where else 'the catalog'}: {problem}")
+        await self._note(where, reading.kind, {"problem": problem[:500]})
+
+    async def _note(self, where: Container | None, kind: str, values: dict[str, Any]) -> None:
+        async with self._writing() as connection:
+            await progress.note_state(
+                connection, where.id if where else "", where.kind if where else None, kind, **values
+            )
+
+    async def _obey(self, run: Run) -> None:
+        """Wait while a person holds runs.
+
+        Raises:
+            Stopped: the person wants no more of it.
+        """
+        while True:
+            async with self._reading() as connection:
+                known = await controls.read_controls(connection)
+            held = known[progress.HELD][0] if progress.HELD in known else None
+            if held is None:
+                if run.state == "paused":
+                    run.state = "running"
+                    await self._save(run)
+                return
+            if held.get("stop"):
+                async with self._writing() as connection:
+                    await controls.clear_control(connection, progress.HELD)
+                raise Stopped
+            if run.state != "paused":
+                run.state = "paused"
+                await self._save(run)
+            await asyncio.sleep(HOLD_LOOK_S)
+
+    async def _save(self, run: Run) -> None:
+        async with self._writing() as connection:
+            await progress.save(connection, run)
+
+    async def _end(self, run: Run, state: str, problem: str | None) -> None:
+        run.state, run.problem = state, problem
+        async with self._writing() as connection:
+            await progress.save(connection, run, ended=True)
+
+    def _writing(self) -> Any:
+        return guarded(self._store, self._store.write())
+
+    def _reading(self) -> Any:
+        return guarded(self._store, self._store.read())
+
+
+class guarded:
+    """A transaction whose failure is `StoreUnavailable`."""
+
+    def __init__(self, store: Store, transaction: Any) -> None:
+        self._store = store
+        self._transaction = transaction
+
+    async def __aenter__(self) -> Any:
+        try:
+            return await self._transaction.__aenter__()
+        except STORE_ERRORS as error:
+            raise self._store.unavailable(error) from error
+
+    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> Any:
+        try:
+            return await self._transaction.__aexit__(kind, error, trace)
+        except STORE_ERRORS as failure:
+            raise self._store.unavailable(failure) from failure
+
+
+def _name(number: int, reading: Reading, where: Container | None) -> str:
+    """Names a step so that names sort as steps do: containers come sorted by kind and id."""
+    if where is None:
+        return f"0/{READINGS.index(reading):03d}"
+    return f"1/{_ORDER[where.kind]}/{where.id}/{READINGS.index(reading):03d}"
+
+
+_ORDER: dict[ContainerKind, int] = {"catalog": 0, "project": 1, "space": 2}
+
+
+def sorted_containers(found: list[Container]) -> list[Container]:
+    """In the order of steps."""
+    return sorted(found, key=lambda where: (_ORDER[where.kind], where.id))
+
+
+def _summed(before: dict[str, dict[str, int]], result: Result) -> dict[str, dict[str, int]]:
+    summed = {kind: asdict(tally) for kind, tally in result.tallies.items()}
+    for kind, counts in before.items():
+        for name, number in counts.items():
+            there = summed.setdefault(kind, dict.fromkeys(counts, 0))
+            there[name] = there[name] + number
+    return summed
+
+
+def _drift(counts: dict[str, int]) -> dict[str, int]:
+    return {name: counts[name] for name in ("missing", "stale", "orphaned")}
