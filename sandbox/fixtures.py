@@ -18,6 +18,9 @@ import sqlalchemy as sa
 from aio_pika.abc import AbstractChannel, AbstractExchange
 from pydantic import SecretStr
 
+from sandbox.catalog import access
+from sandbox.catalog.model import PocketCatalog
+from sandbox.catalog.server import serve
 from sandbox.parts.mirror import MirrorProcess
 from service.mirror.store import Store
 from service.settings import StoreSettings
@@ -127,6 +130,24 @@ async def catalog(amqp_url: str) -> AsyncIterator[Catalog]:
 def mirror_process(tmp_path: Path) -> Callable[..., MirrorProcess]:
     """Makes services of this test's own; their log is `service.log`."""
     return lambda **settings: MirrorProcess(tmp_path / "service.log", **settings)
+
+
+@pytest.fixture
+def pocket() -> PocketCatalog:
+    """A small pocket catalog."""
+    return PocketCatalog(seed=1, assets=40)
+
+
+@pytest.fixture
+async def pocket_settings(pocket: PocketCatalog) -> AsyncIterator[dict[str, str]]:
+    """The pocket catalog served; settings (names without `CATALOG_MIRROR_`) by which a service or command reads it."""
+    async with serve(pocket) as url:
+        yield {
+            "CATALOG__URL": url,
+            "CATALOG__IAM_URL": url,
+            "CATALOG__API_KEY": access.API_KEY,
+            "CATALOG__CALLS_PER_MINUTE": "100000",
+        }
 
 
 class Rows:

@@ -26,6 +26,7 @@ from service.relay import Relay
 from service.scope import Scope
 from service.settings import Settings
 from service.sync.director import Director
+from service.sync.epoch import Epoch, marker_of
 from service.targets.base import Target, installed_targets
 from service.telemetry import Metrics
 
@@ -75,6 +76,7 @@ def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: M
     Raises:
         SettingInvalid: no catalog, or no credentials for it.
     """
+    marker = marker_of(settings)
     return Director(
         CatalogClient(settings.catalog, metrics),
         store,
@@ -83,6 +85,7 @@ def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: M
         Scope(settings.scope),
         settings.pipeline.principals,
         replica_id,
+        epoch=Epoch(store, marker) if marker else None,
     )
 
 

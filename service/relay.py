@@ -69,6 +69,7 @@ class Lane:
     def __init__(self, store: Store, target: Target, settings: RelaySettings, metrics: Metrics, token: str) -> None:
         self._store = store
         self._target = target
+        self._at_once = min(settings.batch_max, target.at_once or settings.batch_max)
         self._settings = settings
         self._metrics = metrics
         self._lease = Lease(token, settings.lease_s)
@@ -139,7 +140,7 @@ class Lane:
         if self._memory:
             return await self._deliver(self._take())
         started = time.monotonic()
-        batch = await self._claim(self._settings.batch_max)
+        batch = await self._claim(self._at_once)
         busy = await self._deliver(batch)
         if self._memory:  # the consumer is at work: leave it half of the time
             await asyncio.sleep(time.monotonic() - started)
@@ -149,7 +150,7 @@ class Lane:
         """The next of memory; those that waited for half their lease are left for the store to give out again."""
         still_ours = time.monotonic() - self._settings.lease_s / 2
         batch: list[Delivery] = []
-        while self._memory and len(batch) < self._settings.batch_max:
+        while self._memory and len(batch) < self._at_once:
             born, delivery = self._memory.popleft()
             if born > still_ours:
                 batch.append(delivery)

@@ -268,7 +268,9 @@ class HttpSettings(Section):
 class LogSettings(Section):
     """What the service says."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least important line shown.")
+    level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        "info", description="Least important line shown."
+    )
     format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON.")
 
 

@@ -160,9 +160,7 @@ class CatalogClient:
 
     async def _send(self, endpoint: str, call: Call, token: str) -> Raw:
         signed = replace(call, headers={**call.headers, "Authorization": f"Bearer {token}"})
-        if self._turns is None:
-            raise RuntimeError("the client is not open")
-        async with self._turns.turn(self._lane) as waited_s:
+        async with turns_for(self.settings).turn(self._lane) as waited_s:
             if self._metrics:
                 self._metrics.catalog_budget_wait.observe(waited_s)
             return await self._counted(endpoint, signed)

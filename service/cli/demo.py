@@ -26,6 +26,7 @@ from sandbox.parts.process import off_loop
 from sandbox.parts.providers import provide_broker
 from service.app import Service
 from service.changes import Origin
+from service.cli import demo_reading
 from service.cli.common import opened_store, out, run_async, show_table
 from service.cli.lineage import as_tree
 from service.cli.replay import replaying_pipeline
@@ -73,10 +74,13 @@ def demo(
 
     Starts a private broker of its own (or in Docker), and leaves an SQLite mirror to look around in.
     """
-    configure_logging(LogSettings(level="error", format="console"))
+    configure_logging(
+        LogSettings(level="critical", format="console")
+    )  # what goes wrong on purpose is told by the story
     path = Path(tempfile.mkdtemp(prefix="catalog-mirror-demo-")) / "mirror.db"
     started = time.monotonic()
     run_async(_demo(path, broker, no_broker))
+    run_async(_read_a_catalog(path.with_name("catalog.db")))
     out.print(f"\nAll of it was checked; that took {time.monotonic() - started:.0f} s.\n")
     _where_next(path)
 
@@ -95,6 +99,10 @@ async def _demo(path: Path, broker: str | None, no_broker: bool) -> None:
             out.print(f"There is no broker to be had: {error}\n", markup=False)
             out.print("The same story without one, as a recording that is replayed:")
             await _without_broker(path)
+
+
+async def _read_a_catalog(path: Path) -> None:
+    await demo_reading.tell(_settings(path, None), path, _running, lambda problem: DemoFailed(problem=problem))
 
 
 def _settings(path: Path, url: str | None) -> Settings:
@@ -243,4 +251,6 @@ def _where_next(path: Path) -> None:
         ("lineage orders", "the graph from the other end"),
     ):
         out.print(f"  {store} {program} {command}    # {why}", markup=False, soft_wrap=True)
+    store = store.replace("mirror.db", "catalog.db")
+    out.print(f"  {store} {program} status    # the whole catalog, as it was read", markup=False, soft_wrap=True)
     out.print("  docs/getting-started.md connects it to your catalog.", markup=False)

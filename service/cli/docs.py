@@ -1,4 +1,4 @@
-"""`docs settings`: reference made from the code, so that it cannot be out of date."""
+"""`docs settings|views|dbt`: reference made from the code, so that it cannot be out of date."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from service.cli import views as described
 from service.cli.common import Json, print_json
 from service.settings import PREFIX, Section, Settings, TargetSettings
 
@@ -30,6 +31,18 @@ def settings(as_json: Json = False) -> None:
         print_json([row for _, rows in sections() for row in rows])
     else:
         typer.echo(markdown(), nl=False)
+
+
+@app.command("views")
+def views() -> None:
+    """Print every view of the mirror with its columns, as Markdown."""
+    typer.echo(described.markdown(), nl=False)
+
+
+@app.command("dbt")
+def dbt() -> None:
+    """Print the views as a dbt source (sources.yml), with tests."""
+    typer.echo(described.dbt_sources(), nl=False)
 
 
 def sections() -> Iterator[tuple[type[Section], list[dict[str, Any]]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Annotated, Any
 from uuid import uuid4
@@ -146,7 +146,7 @@ async def _carry_out(mode: str, options: Options, as_json: bool) -> Run:
     async with opened_store(settings, migrate=True) as store:
         with _Display(mode, hidden=as_json) as display:
             if await _is_led(store):
-                return await _watched(store, mode, options, display)
+                return await watched(store, mode, options, display.show)
             return await _here(settings, store, mode, options, display)
 
 
@@ -174,7 +174,7 @@ async def _keep_leading(store: Store, director: Director) -> None:
         await asyncio.sleep(LEAD_S)
 
 
-async def _watched(store: Store, mode: str, options: Options, display: _Display) -> Run:
+async def watched(store: Store, mode: str, options: Options, show: Callable[[Run], Awaitable[None]]) -> Run:
     """Ask the running service for the run, and look on until it is over."""
     async with store.write() as connection:
         before = await progress.newest(connection, mode)
@@ -187,7 +187,7 @@ async def _watched(store: Store, mode: str, options: Options, display: _Display)
             pending = ASKED in await controls.read_controls(connection)
         if run is None or pending or (before and run.run_id == before.run_id and before.finished_at):
             continue
-        await display.show(run)
+        await show(run)
         if run.finished_at is not None:
             if run.state == "failed":
                 raise RunFailed(mode=mode, problem=run.problem or "it does not say why")

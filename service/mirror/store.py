@@ -6,6 +6,7 @@ Statements are prepared without a name, inside a transaction, which PgBouncer's 
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import sqlite3
 from collections.abc import AsyncIterator
@@ -19,10 +20,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
 
 from service.errors import SettingInvalid, StoreNotWritable, StoreUnavailable
 from service.mirror.tables import UtcTime
 from service.settings import StoreSettings, hide_password, refreshed
+
+#: How often, and after how many seconds each, switching a new file to WAL is tried again.
+_WAL_ATTEMPTS, _WAL_PAUSE_S = 200, 0.05
 
 #: What may be raised when a statement fails, before anyone has looked why.
 STORE_ERRORS = (SQLAlchemyError, OSError, TimeoutError, UnicodeEncodeError, OverflowError)
@@ -209,9 +214,23 @@ def _with_tls(url: URL) -> URL:
 def _on_sqlite_connect(connection: Any, _: Any) -> None:
     connection.isolation_level = None  # transactions are begun by `_on_sqlite_begin`
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    _use_wal(cursor)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")  # FULL: what is committed is on disk before it is acked
     cursor.close()
+
+
+def _use_wal(cursor: Any) -> None:
+    """Switch to WAL, for which SQLite does not wait when somebody else is at work on a new file."""
+    for _ in range(_WAL_ATTEMPTS):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            await_only(asyncio.sleep(_WAL_PAUSE_S))
+    cursor.execute("PRAGMA journal_mode=WAL")
 
 
 def _on_sqlite_begin(connection: sa.Connection) -> None:

@@ -25,6 +25,9 @@ class Target(ABC):
     lineage: bool = False
     #: Is also told the lineage events that came from elsewhere; False where they came from this very system.
     forwards: bool = False
+    #: Deliveries that it takes at once, where that is fewer than the relay would give: a batch must not outlast its
+    #: lease.
+    at_once: int | None = None
 
     def __init__(self, name: str, origins: Sequence[Origin]) -> None:
         self.name = name

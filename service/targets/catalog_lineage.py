@@ -26,6 +26,9 @@ from service.mirror.deliveries import Delivery
 from service.settings import AmqpSettings, CatalogSettings, Settings
 from service.targets.base import Target
 
+#: Seconds that a batch of posts may take within the budget of calls; a lease is longer.
+BATCH_S = 10
+
 
 class CatalogLineage(Target):
     """The catalog's own lineage; what came from its broker is not told to it again."""
@@ -96,6 +99,7 @@ class LineageOverRest(CatalogLineage):
 
     def __init__(self, name: str, origins: Sequence[Origin], catalog: CatalogSettings) -> None:
         super().__init__(name, origins)
+        self.at_once = max(1, catalog.calls_per_minute * BATCH_S // 60)
         self._concurrency = catalog.concurrency
         self._client = CatalogClient(catalog, patience=IMPATIENT)
         self._client_is_open = False

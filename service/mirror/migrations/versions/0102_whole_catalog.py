@@ -168,12 +168,17 @@ VIEWS = {
            AND (t.target_kind = 'artifact' OR e.asset_id IS NOT NULL AND e.deleted_at IS NULL
                 AND ec.deleted_at IS NULL AND coalesce(e.visibility_mode, 0) NOT IN (8, 16))
         """,
+    # Assets are polled for all containers together; the trash is how polling finds deletions, no kind of its own.
     "v1_freshness": """
-        SELECT s.container_id, s.container_kind, s.kind, s.complete_as_of, s.reconciled_at, s.polled_at, s.things,
-               s.missing, s.stale, s.orphaned, s.unreadable, s.problem,
+        SELECT s.container_id, s.container_kind, s.kind, s.complete_as_of, s.reconciled_at,
+               CASE s.kind WHEN 'asset' THEN (SELECT p.polled_at FROM sync_states p
+                                               WHERE p.container_id = '' AND p.kind = 'asset')
+                    ELSE s.polled_at END AS polled_at,
+               s.things, s.missing, s.stale, s.orphaned, s.unreadable, s.problem,
                (SELECT count(*) FROM gaps g WHERE g.closed_at IS NULL) AS open_gaps
           FROM sync_states s
-        """,
+         WHERE s.kind <> 'trash' AND NOT (s.kind = 'asset' AND s.container_id = '')
+    """,
 }
 
 
