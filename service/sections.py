@@ -1,0 +1,254 @@
+"""The sections of the settings: one class each, which says what its settings are, mean, and are by default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from service.changes import Origin
+from service.redaction import Principals
+
+
+def _split(value: Any) -> Any:
+    """Lists may be written as `a, b` in the environment."""
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _off(value: Any) -> Any:
+    """YAML reads a bare `off` as false."""
+    return "off" if value is False else value
+
+
+def _seconds(value: Any) -> Any:
+    """A duration may be written as `90`, `15m`, `2h` or `7d`."""
+    if isinstance(value, str) and value[-1:] in _UNITS_S:
+        number = value[:-1].strip()
+        return float(number) * _UNITS_S[value[-1]] if number.replace(".", "", 1).isdigit() else value
+    return value
+
+
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+Duration = Annotated[float, BeforeValidator(_seconds)]
+
+Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+
+
+class Section(BaseModel):
+    """Base of the sections. Unknown names are refused by `load`, so that a typing mistake is noticed."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, validate_default=True, populate_by_name=True)
+
+
+def _is_amqp_url(url: SecretStr | None) -> SecretStr | None:
+    try:
+        scheme = urlsplit(url.get_secret_value()).scheme if url else "amqp"
+    except ValueError:
+        raise ValueError("it is no URL") from None  # the reason would show the password
+    if scheme not in {"amqp", "amqps"}:
+        raise ValueError("it must start with amqp:// or amqps://")
+    return url if url and url.get_secret_value() else None
+
+
+class AmqpSettings(Section):
+    """The catalog's broker."""
+
+    url: Annotated[SecretStr | None, AfterValidator(_is_amqp_url)] = Field(
+        None, description="Where the broker is: amqps://user:password@host:5671/vhost. Unset: no broker."
+    )
+    ca_file: Path | None = Field(None, description="Certificates (PEM) that the broker's certificate must lead to.")
+    exchange: str = Field("CatalogServiceMessageHub", description="The catalog's topic exchange.")
+    queue: str = Field("catalog-mirror", description="Our own queue; replicas share it.")
+    bindings: Names = Field([], description="Patterns to bind. Empty: those of the active routes.")
+    declare_exchange: bool = Field(
+        False, description="Declare the exchange. The catalog's own is never ours to declare."
+    )
+    declare_queue: bool = Field(True, description="Declare and bind the queue. False: it is waited for.")
+    queue_type: Literal["quorum", "classic"] = Field("quorum", description="Kind of our queue.")
+    queue_max_bytes: int = Field(2 * 1024**3, ge=1, description="Bytes after which the oldest messages are dropped.")
+    delivery_limit: int = Field(10_000, ge=1, description="Deliveries of one message before the broker drops it.")
+    prefetch: int = Field(2000, ge=1, le=65535, description="Messages in hand at most; memory holds so many bodies.")
+    heartbeat_s: int = Field(30, ge=5, le=3600, description="Seconds between heartbeats.")
+    connect_timeout_s: float = Field(10, gt=0, description="Seconds to wait for a connection.")
+    lineage_key: str = Field(
+        "v2.lineage_events.{event_id}.MIRROR", description="Routing key of the lineage events that we publish."
+    )
+    gap_after_s: Duration = Field(
+        3600, alias="gap_after", gt=0, description="An absence that counts as a gap: seconds, or 15m, 1h, 2d."
+    )
+    watchdog_interval_s: float = Field(15, gt=0, description="Seconds between two looks at the queue.")
+    management_url: SecretStr | None = Field(
+        None, description="The broker's management API, with user and password: shows how full our queue is."
+    )
+
+
+class StoreSettings(Section):
+    """The mirror's database."""
+
+    url: SecretStr = Field(
+        SecretStr("sqlite:///catalog-mirror.db"), description="sqlite:///file or postgresql://user:password@host/db."
+    )
+    migration_url: SecretStr | None = Field(None, description="URL (role) for migrations. Unset: the same.")
+    schema_name: str | None = Field(
+        None, alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="PostgreSQL schema of our own."
+    )
+    migrate: bool = Field(True, description="Let `run`, `replay` and `demo` bring the schema up to date.")
+    pool_size: int = Field(5, ge=1, le=100, description="Connections to PostgreSQL.")
+    timeout_s: float = Field(30, gt=0, description="Seconds after which a statement is given up.")
+
+
+def _is_http_url(url: str | None) -> str | None:
+    try:
+        parts = urlsplit(url or "https://host")
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable, parts = False, urlsplit("")
+    if not usable:
+        raise ValueError("it must start with http:// or https:// and name a host")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("it must hold neither user nor password, `?` nor `#`")
+    return url.rstrip("/") if url else None
+
+
+class CatalogSettings(Section):
+    """The catalog's REST API."""
+
+    url: Annotated[str | None, AfterValidator(_is_http_url)] = Field(
+        None,
+        description="The catalog's API. Set: hints of deletions ask for a refresh. Unset: they count as deletions.",
+    )
+    auth: Literal["auto", "iam", "cpd"] = Field(
+        "auto", description="How to sign in: iam (cloud), cpd (on premises); auto: cpd where a user is named, else iam."
+    )
+    api_key: SecretStr | None = Field(None, description="Key to sign in with.")
+    username: str | None = Field(None, description="User to sign in as, on premises.")
+    password: SecretStr | None = Field(None, description="The user's password, on premises, where there is no key.")
+    iam_url: Annotated[str, AfterValidator(_is_http_url)] = Field(
+        "https://iam.cloud.ibm.com", description="Where a key is exchanged for a token, on the cloud."
+    )
+    ca_file: Path | None = Field(None, description="Certificates (PEM) that the catalog's certificate must lead to.")
+    bss_account_id: str | None = Field(
+        None, description="Account whose containers are listed; service ids must name it, other users leave it out."
+    )
+    calls_per_minute: int = Field(
+        600, ge=1, le=100_000, description="Calls in a minute at most, of all parts together."
+    )
+    concurrency: int = Field(4, ge=1, le=100, description="Calls at the same time at most.")
+    timeout_s: float = Field(60, gt=0, description="Seconds after which a call is given up.")
+    max_answer_bytes: int = Field(64 * 1024**2, ge=1024, description="Larger answers are refused.")
+    parameters: dict[str, str] = Field(
+        {}, description='Query parameters under other names than we assume, as JSON: {"dataset_id": "data_set"}.'
+    )
+
+
+class ScopeSettings(Section):
+    """What of the catalog is mirrored."""
+
+    include: Names = Field(
+        [], description="Mirrored: `catalog:ID`, `project:*`, `type:data_asset`, …. Empty: everything."
+    )
+    exclude: Names = Field([], description="Not mirrored, whatever `include` says. Narrowing never sends a deletion.")
+
+
+class SyncSettings(Section):
+    """How the catalog is read over REST; needs CATALOG__URL."""
+
+    snapshot: bool = Field(True, description="Let the first `run` read everything by itself.")
+    poll_s: Duration = Field(20, alias="poll", gt=0, description="Time between two looks for changes.")
+    index_lag_s: Duration = Field(
+        900, alias="index_lag", gt=0, description="How late the catalog's search index may show a change."
+    )
+    rotation_s: Duration = Field(
+        6 * 3600, alias="rotation", gt=0, description="Time in which all that has no time filter is read once."
+    )
+    reconcile_s: Duration = Field(
+        24 * 3600, alias="reconcile", gt=0, description="Time between two reconciles that start by themselves."
+    )
+    skip: Names = Field(
+        ["asset_statistic"], description="Kinds that are not read; statistics cost five calls per asset."
+    )
+    refresh_batch: int = Field(200, ge=1, le=2000, description="Refresh requests taken at once.")
+    refresh_attempts: int = Field(8, ge=1, description="Readings that fail before a refresh request is given up.")
+    brake_share: float = Field(
+        0.05, gt=0, le=1, description="A reconcile that would delete a larger share of a container waits for a person."
+    )
+    brake_rows: int = Field(20, ge=1, description="Fewer deletions than this never wait.")
+    epoch_file: Path | None = Field(
+        None, description="File outside the store by which a store restored from a backup is noticed."
+    )
+
+
+class RoutesSettings(Section):
+    """Which handler takes which routing key."""
+
+    defaults: bool = Field(True, description="Use the routes that the handlers declare.")
+    overrides: dict[str, str] = Field(
+        {}, description='Pattern → handler name or `ignore`, as JSON: {"v2.lineage_events.*.POST": "lineage_recorded"}.'
+    )
+
+
+class PipelineSettings(Section):
+    """How events are read and written."""
+
+    batch_max: int = Field(500, ge=1, le=10_000, description="Events in one transaction at most.")
+    batch_wait_s: float = Field(0.05, ge=0, le=10, description="Seconds to wait for a batch to fill.")
+    batch_max_bytes: int = Field(16 * 1024**2, ge=1024, description="Bytes of bodies in one transaction at most.")
+    max_body_bytes: int = Field(4 * 1024**2, ge=1024, description="Larger bodies become dead letters.")
+    max_depth: int = Field(64, ge=8, le=200, description="Deeper nesting becomes a dead letter.")
+    principals: Principals = Field(Principals.KEEP, description="What happens to users' names: keep, hash or drop.")
+    brake_window: int = Field(200, ge=1, description="Events that the brake looks back at.")
+    brake_failures: int = Field(40, ge=1, description="More failures than this among them stop consuming.")
+    handler_deadline_s: float = Field(60, gt=0, description="Oldest event in hand before the consumer counts as dead.")
+    drain_s: float = Field(20, gt=0, description="Seconds to finish what is in hand after SIGTERM.")
+
+
+class RelaySettings(Section):
+    """How deliveries go out."""
+
+    batch_max: int = Field(500, ge=1, le=10_000, description="Deliveries taken at once.")
+    lease_s: float = Field(60, gt=0, description="Seconds a replica may hold a delivery.")
+    memory_max: int = Field(5000, ge=0, description="Fresh deliveries held in memory at most.")
+    poll_s: float = Field(1.0, gt=0, description="Seconds between two looks for due deliveries.")
+    retry_max_s: float = Field(300, gt=0, description="Longest pause between two attempts.")
+    max_age_s: Duration = Field(
+        7 * 86400,
+        alias="max_age",
+        gt=0,
+        description="Age at which a delivery becomes a dead letter: seconds, or 12h, 7d.",
+    )
+
+
+class TargetSettings(Section):
+    """One destination."""
+
+    via: Annotated[Literal["auto", "amqp", "rest", "off"], BeforeValidator(_off)] = Field(
+        "auto", description="How it is reached; `off` turns it off."
+    )
+    origins: Annotated[list[Origin], NoDecode, BeforeValidator(_split)] = Field(
+        [Origin.LIVE], description="Origins whose changes are delivered."
+    )
+    options: dict[str, Any] = Field({}, description="Settings of a target from another package.")
+    event_source_service: str = Field("Catalog Mirror", description="How our own lineage events are marked.")
+    user_id: str = Field("catalog-mirror", description="`user_id` of our lineage events.")
+    account_id: str = Field("999", description="`account_id` of our lineage events.")
+    event_types: dict[str, str] = Field({}, description="Change → `event_type`, where the default does not suit.")
+
+
+class HttpSettings(Section):
+    """What the service shows over HTTP."""
+
+    host: str = Field("0.0.0.0", description="Address of the probes and metrics.")
+    port: int = Field(8080, ge=0, le=65535, description="Port of /livez, /readyz and /metrics.")
+    api_port: int = Field(8081, ge=0, le=65535, description="Port of the API. Reserved: nothing listens there yet.")
+
+
+class LogSettings(Section):
+    """What the service says."""
+
+    level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        "info", description="Least important line shown."
+    )
+    format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON.")
