@@ -6,13 +6,15 @@ import argparse
 import asyncio
 import sys
 
-from benchmarks import drivers, parts, runs, throughput
+from benchmarks import drivers, parts, reading, runs, throughput
 from benchmarks.errors import BenchFailed
 from sandbox.parts.errors import PartFailed, PartMissing
 
 #: Events of one run: a few seconds of the service on two cores.
 EVENTS = 9000
 ROUNDS = 5
+#: Assets of the catalog that is read.
+ASSETS = 20_000
 
 
 def main() -> int:
@@ -23,7 +25,7 @@ def main() -> int:
             if chosen.what == "drivers":
                 asyncio.run(drivers.measure(on, chosen.rounds))
             else:
-                asyncio.run(throughput.measure(chosen.only, chosen.events, chosen.rounds, on))
+                asyncio.run(throughput.measure(chosen.only, chosen.events, chosen.assets, chosen.rounds, on))
     except (BenchFailed, PartMissing, PartFailed) as error:
         throughput.console.print(f"Error: {error}", style="red", markup=False)
         return 1
@@ -33,10 +35,11 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    names = [job.name for job in runs.JOBS]
+    names = [*(job.name for job in runs.JOBS), *reading.FIGURES]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure throughput.")
     parser.add_argument("what", nargs="?", choices=["throughput", "drivers"], default="throughput")
     parser.add_argument("--events", type=int, default=EVENTS, help=f"events of one run (default {EVENTS})")
+    parser.add_argument("--assets", type=int, default=ASSETS, help=f"assets of the catalog read (default {ASSETS})")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds (default {ROUNDS})")
     parser.add_argument("--only", nargs="+", choices=names, default=names, help="some contenders alone")
     parser.add_argument("--amqp-url", help="a broker instead of a private one; an empty vhost, for this alone")

@@ -29,16 +29,16 @@ def ratios(rounds: Rounds) -> dict[str, float]:
     return found
 
 
-def summary(rounds: Rounds, settings: dict[str, Any], events: int) -> dict[str, Any]:
+def summary(found: Rounds, settings: dict[str, Any], events: int, rounds: int) -> dict[str, Any]:
     """The JSON object that `make bench` ends with: rates in events/s, CPU in µs an event, memory in MiB."""
     return {
-        **{name: round(median(result.rate for result in results)) for name, results in rounds.items()},
-        "cpu_us_per_event": {name: round(median(r.cpu_us for r in results)) for name, results in rounds.items()},
-        "rss_mib": {name: round(median(r.rss_mib for r in results)) for name, results in rounds.items()},
-        "ratios": ratios(rounds),
+        **{name: round(median(result.rate for result in results)) for name, results in found.items()},
+        "cpu_us_per_event": {name: round(median(r.cpu_us for r in results)) for name, results in found.items()},
+        "rss_mib": {name: round(median(r.rss_mib for r in results)) for name, results in found.items()},
+        "ratios": ratios(found),
         "settings": settings,
         "events": events,
-        "rounds": max(map(len, rounds.values())),
+        "rounds": rounds,
     }
 
 

@@ -1,4 +1,4 @@
-"""All contenders in turn, round after round."""
+"""All contenders in turn, round after round; then reading the catalog."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from aio_pika.abc import AbstractConnection
 from rich.console import Console
 
-from benchmarks import broker, parts, peer, report, runs
+from benchmarks import broker, parts, peer, reading, report, runs
 from benchmarks.errors import BenchFailed
 from service.settings import Settings
 
@@ -20,7 +20,7 @@ from service.settings import Settings
 console = Console(stderr=True, highlight=False)
 
 
-async def measure(chosen: Sequence[str], events: int, rounds: int, on: parts.Parts) -> None:
+async def measure(chosen: Sequence[str], events: int, assets: int, rounds: int, on: parts.Parts) -> None:
     """Run the chosen contenders, show the figures, and print the JSON line.
 
     Raises:
@@ -36,10 +36,27 @@ async def measure(chosen: Sequence[str], events: int, rounds: int, on: parts.Par
             found = await _rounds(chosen, events, rounds, on, connection)
         finally:
             await broker.clean(connection)
-    console.print(report.table(found))
+    figures = [name for name in reading.FIGURES if name in chosen]
+    passes = await _readings(assets, rounds, on) if figures else {}
+    if found:
+        console.print(report.table(found))
     for line in report.ratio_lines(found):
         console.print(line)
-    print(json.dumps(report.summary(found, settings, events)), flush=True)
+    if figures:
+        console.print(reading.table(passes))
+    told = reading.summary(passes, figures, assets) if figures else {}
+    print(json.dumps({**report.summary(found, settings, events, rounds), **told}), flush=True)
+
+
+async def _readings(assets: int, rounds: int, on: parts.Parts) -> reading.Passes:
+    found: reading.Passes = {}
+    for number in range(1, rounds + 1):
+        with console.status(f"round {number} of {rounds}: reading the catalog"):
+            passes = await reading.run(assets, on)
+        for name, one in passes.items():
+            found.setdefault(name, []).append(one)
+            console.print(f"round {number} of {rounds}: {name:<23} {one.rate:>7,.0f} assets/s in {one.seconds:4.1f} s")
+    return found
 
 
 async def _rounds(

@@ -45,6 +45,6 @@ def asset_types_changed(notice: Notice) -> Iterator[Change]:
 
 @handles("v2.asset_lists.*.#", reads=Notice.read, evidence=Evidence.ASSUMED)
 def asset_lists_changed(notice: Notice) -> Iterator[Change]:
-    """All lists are read again, then their items; they live in no container."""
-    yield RefreshAsked("asset_list", notice.entity_id)
-    yield RefreshAsked("asset_list_item", notice.entity_id)
+    """All lists are read again, then their items, once for however many events; they live in no container."""
+    yield RefreshAsked("asset_list", "all")
+    yield RefreshAsked("asset_list_item", "all")

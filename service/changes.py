@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from service.documents import DIGEST_BYTES, Document
 
@@ -104,8 +104,7 @@ class ContainerDeleted:
     version: Version
 
 
-@dataclass(frozen=True, slots=True)
-class AssetColumn:
+class AssetColumn(NamedTuple):
     """One column of a data asset; its name is its key."""
 
     name: str
@@ -122,8 +121,7 @@ class AssetColumn:
     quality_score: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TermAssigned:
+class TermAssigned(NamedTuple):
     """A business term on an asset or, where `column` says so, on a column of it."""
 
     term_id: str

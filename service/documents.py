@@ -13,6 +13,7 @@ import json
 import re
 import sys
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
+from functools import lru_cache
 from hashlib import blake2b
 from secrets import token_hex
 from typing import Any, NamedTuple, NoReturn
@@ -175,14 +176,29 @@ def documents_of(value: dict[str, Any], volatile: tuple[tuple[str, ...], ...]) -
 
 def without(value: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
     """A copy that lacks the fields at `paths`; only the objects on the way are copied."""
+    return _pruned(value, _tree(paths))
+
+
+#: Paths as a tree: by name what is left out below it, nothing where all of it is.
+_Tree = dict[str, Any]
+
+
+@lru_cache(maxsize=64)
+def _tree(paths: tuple[tuple[str, ...], ...]) -> _Tree:
+    heads = {path[0] for path in paths}
+    below = {head: tuple(path[1:] for path in paths if path[0] == head) for head in heads}
+    return {head: {} if () in rest else _tree(rest) for head, rest in below.items()}
+
+
+def _pruned(value: dict[str, Any], tree: _Tree) -> dict[str, Any]:
     copy = dict(value)
-    for head, *rest in paths:
-        if head not in copy:
+    for name, below in tree.items():
+        if name not in copy:
             continue
-        if not rest:
-            del copy[head]
-        elif isinstance(copy[head], dict):
-            copy[head] = without(copy[head], (tuple(rest),))
+        if not below:
+            del copy[name]
+        elif isinstance(copy[name], dict):
+            copy[name] = _pruned(copy[name], below)
     return copy
 
 

@@ -195,6 +195,20 @@ class CatalogRefused(TransientError):
     remedy = "Check {setting}, or the file that its …_FILE names; a changed file is read again by itself."
 
 
+class NotReadYet(TransientError):
+    """The catalog answers, but not about {what} yet."""
+
+    error_class = "not_read_yet"
+    remedy = "It is tried again by itself; its search shows new assets only after a while."
+
+
+class ReadingFailed(MirrorError):
+    """Reading the catalog ({what}) met an error that nobody foresaw: {problem}."""
+
+    error_class = "reading_failed"
+    remedy = "It is tried again by itself. Please report it with the log around `reading_failed`."
+
+
 class CatalogForbidden(TransientError):
     """The catalog does not allow us {call}: {problem}."""
 
@@ -278,15 +292,21 @@ class SettingInvalid(ConfigurationError):
 
 
 class NothingToConsume(ConfigurationError):
-    """No broker is set, so there is nothing to consume."""
+    """Neither a broker nor a catalog is set, so there is nothing to consume or to read."""
 
-    remedy = "Set CATALOG_MIRROR_AMQP__URL to amqp:// or amqps:// with user, password, host and vhost."
+    remedy = (
+        "Set CATALOG_MIRROR_AMQP__URL to amqp:// or amqps:// with user, password, host and vhost, or "
+        "CATALOG_MIRROR_CATALOG__URL and CATALOG__API_KEY to poll the catalog without a broker."
+    )
 
 
 class UsageError(ConfigurationError):
     """{problem}."""
 
     remedy = "{advice}"
+
+    def __init__(self, problem: str, advice: str = "`--help` shows what there is.") -> None:
+        super().__init__(problem=problem, advice=advice)
 
 
 class StoreNotWritable(ConfigurationError):

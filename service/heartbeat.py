@@ -22,7 +22,7 @@ from service.amqp.consumer import BRAKE, STORE, Consumer, State
 from service.amqp.gate import Gate
 from service.amqp.management import Fill
 from service.amqp.topology import Topology
-from service.mirror import controls, dead_letters
+from service.mirror import controls, dead_letters, progress
 from service.mirror.store import STORE_ERRORS, Store
 from service.pipeline import Pipeline
 from service.relay import Relay
@@ -129,6 +129,8 @@ class Heartbeat:
         letters = await dead_letters.count(connection, dead_letters.Filter())
         self._metrics.dead_letters.set(letters)
         self._metrics.gaps.set(len(await controls.open_gaps(connection)))
+        for kind, differing in (await progress.drift(connection)).items():
+            self._metrics.drift.labels(kind).set(differing)
 
     def status(self) -> dict[str, Any]:
         """How this replica is, as `status` shows it."""

@@ -49,6 +49,14 @@ class Metrics:
         self.queue_bytes_free = Gauge(
             "catalog_mirror_queue_bytes_free", "Bytes until our queue drops its oldest messages", registry=registry
         )
+        self.drift = Gauge(
+            "catalog_mirror_drift", "Things that differ from the catalog and are not repaired, by kind", ["kind"],
+            registry=registry,
+        )  # fmt: skip
+        self.poll_lag = Histogram(
+            "catalog_mirror_poll_lag_seconds", "From modified in the catalog to found by polling, on its clock",
+            buckets=_AGE_BUCKETS, registry=registry,
+        )  # fmt: skip
         self.catalog_calls = Counter(
             "catalog_mirror_catalog_calls", "Calls to the catalog's API by endpoint and status", ["endpoint", "status"],
             registry=registry,

@@ -113,6 +113,14 @@ def assets(client: CatalogClient, which: Container, *, query: str = "*:*", curso
     return paging.walk(client, Listing("assets", first, "results", styles.BodyBookmark(), "total_rows"), cursor)
 
 
+async def moment(client: CatalogClient, which: Container | None) -> int | None:
+    """The catalog's clock, by the least call that shows whether the content of a container can be read."""
+    if which is None:
+        return (await client.call(_get(client, "catalogs", "/v2/catalogs", limit=1))).at_us
+    body = {"query": "*:*", "limit": 1}
+    return (await client.call(_post(client, "assets", "/v2/asset_types/asset/search", body, which))).at_us
+
+
 async def card(client: CatalogClient, which: Container, asset_id: str) -> Answer:
     """One card; `CatalogNotFound` also where it is in the trash."""
     return await client.call(_get(client, "card", f"/v2/assets/{_segment(asset_id)}", which))

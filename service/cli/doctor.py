@@ -143,6 +143,9 @@ async def _store_contents(store: Store) -> AsyncIterator[Finding]:
 
 
 async def _broker(settings: Settings) -> AsyncIterator[Finding]:
+    if settings.amqp.url is None and settings.catalog.url is not None:
+        yield Finding("broker", Verdict.OK, "none is set: the catalog is polled")
+        return
     if settings.amqp.url is None:
         remedy = "Set CATALOG_MIRROR_AMQP__URL, or AMQP__URL_FILE, to amqps://user:password@host:5671/vhost."
         yield Finding("broker", Verdict.FAILED, "no broker is set", remedy)

@@ -15,19 +15,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from service.app import director_of, pipeline_of
 from service.changes import Container, ContainerKind, RefreshAsked
 from service.cli.common import Json, err, opened_store, out, print_json, quiet_settings, run_async, show_table, who
-from service.errors import RunFailed, UsageError
+from service.errors import MassDeletion, MirrorError, RunFailed, UsageError
 from service.mirror import controls, progress, refreshes
 from service.mirror.progress import Run
 from service.mirror.store import Store
 from service.settings import Settings
 from service.sync.director import ASKED, LEAD_S, Director
 from service.sync.readings import TABLES
-from service.sync.runs import COUNTS, RECONCILE, SNAPSHOT
+from service.sync.runs import COUNTS, RECONCILE, SNAPSHOT, Stopped
 from service.sync.sweep import Estimate, Options
 from service.telemetry import Metrics
 
 #: Seconds between two looks at a run that another process does.
 LOOK_S = 0.5
+#: Seconds without anybody who reads after which nobody looks on any more; another replica takes over before that.
+ALONE_S = 40.0
+_NOBODY = "the service that was to do it is gone; start it again, or run this command again."
+#: What the names of commands that read begin with.
+_COMMAND = "command-"
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +62,7 @@ def snapshot(
     elif estimate:
         _show_estimate(run_async(_estimate()), as_json)
     else:
-        _show_report(run_async(_carry_out(SNAPSHOT, Options(), as_json)), as_json)
+        _show_report(*run_async(_carry_out(SNAPSHOT, Options(), as_json)), as_json)
 
 
 def reconcile(
@@ -71,7 +76,7 @@ def reconcile(
     if accept_deletions and not repair:
         raise UsageError(problem="--accept-deletions needs --repair")
     options = Options(repair=repair, deletions=True, accept_deletions=accept_deletions)
-    _show_report(run_async(_carry_out(RECONCILE, options, as_json)), as_json)
+    _show_report(*run_async(_carry_out(RECONCILE, options, as_json)), as_json)
 
 
 def refresh(
@@ -103,7 +108,7 @@ async def _directing(settings: Settings, store: Store) -> AsyncIterator[Director
     """What reads the catalog, in this process; its client is open."""
     metrics = Metrics()
     pipeline = pipeline_of(settings, store, metrics)
-    director = director_of(settings, store, pipeline, metrics, f"command-{uuid4().hex[:8]}")
+    director = director_of(settings, store, pipeline, metrics, f"{_COMMAND}{uuid4().hex[:8]}")
     async with director.client:
         yield director
 
@@ -112,6 +117,8 @@ async def _hold(how: dict[str, Any] | None) -> None:
     async with opened_store(quiet_settings()) as store, store.write() as connection:
         if how is None:
             await controls.clear_control(connection, progress.HELD)
+        elif await progress.newest(connection, states=progress.OPEN) is None:
+            raise UsageError(problem="No run is going on", advice="`catalog-mirror status` shows what was read.")
         else:
             await controls.set_control(connection, progress.HELD, how)
 
@@ -127,40 +134,77 @@ async def _refresh(request: RefreshAsked) -> bool:
     async with opened_store(settings, migrate=True) as store:
         async with store.write() as connection:
             await refreshes.ask(connection, [request])
-        if await _is_led(store):
+            await refreshes.hurry(connection, request.kind, request.entity_id)
+        leader = await _leader(store)
+        if leader is not None and not leader.startswith(_COMMAND):
             return False
         async with _directing(settings, store) as director:
             while await director.refresher.once():
                 pass
+        async with store.read() as connection:
+            problem = await refreshes.waiting(connection, request.kind, request.entity_id)
+        if problem is not None:
+            raise RunFailed(mode="refresh", problem=problem or "somebody else reads it just now")
         return True
 
 
-async def _is_led(store: Store) -> bool:
-    """Whether a running service reads the catalog."""
+async def _leader(store: Store) -> str | None:
+    """Who reads the catalog: a running service, or another command."""
     async with store.read() as connection:
-        return await progress.leader(connection, store) is not None
+        return await progress.leader(connection, store)
 
 
-async def _carry_out(mode: str, options: Options, as_json: bool) -> Run:
+async def _carry_out(mode: str, options: Options, as_json: bool) -> tuple[Run, MirrorError | None]:
+    """The run, and why it failed if it did."""
     settings = quiet_settings()
     async with opened_store(settings, migrate=True) as store:
         with _Display(mode, hidden=as_json) as display:
-            if await _is_led(store):
-                return await watched(store, mode, options, display.show)
-            return await _here(settings, store, mode, options, display)
+            while True:
+                leader = await _leader(store)
+                if leader is None:
+                    if done := await _here(settings, store, mode, options, display):
+                        return done
+                elif leader.startswith(_COMMAND):
+                    display.say(f"{mode}: waits for another command that reads the catalog")
+                else:
+                    return await _there(store, mode, options, display)
+                await asyncio.sleep(LOOK_S)
 
 
-async def _here(settings: Settings, store: Store, mode: str, options: Options, display: _Display) -> Run:
-    """Do the run in this process, which leads meanwhile."""
+async def _there(
+    store: Store, mode: str, options: Options, display: _Display
+) -> tuple[Run, MirrorError | None]:  # fmt: skip
+    """Have a running service do it."""
+    try:
+        return await watched(store, mode, options, display.show), None
+    except RunFailed as error:
+        async with store.read() as connection:
+            run = await progress.newest(connection, mode, ("failed",))
+        if run is None:
+            raise
+        return run, error
+
+
+async def _here(
+    settings: Settings, store: Store, mode: str, options: Options, display: _Display
+) -> tuple[Run, MirrorError | None] | None:
+    """Do the run in this process, which leads meanwhile; None where somebody else was quicker."""
     async with _directing(settings, store) as director:
-        leading = asyncio.create_task(_keep_leading(store, director))
+        if not await director.lead():
+            return None
+        leading = asyncio.create_task(_keep_leading(director))
         try:
             run = await director.runner.begin(mode, f"asked by {who()}", options)
-            await director.runner.carry_out(run, display.show)
+            try:
+                await director.runner.carry_out(run, display.show)
+            except MassDeletion as error:
+                return run, error
+            except Stopped:
+                return run, None
             if mode == RECONCILE and options.repair:
                 async with store.write() as connection:
                     await controls.close_gaps(connection, run.started_at)
-            return run
+            return run, None
         finally:
             leading.cancel()
             with suppress(asyncio.CancelledError):
@@ -168,23 +212,32 @@ async def _here(settings: Settings, store: Store, mode: str, options: Options, d
             await director.step_down()
 
 
-async def _keep_leading(store: Store, director: Director) -> None:
+async def _keep_leading(director: Director) -> None:
     while True:
-        await director.lead()
         await asyncio.sleep(LEAD_S)
+        await director.lead()
 
 
 async def watched(store: Store, mode: str, options: Options, show: Callable[[Run], Awaitable[None]]) -> Run:
-    """Ask the running service for the run, and look on until it is over."""
+    """Ask the running service for the run, unless it is doing just that, and look on until it is over.
+
+    Raises:
+        RunFailed: it failed, or nobody does it any more.
+    """
+    told = {"repair": options.repair, "accept_deletions": options.accept_deletions}
     async with store.write() as connection:
         before = await progress.newest(connection, mode)
-        asked = {"mode": mode, "repair": options.repair, "accept_deletions": options.accept_deletions, "who": who()}
-        await controls.set_control(connection, ASKED, asked)
+        if before is None or before.finished_at or before.options != told:
+            await controls.set_control(connection, ASKED, {"mode": mode, **told, "who": who()})
+    alone_s = 0.0
     while True:
         await asyncio.sleep(LOOK_S)
         async with store.read() as connection:
             run = await progress.newest(connection, mode)
             pending = ASKED in await controls.read_controls(connection)
+            alone_s = 0.0 if await progress.leader(connection, store) else alone_s + LOOK_S
+        if alone_s > ALONE_S:
+            raise RunFailed(mode=mode, problem=_NOBODY)
         if run is None or pending or (before and run.run_id == before.run_id and before.finished_at):
             continue
         await show(run)
@@ -211,6 +264,11 @@ class _Display:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
+    def say(self, text: str) -> None:
+        """Show this in place of how far it is."""
+        assert self._task is not None
+        self._progress.update(self._task, description=text)
+
     async def show(self, run: Run) -> None:
         """Show where the run is."""
         assert self._task is not None
@@ -223,18 +281,23 @@ class _Display:
         self._progress.update(self._task, description=text, total=steps, completed=step)
 
 
-def _show_report(run: Run, as_json: bool) -> None:
+def _show_report(run: Run, error: MirrorError | None, as_json: bool) -> None:
+    """Show what was found, then raise why it failed."""
+    _print_report(run, as_json)
+    if error is not None:
+        raise error
+
+
+def _print_report(run: Run, as_json: bool) -> None:
     report = run.progress.get("report", {})
     if as_json:
         print_json({"run": run.run_id, "mode": run.mode, "state": run.state, "reason": run.reason,
-                    "kinds": report.get("kinds", {}), "problems": report.get("problems", [])})  # fmt: skip
+                    "kinds": report.get("kinds", {}), "problems": report.get("problems", []),
+                    "braked": report.get("braked", [])})  # fmt: skip
         return
     rows = [(kind, *(counts[name] for name in COUNTS)) for kind, counts in report.get("kinds", {}).items()]
-    title = (
-        "What was read"
-        if run.mode == SNAPSHOT
-        else "What differed" + (", now repaired" if run.options["repair"] else "")
-    )
+    repaired = {"done": ", now repaired", "failed": ", repaired but for deletions"}.get(run.state, "")
+    title = "What was read" if run.mode == SNAPSHOT else "What differed" + (repaired if run.options["repair"] else "")
     show_table(title, ("kind", *COUNTS), rows, "The catalog has nothing that we may see.")
     for problem in report.get("problems", []):
         out.print(f"Not read: {problem}", markup=False)
@@ -255,6 +318,5 @@ def _show_estimate(told: tuple[list[Estimate], int], as_json: bool) -> None:
         counts[0] += one.things
         counts[1] += one.calls
     show_table("Estimate", ("kind", "things", "calls"), [(kind, *counts) for kind, counts in by_kind.items()], "")
-    out.print(
-        f"{calls} calls; {minutes:.1f} minutes with CATALOG__CALLS_PER_MINUTE={calls_per_minute}, if they were all."
-    )
+    time = f"{minutes:.1f} minutes" if minutes >= 1 else f"{minutes * 60:.0f} seconds"
+    out.print(f"{calls} calls: at least {time} with CATALOG__CALLS_PER_MINUTE={calls_per_minute}.")

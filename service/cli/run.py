@@ -20,7 +20,7 @@ def run() -> None:
     """Consume, mirror, relay and serve HTTP until SIGTERM, then drain.
 
     Any start order works: the service waits for broker, topology and store, says what it waits for, and goes on by
-    itself. Needs CATALOG_MIRROR_AMQP__URL.
+    itself. Needs CATALOG_MIRROR_AMQP__URL, or CATALOG_MIRROR_CATALOG__URL to poll without a broker, or both.
     """
     settings = load()
     configure_logging(settings.log)

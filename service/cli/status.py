@@ -9,9 +9,11 @@ import sqlalchemy as sa
 import typer
 
 from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, who
-from service.mirror import controls, dead_letters
+from service.mirror import controls, dead_letters, progress
+from service.mirror.progress import Run
 from service.mirror.store import Store
 from service.mirror.tables import assets, containers, data_profiles, deliveries, lineage_events, refreshes, things
+from service.sync.runs import RECONCILE, SNAPSHOT
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +34,9 @@ def status(as_json: Json = False) -> None:
         for name, r in found["replicas"].items()
     ]
     show_table("Replicas", ("replica", "consumer", "because", "delivered", "last seen"), rows, "No replica is running.")
+    runs = [(r["mode"], r["state"], r["reason"], r["started_at"], r["finished_at"], r["problem"])
+            for r in found["runs"]]  # fmt: skip
+    show_table("Reading", ("run", "state", "because", "started", "ended", "problem"), runs, "Nothing was read yet.")
     show_table("Mirror", ("what", "rows"), found["mirror"].items(), "")
     waiting = (*found["waiting"].items(), ("dead letters", found["dead_letters"]), ("gaps", len(found["gaps"])))
     show_table("Waiting", ("what", "number"), waiting, "")
@@ -58,6 +63,8 @@ async def _status() -> dict[str, Any]:
                 row.replica_id: json.loads(row.status) | {"started_at": row.started_at, "seen_at": row.seen_at}
                 for row in replicas
             },
+            "leader": await progress.leader(connection, store),
+            "runs": [_run(run) for mode in (SNAPSHOT, RECONCILE) if (run := await progress.newest(connection, mode))],
             "paused": known[controls.PAUSE][0].get("reason", "") if controls.PAUSE in known else None,
             "mirror": {
                 table.name: await _rows(connection, table)
@@ -68,6 +75,12 @@ async def _status() -> dict[str, Any]:
             "gaps": [dict(row._mapping) for row in await controls.open_gaps(connection)],
             "targets": [dict(row._mapping) for row in await controls.read_targets(connection)],
         }
+
+
+def _run(run: Run) -> dict[str, Any]:
+    shown = ("run_id", "mode", "state", "reason", "started_at", "updated_at", "finished_at", "problem")
+    steps = {name: run.progress.get(name) for name in ("step", "steps")}
+    return {name: getattr(run, name) for name in shown} | steps
 
 
 async def _rows(connection: Any, table: sa.Table) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from service.changes import (
@@ -22,7 +23,7 @@ from service.changes import (
     TermAssigned,
     Version,
 )
-from service.documents import Document, canonical, digest_of, documents_of
+from service.documents import Document, canonical, digest_of, document, documents_of, without
 from service.errors import FieldInvalid
 from service.events import lookup
 from service.events.fields import MAX_ID_BYTES, is_usable_id
@@ -60,21 +61,40 @@ PRIVATE, HIDDEN = 8, 16
 _INCOMPLETE = b"\x02"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Card:
-    """One card: its id and version, which tell whether it is news, and on demand all that it says."""
+    """One card: its id and the digest of all of it, and on demand its version and all that it says."""
 
     asset_id: str
-    version: Version
-    document: Document | None
     container: Container | None
-    profiles: tuple[ProfileSaved, ...]
+    at_us: int | None
+    rank: Rank
     raw: dict[str, Any] = field(repr=False)
+    #: What is kept of it; None for a card that came without its content.
+    document: Document | None
+    profiles: tuple[ProfileSaved, ...] = ()
 
     @property
     def is_complete(self) -> bool:
         """Whether the card came with its content."""
         return self.document is not None
+
+    @property
+    def whole(self) -> bytes:
+        """The digest of all of it; empty where it is not complete."""
+        return self.document.digest if self.document else b""
+
+    @property
+    def text(self) -> str:
+        """All of it."""
+        return self.document.text if self.document else canonical(self.raw).decode()
+
+    @cached_property
+    def version(self) -> Version:
+        """How new it is."""
+        if self.document is None:
+            return _incomplete(lookup.mapping(self.raw.get("metadata")), self.container)
+        return Version(self.at_us, self.rank, _steady(self.raw), self.document.digest)
 
     @property
     def asset_type(self) -> str | None:
@@ -107,19 +127,24 @@ def read_card(card: dict[str, Any], container: Container | None, at_us: int | No
     entity = card.get("entity")
     if not isinstance(entity, dict):
         if _mode(metadata) not in (PRIVATE, HIDDEN):
-            return Card(asset_id, _incomplete(metadata, where), None, where, (), card)
+            return Card(asset_id, where, at_us, rank, card, None)
         entity = {}
     if isinstance(entity.get("connection"), dict):
         entity = {**entity, "connection": _allowed(entity["connection"])}
         card = {**card, "entity": entity}
-    document, steady = _documents(card, entity)
     told = entity.get("data_profile")
     profiles = [
         profile_change(member, asset_id, where, at_us, rank)
         for member in (told.values() if isinstance(told, dict) else ())
         if _is_profile(member)
     ]
-    return Card(asset_id, Version(at_us, rank, steady, document.digest), document, where, tuple(profiles), card)
+    return Card(asset_id, where, at_us, rank, card, document(card), tuple(profiles))
+
+
+def is_whole(card: dict[str, Any]) -> bool:
+    """Whether it is a card with its content: the attribute that is named like the asset's type."""
+    asset_type = lookup.at(card, ("metadata", "asset_type"))
+    return isinstance(asset_type, str) and isinstance(lookup.at(card, ("entity", asset_type)), dict)
 
 
 def card_changes(
@@ -146,19 +171,18 @@ def container_of(metadata: dict[str, Any]) -> Container | None:
     return Container("catalog", catalog) if isinstance(catalog, str) and catalog else None
 
 
-def _documents(card: dict[str, Any], entity: dict[str, Any]) -> tuple[Document, bytes]:
-    """The card as it is kept, and the digest of what makes it news."""
-    document, steady = documents_of(card, VOLATILE)
+def _steady(card: dict[str, Any]) -> bytes:
+    """The digest of what makes a card news."""
+    steady = digest_of(canonical(without(card, VOLATILE)))
     attachments = [
         {name: member for name, member in item.items() if name not in _VOLATILE_OF_ATTACHMENTS}
         for item in lookup.objects(card.get("attachments"))
     ]
-    profiling = entity.get("data_profile")
-    told = profiling.items() if isinstance(profiling, dict) else ()
-    classes = {name: member for name, member in told if not _is_profile(member)}
+    profiling = lookup.mapping(lookup.at(card, ("entity", "data_profile")))
+    classes = {name: member for name, member in profiling.items() if not _is_profile(member)}
     if attachments or classes:
-        steady = digest_of(steady + canonical([attachments, classes]))
-    return document, steady
+        return digest_of(steady + canonical([attachments, classes]))
+    return steady
 
 
 def _saved(card: Card) -> AssetSaved:
@@ -199,7 +223,7 @@ def _incomplete(metadata: dict[str, Any], where: Container | None) -> Version:
 
 def _mode(metadata: dict[str, Any]) -> int | None:
     """Who may see it: 0 everybody, 8 private, 16 hidden; -1 stands for 0."""
-    mode = lookup.integer(lookup.at(metadata, ("rov", "mode")))
+    mode = _small(lookup.at(metadata, ("rov", "mode")))
     return 0 if mode == -1 else mode
 
 
@@ -213,31 +237,31 @@ def _source(metadata: dict[str, Any]) -> Copied | None:
 def _columns(entity: dict[str, Any]) -> tuple[tuple[AssetColumn, ...], dict[str, Any]]:
     """The columns with what is known of each, and the map of what is known; `dataset` is not asked, it may lie."""
     info = lookup.mapping(entity.get("column_info"))
-    listed = lookup.objects(lookup.at(entity, ("data_asset", "columns")))
-    named = [(column["name"], column) for column in listed if isinstance(column.get("name"), str)]
-    columns = tuple(
-        _column(name, column, position, lookup.mapping(info.get(name)))
-        for position, (name, column) in enumerate(named, start=1)
-    )
-    return columns, info
+    columns: list[AssetColumn] = []
+    for column in lookup.objects(lookup.at(entity, ("data_asset", "columns"))):
+        name = column.get("name")
+        if isinstance(name, str):
+            columns.append(_column(name, column, len(columns) + 1, lookup.mapping(info.get(name))))
+    return tuple(columns), info
 
 
 def _column(name: str, column: dict[str, Any], position: int, info: dict[str, Any]) -> AssetColumn:
     of_type = lookup.mapping(column.get("type"))
-    chosen = lookup.mapping(lookup.at(info, ("data_class", "selected_data_class")))
+    chosen = lookup.mapping(lookup.mapping(info.get("data_class")).get("selected_data_class"))
+    quality = lookup.mapping(info.get("quality"))
     return AssetColumn(
-        name=name,
-        position=lookup.integer(column.get("position")) or position,
-        data_type=lookup.text(of_type.get("type")),
-        native_type=lookup.text(of_type.get("native_type")),
-        length=lookup.integer(of_type.get("length")),
-        scale=_small(of_type.get("scale")),
-        nullable=lookup.truth(of_type.get("nullable")),
-        description=lookup.text(info.get("column_description")),
-        tags=lookup.texts(info.get("column_tags")),
-        data_class_id=lookup.text(chosen.get("id")),
-        data_class=lookup.text(chosen.get("name")),
-        quality_score=lookup.number(lookup.at(info, ("quality", "score"))),
+        name,
+        lookup.integer(column.get("position")) or position,
+        lookup.text(of_type.get("type")),
+        lookup.text(of_type.get("native_type")),
+        lookup.integer(of_type.get("length")),
+        _small(of_type.get("scale")),
+        lookup.truth(of_type.get("nullable")),
+        lookup.text(info.get("column_description")),
+        lookup.texts(info.get("column_tags")),
+        lookup.text(chosen.get("id")),
+        lookup.text(chosen.get("name")),
+        lookup.number(quality.get("score")),
     )
 
 
@@ -251,18 +275,21 @@ def _terms(entity: dict[str, Any], column_info: dict[str, Any]) -> Iterator[Term
     yield from _listed(lookup.at(entity, ("asset_terms", "list")), "", "assigned")
     for name, info in column_info.items():
         if isinstance(info, dict):
-            yield from _listed(info.get("column_terms"), name, "assigned")
-            yield from _listed(info.get("suggested_terms"), name, "suggested")
-            yield from _listed(info.get("rejected_terms"), name, "rejected")
+            for key, standing in _TERMS_OF_COLUMNS:
+                if info.get(key):
+                    yield from _listed(info[key], name, standing)
+
+
+#: Where a column has its terms, and how they stand to it.
+_TERMS_OF_COLUMNS = (("column_terms", "assigned"), ("suggested_terms", "suggested"), ("rejected_terms", "rejected"))
 
 
 def _listed(value: Any, column: str, standing: str) -> Iterator[TermAssigned]:
     for term in lookup.objects(value):
-        if isinstance(term.get("term_id"), str) and term["term_id"]:
-            confidence = lookup.number(term.get("confidence"))
-            yield TermAssigned(
-                term["term_id"], lookup.text(term.get("term_display_name")), column, standing, confidence
-            )
+        term_id = term.get("term_id")
+        if isinstance(term_id, str) and term_id:
+            name, confidence = lookup.text(term.get("term_display_name")), lookup.number(term.get("confidence"))
+            yield TermAssigned(term_id, name, column, standing, confidence)
 
 
 def _classifications(profiling: dict[str, Any]) -> Iterator[Classified]:
@@ -314,13 +341,13 @@ def profile_change(
     if not isinstance(profile_id, str) or not is_usable_id(profile_id):
         raise FieldInvalid(field="metadata.guid", problem=f"an id is text of 1 to {MAX_ID_BYTES} bytes")
     data_set = metadata.get("dataset_id")
-    document, steady = documents_of(profile, PROFILE_VOLATILE)
+    kept, steady = documents_of(profile, PROFILE_VOLATILE)
     inside = lookup.mapping(lookup.at(profile, ("entity", "data_profile")))
     columns = inside.get("columns")
     return ProfileSaved(
         profile_id=profile_id,
-        version=Version(at_us, rank, steady, document.digest),
-        document=document,
+        version=Version(at_us, rank, steady, kept.digest),
+        document=kept,
         asset_id=data_set if isinstance(data_set, str) and data_set else asset_id,
         container=where or container_of(metadata),
         status=lookup.text(lookup.at(inside, ("execution", "status"))),

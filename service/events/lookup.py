@@ -16,6 +16,8 @@ from service.events.times import read_time
 
 #: The largest integer that a column holds.
 _MAX_INTEGER = 2**63 - 1
+#: What may be a number.
+_NUMBERS = (int, float, Decimal, str)
 
 Path = tuple[str, ...]
 
@@ -45,12 +47,14 @@ def mapping(value: Any) -> dict[str, Any]:
 
 def objects(value: Any) -> list[dict[str, Any]]:
     """The objects of a list."""
+    if not value:
+        return []
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def text(value: Any) -> str | None:
     """Text; numbers count as text, lists of texts are joined with commas."""
-    if isinstance(value, str):
+    if value is None or isinstance(value, str):
         return value or None
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return str(value)
@@ -59,11 +63,15 @@ def text(value: Any) -> str | None:
 
 def texts(value: Any) -> tuple[str, ...]:
     """The texts of a list."""
+    if not value:
+        return ()
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
 def integer(value: Any) -> int | None:
     """A whole number, also as a float or as text."""
+    if value is None or (type(value) is int and -_MAX_INTEGER <= value <= _MAX_INTEGER):
+        return value
     exact = number(value)
     if exact is None or exact != int(exact) or abs(exact) > _MAX_INTEGER:
         return None
@@ -72,7 +80,7 @@ def integer(value: Any) -> int | None:
 
 def number(value: Any) -> float | None:
     """A finite number, also as text."""
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal | str):
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
         return None
     try:
         found = float(value)
@@ -83,7 +91,7 @@ def number(value: Any) -> float | None:
 
 def truth(value: Any) -> bool | None:
     """A truth value, also as text."""
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return value
     return {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else None
 

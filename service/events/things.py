@@ -198,6 +198,12 @@ def thing_change(
     return ThingSaved(kind, thing_id(kind, item, container), version, document, values, container)
 
 
+def parent_field_of(kind: str) -> str | None:
+    """The field that holds what an item was listed below, where the item need not say so itself."""
+    fields = _FORMS[kind].fields.items()
+    return next((name for name, paths in fields if (_PARENT,) in paths), None)
+
+
 def thing_id(kind: str, item: dict[str, Any], container: Container | None) -> str:
     """The id of an item: its own, or a hash of what names it.
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.documents import canonical
 from service.mirror.tables import MAPPING
 
 #: Rows that one statement of SQLite may take: its variables are limited to 32,766.
@@ -42,6 +43,7 @@ class BulkInsert:
         returning: columns told of each row that was written.
         defaults: columns that the statement fills itself.
         keep_if: rows with this true column are never replaced.
+        as_json: send rows as one JSON text, which for many short values takes the client a fifth of what arrays take.
     """
 
     table: sa.Table
@@ -52,6 +54,7 @@ class BulkInsert:
     clocked: tuple[str, ...] = ()
     constants: dict[str, Any] = field(default_factory=dict)
     keep_if: str | None = None
+    as_json: bool = False
 
     async def run(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Insert the rows, sorted by key as all writers do, and return what was written."""
@@ -59,9 +62,7 @@ class BulkInsert:
             return []
         rows = sorted(rows, key=lambda row: row[: len(self.key)])
         if connection.dialect.name == "postgresql":
-            result = await connection.execute(
-                self._postgresql, dict(zip(self.columns, zip(*rows, strict=True), strict=True))
-            )
+            result = await connection.execute(self._postgresql, self._parameters(rows))
             return list(result.all()) if self.returning else []
         written: list[Any] = []
         size = max(1, _SQLITE_VARIABLES // (len(self.columns) + len(self.constants)))
@@ -71,14 +72,27 @@ class BulkInsert:
             written += result.all() if self.returning else []
         return written
 
-    @cached_property
-    def _postgresql(self) -> Any:
+    def _parameters(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+        if self.as_json:
+            return {"rows": canonical([dict(zip(self.columns, row, strict=True)) for row in rows]).decode()}
+        return dict(zip(self.columns, zip(*rows, strict=True), strict=True))
+
+    def _incoming(self) -> Any:
+        """The rows as PostgreSQL unpacks them."""
         columns = [self.table.c[name] for name in self.columns]
+        if self.as_json:
+            rows = sa.func.json_to_recordset(sa.cast(sa.bindparam("rows", type_=sa.Text), sa.JSON(none_as_null=True)))
+            told = rows.table_valued(*(sa.column(column.name, column.type) for column in columns), name="incoming")
+            return told.render_derived(with_types=True)
         arrays = [
             sa.func.unnest(sa.bindparam(column.name, type_=postgresql.ARRAY(column.type))).label(column.name)
             for column in columns
         ]
-        incoming = sa.select(*arrays).subquery("incoming")
+        return sa.select(*arrays).subquery("incoming")
+
+    @cached_property
+    def _postgresql(self) -> Any:
+        incoming = self._incoming()
         selected: list[Any] = [incoming.c[name] for name in self.columns]
         selected += [store_clock("postgresql") for _ in self.clocked]
         selected += [sa.literal(value, self.table.c[name].type) for name, value in self.constants.items()]

@@ -25,6 +25,10 @@ HELD = "sync_held"
 LEADER_GONE_S = 20.0
 #: Runs in one of these states go on when somebody takes them up.
 OPEN = ("running", "paused")
+#: Why a run was stopped that nobody stopped.
+REPLACED = "another run was started with other options"
+#: Runs that are looked through for the last one that repaired.
+_LATELY = 100
 
 
 @dataclass(slots=True)
@@ -102,6 +106,18 @@ async def newest(connection: AsyncConnection, mode: str | None = None, states: t
     return _run(row) if row else None
 
 
+async def last_repair(connection: AsyncConnection) -> Run | None:
+    """The last run that was to repair, and that ended or that a person stopped."""
+    query = sa.select(sync_runs).order_by(sync_runs.c.started_at.desc(), sync_runs.c.run_id)
+    over = sync_runs.c.state.not_in(OPEN)
+    not_replaced = sa.func.coalesce(sync_runs.c.problem, "") != REPLACED
+    for row in await connection.execute(query.where(over, not_replaced).limit(_LATELY)):
+        run = _run(row)
+        if run.options.get("repair", True):
+            return run
+    return None
+
+
 def _run(row: Any) -> Run:
     return Run(
         row.run_id, row.mode, row.state, row.reason, row.started_at, json.loads(row.options), json.loads(row.progress),
@@ -136,6 +152,14 @@ async def states(connection: AsyncConnection) -> dict[tuple[str, str], Any]:
     """How fresh everything is, by container and kind."""
     rows = await connection.execute(sa.select(sync_states))
     return {(row.container_id, row.kind): row for row in rows}
+
+
+async def drift(connection: AsyncConnection) -> dict[str, int]:
+    """How many things of each kind differ from the catalog and are not repaired."""
+    column = sync_states.c
+    differing = column.missing + column.stale + column.orphaned + column.unreadable
+    rows = await connection.execute(sa.select(column.kind, sa.func.sum(differing)).group_by(column.kind))
+    return {kind: int(number) for kind, number in rows}
 
 
 async def store_time(connection: AsyncConnection) -> datetime:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Container
+from service.kinds import KINDS
 from service.mirror.bulk import key_in
 from service.mirror.store import Store
 from service.mirror.tables import assets, containers, data_profiles, refreshes, sync_states, things
@@ -30,26 +31,34 @@ async def outside(connection: AsyncConnection, scope: Scope) -> dict[str, int]:
 
 
 async def purge(store: Store, scope: Scope) -> int:
-    """Remove them; answers how many rows of assets and things went."""
+    """Remove them; answers how many rows went. Containers go last, by which the rest is found after an interruption."""
     async with store.read() as connection:
         places = await _places_outside(connection, scope)
         types = await _types_outside(connection, scope)
     gone = 0
-    for table in _tables().values():
-        async with store.write() as connection:
-            if table is assets:
-                continue
-            result = await connection.execute(sa.delete(table).where(_in_places(connection, table, places)))
-            gone += int(result.rowcount)
     while True:
         async with store.write() as connection:
             condition = sa.or_(_in_places(connection, assets, places), _of_types(connection, types, places))
             ids = (await connection.execute(sa.select(assets.c.asset_id).where(condition).limit(_ROWS))).scalars().all()
-            for table in (*PART_TABLES, data_profiles, assets):
-                await connection.execute(sa.delete(table).where(key_in(connection, table.c.asset_id, ids)))
-            gone += len(ids)
+            for column in (*_OF_ASSETS, assets.c.asset_id):
+                result = await connection.execute(sa.delete(column.table).where(key_in(connection, column, ids)))
+                gone += int(result.rowcount)
         if len(ids) < _ROWS:
-            return gone
+            break
+    for table in _tables().values():
+        async with store.write() as connection:
+            if table is not assets:
+                result = await connection.execute(sa.delete(table).where(_in_places(connection, table, places)))
+                gone += int(result.rowcount)
+    return gone
+
+
+#: Columns with the id of the asset that a row belongs to.
+_OF_ASSETS = (
+    *(table.c.asset_id for table in PART_TABLES),
+    data_profiles.c.asset_id,
+    *(things[kind.name].c[kind.asset] for kind in KINDS.values() if kind.asset),
+)
 
 
 def _tables() -> dict[str, sa.Table]:

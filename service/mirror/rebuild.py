@@ -18,7 +18,7 @@ from service.changes import AssetSaved, Change, Container, Rank, Version
 from service.documents import number
 from service.errors import DataError
 from service.events.cards import profile_change, read_card
-from service.events.things import container_change, thing_change
+from service.events.things import container_change, parent_field_of, thing_change
 from service.mirror.rows import plan_of
 from service.mirror.store import Store
 from service.mirror.tables import MAPPING, assets, containers, data_profiles, things
@@ -62,8 +62,9 @@ async def _derive(connection: AsyncConnection, kind: str, table: sa.Table, rows:
         told = dict(zip(insert.columns, values, strict=True))
         kept = {name: told[name] for name in insert.columns if name not in (key.name, *_STAYS)}
         same = sa.and_(key == row._mapping[key.name], table.c.version == row.version)
-        await connection.execute(sa.update(table).where(same).values(**kept, mapping=MAPPING))
-        changes.append(change)
+        updated = await connection.execute(sa.update(table).where(same).values(**kept, mapping=MAPPING))
+        if updated.rowcount:
+            changes.append(change)
     states = [change for change in changes if isinstance(change, AssetSaved)]
     await replace_parts(connection, states, [state.asset_id for state in states])
 
@@ -93,4 +94,6 @@ def _change_of(kind: str, row: Any, key: str) -> Change:
     if kind == "data_profile":
         profile = profile_change(document, row["asset_id"], where, None, Rank.READ)
         return replace(profile, profile_id=row[key], version=version)
-    return replace(thing_change(kind, document, where, None), thing_id=row[key], version=version)
+    parent_field = parent_field_of(kind)
+    parent = row[parent_field] if parent_field else None
+    return replace(thing_change(kind, document, where, None, parent), thing_id=row[key], version=version)

@@ -63,6 +63,8 @@ class Claimed:
     origin: Origin
     asked_at: datetime
     attempts: int
+    #: How often it had been asked for when it was claimed.
+    times: int = 1
 
 
 async def claim(connection: AsyncConnection, store: Store, limit: int, lease_s: float) -> list[Claimed]:
@@ -92,26 +94,51 @@ async def claim(connection: AsyncConnection, store: Store, limit: int, lease_s: 
 
 def _claimed(row: Any) -> Claimed:
     container = Container(row.container_kind, row.container_id) if row.container_id else None
-    return Claimed(row.kind, row.entity_id, container, row.reason, Origin(row.origin), row.asked_at, row.attempts)
+    return Claimed(row.kind, row.entity_id, container, row.reason, Origin(row.origin), row.asked_at, row.attempts,
+                   row.times)  # fmt: skip
 
 
 async def done(connection: AsyncConnection, requests: Iterable[Claimed]) -> None:
     """These were read; one that was asked for again meanwhile stays, free to be taken."""
     for request in requests:
-        mine = sa.and_(refreshes.c.kind == request.kind, refreshes.c.entity_id == request.entity_id)
-        gone = await connection.execute(sa.delete(refreshes).where(mine, refreshes.c.asked_at == request.asked_at))
+        as_claimed = sa.and_(_is(request), refreshes.c.times == request.times)
+        gone = await connection.execute(sa.delete(refreshes).where(as_claimed))
         if not gone.rowcount:
-            await connection.execute(sa.update(refreshes).where(mine).values(lease_until=None))
+            await connection.execute(sa.update(refreshes).where(_is(request)).values(lease_until=None))
 
 
 async def put_off(
-    connection: AsyncConnection, store: Store, requests: Iterable[Claimed], error: str, after_s: float
-) -> None:
-    """These could not be read; they are due again later."""
+    connection: AsyncConnection, store: Store, requests: Iterable[Claimed], error: str, after_s: float,
+    *, counts: bool = True,
+) -> None:  # fmt: skip
+    """These could not be read; they are due again later. `counts`: it was an attempt that failed."""
     for request in requests:
-        mine = sa.and_(refreshes.c.kind == request.kind, refreshes.c.entity_id == request.entity_id)
-        values = {"attempts": refreshes.c.attempts + 1, "last_error": error[:500], "lease_until": None}
-        await connection.execute(sa.update(refreshes).where(mine).values(due_at=store.later(after_s), **values))
+        values = {"attempts": refreshes.c.attempts + int(counts), "last_error": error[:500], "lease_until": None}
+        await connection.execute(sa.update(refreshes).where(_is(request)).values(due_at=store.later(after_s), **values))
+
+
+async def renew(connection: AsyncConnection, store: Store, requests: Iterable[Claimed], lease_s: float) -> None:
+    """These are still ours: what came before them took long."""
+    for request in requests:
+        await connection.execute(sa.update(refreshes).where(_is(request)).values(lease_until=store.later(lease_s)))
+
+
+async def hurry(connection: AsyncConnection, kind: str, entity_id: str) -> None:
+    """A person waits for this one: it is due now, however often it failed."""
+    now = store_clock(connection.dialect.name)
+    this = sa.and_(refreshes.c.kind == kind, refreshes.c.entity_id == entity_id)
+    await connection.execute(sa.update(refreshes).where(this).values(due_at=now, attempts=0))
+
+
+async def waiting(connection: AsyncConnection, kind: str, entity_id: str) -> str | None:
+    """Why this one was put off, or empty text where it was not tried yet; None: it is not asked for."""
+    this = sa.and_(refreshes.c.kind == kind, refreshes.c.entity_id == entity_id)
+    row = (await connection.execute(sa.select(refreshes.c.last_error).where(this))).first()
+    return None if row is None else row.last_error or ""
+
+
+def _is(request: Claimed) -> sa.ColumnElement[bool]:
+    return sa.and_(refreshes.c.kind == request.kind, refreshes.c.entity_id == request.entity_id)
 
 
 async def next_due_s(connection: AsyncConnection) -> float | None:

@@ -104,7 +104,9 @@ def _place(container: Container | None) -> tuple[str | None, str | None]:
 
 
 def _text(value: str | None) -> str | None:
-    return None if value is None else column_text(value)
+    if value is None or (value.isascii() and "\x00" not in value):  # as nearly all are
+        return value
+    return column_text(value)
 
 
 def _joined(texts: tuple[str, ...]) -> str | None:

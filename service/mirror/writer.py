@@ -75,7 +75,7 @@ _edges = BulkInsert(
 def _part(table: sa.Table, key: int) -> BulkInsert:
     """The insert of what belongs to an asset's state; its first `key` columns are its key."""
     names = tuple(column.name for column in table.c)
-    return BulkInsert(table, names, key=names[:key], on_conflict="nothing")
+    return BulkInsert(table, names, key=names[:key], on_conflict="nothing", as_json=True)
 
 
 #: What belongs to an asset's state and is replaced with it: the insert, and the rows of one asset.
@@ -147,7 +147,9 @@ async def _write_states(
         row = rows[row_id]
         _note(applied, row, news=not replaced or _is_news(row.version, Version.from_key(replaced)))
         older = [*row.overtaken, *([Version.from_key(replaced)] if replaced else [])]
-        if any(row.version.ties_with(version) for version in older):
+        # What was only listed, from no known moment, is no rival of a state that has one.
+        rivals = [version for version in older if version.at_us is not None or row.version.at_us is None]
+        if any(row.version.ties_with(version) for version in rivals):
             ties.append(row_id)
     unwritten = [row_id for row_id, row in rows.items() if row_id not in written and row.version.rank is not Rank.STUB]
     if unwritten:

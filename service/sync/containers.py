@@ -15,16 +15,25 @@ import structlog
 
 from service.catalog import endpoints
 from service.catalog.client import CatalogClient
-from service.changes import Container, ContainerDeleted, Rank, Version
+from service.changes import Change, Container, ContainerDeleted, Rank, Version
 from service.decoding import Read
-from service.errors import CatalogForbidden, CatalogGone, CatalogNotFound, CatalogRejected, DataError
-from service.events.message import Message
+from service.errors import (
+    CatalogForbidden,
+    CatalogGone,
+    CatalogNotFound,
+    DataError,
+    MassDeletion,
+    MirrorError,
+)
+from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
-from service.mirror.tables import containers
+from service.mirror.tables import containers, sync_states
 from service.redaction import Principals
 from service.scope import Scope
 from service.sync.cleaning import clean
-from service.sync.readings import CONTAINERS
+from service.sync.findings import read_of
+from service.sync.guard import ABSENT
+from service.sync.readings import CONTAINERS, container_told
 from service.sync.sweep import Options, Sweeper, Tally
 
 log = structlog.get_logger(__name__)
@@ -66,7 +75,7 @@ class Containers:
                         reads = self._reads(kind, page.items, page.at_us, found, listed)
                         if options.repair:
                             await self._sweeper.write(reads, options.origin)
-            except (CatalogForbidden, CatalogNotFound, CatalogRejected) as error:
+            except ABSENT as error:
                 found.problems.append(f"{kind}s: {error}"[:300])
                 log.warning("containers_unreadable", kind=kind, problem=str(error))
                 continue
@@ -90,7 +99,7 @@ class Containers:
                 continue
             listed.add(where.id)
             found.readable.append(where)
-            reads.append(Read(Message(f"catalog.{kind}.{told.key}.GET", b""), "catalog.container", (told.change(),)))
+            reads.append(read_of("container", told.key, [told.change()]))
         return reads
 
     async def _missing(self, kind: Any, listed: set[str], options: Options, found: Found) -> None:
@@ -99,28 +108,31 @@ class Containers:
         for where, was_listed in await self._known(kind):
             if where.id in listed or not self._scope.admits_container(where):
                 continue
-            state = "active"
-            try:
-                await endpoints.container(self._client, where)
-                found.readable.append(where)  # hidden from the listing, but readable
-            except CatalogForbidden:
-                state = "forbidden"
-            except CatalogGone:
-                state = "archived"
-            except CatalogNotFound as error:
+            state, problem = await self._state_of(where)
+            if isinstance(problem, CatalogNotFound):
                 tally.orphaned += was_listed
                 may_go = options.accept_deletions or not was_listed
                 tally.braked = tally.braked or (options.repair and not may_go)
                 if options.repair and may_go:
-                    gone = ContainerDeleted(where, Version(error.details.get("at_us"), Rank.DELETED))
-                    read = Read(Message(f"catalog.{kind}.{where.id}.GET", b""), "catalog.container", (gone,))
+                    read = read_of("container", where.id, [_gone(where, problem)])
                     await self._sweeper.write([read], options.origin)
                 continue
-            if state != "active":
-                found.problems.append(f"{kind} {where.id} is {state}: nothing in it is read, nothing is deleted")
+            if problem is None:
+                found.readable.append(where)  # hidden from the listing, but readable
+            else:
+                told = f"{kind} {where.id} is {state}: nothing in it is read, nothing is deleted"
+                found.problems.append(f"{told} ({problem})"[:300])
             if options.repair:
-                await self._tell_state(where, state)
+                await tell_state(self._store, where, state)
         found.tallies[kind] = tally
+
+    async def _state_of(self, where: Container) -> tuple[str, MirrorError | None]:
+        """What asking for a container by id tells: that it is active, or why it cannot be read."""
+        try:
+            await endpoints.container(self._client, where)
+        except ABSENT as error:
+            return _state(error), error
+        return "active", None
 
     async def _known(self, kind: str) -> list[tuple[Container, bool]]:
         """Containers of this kind in the mirror, and whether they were listed once or only referred to."""
@@ -131,7 +143,46 @@ class Containers:
         async with self._store.read() as connection:
             return [(Container(kind, row[0]), bool(row[1])) for row in await connection.execute(query)]  # type: ignore[arg-type]
 
-    async def _tell_state(self, where: Container, state: str) -> None:
-        async with self._store.write() as connection:
-            update = sa.update(containers).where(containers.c.container_id == where.id)
-            await connection.execute(update.values(state=state))
+
+async def refreshed_container(
+    client: CatalogClient, store: Store, where: Container, principals: Principals
+) -> list[Change]:
+    """What reading one container tells. That a whole one is gone waits for a person: a reconcile comes to it.
+
+    Raises:
+        MirrorError: as `CatalogClient.call`.
+    """
+    try:
+        answer = await endpoints.container(client, where)
+    except CatalogNotFound as error:
+        async with store.read() as connection:
+            rows = await rows_by_key(connection, containers, "container_id", [where.id], "document")
+        if where.id not in rows or rows[where.id].document is None:  # only referred to
+            return [_gone(where, error)]
+        log.error("container_not_found", container=where.id, remedy=MassDeletion(what="").advice())
+        return []
+    except (CatalogForbidden, CatalogGone) as error:
+        await tell_state(store, where, _state(error))
+        return []
+    told = container_told(where.kind, clean(answer.object(), principals), where, answer.at_us, None)
+    return [one.change() for one in told]
+
+
+async def tell_state(store: Store, where: Container, state: str) -> None:
+    """Write down whether a container can be read, and if not, why nothing in it is up to date."""
+    async with store.write() as connection:
+        update = sa.update(containers).where(containers.c.container_id == where.id)
+        await connection.execute(update.values(state=state))
+        if state != "active":
+            told = sa.update(sync_states).where(sync_states.c.container_id == where.id)
+            await connection.execute(told.values(problem=f"the {where.kind} is {state}"))
+
+
+def _state(error: MirrorError) -> str:
+    if isinstance(error, CatalogForbidden):
+        return "forbidden"
+    return "archived" if isinstance(error, CatalogGone) else "unreadable"
+
+
+def _gone(where: Container, error: MirrorError) -> ContainerDeleted:
+    return ContainerDeleted(where, Version(error.details.get("at_us"), Rank.DELETED))

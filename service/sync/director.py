@@ -7,7 +7,9 @@ after a gap, and when a person asks for one through the store.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +18,7 @@ import structlog
 from service.catalog.client import CatalogClient
 from service.catalog.turns import Lane
 from service.changes import Container, Origin
-from service.errors import MassDeletion, MirrorError, TransientError
+from service.errors import MassDeletion, MirrorError, ReadingFailed, TransientError
 from service.mirror import controls, progress
 from service.mirror.progress import Run
 from service.mirror.store import Store
@@ -49,6 +51,16 @@ CALM_S = 600.0
 _PAUSE_S = 15.0
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A run that is due, and why; `asked`: a person asked for it through the store."""
+
+    mode: str
+    reason: str
+    options: Options
+    asked: bool = False
+
+
 class Director:
     """Leads reading the catalog, as one of many replicas."""
 
@@ -79,7 +91,13 @@ class Director:
         self.leads = False
         #: It has read something of the catalog since it started.
         self.has_read = False
-        self.problem: MirrorError | None = None
+        #: What each part of leading waits for, by its name.
+        self._problems: dict[str, MirrorError] = {}
+
+    @property
+    def problem(self) -> MirrorError | None:
+        """What reading waits for just now."""
+        return next(iter(self._problems.values()), None)
 
     def allow(self) -> None:
         """The queue is bound (or there is none): what is read from now on cannot miss an event."""
@@ -107,22 +125,24 @@ class Director:
                 self.leads = await self.lead()
                 if self.leads and not leading and self._may_read.is_set():
                     work = {"runs": self._runs, "poll": self._poll, "rotation": self._rotate}
-                    leading = [group.create_task(_for_ever(step), name=name) for name, step in work.items()]
-                    if self._epoch:
-                        leading.append(group.create_task(self._epoch.run(), name="epoch"))
+                    work |= {"epoch": self._epoch.run} if self._epoch else {}
+                    leading = [group.create_task(self._for_ever(name, step), name=name) for name, step in work.items()]
                 elif not self.leads:
                     await _cancel(leading)
                     leading = []
+                    self._problems.clear()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), LEAD_S)
             await _cancel(leading)
             await self.step_down()
 
     async def lead(self) -> bool:
-        """Take or keep the lead; answers whether we have it."""
+        """Take or keep the lead; answers whether we have it. Who stands by while another one leads has begun, too."""
         try:
             async with guarded(self._store, self._store.write()) as connection:
-                return await progress.lead(connection, self._store, self._who)
+                leads = await progress.lead(connection, self._store, self._who)
+            self.has_read = self.has_read or not leads
+            return leads
         except TransientError as error:
             log.warning("lead_unknown", problem=str(error))
             return False
@@ -140,39 +160,42 @@ class Director:
             if due is None:
                 await asyncio.sleep(DUE_LOOK_S)
                 return
-            mode, reason, options = due
-            run = await self.runner.begin(mode, reason, options)
+            run = await self.runner.begin(due.mode, due.reason, due.options)
+            if due.asked:
+                async with guarded(self._store, self._store.write()) as connection:
+                    await controls.clear_control(connection, ASKED)  # it is on record now
             await self.runner.carry_out(run)
-            self.has_read, self.problem = True, None
-            if mode == RECONCILE and run.options["repair"]:
+            self.has_read = True
+            self._problems.pop("runs", None)
+            if run.mode == RECONCILE and run.options["repair"]:
                 async with guarded(self._store, self._store.write()) as connection:
                     await controls.close_gaps(connection, run.started_at)
         except Stopped:
             log.info("run_stopped")
         except MassDeletion as error:
-            self.problem = error
+            self._problems["runs"] = error
         except TransientError as error:
-            self.problem = error
+            self._problems["runs"] = error
             log.warning("reading_waits", problem=str(error), remedy=error.advice())
             await asyncio.sleep(_PAUSE_S)
 
-    async def _due(self) -> tuple[str, str, Options] | None:
+    async def _due(self) -> Due | None:
         """The run that is due, and why."""
         async with guarded(self._store, self._store.read()) as connection:
             known = await controls.read_controls(connection)
             unfinished = await progress.newest(connection, states=progress.OPEN)
-            last = await progress.newest(connection, states=("done", "failed"))
+            last = await progress.last_repair(connection)
             snapshot = await progress.newest(connection, SNAPSHOT, ("done", "stopped"))
             gaps = await controls.open_gaps(connection)
             now = await progress.store_time(connection)
         if ASKED in known:
-            return await self._asked(known[ASKED][0])
+            return _asked(known[ASKED][0])
         if unfinished is not None:
-            return unfinished.mode, unfinished.reason, _options_of(unfinished)
+            return Due(unfinished.mode, unfinished.reason, _options_of(unfinished))
         if snapshot is None and last is None:
-            return (SNAPSHOT, "the first run", Options()) if self._settings.snapshot else None
+            return Due(SNAPSHOT, "the first run", Options()) if self._settings.snapshot else None
         reason = self._reason(last, gaps, now)
-        return (RECONCILE, reason, Options(deletions=True)) if reason else None
+        return Due(RECONCILE, reason, Options(deletions=True)) if reason else None
 
     def _reason(self, last: Run | None, gaps: list[Any], now: datetime) -> str | None:
         ended = last.finished_at if last else None
@@ -183,21 +206,15 @@ class Director:
             return "the interval is over"
         return "the start" if started and now - ended > timedelta(seconds=CALM_S) else None
 
-    async def _asked(self, asked: dict[str, Any]) -> tuple[str, str, Options]:
-        async with guarded(self._store, self._store.write()) as connection:
-            await controls.clear_control(connection, ASKED)
-        mode = asked["mode"]
-        options = Options(asked["repair"], mode == RECONCILE, asked["accept_deletions"])
-        return mode, f"asked by {asked['who']}", options
-
     async def _poll(self) -> None:
         """One look for changes, then a pause."""
         try:
             if self._polls:
-                await self.poller.once(await self._known_containers())
+                broken = await self.poller.once(await self._known_containers())
                 self.has_read = True
+                self._note("poll", broken)
         except TransientError as error:
-            self.problem = error
+            self._problems["poll"] = error
             log.warning("poll_waits", problem=str(error), remedy=error.advice())
         await asyncio.sleep(self._settings.poll_s)
 
@@ -212,6 +229,25 @@ class Director:
             log.warning("rotation_waits", problem=str(error), remedy=error.advice())
         await asyncio.sleep(DUE_LOOK_S)
 
+    def _note(self, part: str, problem: MirrorError | None) -> None:
+        if problem is None:
+            self._problems.pop(part, None)
+        else:
+            self._problems[part] = problem
+
+    async def _for_ever(self, part: str, step: Callable[[], Awaitable[None]]) -> None:
+        """Do a step again and again; one that fails as nobody foresaw stops neither the others nor the consumer."""
+        while True:
+            try:
+                await step()
+                if isinstance(self._problems.get(part), ReadingFailed):
+                    del self._problems[part]
+            except Exception as error:
+                log.exception("reading_failed", part=part)
+                problem = f"{type(error).__name__}: {str(error)[:200]}"
+                self._problems[part] = ReadingFailed(what=part, problem=problem)
+                await asyncio.sleep(_PAUSE_S)
+
     async def _known_containers(self) -> list[Container]:
         """The containers that can be read, listed again every few minutes."""
         now = asyncio.get_running_loop().time()
@@ -225,9 +261,10 @@ def _options_of(run: Run) -> Options:
     return Options(run.options["repair"], run.mode == RECONCILE, run.options["accept_deletions"])
 
 
-async def _for_ever(step: Any) -> None:
-    while True:
-        await step()
+def _asked(asked: dict[str, Any]) -> Due:
+    mode = asked["mode"]
+    options = Options(asked["repair"], mode == RECONCILE, asked["accept_deletions"])
+    return Due(mode, f"asked by {asked['who']}", options, asked=True)
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

@@ -9,18 +9,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+import sqlalchemy as sa
 import structlog
 
 from service.catalog import endpoints
 from service.catalog.client import CatalogClient
 from service.catalog.paging import Page
 from service.catalog.places import place_of
-from service.changes import Container, Origin, RefreshAsked
-from service.errors import CatalogForbidden, CatalogGone, CatalogNotFound, CatalogRejected, TransientError
+from service.changes import AssetSaved, Container, Origin, RefreshAsked
+from service.errors import MirrorError, TransientError
 from service.events import lookup
 from service.events.times import from_datetime, to_datetime, to_iso_milliseconds
 from service.mirror import progress, refreshes
@@ -29,6 +30,7 @@ from service.mirror.store import Store
 from service.mirror.tables import assets
 from service.scope import Scope
 from service.settings import SyncSettings
+from service.sync.guard import ABSENT, BROKEN, in_terms_of
 from service.sync.readings import BY_KIND
 from service.sync.sweep import Options, Sweeper
 
@@ -36,8 +38,8 @@ log = structlog.get_logger(__name__)
 
 #: Of the calls that the budget allows, the part that polling container by container may take.
 BUDGET_SHARE = 1 / 3
-#: What a part of the catalog answers where it does not exist, or not for us.
-ABSENT = (CatalogForbidden, CatalogNotFound, CatalogGone, CatalogRejected)
+#: Seconds for which a deleted asset is looked for: most restores come soon.
+RESTORABLE_S = 7 * 86400.0
 _LIVE = Options(repair=True, deletions=False, origin=Origin.LIVE)
 
 
@@ -65,21 +67,37 @@ class Poller:
         #: Changes that the last look asked to be read.
         self.asked = 0
 
-    async def once(self, containers: list[Container]) -> None:
+    async def once(self, containers: list[Container]) -> MirrorError | None:
         """One look: at modified assets and the glossary, and container by container as far as the budget goes.
+
+        Answers what was out of order, if anything was.
 
         Raises:
             TransientError: the catalog or the store does not do its part; what was not looked at comes first next time.
         """
-        await self._look(Source("asset", None, self._modified_assets))
-        for kind, look in (("artifact", self._data_classes), ("artifact_relationship", self._artifact_relationships)):
-            if kind not in self._settings.skip:
-                await self._look(Source(kind, None, look))
+        # Data classes are followed apart from the other artifacts, which rotate.
+        everywhere: list[tuple[str, str, Any]] = [
+            ("asset", "asset", self._modified_assets), ("artifact", "data_class", self._data_classes),
+            ("artifact_relationship", "artifact_relationship", self._artifact_relationships),
+        ]  # fmt: skip
+        due = [Source(name, None, look) for kind, name, look in everywhere if kind not in self._settings.skip]
         self._refill(containers)
         calls_per_look = self._client.settings.calls_per_minute * BUDGET_SHARE * self._settings.poll_s / 60
-        for _ in range(min(len(self._sources), max(1, int(calls_per_look)))):
-            source = self._sources.popleft()
-            await self._look(source)
+        share = min(len(self._sources), max(1, int(calls_per_look)))
+        failed: MirrorError | None = None
+        async with in_terms_of(self._store):
+            for number in range(len(due) + share):
+                source = due[number] if number < len(due) else self._sources.popleft()
+                try:
+                    await self._look(source)
+                except BROKEN as error:  # one service is out of order: that keeps nobody from following the others
+                    log.warning("not_followed", kind=source.kind, problem=str(error))
+                    failed = failed or error
+                except TransientError:
+                    if source.where is not None:
+                        self._sources.appendleft(source)
+                    raise
+        return failed
 
     def _refill(self, containers: list[Container]) -> None:
         if self._sources:
@@ -103,9 +121,6 @@ class Poller:
         except ABSENT as error:
             log.info("not_followed", kind=source.kind, container=place, problem=str(error))
             return
-        except TransientError:
-            self._sources.appendleft(source)
-            raise
         async with self._store.write() as connection:
             kind = source.where.kind if source.where else None
             await progress.note_state(connection, place, kind, source.kind, watermark=watermark, polled_at="now")
@@ -154,7 +169,7 @@ class Poller:
         return newest
 
     async def _trash(self, where: Container | None, watermark: str | None) -> str | None:
-        """Assets that were deleted; each is read, which finds it gone."""
+        """Assets that were deleted: each is read, which finds it gone. Lately deleted ones: they may be back."""
         assert where is not None
         newest = watermark
         since = _before(watermark, self._settings.poll_s) if watermark else None
@@ -164,7 +179,21 @@ class Poller:
                 await self._ask_for_trashed(where, [asset_id for asset_id in ids if asset_id])
                 if page.at_us is not None and newest == watermark:
                     newest = to_iso_milliseconds(page.at_us)
+        if newest is not None:
+            await self._restored(where, _before(newest, RESTORABLE_S))
         return newest
+
+    async def _restored(self, where: Container, deleted_since: str) -> None:
+        """Nothing tells of a restore, so what was deleted last is read again: one call where there is any."""
+        column = assets.c
+        here = sa.and_(column.container_id == where.id, column.deleted_at > to_datetime(_moment(deleted_since)))
+        query = sa.select(column.asset_id).where(here).order_by(column.deleted_at.desc()).limit(endpoints.BULK_MAX)
+        async with self._store.read() as connection:
+            ids = list((await connection.execute(query)).scalars())
+        if ids:
+            reads = await self._sweeper.reread(where, ids)
+            back = [read for read in reads if any(isinstance(change, AssetSaved) for change in read.changes)]
+            await self._sweeper.write(back, Origin.LIVE)
 
     async def _ask_for_trashed(self, where: Container, ids: list[str]) -> None:
         async with self._store.write() as connection:
@@ -183,10 +212,11 @@ class Poller:
     async def _artifact_relationships(self, _: Container | None, watermark: str | None) -> str | None:
         if watermark is None:
             return await self._now()
+        now = await self._now()  # before the look: what changes meanwhile is for the next one
         since = _before(watermark, self._settings.poll_s)
         pages = endpoints.artifact_relationships(self._client, since=since)
         await self._follow("artifact_relationship", None, pages, (), watermark)
-        return await self._now()
+        return now
 
     async def _data_classes(self, _: Container | None, watermark: str | None) -> str | None:
         """Data classes are the only artifacts that tell what changed since."""
@@ -211,16 +241,19 @@ class Poller:
         return newest or None
 
     async def _jobs(self, where: Container | None, watermark: str | None) -> str | None:
-        """Jobs; the runs of those that differ from the mirror."""
+        """Jobs; the runs of those that differ from the mirror, before these are written and do not differ any more."""
         assert where is not None
         reading, runs = BY_KIND["job"], BY_KIND["job_run"]
         async with aclosing(endpoints.jobs(self._client, where)) as pages:
             async for page in pages:
-                for job_id in await self._sweeper.follow(reading, where, page, _LIVE):
+                differing = await self._sweeper.follow(reading, where, page, replace(_LIVE, repair=False))
+                for job_id in differing if runs.kind not in self._settings.skip else ():
                     async with aclosing(endpoints.runs(self._client, where, job_id)) as runs_of:
                         async for run_page in runs_of:
                             if not await self._sweeper.follow(runs, where, run_page, _LIVE, parent=job_id):
                                 break
+                if differing:
+                    await self._sweeper.follow(reading, where, page, _LIVE)
         return watermark
 
     async def _follow(

@@ -18,10 +18,9 @@ from service.catalog import endpoints
 from service.catalog.answer import Answer
 from service.catalog.client import CatalogClient
 from service.catalog.paging import Page, Pages
-from service.changes import Change, Container, ContainerKind, Rank, Version
-from service.documents import canonical
+from service.changes import Change, Container, ContainerKind, ContainerSaved, ProfileSaved, Rank, ThingSaved, Version
 from service.errors import CatalogGone, CatalogNotFound
-from service.events.cards import profile_change, read_card
+from service.events.cards import Card, profile_change, read_card
 from service.events.things import container_change, thing_change
 from service.mirror.tables import assets, containers, data_profiles, things
 
@@ -35,16 +34,32 @@ STATISTICS: tuple[endpoints.RequestType, ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Told:
     """What the catalog tells of one thing: how new it is, and on demand the change that says all of it."""
 
     kind: str
     key: str
-    version: Version
-    #: The item as it would be kept.
-    text: str
-    change: Callable[[], Change]
+    state: Card | ContainerSaved | ProfileSaved | ThingSaved
+
+    @property
+    def whole(self) -> bytes:
+        """The digest of all of it; of an incomplete card there is none."""
+        return self.state.whole if isinstance(self.state, Card) else self.state.version.whole
+
+    @property
+    def version(self) -> Version:
+        """How new it is."""
+        return self.state.version
+
+    @property
+    def text(self) -> str:
+        """The item as it would be kept."""
+        return self.state.text if isinstance(self.state, Card) else self.state.document.text
+
+    def change(self) -> Change:
+        """All of it."""
+        return self.state.saved() if isinstance(self.state, Card) else self.state
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +106,9 @@ def _asset(item: dict[str, Any], where: Container | None, at_us: int | None, par
 def card_told(item: dict[str, Any], where: Container | None, at_us: int | None, rank: Rank) -> Iterator[Told]:
     """A card: the asset, and the profiles that it carries."""
     card = read_card(item, where, at_us, rank)
-    text = card.document.text if card.document else canonical(item).decode()
-    yield Told("asset", card.asset_id, card.version, text, card.saved)
+    yield Told("asset", card.asset_id, card)
     for profile in card.profiles:
-        yield Told("data_profile", profile.profile_id, profile.version, profile.document.text, partial(_given, profile))
-
-
-def _given(change: Change) -> Change:
-    return change
+        yield Told("data_profile", profile.profile_id, profile)
 
 
 def profile_told(
@@ -106,7 +116,7 @@ def profile_told(
 ) -> Iterator[Told]:
     """A profile."""
     change = profile_change(item, parent, where, at_us, Rank.READ)
-    yield Told("data_profile", change.profile_id, change.version, change.document.text, partial(_given, change))
+    yield Told("data_profile", change.profile_id, change)
 
 
 def thing_told(
@@ -114,7 +124,7 @@ def thing_told(
 ) -> Iterator[Told]:
     """A thing of one of the kinds."""
     change = thing_change(kind, item, where, at_us, parent)
-    yield Told(kind, change.thing_id, change.version, change.document.text, partial(_given, change))
+    yield Told(kind, change.thing_id, change)
 
 
 def container_told(
@@ -122,7 +132,7 @@ def container_told(
 ) -> Iterator[Told]:
     """A container."""
     change = container_change(kind, item, at_us)
-    yield Told("container", change.container.id, change.version, change.document.text, partial(_given, change))
+    yield Told("container", change.container.id, change)
 
 
 async def _one(answer: Answer) -> AsyncGenerator[Page, None]:

@@ -1,11 +1,13 @@
 """Refreshing: what was asked for is read again, one reading however often it was asked.
 
-Any replica may do it: requests are leased. Assets are read in bulk; a kind that cannot be read by id is swept.
+Any replica may do it: requests are leased. Assets are read in bulk; a kind that cannot be read by id is swept, once for
+all requests of its container.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,13 +17,21 @@ import structlog
 
 from service.catalog import endpoints, places
 from service.catalog.client import CatalogClient
-from service.changes import Change, Container, ContainerDeleted, Origin, Rank, ThingDeleted, Version
+from service.changes import Change, Container, Origin, ProfileDeleted, Rank, ThingDeleted, Version
 from service.decoding import Read
 from service.errors import (
+    CatalogAnswerInvalid,
+    CatalogAnswerTooLarge,
+    CatalogBusy,
+    CatalogFailed,
     CatalogGone,
     CatalogNotFound,
+    CatalogRefused,
+    CatalogRejected,
+    CatalogUnreachable,
     DataError,
     MirrorError,
+    NotReadYet,
     StoreUnavailable,
     TransientError,
 )
@@ -29,11 +39,13 @@ from service.events.message import Message
 from service.mirror import refreshes
 from service.mirror.bulk import rows_by_key
 from service.mirror.refreshes import Claimed
-from service.mirror.store import STORE_ERRORS, Store
+from service.mirror.store import Store
 from service.redaction import Principals
 from service.settings import SyncSettings
 from service.sync.cleaning import clean
-from service.sync.readings import BY_KIND, TABLES, container_told, key_of, thing_told
+from service.sync.containers import refreshed_container
+from service.sync.guard import in_terms_of
+from service.sync.readings import BY_KIND, TABLES, key_of, thing_told
 from service.sync.sweep import Options, Result, Sweeper, batched
 
 log = structlog.get_logger(__name__)
@@ -42,8 +54,20 @@ log = structlog.get_logger(__name__)
 LEASE_S = 120.0
 #: Seconds between two looks when nothing is due.
 IDLE_S = 1.0
-#: Longest pause in seconds before a reading that failed is tried again.
-LONGEST_PAUSE_S = 3600.0
+#: Seconds before the first reading that failed is tried again; doubled each time.
+FIRST_PAUSE_S = 5.0
+#: Longest pause in seconds before a reading that failed is tried again; where a service is out for a while.
+LONGEST_PAUSE_S, LONGEST_OUTAGE_S = 3600.0, 300.0
+#: Seconds before anything is tried again while the catalog as such cannot be asked.
+DOWN_PAUSE_S = 15.0
+#: What the catalog answers, or not, when nothing can be read at all: no attempt at any one thing.
+DOWN = (CatalogUnreachable, CatalogRefused, CatalogBusy)
+#: What one unusable id may do to those that are read with it.
+_SPOILT = (CatalogRejected, CatalogAnswerInvalid, CatalogAnswerTooLarge)
+#: Statuses of a service that is out for a while: what it is asked for is never given up.
+_OUT = frozenset({502, 503, 504})
+#: Kinds that are read one by one.
+_BY_ID = frozenset({"container", "enrichment_area", "metadata_import", "artifact"})
 
 
 @dataclass(slots=True)
@@ -74,119 +98,165 @@ class Refresher:
         self._stop.set()
 
     async def run(self) -> None:
-        """Refresh until stopped."""
+        """Refresh until stopped; whatever happens to one reading, the others go on."""
         while not self._stop.is_set():
             busy = False
             try:
                 busy = await self.once() > 0
                 self.count.problem = None
-            except TransientError as error:
+            except MirrorError as error:
                 self.count.problem = f"{error} {error.advice()}"
                 log.warning("refresh_waits", problem=str(error), remedy=error.advice())
+            except Exception as error:
+                self.count.problem = f"{type(error).__name__} while refreshing: see the log"
+                log.exception("refresh_failed")
             if not busy:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stop.wait(), IDLE_S)
 
     async def once(self) -> int:
-        """Take what is due and read it; answers how many requests that were."""
-        try:
+        """Take what is due and read it; answers how many requests that were.
+
+        Raises:
+            TransientError: the store, or the catalog as such, does not do its part; what was taken is due again soon.
+        """
+        async with in_terms_of(self._store):
             async with self._store.write() as connection:
                 claimed = await refreshes.claim(connection, self._store, self._settings.refresh_batch, LEASE_S)
-        except STORE_ERRORS as error:
-            raise self._store.unavailable(error) from error
-        for requests in _grouped(claimed):
-            await self._read(requests)
+            leased_at = time.monotonic()
+            groups = _grouped(claimed)
+            for number, requests in enumerate(groups):
+                left = [request for group in groups[number:] for request in group]
+                if time.monotonic() - leased_at > LEASE_S / 2:
+                    async with self._store.write() as connection:
+                        await refreshes.renew(connection, self._store, left, LEASE_S)
+                    leased_at = time.monotonic()
+                try:
+                    await self._read(requests)
+                except DOWN as error:
+                    await self._put_back(left, error)
+                    raise
         return len(claimed)
 
-    async def _read(self, requests: list[Claimed]) -> None:
+    async def _read(self, requests: Sequence[Claimed]) -> None:
         """One group: same kind, container and origin. What cannot be read now is put off."""
         try:
-            reads = await self._reads(requests)
+            reads, unread = await self._reads(requests)
             await self._sweeper.write(reads, requests[0].origin)
-            await self._done(requests)
-            self.count.read += len(requests)
-        except StoreUnavailable:
+        except (StoreUnavailable, *DOWN):
             raise
-        except TransientError as error:
+        except _SPOILT as error:
+            if len(requests) == 1:
+                await self._put_off(requests, error)
+                return
+            for request in requests:
+                await self._read([request])
+        except (DataError, TransientError) as error:
             await self._put_off(requests, error)
+        else:
+            done = [request for request in requests if request not in unread]
+            async with self._store.write() as connection:
+                await refreshes.done(connection, done)
+            self.count.read += len(done)
+            if unread:
+                await self._put_off(unread, NotReadYet(what=f"{unread[0].kind} {unread[0].entity_id}"))
 
-    async def _reads(self, requests: list[Claimed]) -> list[Read]:
+    async def _reads(self, requests: Sequence[Claimed]) -> tuple[list[Read], list[Claimed]]:
+        """What reading told, and the requests that it told nothing of for now."""
         kind = requests[0].kind
         if kind == "asset":
             return await self._assets(requests)
         if kind == "data_profile":
-            return [read for request in requests for read in await self._profile(request)]
-        return [read for request in requests for read in await self._thing(request)]
+            return [read for request in requests for read in await self._profile(request)], []
+        if kind in _BY_ID:
+            return [read for request in requests for read in await self._by_id(request)], []
+        await self._sweep(requests)
+        return [], []
 
-    async def _assets(self, requests: list[Claimed]) -> list[Read]:
+    async def _assets(self, requests: Sequence[Claimed]) -> tuple[list[Read], list[Claimed]]:
         """Assets, in bulk; the container is what was told, else what the mirror knows, else what the search says."""
-        places = await self._places([request for request in requests if request.container is None], "asset")
-        by_place: dict[Container, list[str]] = defaultdict(list)
+        known = await self._places([request for request in requests if request.container is None], "asset")
+        by_place: dict[Container, list[Claimed]] = defaultdict(list)
+        unread: list[Claimed] = []
         for request in requests:
-            where = request.container or places.get(request.entity_id) or await self._searched(request.entity_id)
-            if where is None:
-                log.info("asset_nowhere", asset_id=request.entity_id, reason=request.reason)
-            else:
-                by_place[where].append(request.entity_id)
-        return [read for where, ids in by_place.items() for read in await self._sweeper.reread(where, ids)]
+            where = request.container or known.get(request.entity_id)
+            where = where or await places.container_of(self._client, request.entity_id)
+            if where is not None:
+                by_place[where].append(request)
+                continue
+            log.info("asset_nowhere", asset_id=request.entity_id, reason=request.reason)
+            if request.reason != "deletion_hinted":  # the search shows what is new only later
+                unread.append(request)
+        reads: list[Read] = []
+        for where, there in by_place.items():
+            told = await self._sweeper.reread(where, [request.entity_id for request in there])
+            silent = {r.message.routing_key for r in told if not (r.changes or r.error or r.ignored)}
+            unread += [request for request in there if f"catalog.asset.{request.entity_id}.GET" in silent]
+            reads += told
+        return reads, unread
 
     async def _profile(self, request: Claimed) -> list[Read]:
-        table = TABLES["data_profile"]
+        names = ("asset_id", "container_kind", "container_id")
         async with self._store.read() as connection:
-            rows = await rows_by_key(
-                connection, table, "profile_id", [request.entity_id], "asset_id", "container_kind", "container_id"
-            )
+            table = TABLES["data_profile"]
+            rows = await rows_by_key(connection, table, "profile_id", [request.entity_id], *names)
         row = rows.get(request.entity_id)
         where = request.container or (Container(row.container_kind, row.container_id) if row and row[3] else None)
         if row is None or row.asset_id is None or where is None:
             log.info("profile_nowhere", profile_id=request.entity_id, reason=request.reason)
             return []
-        return [await self._sweeper.reread_profile(where, request.entity_id, row.asset_id)]
+        if where.kind == "space":
+            carried = await self._sweeper.reread_mirrored(where, request.entity_id)
+            return [carried] if carried else []
+        read = await self._sweeper.reread_profile(where, request.entity_id, row.asset_id)
+        if any(isinstance(change, ProfileDeleted) for change in read.changes):
+            await endpoints.moment(self._client, where)
+        return [read]
 
-    async def _thing(self, request: Claimed) -> list[Read]:
-        """A container or a thing by id, where it can be read so; else the listing that it stands in."""
-        if request.kind == "container":
-            return await self._container(request)
-        if request.kind in ("enrichment_area", "metadata_import", "artifact"):
-            return await self._by_id(request)
-        reading = BY_KIND.get(request.kind)
-        if reading is None or (reading.within and request.container is None):
-            log.info("refresh_impossible", kind=request.kind, entity_id=request.entity_id)
-            return []
-        options = Options(repair=True, deletions=True, origin=request.origin)
-        await self._sweeper.sweep(reading, request.container, options, _no_checkpoint)
-        return []
-
-    async def _container(self, request: Claimed) -> list[Read]:
-        where = request.container or (await self._places([request], "container")).get(request.entity_id)
-        if where is None:
-            return []
-        try:
-            answer = await endpoints.container(self._client, where)
-        except (CatalogNotFound, CatalogGone) as error:
-            gone = Version(error.details.get("at_us"), Rank.DELETED)
-            return [_read(request, [ContainerDeleted(where, gone)])]
-        told = container_told(where.kind, clean(answer.object(), self._principals), where, answer.at_us, None)
-        return [_read(request, [one.change() for one in told])]
+    async def _sweep(self, requests: Sequence[Claimed]) -> None:
+        """The listing in which these stand: none of them can be read alone."""
+        kind, reading = requests[0].kind, BY_KIND.get(requests[0].kind)
+        if reading is None:
+            log.info("refresh_impossible", kind=kind, entity_id=requests[0].entity_id)
+            return
+        listed_in: set[Container | None] = {requests[0].container}
+        if reading.within and requests[0].container is None:
+            listed_in = set((await self._places(requests, kind)).values())
+        options = Options(repair=True, deletions=True, origin=requests[0].origin)
+        for where in listed_in:
+            result = await self._sweeper.sweep(reading, where, options, _no_checkpoint)
+            if result.of(kind).braked:
+                log.error("refresh_braked", kind=kind, container=where and where.id, number=result.of(kind).orphaned,
+                          remedy="Run `catalog-mirror reconcile` and look at its report.")  # fmt: skip
 
     async def _by_id(self, request: Claimed) -> list[Read]:
-        where = request.container or (await self._places([request], "asset")).get(request.entity_id)
-        try:
-            if request.kind == "artifact":
-                answer = await endpoints.artifact(self._client, "all", request.entity_id)
-                where = None
-            elif where is None:
+        where = request.container
+        if request.kind == "container":
+            where = where or (await self._places([request], "container")).get(request.entity_id)
+            changes = await refreshed_container(self._client, self._store, where, self._principals) if where else []
+            return [_read(request, changes)]
+        if request.kind != "artifact":
+            where = where or (await self._places([request], "asset")).get(request.entity_id)
+            if where is None:
                 log.info("thing_nowhere", kind=request.kind, entity_id=request.entity_id)
                 return []
+        try:
+            if where is None or request.kind == "artifact":
+                where, answer = None, await endpoints.artifact(self._client, "all", request.entity_id)
             elif request.kind == "enrichment_area":
                 answer = await endpoints.enrichment_area(self._client, where, request.entity_id)
             else:
                 answer = await endpoints.metadata_import(self._client, where, request.entity_id)
         except (CatalogNotFound, CatalogGone) as error:
+            if where is not None:
+                await endpoints.moment(self._client, where)  # raises where the container cannot be read any more
             gone = Version(error.details.get("at_us"), Rank.DELETED)
             return [_read(request, [ThingDeleted(request.kind, request.entity_id, gone, where)])]
-        told = thing_told(request.kind, clean(answer.object(), self._principals), where, answer.at_us, None)
-        return [_read(request, [one.change() for one in told])]
+        try:
+            told = thing_told(request.kind, clean(answer.object(), self._principals), where, answer.at_us, None)
+            return [_read(request, [one.change() for one in told])]
+        except DataError as error:
+            return [_read(request, [], error)]
 
     async def _places(self, requests: Sequence[Claimed], kind: str) -> dict[str, Container]:
         """Where things live, as far as the mirror knows."""
@@ -197,41 +267,42 @@ class Refresher:
             rows = await rows_by_key(connection, table, key_of(table).name, wanted, *names)
         return {key: Container(row[1], row[2]) for key, row in rows.items() if row[1] and row[2]}
 
-    async def _searched(self, asset_id: str) -> Container | None:
-        """Where the catalog's search says that an asset lives."""
-        return await places.container_of(self._client, asset_id)
-
-    async def _done(self, requests: Sequence[Claimed]) -> None:
-        try:
-            async with self._store.write() as connection:
-                await refreshes.done(connection, requests)
-        except STORE_ERRORS as error:
-            raise self._store.unavailable(error) from error
-
     async def _put_off(self, requests: Sequence[Claimed], error: MirrorError) -> None:
         """Try again later; what failed too often is given up: the next reconcile comes to it."""
-        over = [request for request in requests if request.attempts + 1 >= self._settings.refresh_attempts]
-        waiting = [request for request in requests if request not in over]
+        out = isinstance(error, CatalogFailed) and error.details.get("status") in _OUT
+        last = self._settings.refresh_attempts
+        over = [] if out else [request for request in requests if request.attempts + 1 >= last]
         self.count.given_up += len(over)
         log.warning("refresh_put_off", kind=requests[0].kind, number=len(requests), given_up=len(over),
                     problem=str(error), remedy=error.advice())  # fmt: skip
-        try:
-            async with self._store.write() as connection:
-                await refreshes.done(connection, over)
-                for request in waiting:
-                    pause_s = min(LONGEST_PAUSE_S, 5.0 * 2.0**request.attempts)
+        longest_s = LONGEST_OUTAGE_S if out else LONGEST_PAUSE_S
+        async with self._store.write() as connection:
+            await refreshes.done(connection, over)
+            for request in requests:
+                if request not in over:
+                    pause_s = min(longest_s, FIRST_PAUSE_S * 2.0 ** min(request.attempts, 30))
                     await refreshes.put_off(connection, self._store, [request], str(error), pause_s)
-        except STORE_ERRORS as failure:
-            raise self._store.unavailable(failure) from failure
+
+    async def _put_back(self, requests: Sequence[Claimed], error: MirrorError) -> None:
+        """Nothing can be read for now: that is no fault of these."""
+        async with self._store.write() as connection:
+            await refreshes.put_off(connection, self._store, requests, str(error), DOWN_PAUSE_S, counts=False)
 
 
-def _grouped(claimed: Sequence[Claimed]) -> list[list[Claimed]]:
+def _grouped(claimed: Sequence[Claimed]) -> list[Sequence[Claimed]]:
     """By kind, container and origin, live ones first; small enough that one obstacle puts off few."""
     groups: dict[tuple[str, Container | None, Origin], list[Claimed]] = defaultdict(list)
     for request in claimed:
         groups[request.kind, request.container, request.origin].append(request)
-    ordered = sorted(groups.items(), key=lambda group: group[0][2] is not Origin.LIVE)
-    return [list(chunk) for _, group in ordered for chunk in batched(group, endpoints.BULK_MAX)]
+    ordered = sorted(groups.values(), key=lambda group: group[0].origin is not Origin.LIVE)
+    return [part for group in ordered for part in (batched(group, _size(group[0].kind, len(group))))]
+
+
+def _size(kind: str, number: int) -> int:
+    """How many requests are fulfilled together: what is swept, all."""
+    if kind == "asset":
+        return endpoints.BULK_MAX
+    return 1 if kind == "data_profile" or kind in _BY_ID else number
 
 
 def _read(request: Claimed, changes: list[Change], error: DataError | None = None) -> Read:

@@ -12,12 +12,12 @@ from typing import Any
 import structlog
 
 from service.changes import Container, Origin
-from service.errors import CatalogForbidden, CatalogGone, CatalogNotFound, CatalogRejected
+from service.errors import CursorInvalid
 from service.mirror import progress
 from service.mirror.store import Store
 from service.settings import SyncSettings
+from service.sync.guard import ABSENT, BROKEN, guarded, in_terms_of
 from service.sync.readings import READINGS, Reading
-from service.sync.runs import guarded
 from service.sync.sweep import Options, Result, Sweeper
 
 log = structlog.get_logger(__name__)
@@ -54,7 +54,8 @@ class Rotation:
             return False
         reading, where = min(due, key=lambda piece: _read_at(states, piece))
         known = states.get(_key((reading, where)))
-        await self._read(reading, where, known.watermark if known and reading.rotates else None)
+        async with in_terms_of(self._store):
+            await self._read(reading, where, known)
         return True
 
     def _pieces(self, containers: list[Container]) -> list[tuple[Reading, Container | None]]:
@@ -68,9 +69,14 @@ class Rotation:
             return True  # it was left half-way
         return now - _read_at(states, piece) > timedelta(seconds=self._settings.rotation_s)
 
-    async def _read(self, reading: Reading, where: Container | None, cursor: str | None) -> None:
-        """One piece; one that is read parent by parent, and that a run reads otherwise, stops after its share."""
+    async def _read(self, reading: Reading, where: Container | None, known: Any) -> None:
+        """One piece; one that is read parent by parent, and that a run reads otherwise, stops after its share.
+
+        What its first reading finds was there before anybody followed it: that is no change for targets.
+        """
         pages = 0
+        cursor = known.watermark if known and reading.rotates else None
+        origin = Origin.LIVE if known and known.polled_at else Origin.SYNC
         place = where.id if where else ""
         kind = where.kind if where else None
 
@@ -81,14 +87,14 @@ class Rotation:
                 await self._note(place, kind, reading, watermark=result.cursor)
                 raise _Enough
 
-        options = Options(repair=True, deletions=not reading.rotates, origin=Origin.LIVE)
+        options = Options(repair=True, deletions=not reading.rotates, origin=origin)
         try:
             result = await self._sweeper.sweep(reading, where, options, checkpoint, cursor)
         except _Enough:
             return
-        except (CatalogForbidden, CatalogNotFound, CatalogGone, CatalogRejected) as error:
+        except (*ABSENT, *BROKEN, CursorInvalid) as error:  # the others have their turn; this one comes round again
             log.info("not_rotated", kind=reading.kind, container=place, problem=str(error))
-            await self._note(place, kind, reading, polled_at="now", problem=str(error)[:500])
+            await self._note(place, kind, reading, polled_at="now", problem=str(error)[:500], watermark=None)
             return
         if result.of(reading.kind).braked:
             log.error("rotation_braked", kind=reading.kind, container=place, number=result.of(reading.kind).orphaned,

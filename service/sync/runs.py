@@ -9,27 +9,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from service.changes import Container, ContainerKind
 from service.errors import (
-    CatalogForbidden,
-    CatalogGone,
-    CatalogNotFound,
     CatalogRejected,
+    CursorInvalid,
     MassDeletion,
     StoreUnavailable,
     TransientError,
 )
 from service.mirror import controls, progress
 from service.mirror.progress import Run
-from service.mirror.store import STORE_ERRORS, Store
+from service.mirror.store import Store
 from service.scope import Scope
 from service.settings import SyncSettings
 from service.sync.containers import Containers
+from service.sync.guard import ABSENT, BROKEN, guarded, in_terms_of
 from service.sync.readings import READINGS, Reading
 from service.sync.sweep import Estimate, Options, Result, Sweeper
 
@@ -50,6 +50,8 @@ class Stopped(Exception):
 
 #: Problems of a run that are kept.
 _PROBLEMS = 50
+#: Times that the same sweep may fail, containers being listed each time, before the run goes on without it.
+PATIENCE = 3
 
 
 @dataclass(slots=True)
@@ -60,6 +62,8 @@ class Report:
     problems: list[str] = field(default_factory=list)
     #: Where more would be deleted than may be without a person.
     braked: list[str] = field(default_factory=list)
+    #: Containers in which that is so: nothing else is deleted there either.
+    halted: list[str] = field(default_factory=list)
 
     def add(self, kind: str, where: Container | None, tally: dict[str, int]) -> None:
         """Add what one sweep found."""
@@ -68,6 +72,7 @@ class Report:
             counts[name] += tally[name]
         if tally["braked"]:
             self.braked.append(f"{tally['orphaned']} of kind {kind} in {where.id if where else 'the catalog'}")
+            self.halted += [where.id] if where else []
 
     def trouble(self, problem: str) -> None:
         """Note what could not be read."""
@@ -77,7 +82,7 @@ class Report:
     @classmethod
     def of(cls, run: Run) -> Report:
         """The report of a run so far, which goes on to be written into it."""
-        kept = run.progress.setdefault("report", {"kinds": {}, "problems": [], "braked": []})
+        kept = run.progress.setdefault("report", {"kinds": {}, "problems": [], "braked": [], "halted": []})
         return cls(**kept)
 
 
@@ -103,7 +108,7 @@ class Runner:
                 log.info("run_taken_up", run=there.run_id, mode=mode)
                 return there
             if there is not None:
-                there.state, there.problem = "stopped", "another run was started with other options"
+                there.state, there.problem = "stopped", progress.REPLACED
                 await progress.save(connection, there, ended=True)
             return await progress.begin(connection, mode, reason, told)
 
@@ -117,7 +122,8 @@ class Runner:
         """
         log.info("run_started", run=run.run_id, mode=run.mode, reason=run.reason)
         try:
-            report = await self._sweeps(run, watch)
+            async with in_terms_of(self._store):
+                report = await self._sweeps(run, watch)
         except Stopped:
             await self._end(run, "stopped", "stopped by a person")
             raise
@@ -153,12 +159,14 @@ class Runner:
         run.progress["steps"] = len(steps)
         for number, (reading, where) in enumerate(steps):
             name = _name(number, reading, where)
-            if name <= done:
+            if _place(name) <= _place(done):
                 continue
             if current.get("name") != name:
                 current = {"name": name, "cursor": None}
             run.progress |= {"step": number, "current": current}
-            await self._sweep(run, reading, where, options, report, current["cursor"], watch)
+            halted = where is not None and where.id in report.halted
+            await self._sweep(run, reading, where, replace(options, deletions=False) if halted else options, report,
+                              watch)  # fmt: skip
             run.progress |= {"done": name, "current": {}}
             await self._save(run)
         return report
@@ -174,7 +182,7 @@ class Runner:
         for reading, where in self.steps(found.readable):
             try:
                 told.append(await self._sweeper.estimate(reading, where, told))
-            except (CatalogForbidden, CatalogNotFound, CatalogGone, CatalogRejected) as error:
+            except (*ABSENT, *BROKEN) as error:
                 log.warning("kind_unreadable", kind=reading.kind, container=where and where.id, problem=str(error))
         return told
 
@@ -186,12 +194,14 @@ class Runner:
 
     async def _sweep(
         self, run: Run, reading: Reading, where: Container | None, options: Options, report: Report,
-        cursor: str | None, watch: Watch | None,
+        watch: Watch | None,
     ) -> None:  # fmt: skip
         """One sweep, with what was counted of it before an interruption."""
-        before = run.progress["current"].get("tallies", {}) if cursor else {}
-        async with self._reading() as connection:
-            began = await progress.store_time(connection)
+        current = run.progress["current"]
+        # What a listing lacks is known only of one that was read from its beginning.
+        cursor = None if options.deletions else current["cursor"]
+        before = current.get("tallies", {}) if cursor else {}
+        began = await self._began(current, cursor)
 
         async def checkpoint(result: Result) -> None:
             if time.monotonic() - self._checked_at < CHECKPOINT_S:
@@ -208,19 +218,41 @@ class Runner:
 
         try:
             result = await self._sweeper.sweep(reading, where, options, checkpoint, cursor)
-        except (CatalogForbidden, CatalogNotFound, CatalogGone, CatalogRejected) as error:
+        except (*ABSENT, *BROKEN, CursorInvalid) as error:
+            if cursor is not None and isinstance(error, CatalogRejected | CursorInvalid):
+                log.info("listing_begun_anew", kind=reading.kind, container=where and where.id, problem=str(error))
+                current |= {"cursor": None, "tallies": {}}
+                await self._sweep(run, reading, where, options, report, watch)
+                return
+            current["failed"] = current.get("failed", 0) + 1
+            if isinstance(error, BROKEN) and current["failed"] < PATIENCE:
+                raise
             await self._unreadable(reading, where, str(error), report)
             return
-        for kind, counts in _summed(before, result).items():
+        await self._add(_summed(before, result), where, options, report, began)
+
+    async def _add(
+        self, found: dict[str, dict[str, int]], where: Container | None, options: Options, report: Report,
+        began: datetime,
+    ) -> None:  # fmt: skip
+        """Add what one sweep found to the report, and tell how fresh the mirror is by it."""
+        for kind, counts in found.items():
             report.add(kind, where, counts)
             left = {} if options.repair and not counts["braked"] else _drift(counts)
             values: dict[str, Any] = {name: left.get(name, 0) for name in ("missing", "stale", "orphaned")}
             values |= {"unreadable": counts["unreadable"], "things": counts["listed"], "problem": None}
             if options.repair and not counts["unreadable"] and not counts["braked"]:
                 values["complete_as_of"] = began
-            if options.deletions and cursor is None:
+            if options.deletions:
                 values["reconciled_at"] = "now"
             await self._note(where, kind, values)
+
+    async def _began(self, current: dict[str, Any], cursor: str | None) -> datetime:
+        """When this sweep began, before whatever interrupted it, on the store's clock."""
+        if cursor is None or "began" not in current:
+            async with self._reading() as connection:
+                current["began"] = (await progress.store_time(connection)).isoformat()
+        return datetime.fromisoformat(current["began"])
 
     async def _unreadable(self, reading: Reading, where: Container | None, problem: str, report: Report) -> None:
         """What cannot be read is told, and nothing is deleted for it."""
@@ -274,39 +306,20 @@ class Runner:
         return guarded(self._store, self._store.read())
 
 
-class guarded:
-    """A transaction whose failure is `StoreUnavailable`."""
-
-    def __init__(self, store: Store, transaction: Any) -> None:
-        self._store = store
-        self._transaction = transaction
-
-    async def __aenter__(self) -> Any:
-        try:
-            return await self._transaction.__aenter__()
-        except STORE_ERRORS as error:
-            raise self._store.unavailable(error) from error
-
-    async def __aexit__(self, kind: Any, error: Any, trace: Any) -> Any:
-        try:
-            return await self._transaction.__aexit__(kind, error, trace)
-        except STORE_ERRORS as failure:
-            raise self._store.unavailable(failure) from failure
-
-
 def _name(number: int, reading: Reading, where: Container | None) -> str:
-    """Names a step so that names sort as steps do: containers come sorted by kind and id."""
+    """Names a step; containers come sorted by kind and id."""
     if where is None:
         return f"0/{READINGS.index(reading):03d}"
     return f"1/{_ORDER[where.kind]}/{where.id}/{READINGS.index(reading):03d}"
 
 
+def _place(name: str) -> tuple[str, ...]:
+    """A step's name in parts, which compare as steps are ordered whatever characters an id has."""
+    head, _, reading = name.rpartition("/")
+    return (*head.split("/", 2), reading) if name else ()
+
+
 _ORDER: dict[ContainerKind, int] = {"catalog": 0, "project": 1, "space": 2}
-
-
-def sorted_containers(found: list[Container]) -> list[Container]:
-    """In the order of steps."""
-    return sorted(found, key=lambda where: (_ORDER[where.kind], where.id))
 
 
 def _summed(before: dict[str, dict[str, int]], result: Result) -> dict[str, dict[str, int]]:

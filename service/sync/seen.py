@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from hashlib import blake2b
 
 _BUCKETS = 256
 
@@ -39,4 +38,5 @@ class Seen:
 
 
 def _hash(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+    """64 bits of SipHash under a key of this process, which is as long as a set lives."""
+    return hash(text) & 0xFFFF_FFFF_FFFF_FFFF

@@ -1,0 +1,84 @@
+"""Reads a catalog in a process of its own: `python -m benchmarks.reader PASS…`, told where by the service's settings.
+
+After each pass it tells on stdout, as a JSON line, what it took. Its parts are those of the service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from benchmarks.stopwatch import peak_rss_mib
+from service import app, telemetry
+from service.mirror import schema
+from service.mirror.store import Store
+from service.settings import Settings
+from service.sync.findings import Options
+from service.sync.readings import READINGS
+from service.sync.runs import RECONCILE, SNAPSHOT
+
+#: What is left out of the passes that only read cards by search; a pass of all leaves out what takes calls per asset.
+_NOT_CARDS = [reading.kind for reading in READINGS if reading.kind != "asset"]
+_PER_ASSET = ["asset_statistic"]
+#: Mode and kinds that are left out, by name of the pass.
+PASSES = {
+    "snapshot_cards": (SNAPSHOT, _NOT_CARDS),
+    "reconcile_cards": (RECONCILE, _NOT_CARDS),
+    "snapshot": (SNAPSHOT, _PER_ASSET),
+    "reconcile": (RECONCILE, _PER_ASSET),
+}
+
+
+async def read(passes: list[str]) -> None:
+    """Carry out these passes, one after the other, on one store."""
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # logging is not to mix with our lines
+    settings = Settings()
+    telemetry.configure_logging(settings.log)
+    await schema.migrate(settings.store)
+    store = Store(settings.store)
+    app._spare_the_garbage_collector()
+    try:
+        for name in passes:
+            print(json.dumps({"pass": name, **await _carry_out(settings, store, name)}), file=out, flush=True)
+    finally:
+        await store.close()
+
+
+async def _carry_out(settings: Settings, store: Store, name: str) -> dict[str, Any]:
+    mode, skip = PASSES[name]
+    chosen = settings.model_copy(update={"sync": settings.sync.model_copy(update={"skip": skip})})
+    metrics = telemetry.Metrics()
+    pipeline = app.pipeline_of(chosen, store, metrics)
+    director = app.director_of(chosen, store, pipeline, metrics, "bench")
+    async with director.client:
+        began_s, cpu_s = time.monotonic(), time.process_time()
+        run = await director.runner.begin(mode, "bench", Options(deletions=mode == RECONCILE))
+        report = await director.runner.carry_out(run)
+        return {
+            "seconds": time.monotonic() - began_s,
+            "cpu_s": time.process_time() - cpu_s,
+            "kinds": report.kinds,
+            "problems": report.problems,
+            "calls": _calls(metrics),
+            "rss_mib": peak_rss_mib(),
+        }
+
+
+def _calls(metrics: telemetry.Metrics) -> dict[str, int]:
+    """Calls by endpoint, those that failed too."""
+    found: dict[str, int] = {}
+    for family in metrics.catalog_calls.collect():
+        for sample in family.samples:
+            if sample.name.endswith("_total"):
+                endpoint = sample.labels["endpoint"]
+                found[endpoint] = found.get(endpoint, 0) + int(sample.value)
+    return found
+
+
+if __name__ == "__main__":
+    asyncio.run(read(sys.argv[1:]))

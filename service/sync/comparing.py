@@ -1,0 +1,141 @@
+"""Comparing what pages tell with the mirror, and writing what differs.
+
+Most of what is read is in the mirror already, to the letter. So the digest of all of it is compared first; only where
+that differs it is asked whether what differs counts, and only what is to be written is searched for secrets and made
+into changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from service.changes import Container, Origin, Rank, Version
+from service.decoding import Read
+from service.errors import DataError
+from service.mirror.store import Store
+from service.pipeline import Pipeline
+from service.sync import stored
+from service.sync.findings import Result, read_of
+from service.sync.readings import Reading, Told
+from service.sync.rereading import Rereader
+from service.sync.telling import SLICE, Group, Teller
+
+
+class Verdict(Enum):
+    """How the mirror stands to what is told."""
+
+    SAME = "same"
+    MISSING = "missing"
+    STALE = "stale"
+
+
+#: Where a stored version has the digest of all of the state (`Version.key`).
+_WHOLE = slice(25, 41)
+#: What was told, and how the mirror stands to it.
+Judged = list[tuple[Told, Verdict]]
+
+
+@dataclass(slots=True)
+class Differing:
+    """What differs from the mirror: what to write, and the keys of that; and what has to be read by id first."""
+
+    found: Result = field(default_factory=Result)
+    reads: list[Read] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
+
+
+class Comparer:
+    """Compares, and writes what differs through the pipeline."""
+
+    def __init__(self, store: Store, pipeline: Pipeline, teller: Teller, rereader: Rereader) -> None:
+        self._store = store
+        self._pipeline = pipeline
+        self._teller = teller
+        self._rereader = rereader
+
+    async def compare(
+        self, reading: Reading, where: Container | None, groups: Sequence[Group | DataError]
+    ) -> Differing:
+        """Find and count what of that which was told differs from the mirror."""
+        there = await stored.versions(self._store, (t for g in groups if isinstance(g, Group) for t in g.told))
+        differing = Differing()
+        for number, group in enumerate(groups):
+            if number % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+            try:
+                judged = self._judged(reading, where, group, there)
+            except DataError as error:
+                differing.found.of(reading.kind).unreadable += 1
+                differing.reads.append(read_of(reading.kind, "", (), error))
+                continue
+            _count(judged, differing.found)
+            key = judged[0][0].key
+            if reading.lags and any(verdict is Verdict.STALE for _, verdict in judged):
+                differing.doubtful.append(key)
+            elif news := [told for told, verdict in judged if verdict is not Verdict.SAME]:
+                differing.keys.append(key)
+                differing.reads.append(read_of(reading.kind, key, (told.change() for told in news)))
+        return differing
+
+    async def repair(self, where: Container | None, differing: Differing, origin: Origin) -> None:
+        """Write what differs; what only a search told otherwise is read by id first."""
+        reads = differing.reads
+        if differing.doubtful and where is not None:
+            reads = reads + await self._rereader.assets(where, differing.doubtful)
+        await self.write(reads, origin)
+
+    async def write(self, reads: list[Read], origin: Origin) -> None:
+        """Commit what was read."""
+        if reads:
+            await self._pipeline.commit(reads, origin)
+
+    def _judged(
+        self, reading: Reading, where: Container | None, group: Group | DataError, there: dict[str, dict[str, Any]]
+    ) -> Judged:
+        """What a group tells, and how the mirror stands to it; without secrets where anything differs.
+
+        Secrets need not be looked for in what is the same: what is in the mirror has none.
+
+        Raises:
+            DataError: it cannot be read.
+        """
+        if isinstance(group, DataError):
+            raise group
+        judged = _verdicts(group.told, there)
+        if all(verdict is Verdict.SAME for _, verdict in judged):
+            return judged
+        told = self._teller.cleaned(reading, where, group)
+        return judged if told is group.told else _verdicts(told, there)
+
+
+def _verdicts(told: Iterable[Told], there: dict[str, dict[str, Any]]) -> Judged:
+    return [(one, verdict_of(one, there[one.kind].get(one.key))) for one in told]
+
+
+def verdict_of(told: Told, row: Any) -> Verdict:
+    """How a row (or none) of the mirror stands to what is told of it."""
+    if row is None:
+        return Verdict.MISSING
+    if told.whole == row.version[_WHOLE] and row.deleted_at is None:
+        return Verdict.SAME
+    version = Version.from_key(row.version)
+    if version.rank is Rank.STUB and told.version.rank is not Rank.STUB:
+        return Verdict.MISSING
+    if row.deleted_at is not None:
+        return Verdict.STALE
+    if told.version.rank is Rank.STUB:  # an incomplete card says less than what is there
+        return Verdict.SAME if version.key >= told.version.key else Verdict.MISSING
+    return Verdict.SAME if version.digest == told.version.digest else Verdict.STALE
+
+
+def _count(judged: Judged, result: Result) -> None:
+    for told, verdict in judged:
+        tally = result.of(told.kind)
+        tally.listed += 1
+        tally.missing += verdict is Verdict.MISSING
+        tally.stale += verdict is Verdict.STALE

@@ -1,0 +1,161 @@
+"""Finding what the catalog has no more, and deleting it from the mirror.
+
+What a listing lacks counts as gone only when a second listing lacks it, too, since pages shift while things come and
+go; what a search lacks, only when it cannot be read by id. A large number of deletions waits for a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+
+import sqlalchemy as sa
+
+from service.catalog import endpoints
+from service.changes import (
+    AssetDeleted,
+    Change,
+    Container,
+    ContainerDeleted,
+    Origin,
+    ProfileDeleted,
+    Rank,
+    ThingDeleted,
+    Version,
+)
+from service.decoding import Read
+from service.errors import DataError
+from service.mirror.store import Store
+from service.mirror.tables import assets
+from service.settings import SyncSettings
+from service.sync import stored
+from service.sync.comparing import Comparer
+from service.sync.findings import Options, Result, batched, read_of
+from service.sync.readings import TABLES, Reading, key_of
+from service.sync.rereading import Rereader
+from service.sync.seen import Seen
+from service.sync.telling import Group
+
+
+class Listed:
+    """The keys that a listing had, by kind."""
+
+    def __init__(self) -> None:
+        self._by_kind: dict[str, Seen] = {}
+
+    def note(self, groups: Iterable[Group | DataError]) -> None:
+        """Note what a page told."""
+        for group in groups:
+            if isinstance(group, Group):
+                for told in group.told:
+                    self.of(told.kind).add(told.key)
+
+    def of(self, kind: str) -> Seen:
+        """The keys of one kind."""
+        if kind not in self._by_kind:
+            self._by_kind[kind] = Seen()
+        return self._by_kind[kind]
+
+
+#: Reads a listing once more: its keys, and from when it is.
+Relist = Callable[[], Awaitable[tuple[Listed, int | None]]]
+
+
+class Deleter:
+    """Deletes what is gone."""
+
+    def __init__(self, store: Store, comparer: Comparer, rereader: Rereader, settings: SyncSettings) -> None:
+        self._store = store
+        self._comparer = comparer
+        self._rereader = rereader
+        self._settings = settings
+
+    async def delete(
+        self,
+        reading: Reading,
+        where: Container | None,
+        listed: Listed,
+        relist: Relist,
+        options: Options,
+        result: Result,
+    ) -> None:
+        """Delete what the listing had not and is really gone, unless that is more than may go without a person."""
+        candidates = {kind: await self._unlisted(kind, where, listed) for kind in _kinds_of(reading)}
+        confirmed: dict[str, list[Read]] = {}
+        if not reading.lags:
+            confirmed = await _missing_twice(where, candidates, relist)
+        elif where is not None:
+            for kind, keys in candidates.items():
+                confirmed[kind] = await self._confirmed(kind, where, keys, options, result)
+        brakes = options.repair and not options.accept_deletions
+        for kind, reads in confirmed.items():
+            tally = result.of(kind)
+            tally.orphaned = len(reads)
+            tally.braked = brakes and await self._is_too_much(kind, where, len(reads))
+        if options.repair and not any(result.of(kind).braked for kind in confirmed):
+            for chunk in batched(
+                [read for reads in confirmed.values() for read in reads], self._settings.refresh_batch
+            ):
+                await self._comparer.write(list(chunk), options.origin)
+
+    async def look_up_stubs(self, where: Container, origin: Origin) -> None:
+        """Assets that are only referred to: they may be hidden, too new for the listing, or gone.
+
+        Nothing that was ever known of them is lost by a tombstone, so no number of them waits for a person.
+        """
+        unknown = [column.is_(None) for column in (assets.c.document, assets.c.name, assets.c.visibility_mode)]
+        here = (assets.c.container_id == where.id, assets.c.deleted_at.is_(None))
+        query = sa.select(assets.c.asset_id).where(*here, *unknown)
+        async for rows in stored.pieces(self._store, query, assets.c.asset_id):
+            for chunk in batched([row[0] for row in rows], endpoints.BULK_MAX):
+                await self._comparer.write(await self._rereader.assets(where, chunk), origin)
+
+    async def _unlisted(self, kind: str, where: Container | None, listed: Listed) -> list[str]:
+        """Keys that the mirror has and the listing had not."""
+        table = TABLES[kind]
+        query = sa.select(key_of(table)).where(*stored.mirrored(table, where))
+        seen = listed.of(kind)
+        pieces = stored.pieces(self._store, query, key_of(table))
+        return [row[0] async for rows in pieces for row in rows if row[0] not in seen]
+
+    async def _confirmed(
+        self, kind: str, where: Container, keys: list[str], options: Options, result: Result
+    ) -> list[Read]:
+        """Deletions of what is really gone, by reading each; what turns out to be there is written at once."""
+        if kind == "asset":
+            reads = await self._rereader.assets(where, keys)
+        else:
+            reads = [read for key in keys if (read := await self._rereader.mirrored_profile(where, key))]
+        gone = [read for read in reads if any(_is_deletion(change) for change in read.changes)]
+        there = [read for read in reads if read.changes and read not in gone]
+        result.of(kind).unreadable += sum(not read.changes and not read.ignored for read in reads)
+        if options.repair:
+            await self._comparer.write(there, options.origin)
+        return gone
+
+    async def _is_too_much(self, kind: str, where: Container | None, deletions: int) -> bool:
+        if deletions < self._settings.brake_rows:
+            return False
+        return deletions > await stored.count(self._store, kind, where) * self._settings.brake_share
+
+
+async def _missing_twice(
+    where: Container | None, candidates: dict[str, list[str]], relist: Relist
+) -> dict[str, list[Read]]:
+    """Deletions of the candidates that a second listing lacks, too."""
+    if not any(candidates.values()):
+        return {kind: [] for kind in candidates}
+    listed, at_us = await relist()
+    gone = Version(at_us, Rank.DELETED)
+    return {
+        kind: [read_of(kind, key, [ThingDeleted(kind, key, gone, where)]) for key in keys if key not in listed.of(kind)]
+        for kind, keys in candidates.items()
+    }
+
+
+def _kinds_of(reading: Reading) -> tuple[str, ...]:
+    """The kinds that a listing is complete for."""
+    return ("asset", "data_profile") if reading.kind == "asset" else (reading.kind,)
+
+
+def _is_deletion(change: Change) -> bool:
+    return isinstance(change, AssetDeleted | ProfileDeleted | ThingDeleted | ContainerDeleted)

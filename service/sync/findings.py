@@ -1,0 +1,84 @@
+"""What a sweep may do, and what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from service.changes import Change, Container, Origin
+from service.decoding import Read
+from service.errors import DataError
+from service.events.message import Message
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a sweep may do.
+
+    Without `repair` it only counts. `deletions`: look for what the catalog has no more; `accept_deletions`: delete it
+    also where that is a lot.
+    """
+
+    repair: bool = True
+    deletions: bool = False
+    accept_deletions: bool = False
+    origin: Origin = Origin.SYNC
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a sweep found, and did, for one kind."""
+
+    listed: int = 0
+    missing: int = 0
+    stale: int = 0
+    orphaned: int = 0
+    unreadable: int = 0
+    #: More would be deleted than may be without a person.
+    braked: bool = False
+
+
+@dataclass(slots=True)
+class Result:
+    """What a sweep has found so far; `cursor` resumes it."""
+
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    cursor: str | None = None
+    #: What the catalog says there is in all, where it does.
+    total: int | None = None
+
+    def of(self, kind: str) -> Tally:
+        """The counts of one kind."""
+        return self.tallies.setdefault(kind, Tally())
+
+    def add(self, other: Result) -> None:
+        """Add what else was listed."""
+        for kind, told in other.tallies.items():
+            tally = self.of(kind)
+            tally.listed += told.listed
+            tally.missing += told.missing
+            tally.stale += told.stale
+            tally.unreadable += told.unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """How much there is of one kind in one container, and how many calls it takes to read it."""
+
+    kind: str
+    where: Container | None
+    things: int
+    calls: int
+
+
+def read_of(kind: str, key: str, changes: Iterable[Change], error: DataError | None = None, body: bytes = b"") -> Read:
+    """What was read, in the form in which the pipeline takes it; its name takes the place of a routing key."""
+    return Read(Message(f"catalog.{kind}.{key}.GET", body), f"catalog.{kind}", tuple(changes), error)
+
+
+def batched(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:
+    """The items in pieces of at most `size`."""
+    return (items[start : start + size] for start in range(0, len(items), size))

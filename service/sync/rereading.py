@@ -1,0 +1,110 @@
+"""Reading by id what a listing left in doubt: assets in bulk, a profile alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.catalog import endpoints
+from service.catalog.client import CatalogClient
+from service.changes import AssetDeleted, AssetSaved, Container, ProfileDeleted, ProfileSaved, Rank, Version
+from service.decoding import Read
+from service.errors import CatalogFailed, CatalogForbidden, CatalogGone, CatalogNotFound, DataError
+from service.events.cards import restricted
+from service.mirror.store import Store
+from service.mirror.tables import assets, data_profiles
+from service.redaction import Principals
+from service.scope import Scope
+from service.sync.cleaning import clean
+from service.sync.findings import batched, read_of
+from service.sync.guard import guarded
+from service.sync.readings import card_told, profile_told
+
+#: What a profile that could not be made answers.
+PROFILING_FAILED = 500
+
+
+class Rereader:
+    """Reads by id. What it answers has secrets blanked already."""
+
+    def __init__(self, client: CatalogClient, store: Store, scope: Scope, principals: Principals) -> None:
+        self._client = client
+        self._store = store
+        self._scope = scope
+        self._principals = principals
+
+    async def assets(self, where: Container, asset_ids: Sequence[str]) -> list[Read]:
+        """Assets by id, with what became of each: its state, its deletion, or (no changes) nothing that we may know."""
+        reads: list[Read] = []
+        for chunk in batched(asset_ids if self._scope.admits_container(where) else (), endpoints.BULK_MAX):
+            bulk = await endpoints.cards(self._client, where, chunk)
+            for item in bulk.items:
+                if item.status in (404, 410):
+                    gone = Version(bulk.at_us, Rank.DELETED)
+                    deleted = AssetDeleted(item.asset_id, gone, where, found=True)
+                    reads.append(read_of("asset", item.asset_id, [deleted]))
+                elif item.card is not None:
+                    reads.append(self._card(item.card, where, bulk.at_us, item.asset_id))
+                elif item.status == 403:
+                    reads.append(read_of("asset", item.asset_id, [restricted(item.asset_id, where, bulk.at_us)]))
+                else:
+                    reads.append(read_of("asset", item.asset_id, []))
+        return reads
+
+    def _card(self, card: dict[str, Any], where: Container, at_us: int | None, asset_id: str) -> Read:
+        cleaned = clean(card, self._principals)
+        try:
+            changes = [told.change() for told in card_told(cleaned, where, at_us, Rank.READ)]
+        except DataError as error:
+            return read_of("asset", asset_id, [], error)
+        read = read_of("asset", asset_id, changes if self._scope.admits(changes[0]) else [])
+        read.ignored = not read.changes  # it is there, and out of scope
+        return read
+
+    async def profile(self, where: Container, profile_id: str, asset_id: str) -> Read:
+        """A profile by id: its state, its deletion, or nothing where profiling failed or we may not know."""
+        try:
+            answer = await endpoints.profile(self._client, where, profile_id, asset_id)
+        except CatalogNotFound as error:
+            gone = Version(error.details.get("at_us"), Rank.DELETED)
+            return read_of("data_profile", profile_id, [ProfileDeleted(profile_id, gone, asset_id, where, found=True)])
+        except (CatalogForbidden, CatalogGone):  # a policy, a role that was lost, an archived container
+            return read_of("data_profile", profile_id, [])
+        except CatalogFailed as error:
+            if error.details.get("status") != PROFILING_FAILED:
+                raise
+            return read_of("data_profile", profile_id, [])
+        try:
+            told = profile_told(clean(answer.object(), self._principals), where, answer.at_us, asset_id)
+            return read_of("data_profile", profile_id, [one.change() for one in told])
+        except DataError as error:
+            return read_of("data_profile", profile_id, [], error, answer.body)
+
+    async def mirrored_profile(self, where: Container, profile_id: str) -> Read | None:
+        """A profile of the mirror by id; None where its asset is gone, with which it is hidden anyway."""
+        query = (
+            sa.select(data_profiles.c.asset_id, assets.c.deleted_at)
+            .join(assets, assets.c.asset_id == data_profiles.c.asset_id)
+            .where(data_profiles.c.profile_id == profile_id)
+        )
+        async with guarded(self._store, self._store.read()) as connection:
+            row = (await connection.execute(query)).first()
+        if row is None or row.deleted_at is not None:
+            return None
+        if where.kind == "space":
+            return await self._carried_profile(where, profile_id, row.asset_id)
+        return await self.profile(where, profile_id, row.asset_id)
+
+    async def _carried_profile(self, where: Container, profile_id: str, asset_id: str) -> Read | None:
+        """The profile as its card carries it: the profiles of spaces cannot be read by id."""
+        (read,) = await self.assets(where, [asset_id])
+        told = [change for change in read.changes if isinstance(change, ProfileSaved)]
+        if not read.changes or any(isinstance(change, AssetDeleted) for change in read.changes):
+            return None
+        if any(change.profile_id == profile_id for change in told):
+            return read
+        at_us = next(change.version.at_us for change in read.changes if isinstance(change, AssetSaved))
+        gone = ProfileDeleted(profile_id, Version(at_us, Rank.DELETED), asset_id, where, found=True)
+        return read_of("data_profile", profile_id, [gone])

@@ -1,0 +1,79 @@
+"""What a page tells, item by item; without secrets before anything of it may be written."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from service.catalog.paging import Page
+from service.changes import Container
+from service.errors import DataError, NestingTooDeep
+from service.redaction import Principals, may_hold_secrets
+from service.scope import Scope
+from service.sync.cleaning import clean
+from service.sync.readings import Reading, Told
+
+log = structlog.get_logger(__name__)
+
+#: Items that are looked at before others have their turn: about two milliseconds.
+SLICE = 16
+
+
+@dataclass(slots=True)
+class Group:
+    """What one item tells: of itself first, then of what it carries."""
+
+    told: list[Told]
+    item: dict[str, Any]
+    at_us: int | None
+    parent: str | None
+
+
+class Teller:
+    """Reads the items of pages."""
+
+    def __init__(self, scope: Scope, principals: Principals) -> None:
+        self._scope = scope
+        self._principals = principals
+
+    async def groups(
+        self, reading: Reading, where: Container | None, page: Page, parent: str | None
+    ) -> list[Group | DataError]:
+        """What each item in scope tells, secrets and all; one that cannot be read is its error."""
+        groups: list[Group | DataError] = []
+        for number, item in enumerate(page.items):
+            if number % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+            try:
+                hides = self._principals is not Principals.KEEP
+                told = self._told(reading, where, item, page.at_us, parent, cleans=hides)
+            except DataError as error:
+                log.warning("item_unreadable", kind=reading.kind, container=where and where.id, problem=str(error))
+                groups.append(error)
+                continue
+            if told and (self._scope.is_everything or self._scope.admits(told[0].change())):
+                groups.append(Group(told, item, page.at_us, parent))
+        return groups
+
+    def cleaned(self, reading: Reading, where: Container | None, group: Group) -> list[Told]:
+        """What a group tells as it may be written; the same where it holds no secrets.
+
+        Raises:
+            DataError: it cannot be read without its secrets.
+        """
+        if self._principals is not Principals.KEEP or not may_hold_secrets(group.told[0].text.encode()):
+            return group.told
+        return self._told(reading, where, group.item, group.at_us, group.parent, cleans=True)
+
+    def _told(
+        self, reading: Reading, where: Container | None, item: dict[str, Any], at_us: int | None, parent: str | None,
+        *, cleans: bool,
+    ) -> list[Told]:  # fmt: skip
+        try:
+            return list(reading.means(clean(item, self._principals) if cleans else item, where, at_us, parent))
+        except RecursionError:
+            raise NestingTooDeep(limit=sys.getrecursionlimit()) from None
