@@ -288,6 +288,9 @@ class UsageError(ConfigurationError):
 
     remedy = "{advice}"
 
+    def __init__(self, problem: str, advice: str = "`--help` shows what there is.") -> None:
+        super().__init__(problem=problem, advice=advice)
+
 
 class StoreNotWritable(ConfigurationError):
     """The store {where} cannot be written: {problem}."""

@@ -49,6 +49,9 @@ class Metrics:
         self.queue_bytes_free = Gauge(
             "catalog_mirror_queue_bytes_free", "Bytes until our queue drops its oldest messages", registry=registry
         )
+        self.expired = Counter(
+            "catalog_mirror_expired_events", "Lineage events beyond RETENTION__LINEAGE, refused", registry=registry
+        )
         self.catalog_calls = Counter(
             "catalog_mirror_catalog_calls", "Calls to the catalog's API by endpoint and status", ["endpoint", "status"],
             registry=registry,
