@@ -40,9 +40,8 @@ def status(as_json: Json = False) -> None:
     for gap in found["gaps"]:
         out.print(f"Gap ({gap['kind']}): {gap['detail']}. Events may be missing.", markup=False)
     if found["held"]:
-        out.print(
-            f"Deliveries are held: {found['held']}. `catalog-mirror deliveries release` lets them go.", markup=False
-        )
+        out.print(f"Deliveries are held: {found['held']}.", markup=False)
+        out.print("`catalog-mirror deliveries release` lets them go.", markup=False)
     if found["paused"]:
         out.print(f"Paused: {found['paused']}. `catalog-mirror resume` goes on.", markup=False)
 
