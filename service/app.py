@@ -54,7 +54,12 @@ def bindings_of(settings: Settings) -> list[str]:
 
 
 def pipeline_of(
-    settings: Settings, store: Store, metrics: Metrics, targets: Sequence[Target] = (), outlet: Outlet | None = None
+    settings: Settings,
+    store: Store,
+    metrics: Metrics,
+    targets: Sequence[Target] = (),
+    outlet: Outlet | None = None,
+    horizon_s: float | None = None,
 ) -> Pipeline:
     """The pipeline that these settings describe."""
     return Pipeline(
@@ -67,6 +72,7 @@ def pipeline_of(
         outlet=outlet,
         verifies_hints=settings.catalog.url is not None,
         scope=Scope(settings.scope),
+        horizon_s=horizon_s,
     )
 
 
@@ -76,7 +82,6 @@ def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: M
     Raises:
         SettingInvalid: no catalog, or no credentials for it.
     """
-    marker = marker_of(settings)
     return Director(
         CatalogClient(settings.catalog, metrics),
         store,
@@ -85,7 +90,6 @@ def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: M
         Scope(settings.scope),
         settings.pipeline.principals,
         replica_id,
-        epoch=Epoch(store, marker) if marker else None,
     )
 
 
@@ -105,8 +109,11 @@ class Service:
         self.targets = installed_targets(settings)
         self.relay = Relay(self.store, self.targets, settings.relay, self.metrics)
         self.gate = Gate()
-        self.pipeline = pipeline_of(settings, self.store, self.metrics, self.targets, self.relay)
-        self.heartbeat = Heartbeat(self.store, settings.amqp, self.gate, self.pipeline, self.relay, self.metrics)
+        horizon_s = settings.retention.lineage_s  # what a person replays may be older
+        self.pipeline = pipeline_of(settings, self.store, self.metrics, self.targets, self.relay, horizon_s)
+        self.heartbeat = Heartbeat(
+            self.store, settings.amqp, self.gate, self.pipeline, self.relay, self.metrics, settings.retention
+        )
         self.consumer: Consumer | None = None
         self.watchdog: Watchdog | None = None
         if settings.amqp.url is not None:
@@ -116,6 +123,8 @@ class Service:
             replica_id = self.heartbeat.replica_id
             self.director = director_of(settings, self.store, self.pipeline, self.metrics, replica_id)
         self.heartbeat.consumer, self.heartbeat.director = self.consumer, self.director
+        marker = marker_of(settings)
+        self.epoch = Epoch(self.store, marker) if marker else None
         self._stop = asyncio.Event()
         self._reason: str | None = "waiting for the store"
         #: The port of the probes, once they are served.
@@ -189,11 +198,15 @@ class Service:
 
     async def _run_parts(self) -> None:
         _spare_the_garbage_collector()
+        if self.epoch:
+            await self.epoch.look()  # before anything goes out that may have gone out before
         await self.heartbeat.beat()  # a pause that a person set holds from the first moment
         async with asyncio.TaskGroup() as group:
             lookouts = [group.create_task(self.heartbeat.run(), name="heartbeat")]
             if self.watchdog:
                 lookouts.append(group.create_task(self.watchdog.run(), name="watchdog"))
+            if self.epoch:
+                lookouts.append(group.create_task(self.epoch.run(), name="epoch"))
             if self.director:
                 lookouts.append(group.create_task(self._allow_reading(self.director), name="allow_reading"))
             stopped = group.create_task(self._stop.wait(), name="stop")

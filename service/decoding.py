@@ -51,6 +51,8 @@ class Read:
     #: The redacted body, where redaction changed anything.
     clean: Any = None
     ignored: bool = False
+    #: It lies beyond the retention horizon.
+    expired: bool = False
     at_us: int | None = None
 
 
@@ -63,12 +65,20 @@ class Decoder:
     """
 
     def __init__(
-        self, router: Router, settings: PipelineSettings, own_service: str, scope: Scope, *, verifies_hints: bool
+        self,
+        router: Router,
+        settings: PipelineSettings,
+        own_service: str,
+        scope: Scope,
+        *,
+        verifies_hints: bool,
+        horizon_s: float | None = None,
     ) -> None:
         self._router = router
         self._settings = settings
         self._own_service = own_service
         self._scope = scope
+        self._horizon_us = None if horizon_s is None else round(horizon_s * SECOND_US)
         self._verifies_hints = verifies_hints
 
     def read(self, message: Message) -> Read:
@@ -96,6 +106,8 @@ class Decoder:
             read.changes = ()
         elif any(isinstance(c, LineageRecorded) and c.source_service == self._own_service for c in read.changes):
             read.ignored, read.changes = True, ()
+        elif any(isinstance(c, LineageRecorded) and self._is_too_old(c) for c in read.changes):
+            read.ignored, read.expired, read.changes = True, True, ()
         return read
 
     def _body(self, message: Message, read: Read) -> dict[str, Any]:
@@ -117,6 +129,12 @@ class Decoder:
         if self._scope.is_everything:
             return changes
         return tuple(change for change in changes if self._scope.admits(change))
+
+    def _is_too_old(self, event: LineageRecorded) -> bool:
+        """Whether it lies beyond the horizon: it was removed long ago, and would be new again."""
+        if self._horizon_us is None or event.version.at_us is None:
+            return False
+        return event.version.at_us < time.time_ns() // 1000 - self._horizon_us
 
     def _settled(self, change: Change) -> Change:
         """A hint becomes a refresh where a catalog can be asked, else a tombstone at its own time."""

@@ -23,10 +23,11 @@ from service.amqp.gate import Gate
 from service.amqp.management import Fill
 from service.amqp.topology import Topology
 from service.mirror import controls, dead_letters, progress
+from service.mirror.retention import prune
 from service.mirror.store import STORE_ERRORS, Store
 from service.pipeline import Pipeline
 from service.relay import Relay
-from service.settings import AmqpSettings
+from service.settings import AmqpSettings, RetentionSettings
 from service.sync.director import Director
 from service.telemetry import Metrics
 
@@ -35,6 +36,8 @@ log = structlog.get_logger(__name__)
 INTERVAL_S = 1.0
 #: Every so many beats the slower things are done: counting, and telling how we are.
 SLOW_BEATS = 5
+#: Every so many beats a batch of what is over its time is removed.
+PRUNE_BEATS = 60
 #: Who closes the gate while a person paused consuming.
 PERSON = "person"
 
@@ -50,6 +53,7 @@ class Heartbeat:
         pipeline: Pipeline,
         relay: Relay,
         metrics: Metrics,
+        retention: RetentionSettings,
     ) -> None:
         self._store = store
         self._amqp = amqp
@@ -57,6 +61,7 @@ class Heartbeat:
         self._pipeline = pipeline
         self._relay = relay
         self._metrics = metrics
+        self._retention = retention
         self._beats = 0
         self._brake_told = False
         self._told_state: State | None = None
@@ -80,7 +85,7 @@ class Heartbeat:
         try:
             async with self._store.read() as connection:
                 known = await controls.read_controls(connection)
-                self._obey_targets(await controls.read_targets(connection))
+                self._obey_targets(await controls.read_targets(connection), held=controls.HELD in known)
             self._obey_pause(known)
             await self._obey_brake(known)
             state = self.consumer.state if self.consumer else None
@@ -88,17 +93,25 @@ class Heartbeat:
                 async with self._store.write() as connection:
                     await self._tell(connection)
                 self._told_state = state
+            if self._beats % PRUNE_BEATS == PRUNE_BEATS - 1:
+                await self._prune()
             self._beats += 1
         except STORE_ERRORS as error:
             self._gate.close(STORE, str(self._store.unavailable(error)))
         else:
             self._gate.open(STORE)
 
-    def _obey_targets(self, rows: Sequence[Any]) -> None:
+    async def _prune(self) -> None:
+        """Remove what is over its time; replicas may do so at once, each its batch."""
+        gone = await prune(self._store, self._retention)
+        if gone:
+            log.info("pruned", **gone)
+
+    def _obey_targets(self, rows: Sequence[Any], *, held: bool) -> None:
         paused = {row.target for row in rows if row.paused}
         for lane in self._relay.lanes:
-            if lane.paused != (lane.name in paused):
-                lane.set_paused(lane.name in paused)
+            if lane.paused != (held or lane.name in paused):
+                lane.set_paused(held or lane.name in paused)
 
     def _obey_pause(self, known: dict[str, Any]) -> None:
         if controls.PAUSE in known:

@@ -115,6 +115,7 @@ class Pipeline:
         outlet: Outlet | None = None,
         verifies_hints: bool = False,
         scope: Scope | None = None,
+        horizon_s: float | None = None,
     ) -> None:
         self._store = store
         self._settings = settings
@@ -123,7 +124,12 @@ class Pipeline:
         self._subscribers = tuple(subscribers)
         self._outlet = outlet
         self._decoder = Decoder(
-            router, settings, answerer.source_service, scope or Scope(ScopeSettings()), verifies_hints=verifies_hints
+            router,
+            settings,
+            answerer.source_service,
+            scope or Scope(ScopeSettings()),
+            verifies_hints=verifies_hints,
+            horizon_s=horizon_s,
         )
         self.brake = Brake(settings.brake_window, settings.brake_failures)
 
@@ -198,6 +204,9 @@ class Pipeline:
         metrics = self._metrics
         for (topic, fate), number in outcome.topics.items():
             metrics.events.labels(topic, fate).inc(number)
+        expired = sum(read.expired for read in reads)
+        if expired:
+            metrics.expired.inc(expired)
         metrics.batch_size.observe(len(reads))
         metrics.apply_seconds.observe(seconds)
         if origin is Origin.LIVE:

@@ -221,6 +221,23 @@ class RelaySettings(Section):
     )
 
 
+class RetentionSettings(Section):
+    """How long things are kept that nobody asks for any more."""
+
+    closed_s: Duration = Field(
+        30 * 86400, alias="closed", gt=0, description="Dead letters, gaps and runs that are closed: 12h, 30d."
+    )
+    dead_letters_s: Duration = Field(
+        365 * 86400, alias="dead_letters", gt=0, description="Dead letters that nobody closed, since last met."
+    )
+    lineage_s: Duration = Field(
+        3 * 365 * 86400,
+        alias="lineage",
+        gt=0,
+        description="Lineage events, by when they happened. Older ones that still come are refused and counted.",
+    )
+
+
 class TargetSettings(Section):
     """One destination."""
 

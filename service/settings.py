@@ -24,6 +24,7 @@ from service.sections import (
     LogSettings,
     PipelineSettings,
     RelaySettings,
+    RetentionSettings,
     RoutesSettings,
     ScopeSettings,
     Section,
@@ -39,6 +40,7 @@ __all__ = [
     "LogSettings",
     "PipelineSettings",
     "RelaySettings",
+    "RetentionSettings",
     "RoutesSettings",
     "ScopeSettings",
     "Section",
@@ -71,6 +73,7 @@ class Settings(BaseSettings):
     routes: RoutesSettings = RoutesSettings()
     pipeline: PipelineSettings = PipelineSettings()
     relay: RelaySettings = RelaySettings()
+    retention: RetentionSettings = RetentionSettings()
     targets: dict[str, TargetSettings] = {}
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()

@@ -57,6 +57,9 @@ class Metrics:
             "catalog_mirror_poll_lag_seconds", "From modified in the catalog to found by polling, on its clock",
             buckets=_AGE_BUCKETS, registry=registry,
         )  # fmt: skip
+        self.expired = Counter(
+            "catalog_mirror_expired_events", "Lineage events beyond RETENTION__LINEAGE, refused", registry=registry
+        )
         self.catalog_calls = Counter(
             "catalog_mirror_catalog_calls", "Calls to the catalog's API by endpoint and status", ["endpoint", "status"],
             registry=registry,

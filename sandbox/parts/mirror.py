@@ -94,6 +94,11 @@ class MirrorProcess:
             self._process.send_signal(number)
 
     @property
+    def pid(self) -> int:
+        """The process's id, by which its replica is named."""
+        return self._process.pid if self._process else 0
+
+    @property
     def ended(self) -> bool:
         """Whether the process is gone."""
         return self._process is None or self._process.returncode is not None

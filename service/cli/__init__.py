@@ -7,6 +7,7 @@ import sys
 import typer
 
 from service.cli import (
+    audit,
     capture,
     dead_letters,
     deliveries,
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group in (run, status, demo, reading, replay, capture, lineage, doctor):
+for group in (run, status, audit, demo, reading, replay, capture, lineage, doctor):
     group.register(app)
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(deliveries.app, name="deliveries")

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
+import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from service.changes import Origin
-from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table
+from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, who
+from service.cli.editing import edited, without_secrets
 from service.cli.replay import replaying_pipeline
 from service.errors import LineInvalid, MirrorError, UsageError
 from service.events.message import Message
 from service.events.recording import read_line
-from service.mirror import dead_letters, deliveries
+from service.mirror import audit, dead_letters, deliveries
 from service.mirror.dead_letters import DISCARDED, OPEN, REPLAYED, Filter
 from service.mirror.store import Store
 from service.pipeline import Fate, Pipeline
@@ -28,6 +32,10 @@ ErrorClass = Annotated[str | None, typer.Option("--class", help="Only of this cl
 Topic = Annotated[str | None, typer.Option(help="Only with this routing key; * stands for anything.")]
 Fingerprint = Annotated[str | None, typer.Option(help="Only with this cause.")]
 All = Annotated[bool, typer.Option("--all", help="All that match, without naming ids.")]
+Entity = Annotated[str | None, typer.Option(help="Only about this thing: its id, as keys and deliveries name it.")]
+Since = Annotated[datetime | None, typer.Option(help="Only last met at or after this moment (UTC).")]
+Until = Annotated[datetime | None, typer.Option(help="Only last met before this moment (UTC).")]
+Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")]
 
 
 class DeadLetterUnknown(MirrorError):
@@ -41,13 +49,17 @@ def list_(
     error_class: ErrorClass = None,
     topic: Topic = None,
     fingerprint: Fingerprint = None,
+    entity: Entity = None,
+    since: Since = None,
+    until: Until = None,
     state: Annotated[str, typer.Option(help="open, replayed, superseded, discarded, or any.")] = OPEN,
     group: Annotated[bool, typer.Option("--group", help="One row per cause.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 50,
     as_json: Json = False,
 ) -> None:
     """List dead letters, the newest first."""
-    which = Filter((), error_class, topic, fingerprint, None if state == "any" else state)
+    chosen = None if state == "any" else state
+    which = Filter((), error_class, topic, fingerprint, chosen, entity, _utc(since), _utc(until))
     rows, total = run_async(_list(which, limit, group))
     if as_json:
         print_json([_brief(row) for row in rows] if not group else [dict(row._mapping) for row in rows])
@@ -77,32 +89,88 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one dead letter whole: why, what to do, headers and body (secrets blanked)."""
-    rows = run_async(_find(Filter((letter,), state=None)))
-    if not rows:
-        raise DeadLetterUnknown(which=repr(letter))
-    for row in rows:
-        full = _full(row)
+    for full in run_async(_shown(letter)):
         if as_json:
             print_json(full)
-        else:
-            show_table("Dead letter", ("what", "value"), [(k, v) for k, v in full.items() if k != "body"], "")
-            out.print(full["body"] if full["body"] is not None else "(no body)", markup=False)
+            continue
+        told = [(k, v) for k, v in full.items() if k not in ("body", "original_body", "history")]
+        show_table("Dead letter", ("what", "value"), told, "")
+        out.print(full["body"] if full["body"] is not None else "(no body)", markup=False)
+        if full["original_body"] is not None:
+            out.print("\nBefore it was edited:")
+            out.print(full["original_body"], markup=False)
+        history = [(e["at"], e["who"], e["action"], e["reason"]) for e in full["history"]]
+        show_table("History", ("when", "who", "action", "why"), history, "Nobody has touched it.")
 
 
-async def _find(which: Filter) -> list[Any]:
+async def _shown(letter: str) -> list[dict[str, Any]]:
+    """The letters of this id, with what was done to each."""
     async with opened_store(quiet_settings()) as store, store.read() as connection:
-        return await dead_letters.find(connection, which)
+        rows = await dead_letters.find(connection, Filter((letter,), state=None))
+        if not rows:
+            raise DeadLetterUnknown(which=repr(letter))
+        shown = []
+        for row in rows:
+            history = await audit.entries(connection, row.dead_letter_id)
+            shown.append(_full(row) | {"history": [dict(entry._mapping) for entry in history]})
+        return shown
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def _brief(row: Any) -> dict[str, Any]:
-    return {key: value for key, value in row._mapping.items() if key not in ("body", "headers")}
+    return {key: value for key, value in row._mapping.items() if key not in ("body", "original_body", "headers")}
 
 
 def _full(row: Any) -> dict[str, Any]:
     full = dict(row._mapping)
     full["headers"] = json.loads(row.headers) if row.headers else None
-    full["body"] = row.body.decode("utf-8", "backslashreplace") if row.body is not None else None
+    for name in ("body", "original_body"):
+        body = getattr(row, name)
+        full[name] = body.decode("utf-8", "backslashreplace") if body is not None else None
     return full
+
+
+@app.command("edit")
+def edit(
+    letter: Annotated[str, typer.Argument(help="Id, or its first characters.")],
+    body: Annotated[str | None, typer.Option("--body", help="File with the whole new body; - is stdin.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="PATH=VALUE, such as state.metadata.dataset_id=a1; repeatable.")
+    ] = None,
+    reason: Reason = None,
+) -> None:
+    """Mend the body of a dead letter, in your editor unless told otherwise; then `replay` it.
+
+    What it had at first is kept beside it, and who edited it is on record.
+    """
+    row = run_async(_only(letter))
+    if row.kind != "event":
+        raise UsageError(problem="a delivery has no body of its own: mend the target, then replay it")
+    new, blanked = without_secrets(edited(row.body, body, set_ or []))
+    run_async(_edit(row, new, blanked, reason))
+    told = " Secrets in it were blanked." if blanked else ""
+    out.print(f"{row.dead_letter_id[:12]} has a new body of {len(new)} bytes (was {len(row.body)}).{told}")
+    out.print(f"`catalog-mirror dead-letters replay {row.dead_letter_id[:12]}` tries it.", markup=False)
+
+
+async def _only(letter: str) -> Any:
+    async with opened_store(quiet_settings(), migrate=True) as store, store.read() as connection:
+        rows = await dead_letters.find(connection, Filter((letter,)))
+    if not rows:
+        raise DeadLetterUnknown(which=f"{letter!r} that is open")
+    if len(rows) > 1:
+        raise UsageError(problem=f"{letter!r} stands for {len(rows)} dead letters; give more characters")
+    return rows[0]
+
+
+async def _edit(row: Any, body: bytes, blanked: bool, reason: str | None) -> None:
+    async with opened_store(quiet_settings()) as store, store.write() as connection:
+        await dead_letters.edit(connection, row, body, blanked=blanked)
+        sizes = {"bytes_before": len(row.body), "bytes_after": len(body)}
+        await audit.record(connection, who(), "dead_letter.edit", row.dead_letter_id, reason, sizes)
 
 
 @app.command("replay")
@@ -112,13 +180,18 @@ def replay(
     error_class: ErrorClass = None,
     topic: Topic = None,
     fingerprint: Fingerprint = None,
+    entity: Entity = None,
+    since: Since = None,
+    until: Until = None,
+    rate: Annotated[float, typer.Option(min=0, help="Letters per second at most; 0: as fast as it goes.")] = 0,
+    reason: Reason = None,
     deliver: Annotated[bool, typer.Option("--deliver", help="Also create deliveries, as if it were live.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be replayed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Try dead letters again; those that fail again stay open with their new reason."""
-    which = _chosen(ids, all_, error_class, topic, fingerprint)
-    counts = run_async(_replay(quiet_settings(), which, deliver, dry_run))
+    which = _chosen(ids, all_, error_class, topic, fingerprint, entity, since, until)
+    counts = run_async(_replay(quiet_settings(), which, deliver, dry_run, rate, reason))
     if as_json:
         print_json(counts)
     else:
@@ -126,15 +199,18 @@ def replay(
 
 
 def _chosen(
-    ids: Sequence[str] | None, all_: bool, error_class: str | None, topic: str | None, fingerprint: str | None
-) -> Filter:
-    if not (ids or all_ or error_class or topic or fingerprint):
+    ids: Sequence[str] | None, all_: bool, error_class: str | None, topic: str | None, fingerprint: str | None,
+    entity: str | None, since: datetime | None, until: datetime | None,
+) -> Filter:  # fmt: skip
+    if not (ids or all_ or error_class or topic or fingerprint or entity or since or until):
         raise UsageError(problem="Nothing is chosen", advice="Name ids, a filter, or --all.")
-    return Filter(tuple(ids or ()), error_class, topic, fingerprint)
+    return Filter(tuple(ids or ()), error_class, topic, fingerprint, OPEN, entity, _utc(since), _utc(until))
 
 
-async def _replay(settings: Settings, which: Filter, deliver: bool, dry_run: bool) -> dict[str, int]:
-    async with opened_store(settings) as store:
+async def _replay(
+    settings: Settings, which: Filter, deliver: bool, dry_run: bool, rate: float, reason: str | None
+) -> dict[str, int]:
+    async with opened_store(settings, migrate=True) as store:
         async with store.read() as connection:
             letters = await dead_letters.find(connection, which)
         if not letters and which.ids:
@@ -144,7 +220,14 @@ async def _replay(settings: Settings, which: Filter, deliver: bool, dry_run: boo
         pipeline = await replaying_pipeline(settings, store, deliver=deliver)
         counts = {"replayed": 0, "failed_again": 0, "cut_off": 0}
         for letter in letters:
-            counts[await _replay_one(store, pipeline, letter)] += 1
+            started = time.monotonic()
+            result = await _replay_one(store, pipeline, letter)
+            counts[result] += 1
+            async with store.write() as connection:
+                detail = {"result": result, "delivered": deliver}
+                await audit.record(connection, who(), "dead_letter.replay", letter.dead_letter_id, reason, detail)
+            if rate:
+                await asyncio.sleep(max(0.0, 1 / rate - (time.monotonic() - started)))
         return counts
 
 
@@ -180,18 +263,23 @@ def discard(
     error_class: ErrorClass = None,
     topic: Topic = None,
     fingerprint: Fingerprint = None,
+    entity: Entity = None,
+    since: Since = None,
+    until: Until = None,
+    reason: Reason = None,
 ) -> None:
     """Close dead letters without replaying them; they stay in the store, marked as discarded."""
-    which = _chosen(ids, all_, error_class, topic, fingerprint)
-    number = run_async(_discard(which))
+    which = _chosen(ids, all_, error_class, topic, fingerprint, entity, since, until)
+    number = run_async(_discard(which, reason))
     if not number and which.ids:
         raise DeadLetterUnknown(which=" ".join(which.ids))
     out.print(f"{number} discarded.")
 
 
-async def _discard(which: Filter) -> int:
-    async with opened_store(quiet_settings()) as store, store.write() as connection:
+async def _discard(which: Filter, reason: str | None) -> int:
+    async with opened_store(quiet_settings(), migrate=True) as store, store.write() as connection:
         letters = await dead_letters.find(connection, which)
         for letter in letters:
             await dead_letters.close(connection, [letter.dead_letter_id], DISCARDED)
+            await audit.record(connection, who(), "dead_letter.discard", letter.dead_letter_id, reason)
         return len(letters)

@@ -41,6 +41,7 @@ from service.settings import (
     LogSettings,
     PipelineSettings,
     RelaySettings,
+    RetentionSettings,
     RoutesSettings,
     Settings,
     StoreSettings,
@@ -116,6 +117,7 @@ def _settings(path: Path, url: str | None) -> Settings:
         routes=RoutesSettings(),
         pipeline=PipelineSettings(),
         relay=RelaySettings(),
+        retention=RetentionSettings(lineage_s=100 * 365 * 86400),  # the story does not age
         targets={},
         http=HttpSettings(host="127.0.0.1", port=0),
         log=LogSettings(level="error"),

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 import typer
 
 from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, who
-from service.mirror import controls, dead_letters, progress
+from service.mirror import audit, controls, dead_letters, progress
 from service.mirror.progress import Run
 from service.mirror.store import Store
 from service.mirror.tables import assets, containers, data_profiles, deliveries, lineage_events, refreshes, things
@@ -44,6 +44,9 @@ def status(as_json: Json = False) -> None:
     show_table("Targets", ("target", "state", "delivered", "last"), targets, "No target has run yet.")
     for gap in found["gaps"]:
         out.print(f"Gap ({gap['kind']}): {gap['detail']}. Events may be missing.", markup=False)
+    if found["held"]:
+        out.print(f"Deliveries are held: {found['held']}.", markup=False)
+        out.print("`catalog-mirror deliveries release` lets them go.", markup=False)
     if found["paused"]:
         out.print(f"Paused: {found['paused']}. `catalog-mirror resume` goes on.", markup=False)
 
@@ -66,6 +69,7 @@ async def _status() -> dict[str, Any]:
             "leader": await progress.leader(connection, store),
             "runs": [_run(run) for mode in (SNAPSHOT, RECONCILE) if (run := await progress.newest(connection, mode))],
             "paused": known[controls.PAUSE][0].get("reason", "") if controls.PAUSE in known else None,
+            "held": known[controls.HELD][0].get("reason", "") if controls.HELD in known else None,
             "mirror": {
                 table.name: await _rows(connection, table)
                 for table in (containers, assets, data_profiles, lineage_events, *things.values())
@@ -93,6 +97,7 @@ def pause(reason: Annotated[str, typer.Option(help="Why, for whoever looks next.
     async def work(store: Store) -> None:
         async with store.write() as connection:
             await controls.set_control(connection, controls.PAUSE, {"reason": f"{reason} ({who()})"})
+            await audit.record(connection, who(), "consuming.pause", "every replica", reason)
 
     run_async(_with_store(work))
     out.print("Paused. Every replica stops within seconds; `catalog-mirror resume` goes on.")
@@ -107,6 +112,8 @@ def resume() -> None:
             lifted = [name for name in known if name.partition(":")[0] in (controls.PAUSE, controls.BRAKE)]
             for name in lifted:
                 await controls.clear_control(connection, name)
+            if lifted:
+                await audit.record(connection, who(), "consuming.resume", "every replica", detail={"lifted": lifted})
             return lifted
 
     lifted = run_async(_with_store(work))

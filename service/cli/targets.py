@@ -8,7 +8,7 @@ import typer
 
 from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, who
 from service.errors import MirrorError
-from service.mirror import controls
+from service.mirror import audit, controls
 from service.targets.base import installed_targets
 
 app = typer.Typer(help="Destinations of changes.", no_args_is_help=True)
@@ -67,3 +67,4 @@ async def _set(name: str, *, paused: bool, reason: str | None) -> None:
     async with opened_store(quiet_settings()) as store, store.write() as connection:
         if not await controls.pause_target(connection, name, paused=paused, reason=reason):
             raise TargetUnknown(name=name)
+        await audit.record(connection, who(), f"target.{'pause' if paused else 'resume'}", name, reason)

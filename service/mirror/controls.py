@@ -18,6 +18,8 @@ from service.mirror.tables import controls, gaps, replicas, suspects, target_sta
 
 #: Controls: consuming is paused by a person; the brake has been pulled; when a consumer was last at work.
 PAUSE, BRAKE, CONSUMED, QUEUE = "pause", "brake", "last_consumed", "queue"
+#: All deliveries are held: the store was restored from a backup, so some of them went out before.
+HELD = "deliveries_held"
 #: Seconds after which a replica that sent no heartbeat counts as gone.
 REPLICA_GONE_S = 30.0
 

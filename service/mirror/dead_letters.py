@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -155,6 +156,11 @@ class Filter:
     topic: str | None = None
     fingerprint: str | None = None
     state: str | None = OPEN
+    #: A thing that the letter is about: a delivery's entity, or a word of an event's routing key.
+    entity: str | None = None
+    #: Last met within these moments.
+    since: datetime | None = None
+    until: datetime | None = None
 
     def where(self) -> sa.ColumnElement[bool]:
         """The filter in SQL; ids may be given by their first characters, topics with `*`."""
@@ -166,9 +172,38 @@ class Filter:
             if value := getattr(self, name):
                 parts.append(column[name] == value)
         if self.topic:
-            pattern = self.topic.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            parts.append(column.routing_key.like(pattern.replace("*", "%").replace("#", "%"), escape="\\"))
+            pattern = _like(self.topic).replace("*", "%").replace("#", "%")
+            parts.append(column.routing_key.like(pattern, escape="\\"))
+        if self.entity:
+            word = _like(self.entity)
+            parts.append(sa.or_(column.entity_id == self.entity, column.routing_key.like(f"%.{word}.%", escape="\\")))
+        if self.since:
+            parts.append(column.last_at >= self.since)
+        if self.until:
+            parts.append(column.last_at < self.until)
         return sa.and_(sa.true(), *parts)
+
+
+def _like(text: str) -> str:
+    """The text as a LIKE pattern that matches only itself."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+async def edit(connection: AsyncConnection, letter: Any, body: bytes, *, blanked: bool) -> None:
+    """Give a letter another body; what it had at first is kept beside it.
+
+    Args:
+        body: with secrets blanked; `blanked` says whether any were.
+    """
+    values = {
+        "body": body,
+        "original_body": letter.body if letter.original_body is None else letter.original_body,
+        "blanked": letter.blanked or blanked,
+        "truncated": False,
+        "edited_at": store_clock(connection.dialect.name),
+    }
+    same = dead_letters.c.dead_letter_id == letter.dead_letter_id
+    await connection.execute(sa.update(dead_letters).where(same).values(values))
 
 
 async def find(connection: AsyncConnection, which: Filter, limit: int | None = None) -> list[Any]:

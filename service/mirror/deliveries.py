@@ -198,3 +198,8 @@ async def revive(connection: AsyncConnection, store: Store, letter: Any) -> str:
     again = Delivery(letter.dead_letter_id, letter.target, letter.entity_kind, letter.entity_id, "replayed")
     await create(connection, store, [again], None)
     return letters.REPLAYED
+
+
+async def count(connection: AsyncConnection) -> int:
+    """How many wait."""
+    return int((await connection.execute(sa.select(sa.func.count()).select_from(deliveries))).scalar_one())

@@ -276,7 +276,21 @@ dead_letters = Table(
     Column("first_at", UtcTime, nullable=False),
     Column("last_at", UtcTime, nullable=False),
     Column("closed_at", UtcTime),
+    Column("original_body", LargeBinary, comment="As it came, secrets blanked, where somebody edited it"),
+    Column("edited_at", UtcTime),
     Index("dead_letters_state", "state", "last_at"),
+)  # fmt: skip
+
+audit_log = Table(
+    "audit_log", metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", UtcTime, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("action", Text, nullable=False, comment="What was done: dead_letter.edit, target.pause, …"),
+    Column("subject", Text, nullable=False, comment="What it was done to"),
+    Column("reason", Text),
+    Column("detail", Text, comment="JSON"),
+    Index("audit_log_subject", "subject", "seq"),
 )  # fmt: skip
 
 suspects = Table(

@@ -27,7 +27,6 @@ from service.redaction import Principals
 from service.scope import Scope
 from service.settings import SyncSettings
 from service.sync.containers import Containers
-from service.sync.epoch import Epoch
 from service.sync.guard import guarded
 from service.sync.poll import Poller
 from service.sync.refresh import Refresher
@@ -66,7 +65,7 @@ class Director:
 
     def __init__(
         self, client: CatalogClient, store: Store, pipeline: Pipeline, settings: SyncSettings, scope: Scope,
-        principals: Principals, replica_id: str, *, polls: bool = True, epoch: Epoch | None = None,
+        principals: Principals, replica_id: str, *, polls: bool = True,
     ) -> None:  # fmt: skip
         self.client = client
         self._store = store
@@ -82,7 +81,6 @@ class Director:
         self.poller = Poller(urgent, store, urgent_sweeper, settings, scope)
         self._rotation = Rotation(store, sweeper, settings)
         self._polls = polls
-        self._epoch = epoch
         self._stop = asyncio.Event()
         self._may_read = asyncio.Event()
         self._started = True
@@ -125,7 +123,6 @@ class Director:
                 self.leads = await self.lead()
                 if self.leads and not leading and self._may_read.is_set():
                     work = {"runs": self._runs, "poll": self._poll, "rotation": self._rotate}
-                    work |= {"epoch": self._epoch.run} if self._epoch else {}
                     leading = [group.create_task(self._for_ever(name, step), name=name) for name, step in work.items()]
                 elif not self.leads:
                     await _cancel(leading)

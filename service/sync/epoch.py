@@ -1,8 +1,9 @@
 """Noticing that the store was restored from a backup.
 
-The leading replica counts, in the store and in a marker outside of it. A store that is behind the marker is an older
-one: events of the time between are missing from it, though nobody missed them. The marker is a file
-(`SYNC__EPOCH_FILE`), or where none is set a queue of ours on the broker that holds one message.
+Every replica counts, in the store and in a marker outside of it. A store that is behind the marker is an older
+one: events of the time between are missing from it, though nobody missed them, and deliveries that went out are pending
+again: all are held until a person releases them. The marker is a file (`SYNC__EPOCH_FILE`), or where none is set a
+queue of ours on the broker that holds one message.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import structlog
 from aio_pika.abc import AbstractChannel, AbstractQueue
 
 from service.amqp.connection import connected, translated
-from service.errors import BrokerUnavailable, TopologyMissing, TransientError
-from service.mirror import controls
+from service.errors import TopologyMissing, TransientError
+from service.mirror import controls, deliveries
 from service.mirror.store import Store
 from service.settings import AmqpSettings, Settings
 from service.sync.guard import guarded
@@ -117,9 +118,20 @@ class Epoch:
     def __init__(self, store: Store, marker: Marker) -> None:
         self._store = store
         self._marker = marker
+        self._checked = False
+
+    async def look(self) -> None:
+        """Check once at start; a marker that cannot be reached now is looked at later."""
+        try:
+            await self.check()
+            self._checked = True
+        except (TransientError, TopologyMissing) as error:
+            log.info("epoch_unknown", problem=str(error))
 
     async def check(self) -> bool:
         """Whether the store is an older one than the marker knows; then it is on record as a gap.
+
+        What was pending at that time may have gone out since: all deliveries are held.
 
         Raises:
             TransientError: store or marker cannot be looked at.
@@ -131,6 +143,8 @@ class Epoch:
         async with guarded(self._store, self._store.write()) as connection:
             await controls.record_gap(connection, GAP, detail, None)
             await controls.set_control(connection, EPOCH, outside)
+            if await deliveries.count(connection):
+                await controls.set_control(connection, controls.HELD, {"reason": detail})
         log.error("gap", kind=GAP, detail=detail)
         return True
 
@@ -142,16 +156,15 @@ class Epoch:
         await self._marker.write(number)
 
     async def run(self) -> None:
-        """Check once, then count, until cancelled; what cannot be reached is tried again."""
-        checked = False
+        """Count, until cancelled; what cannot be reached is tried again."""
         while True:
+            if not self._checked:
+                await self.look()
             try:
-                checked = checked or await self.check() is not None
-                await self.count()
-            except (BrokerUnavailable, TopologyMissing) as error:
-                log.info("epoch_unknown", problem=str(error))
-            except TransientError as error:
-                log.warning("epoch_unknown", problem=str(error))
+                if self._checked:
+                    await self.count()
+            except (TransientError, TopologyMissing) as error:
+                log.info("epoch_not_counted", problem=str(error))
             await asyncio.sleep(COUNT_S)
 
     async def _counted(self) -> int:

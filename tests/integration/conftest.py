@@ -18,7 +18,7 @@ from service.events.message import Message
 from service.mirror import schema
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import Store
-from service.mirror.tables import lineage_edges, lineage_events, metadata
+from service.mirror.tables import audit_log, lineage_edges, lineage_events, metadata
 from service.pipeline import Outcome, Pipeline
 from service.routing import Router, installed_handlers
 from service.settings import PipelineSettings, StoreSettings, TargetSettings
@@ -107,7 +107,8 @@ class Mirror:
         """Empty every table."""
         async with self.store.write() as connection:
             for table in metadata.sorted_tables:
-                await connection.execute(sa.delete(table))
+                if table is not audit_log:  # it is only added to
+                    await connection.execute(sa.delete(table))
 
     async def content(self) -> dict[str, Any]:
         """What has to be equal in equal mirrors."""

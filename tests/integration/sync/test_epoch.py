@@ -12,7 +12,7 @@ from service.settings import AmqpSettings
 from service.sync.epoch import Epoch, FileMarker, Marker, QueueMarker
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Mirror
+    from tests.integration.conftest import Events, Mirror
 
 
 @pytest.fixture(params=["file", "queue"])
@@ -24,9 +24,10 @@ def marker(request: pytest.FixtureRequest, tmp_path: Path) -> Marker:
     return QueueMarker(AmqpSettings(url=SecretStr(url)))
 
 
-async def test_a_store_that_is_behind_its_marker_was_restored(mirror: Mirror, marker: Marker) -> None:
+async def test_a_store_that_is_behind_its_marker_was_restored(mirror: Mirror, marker: Marker, events: Events) -> None:
     epoch = Epoch(mirror.store, marker)
     assert not await epoch.check()
+    await mirror.take(events.profile())
     await epoch.count()
     backup = await mirror.one("SELECT value FROM controls WHERE name = 'epoch'")
     await epoch.count()
@@ -36,6 +37,7 @@ async def test_a_store_that_is_behind_its_marker_was_restored(mirror: Mirror, ma
 
     assert await epoch.check()
     assert await mirror.one("SELECT kind FROM gaps") == "store_restored"
+    assert await mirror.one("SELECT count(*) FROM controls WHERE name = 'deliveries_held'") == 1
     assert not await epoch.check()
 
 

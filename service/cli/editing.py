@@ -1,0 +1,101 @@
+"""Editing the body of a dead letter: from a file, by paths, or in an editor."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from service import documents
+from service.errors import DataError, MirrorError, UsageError
+from service.redaction import redact, redact_bytes
+
+#: Nesting of an edited body.
+_MAX_DEPTH = 200
+
+
+class EditImpossible(MirrorError):
+    """The body cannot be edited so: {problem}."""
+
+    remedy = "Give the whole body with --body FILE, or `--body -` for stdin."
+
+
+def edited(body: bytes, file: str | None, assignments: Sequence[str]) -> bytes:
+    """The new body, secrets not blanked yet.
+
+    Args:
+        file: where the whole new body is; `-` is stdin.
+        assignments: `path.to.field=value` each; the value is JSON, or text where it is none.
+
+    Raises:
+        UsageError, EditImpossible: what is asked for cannot be done.
+    """
+    if file and assignments:
+        raise UsageError(problem="choose --body or --set, not both")
+    if file:
+        return sys.stdin.buffer.read() if file == "-" else _read(file)
+    if assignments:
+        return _assigned(body, assignments)
+    if not sys.stdin.isatty():
+        raise UsageError(problem="without a terminal give --body FILE or --set PATH=VALUE")
+    text = typer.edit(_pretty(body), extension=".json")  # type: ignore[attr-defined]
+    if text is None:
+        raise EditImpossible(problem="the editor saved nothing")
+    return str(text).encode()
+
+
+def without_secrets(body: bytes) -> tuple[bytes, bool]:
+    """The body as it may be stored, and whether something in it was blanked."""
+    try:
+        value, blanked = redact(documents.read(body, _MAX_DEPTH))
+    except DataError:
+        return redact_bytes(body)
+    return (documents.canonical(value), True) if blanked else (body, False)
+
+
+def _read(file: str) -> bytes:
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise EditImpossible(problem=f"{file}: {error.strerror}") from None
+
+
+def _assigned(body: bytes, assignments: Sequence[str]) -> bytes:
+    try:
+        value = documents.read(body, _MAX_DEPTH)
+    except DataError as error:
+        raise EditImpossible(problem=str(error)) from None
+    for assignment in assignments:
+        path, separator, text = assignment.partition("=")
+        if not separator or not path:
+            raise UsageError(problem=f"{assignment!r} is no PATH=VALUE")
+        _assign(value, path.split("."), _value(text))
+    return documents.canonical(value)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _assign(value: Any, path: list[str], new: Any) -> None:
+    for name in path[:-1]:
+        if not isinstance(value, dict):
+            raise EditImpossible(problem=f"there is no object before {name!r}")
+        value = value.setdefault(name, {})
+    if not isinstance(value, dict):
+        raise EditImpossible(problem=f"there is no object before {path[-1]!r}")
+    value[path[-1]] = new
+
+
+def _pretty(body: bytes) -> str:
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return body.decode("utf-8", "backslashreplace")

@@ -1,0 +1,57 @@
+"""Retention: what nobody needs any more is removed, piece by piece, so that the store does not grow for ever.
+
+State rows, tombstones and the audit log stay: tombstones are what keeps a late event from bringing back what was
+deleted, and their documents are gone already.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.mirror.bulk import key_in
+from service.mirror.store import Store
+from service.mirror.tables import dead_letters, deliveries, gaps, lineage_edges, lineage_events, replicas, sync_runs
+from service.settings import RetentionSettings
+
+#: Rows that one transaction removes of a table at most.
+BATCH = 1000
+#: Seconds after which a replica that was never heard of again is forgotten.
+_REPLICA_S = 7 * 86_400.0
+
+
+async def prune(store: Store, settings: RetentionSettings) -> dict[str, int]:
+    """Remove one batch of each kind that is over its time; answers how many rows went, by table."""
+    gone: dict[str, int] = {}
+    for table, condition in _overdue(store, settings):
+        async with store.write() as connection:
+            number = await _remove(connection, table, condition)
+        if number:
+            gone[table.name] = number
+    return gone
+
+
+def _overdue(store: Store, settings: RetentionSettings) -> list[tuple[sa.Table, sa.ColumnElement[bool]]]:
+    letter, run, gap = dead_letters.c, sync_runs.c, gaps.c
+    undelivered = sa.exists().where(deliveries.c.entity_id == lineage_events.c.event_id)
+    return [
+        (dead_letters, sa.and_(letter.closed_at.is_not(None), letter.closed_at < store.later(-settings.closed_s))),
+        (dead_letters, sa.and_(letter.closed_at.is_(None), letter.last_at < store.later(-settings.dead_letters_s))),
+        (lineage_events, sa.and_(lineage_events.c.event_time < store.later(-settings.lineage_s), ~undelivered)),
+        (sync_runs, sa.and_(run.finished_at.is_not(None), run.finished_at < store.later(-settings.closed_s))),
+        (gaps, sa.and_(gap.closed_at.is_not(None), gap.closed_at < store.later(-settings.closed_s))),
+        (replicas, replicas.c.seen_at < store.later(-_REPLICA_S)),
+    ]
+
+
+async def _remove(connection: AsyncConnection, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
+    """One batch, in the order of keys, as all writers go; edges before their events."""
+    key = next(iter(table.primary_key))
+    query = sa.select(key).where(condition).order_by(key).limit(BATCH)
+    keys = (await connection.execute(query)).scalars().all()
+    if not keys:
+        return 0
+    if table is lineage_events:
+        await connection.execute(sa.delete(lineage_edges).where(key_in(connection, lineage_edges.c.event_id, keys)))
+    await connection.execute(sa.delete(table).where(key_in(connection, key, keys)))
+    return len(keys)
