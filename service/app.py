@@ -90,6 +90,7 @@ def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: M
         Scope(settings.scope),
         settings.pipeline.principals,
         replica_id,
+        metrics=metrics,
     )
 
 

@@ -33,6 +33,7 @@ from service.sync.refresh import Refresher
 from service.sync.rotation import Rotation
 from service.sync.runs import RECONCILE, SNAPSHOT, Runner, Stopped
 from service.sync.sweep import Options, Sweeper
+from service.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +66,7 @@ class Director:
 
     def __init__(
         self, client: CatalogClient, store: Store, pipeline: Pipeline, settings: SyncSettings, scope: Scope,
-        principals: Principals, replica_id: str, *, polls: bool = True,
+        principals: Principals, replica_id: str, *, polls: bool = True, metrics: Metrics | None = None,
     ) -> None:  # fmt: skip
         self.client = client
         self._store = store
@@ -78,7 +79,7 @@ class Director:
         self._containers = Containers(client, store, sweeper, scope, principals)
         self.runner = Runner(store, sweeper, self._containers, settings, scope)
         self.refresher = Refresher(urgent, store, urgent_sweeper, settings, principals)
-        self.poller = Poller(urgent, store, urgent_sweeper, settings, scope)
+        self.poller = Poller(urgent, store, urgent_sweeper, settings, scope, metrics)
         self._rotation = Rotation(store, sweeper, settings)
         self._polls = polls
         self._stop = asyncio.Event()

@@ -20,7 +20,7 @@ from service.catalog import endpoints
 from service.catalog.client import CatalogClient
 from service.catalog.paging import Page
 from service.catalog.places import place_of
-from service.changes import AssetSaved, Container, Origin, RefreshAsked
+from service.changes import SECOND_US, AssetSaved, Container, Origin, RefreshAsked
 from service.errors import MirrorError, TransientError
 from service.events import lookup
 from service.events.times import from_datetime, to_datetime, to_iso_milliseconds
@@ -33,6 +33,7 @@ from service.settings import SyncSettings
 from service.sync.guard import ABSENT, BROKEN, in_terms_of
 from service.sync.readings import BY_KIND
 from service.sync.sweep import Options, Sweeper
+from service.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
@@ -56,8 +57,15 @@ class Poller:
     """Follows changes."""
 
     def __init__(
-        self, client: CatalogClient, store: Store, sweeper: Sweeper, settings: SyncSettings, scope: Scope
+        self,
+        client: CatalogClient,
+        store: Store,
+        sweeper: Sweeper,
+        settings: SyncSettings,
+        scope: Scope,
+        metrics: Metrics | None = None,
     ) -> None:
+        self._metrics = metrics
         self._client = client
         self._store = store
         self._sweeper = sweeper
@@ -166,6 +174,10 @@ class Poller:
             ]
             await refreshes.ask(connection, late)
         self.asked += len(late)
+        for request in late:
+            if self._metrics and page.at_us is not None:
+                behind_us = page.at_us - told[request.entity_id][0]
+                self._metrics.poll_lag.observe(max(0, behind_us) / SECOND_US)
         return newest
 
     async def _trash(self, where: Container | None, watermark: str | None) -> str | None:

@@ -24,6 +24,7 @@ from service.sync.poll import Poller
 from service.sync.refresh import Refresher
 from service.sync.runs import RECONCILE, SNAPSHOT, Report, Runner
 from service.sync.sweep import Options, Sweeper
+from service.telemetry import Metrics
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror, Subscriber
@@ -42,6 +43,7 @@ class Reader:
     refresher: Refresher
     poller: Poller
     containers: Containers
+    metrics: Metrics
 
     async def snapshot(self) -> Report:
         run = await self.runner.begin(SNAPSHOT, "a test", Options())
@@ -100,7 +102,7 @@ def reader_of(
     scope: Scope,
     subscribers: Sequence[Subscriber] = (),
 ) -> Reader:
-    pipeline = mirror.pipeline(*subscribers, verifies_hints=True)
+    pipeline, metrics = mirror.pipeline(*subscribers, verifies_hints=True), Metrics()
     sweeper = Sweeper(client, mirror.store, pipeline, sync, scope, Principals.KEEP)
     containers = Containers(client, mirror.store, sweeper, scope, Principals.KEEP)
     return Reader(
@@ -111,6 +113,7 @@ def reader_of(
         sweeper,
         Runner(mirror.store, sweeper, containers, sync, scope),
         Refresher(client, mirror.store, sweeper, sync, Principals.KEEP),
-        Poller(client, mirror.store, sweeper, sync, scope),
+        Poller(client, mirror.store, sweeper, sync, scope, metrics),
         containers,
+        metrics,
     )

@@ -164,6 +164,7 @@ async def test_a_change_that_the_index_shows_late_is_found(reading: Reading) -> 
         catalog.index._waiting.append(hidden)
         await look(reader)
         assert await reader.mirror.one("SELECT count(*) FROM v1_assets WHERE asset_id = :late", late=late) == 1
+        assert reader.metrics.poll_lag._sum.get() >= 100
 
 
 @pytest.mark.parametrize("offset_s", [-300.0, 300.0])
