@@ -190,15 +190,19 @@ class CatalogClient:
     async def _patiently(
         self, endpoint: str, final: frozenset[int], attempt: Callable[[], Coroutine[Any, Any, T]]
     ) -> T:
-        async for turn in AsyncRetrying(
-            retry=retry_if_exception(lambda error: _may_pass(error, final)),
-            stop=stop_after_attempt(self._patience.attempts),
-            wait=self._pause_s,
-            before_sleep=lambda state: _log_retry(endpoint, state),
-            reraise=True,
-        ):
-            with turn:
-                return await attempt()
+        try:
+            async for turn in AsyncRetrying(
+                retry=retry_if_exception(lambda error: _may_pass(error, final)),
+                stop=stop_after_attempt(self._patience.attempts),
+                wait=self._pause_s,
+                before_sleep=lambda state: _log_retry(endpoint, state),
+                reraise=True,
+            ):
+                with turn:
+                    return await attempt()
+        except MirrorError as error:
+            error.details["tried"] = True  # signing in is part of a call: it is not tried five times five times
+            raise
         raise AssertionError("unreachable")  # pragma: no cover
 
     def _pause_s(self, state: RetryCallState) -> float:
@@ -212,6 +216,8 @@ class CatalogClient:
 
 
 def _may_pass(error: BaseException, final: frozenset[int]) -> bool:
+    if isinstance(error, MirrorError) and error.details.get("tried"):
+        return False
     if isinstance(error, CatalogUnreachable):
         return True
     if isinstance(error, CatalogBusy | CatalogFailed):

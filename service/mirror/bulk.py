@@ -1,7 +1,8 @@
 """Bulk writes: many rows in one statement, by the quickest way of each dialect.
 
-PostgreSQL takes one array per column (`unnest`): one statement of fixed text, whatever the number of rows. SQLite takes
-SQLAlchemy's batched `VALUES`. Both are `INSERT … ON CONFLICT`, so they behave the same; statements are built once.
+PostgreSQL takes one array per column (`unnest`), or one JSON text where values are many and short: one statement of
+fixed text, whatever the number of rows. SQLite takes SQLAlchemy's batched `VALUES`. Both are `INSERT … ON CONFLICT`,
+so they behave the same; statements are built once.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class BulkInsert:
         returning: columns told of each row that was written.
         defaults: columns that the statement fills itself.
         keep_if: rows with this true column are never replaced.
-        as_json: send rows as one JSON text, which for many short values takes the client a fifth of what arrays take.
+        as_json: send rows as one JSON text, which for many short values is less work for us than arrays are.
     """
 
     table: sa.Table

@@ -35,14 +35,14 @@ def pocket() -> PocketCatalog:
 @pytest.fixture
 def settings(pocket_settings: dict[str, str], sqlite_url: str) -> dict[str, str]:
     """Settings of a service without a broker that looks often."""
-    return {**pocket_settings, "STORE__URL": sqlite_url, "SYNC__POLL": "0.5s", "LOG__LEVEL": "debug"}
+    return {**pocket_settings, "STORE__URL": sqlite_url, "SYNC__POLL": "0.5s"}
 
 
 async def test_without_a_broker_it_becomes_ready_takes_a_snapshot_by_itself_follows_changes_and_shows_no_secret(
     pocket: PocketCatalog, settings: dict[str, str], sqlite_url: str, run_command: RunCommand,
     mirror_process: Callable[..., MirrorProcess], rows_of: Callable[[str], Rows],
 ) -> None:  # fmt: skip
-    async with mirror_process(**settings) as service:
+    async with mirror_process(**settings, LOG__LEVEL="debug") as service:
         await service.wait_ready()
         rows = rows_of(sqlite_url)
         await rows.until("SELECT state FROM sync_runs WHERE mode = 'snapshot'", "done")
@@ -54,8 +54,6 @@ async def test_without_a_broker_it_becomes_ready_takes_a_snapshot_by_itself_foll
         assert told["leader"] in told["replicas"]
         assert [run["state"] for run in told["runs"]] == ["done"]
         assert told["mirror"]["assets"] > 60
-        assert "snapshot" in await run_command("status", **settings)
-
         report = json.loads(await run_command("reconcile", "--json", **settings))
         assert report["state"] == "done"
         assert report["kinds"]["asset"]["listed"] > 60
@@ -78,8 +76,6 @@ async def test_commands_without_a_service_do_the_work_themselves(
     pocket: PocketCatalog, settings: dict[str, str], sqlite_url: str, run_command: RunCommand,
     rows_of: Callable[[str], Rows],
 ) -> None:  # fmt: skip
-    estimate = json.loads(await run_command("snapshot", "--estimate", "--json", **settings))
-    assert estimate["calls"] > 20
     report = json.loads(await run_command("snapshot", "--json", **settings))
     assert (report["mode"], report["state"], report["problems"]) == ("snapshot", "done", [])
     rows = rows_of(sqlite_url)
@@ -91,11 +87,8 @@ async def test_commands_without_a_service_do_the_work_themselves(
     assert await rows.one("SELECT count(*) FROM v1_assets WHERE name = 'made since'") == 1
     wrong = await run_command("refresh", "no-such-asset", expect=1, **settings)
     assert "not about asset no-such-asset yet" in wrong
-    assert "no kind 'nothing'" in await run_command("refresh", "x", "--kind", "nothing", expect=2, **settings)
 
     pocket.delete_container(where)
-    told = await run_command("reconcile", "--json", **settings)
-    assert json.loads(told)["kinds"]["catalog"]["orphaned"] == 1
     braked = await run_command("reconcile", "--repair", expect=1, **settings)
     assert "orphaned" in braked  # the report comes first, then why it failed
     assert "--accept-deletions" in braked
@@ -109,13 +102,13 @@ async def test_commands_without_a_service_do_the_work_themselves(
     assert await rows.one(f"SELECT count(*) FROM v1_assets WHERE container_id = '{other}'") > 0
     await run_command("scope", "purge", "--yes", **settings, SCOPE__EXCLUDE=f"catalog:{other}")
     assert await rows.one(f"SELECT count(*) FROM v1_assets WHERE container_id = '{other}'") == 0
-    assert "asset" in await run_command("mirror", "rebuild", "--all", **settings)
     assert await rows.one("SELECT count(*) FROM deliveries") == 0
 
 
-async def test_a_catalog_that_is_down_or_refuses_us_ends_no_command_without_what_to_do(
+async def test_a_command_that_cannot_do_its_work_says_what_to_do(
     pocket: PocketCatalog, settings: dict[str, str], run_command: RunCommand
 ) -> None:
+    assert "no kind 'nothing'" in await run_command("refresh", "x", "--kind", "nothing", expect=2, **settings)
     wrong = await run_command("snapshot", expect=1, **{**settings, "CATALOG__API_KEY": "wrong"})
     assert "CATALOG__API_KEY" in wrong
     assert "wrong" not in wrong.replace("went wrong", "")
@@ -126,7 +119,7 @@ async def test_ctrl_c_ends_a_snapshot_which_goes_on_where_it_was(
     pocket: PocketCatalog, settings: dict[str, str], sqlite_url: str, run_command: RunCommand,
     rows_of: Callable[[str], Rows],
 ) -> None:  # fmt: skip
-    pocket.knobs.latency_s = 0.1
+    pocket.knobs.latency_s = 0.02
     environment: dict[str, Any] = {**os.environ, **{f"CATALOG_MIRROR_{key}": text for key, text in settings.items()}}
     command = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "service", "snapshot", env=environment, stdout=PIPE, stderr=PIPE

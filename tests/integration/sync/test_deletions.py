@@ -37,6 +37,7 @@ def pocket(assets: int = 40, **knobs: Any) -> PocketCatalog:
     return PocketCatalog(seed=5, assets=assets, clock=SteppingClock(), knobs=Knobs(**knobs))
 
 
+@on_one_store
 async def test_a_lost_role_tombstones_nothing_and_when_it_comes_back_all_is_as_before(reading: Reading) -> None:
     catalog = pocket()
     async with reading(catalog) as reader:
@@ -196,6 +197,7 @@ def _stands_alone(catalog: PocketCatalog, asset_id: str) -> bool:
     return not catalog.relationships.targets(asset_id, on="delete")
 
 
+@on_one_store
 async def test_what_hung_below_the_last_parent_goes_with_it(reading: Reading) -> None:
     """Runs are listed job by job; without any job left there is no page that tells from when it is."""
     catalog = pocket()

@@ -45,12 +45,12 @@ async def look(reader: Reader, times: int = 2, every_s: float = 20.0) -> None:
 
 async def test_a_random_life_followed_by_looking_ends_equal_after_one_reconcile(reading: Reading) -> None:
     """Looking misses what left the search without passing through the trash, and nothing else of assets."""
-    catalog = pocket(60)
+    catalog = pocket(50)
     async with reading(catalog) as reader:
         await reader.poll()
         await reader.snapshot()
         history = History(catalog, seed=9)
-        for number in range(1, 401):
+        for number in range(1, 301):
             history.step()
             if number % 100 == 0:
                 await reader.poll()
@@ -73,6 +73,7 @@ def _is_shown(catalog: PocketCatalog, asset_id: str) -> bool:
     return bool(record.card["metadata"]["rov"]["mode"] != 16)
 
 
+@on_one_store
 async def test_changes_of_assets_appear_by_looking_alone(reading: Reading) -> None:
     catalog = pocket()
     async with reading(catalog, FOLLOWED) as reader:
@@ -105,6 +106,7 @@ async def _names(reader: Reader, *ids: str) -> set[str]:
     return {name for asset_id, name in rows if asset_id in ids}
 
 
+@on_one_store
 async def test_relationships_data_classes_issues_and_runs_appear_by_looking_alone(reading: Reading) -> None:
     catalog = pocket(issues_show_updated_at=True)
     async with reading(catalog, FOLLOWED) as reader:

@@ -88,6 +88,7 @@ async def test_requests_for_things_of_one_listing_read_it_once(reading: Reading)
         assert await reader.mirror.one("SELECT count(*) FROM v1_jobs") == 2
 
 
+@on_one_store
 async def test_an_asset_of_which_nobody_knows_where_it_lives_is_found_through_the_search(reading: Reading) -> None:
     catalog = pocket()
     async with reading(catalog) as reader:
@@ -123,6 +124,7 @@ async def test_a_hint_that_an_unknown_asset_is_gone_is_dropped_at_once(reading: 
         assert await reader.mirror.one("SELECT count(*) FROM refreshes") == 0
 
 
+@on_one_store
 async def test_a_hint_is_verified_so_what_is_there_stays_and_what_is_gone_goes(reading: Reading) -> None:
     catalog = pocket()
     async with reading(catalog) as reader:
@@ -194,6 +196,7 @@ async def test_live_wins_over_sync_and_is_read_first(reading: Reading, subscribe
         assert await reader.mirror.one("SELECT count(*) FROM deliveries") == 1
 
 
+@on_one_store
 async def test_a_reading_that_fails_is_put_off_with_growing_pauses_and_given_up(reading: Reading) -> None:
     """One asset cannot be read (its own status in the bulk answer is 500); the others are."""
     catalog = pocket()

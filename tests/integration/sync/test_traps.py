@@ -112,6 +112,7 @@ async def test_trash_that_answers_201_is_read(reading: Reading) -> None:
         assert catalog.calls["GET /v2/trashed_assets"] >= 4
 
 
+@on_one_store
 async def test_of_a_bulk_answer_each_item_counts_by_its_own_status(reading: Reading) -> None:
     """200 overall; of the items one is 200, one 404, one 403."""
     catalog = pocket()
@@ -266,6 +267,7 @@ async def test_two_assets_may_be_the_same_but_for_their_ids(reading: Reading) ->
         assert await reader.mirror.one("SELECT count(*) FROM v1_assets WHERE name = 'twin'") == 2
 
 
+@on_one_store
 async def test_copies_keep_where_they_came_from(reading: Reading) -> None:
     catalog = pocket(100)
     async with reading(catalog, only("asset")) as reader:
@@ -324,6 +326,7 @@ async def test_a_to_one_end_that_was_replaced_is_found_by_comparing(reading: Rea
         assert rows == [(second,)]
 
 
+@on_one_store
 async def test_a_type_that_was_deleted_takes_its_assets_along_in_the_background(reading: Reading) -> None:
     catalog = pocket(background_delay_s=30.0)
     catalog.types.create("season", "A season")
@@ -360,7 +363,7 @@ async def test_a_listing_whose_bookmark_is_not_known_any_more_is_begun_anew(
 ) -> None:
     """A run that was interrupted for long: the catalog has forgotten the place that it had come to."""
     monkeypatch.setattr(runs, "CHECKPOINT_S", 0.0)
-    catalog = pocket(1500)
+    catalog = pocket(1000)
     async with reading(catalog, only("asset")) as reader:
         run = await reader.runner.begin(SNAPSHOT, "a test", Options())
 
@@ -382,7 +385,7 @@ async def test_a_reconcile_that_was_interrupted_finds_what_is_gone_all_the_same(
     reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs, "CHECKPOINT_S", 0.0)
-    catalog = pocket(1500)
+    catalog = pocket(1000)
     async with reading(catalog, only("asset")) as reader:
         await reader.snapshot()
         catalog.clock.advance(5)  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from service.mirror.rows import classification_rows, column_rows, connection_row
 from service.routing import Handler, handlers_of
 
 #: Each example is built of hundreds of choices; what breaks breaks early.
-few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 HERE = Container("project", "p1")
 AT_US = 1_778_425_455_000_000
 #: Words at which the mapping looks.
