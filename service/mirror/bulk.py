@@ -1,8 +1,8 @@
 """Bulk writes: many rows in one statement, by the quickest way of each dialect.
 
 PostgreSQL takes one array per column (`unnest`), or one JSON text where values are many and short: one statement of
-fixed text, whatever the number of rows. SQLite takes SQLAlchemy's batched `VALUES`. Both are `INSERT … ON CONFLICT`,
-so they behave the same; statements are built once.
+fixed text, whatever the number of rows. SQLite takes SQLAlchemy's batched `VALUES`. Both are `INSERT … ON CONFLICT`, so
+they behave the same; statements are built once.
 """
 
 from __future__ import annotations
