@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from service.documents import canonical
+from service.errors import NestingTooDeep
 from service.redaction import Principals, may_hold_secrets, redact, without_principals
 
 
 def clean(item: dict[str, Any], principals: Principals) -> dict[str, Any]:
-    """The item as it may be stored."""
-    if may_hold_secrets(canonical(item)):
-        item, _ = redact(item)
-    return item if principals is Principals.KEEP else without_principals(item, principals)
+    """The item as it may be stored.
+
+    Raises:
+        NestingTooDeep: it nests deeper than it can be searched.
+    """
+    try:
+        if may_hold_secrets(canonical(item)):
+            item, _ = redact(item)
+        return item if principals is Principals.KEEP else without_principals(item, principals)
+    except RecursionError:
+        raise NestingTooDeep(limit=sys.getrecursionlimit()) from None

@@ -54,8 +54,8 @@ class Rereader:
         return reads
 
     def _card(self, card: dict[str, Any], where: Container, at_us: int | None, asset_id: str) -> Read:
-        cleaned = clean(card, self._principals)
         try:
+            cleaned = clean(card, self._principals)
             changes = [told.change() for told in card_told(cleaned, where, at_us, Rank.READ)]
         except DataError as error:
             return read_of("asset", asset_id, [], error)

@@ -15,7 +15,7 @@ from sandbox.catalog.tables import AWKWARD_COLUMN
 from service.changes import RefreshAsked
 from service.errors import TransientError
 from service.mirror import refreshes
-from service.sync import runs
+from service.sync import cleaning, runs
 from service.sync.runs import SNAPSHOT
 from service.sync.sweep import Options
 from tests.integration.sync.kinds import on_one_store, only
@@ -405,3 +405,28 @@ async def test_a_reconcile_that_was_interrupted_finds_what_is_gone_all_the_same(
         assert again.run_id == run.run_id
         await reader.runner.carry_out(again)
         assert "assets" not in await differences(reader.mirror, catalog)
+
+
+@on_one_store
+async def test_an_item_that_nests_too_deep_is_a_dead_letter_and_the_others_are_read(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Searching for secrets goes a call per level, so its depth has an end."""
+    redact = cleaning.redact  # type: ignore[attr-defined]
+
+    def redact_to_a_depth(value: Any) -> Any:
+        if "too deep" in str(value):
+            raise RecursionError
+        return redact(value)
+
+    monkeypatch.setattr(cleaning, "redact", redact_to_a_depth)
+    catalog = pocket(20)
+    async with reading(catalog, only("asset")) as reader:
+        where, told = reader.container("catalog"), {"password": "x", "this is": "too deep"}
+        made = catalog.create_asset(where.id, "deep", entity={"data_asset": told})
+        report = await reader.snapshot()
+        await refreshed(reader, "asset", made, where)
+        assert report.kinds["asset"]["unreadable"] == 1
+        assert await reader.mirror.one("SELECT count(*) FROM dead_letters") >= 1
+        assert await reader.mirror.one("SELECT count(*) FROM v1_assets WHERE NOT is_stub") > 15
+        assert await reader.mirror.one("SELECT count(*) FROM refreshes") == 0
