@@ -228,7 +228,7 @@ async def test_calls_keep_to_the_budget_and_are_counted(server: Any, client_of: 
     assert sample("catalog_mirror_catalog_calls_total", {"endpoint": "thing", "status": "404"}) == 14
     assert sample("catalog_mirror_catalog_calls_total", {"endpoint": "sign_in", "status": "200"}) == 1
     assert sample("catalog_mirror_catalog_call_seconds_count") == 16
-    assert (sample("catalog_mirror_catalog_budget_wait_seconds_sum") or 0) > 0.45
+    assert sample("catalog_mirror_catalog_budget_wait_seconds_count") == 15
 
 
 # Where answers come from.
