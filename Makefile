@@ -23,6 +23,7 @@ parts:
 	@sh sandbox/install.sh
 
 # Made anew when a lock, the project's metadata or the interpreter changed; a .venv that failed half-way has no stamp.
+# The lock is complete: pip has nothing to resolve, and an older one trips over extras when it tries.
 $(STAMP): requirements-dev.txt requirements.txt pyproject.toml
 	@rm -f $(STAMP)
 	@python=$$(sh sandbox/install.sh --print-python) && \
@@ -30,8 +31,8 @@ $(STAMP): requirements-dev.txt requirements.txt pyproject.toml
 		echo "Building $(VENV) with $$python"; rm -rf $(VENV); "$$python" -m venv $(VENV); \
 	fi
 	@echo "Installing the locked requirements (a minute or two the first time)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
 demo: install ## Tell the whole story against the sandbox, in a minute
@@ -100,5 +101,5 @@ lock: $(STAMP) ## Lock the requirements anew (UPGRADE=--upgrade takes the newest
 	done
 
 clean: ## Remove what was built
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage htmlcov
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
