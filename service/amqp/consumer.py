@@ -53,7 +53,8 @@ class Consumer:
     """Consumes until it is told to stop.
 
     Args:
-        on_topology: called each time the topology is there, before consuming (gaps are noticed there).
+        on_topology: called each time the topology is there, before consuming: gaps are noticed there, and it answers
+            the bindings that settings no longer name, which are then removed.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Consumer:
         pipeline: Pipeline,
         gate: Gate,
         bindings: Sequence[str],
-        on_topology: Callable[[topology.Topology], Awaitable[None]],
+        on_topology: Callable[[topology.Topology], Awaitable[Sequence[topology.Binding]]],
     ) -> None:
         self._settings = settings
         self._batching = batching
@@ -179,7 +180,7 @@ class Consumer:
     async def _incarnation(self, connection: AbstractConnection) -> None:
         """One channel, from its opening to its end."""
         found = await topology.ensure(connection, self._settings, self._bindings)
-        await self._on_topology(found)
+        await self._unbind(connection, await self._on_topology(found))
         self._missing_since, self._say_missing_after_s = None, 0.0
         settings = self._settings
         channel = await open_channel(
@@ -206,6 +207,11 @@ class Consumer:
             self._in_hand.clear()
             inbox.close()
             await _close(channel, settings)
+
+    async def _unbind(self, connection: AbstractConnection, former: Sequence[topology.Binding]) -> None:
+        if former and self._settings.declare_queue:
+            await topology.unbind(connection, self._settings.queue, former)
+            log.info("bindings_removed", queue=self._settings.queue, bindings=former)
 
     async def _close_when_gate_closes(self, inbox: Inbox) -> None:
         await self._gate.wait_closed()
