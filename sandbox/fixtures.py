@@ -163,6 +163,12 @@ class Rows:
     async def one(self, query: str) -> Any:
         return (await self.all(query))[0][0]
 
+    async def execute(self, *statements: str) -> None:
+        """Write behind the service's back."""
+        async with self.store.write() as connection:
+            for statement in statements:
+                await connection.execute(sa.text(statement))
+
     async def until(self, query: str, value: Any, patience_s: float = PATIENCE_S) -> None:
         """Wait until the query's one value is this."""
         deadline = asyncio.get_running_loop().time() + patience_s

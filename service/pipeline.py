@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,7 +27,6 @@ from service.changes import (
     Change,
     LineageRecorded,
     Origin,
-    entity_of,
     was_read,
 )
 from service.decoding import Decoder, Read
@@ -38,7 +37,7 @@ from service.errors import (
 )
 from service.events.message import Message
 from service.mirror import controls, dead_letters, deliveries, writer
-from service.mirror.deliveries import LINEAGE, Delivery, Lease
+from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import STORE_ERRORS, Fault, Store, fault_of
 from service.routing import Router
 from service.scope import Scope
@@ -302,12 +301,18 @@ class _Transaction:
             events = [answer for answer in answers if answer is not None]
             fresh = await writer.record_own_lineage(connection, events)
             own = {event.event_id: event for event in events if event.event_id in fresh}
-            new += [_lineage_delivery(s.name, event) for event in own.values() for s in lineage]
+            new += [
+                deliveries.of_lineage(s.name, event.event_id, event.document.text)
+                for event in own.values()
+                for s in lineage
+            ]
         for _, change in effective:
             if isinstance(change, LineageRecorded):
-                new += [_lineage_delivery(s.name, change) for s in lineage if s.forwards]
+                new += [
+                    deliveries.of_lineage(s.name, change.event_id, change.document.text) for s in lineage if s.forwards
+                ]
             else:
-                new += [_state_delivery(s.name, change) for s in active if not s.lineage and s.wants(change)]
+                new += [deliveries.of_state(s.name, change) for s in active if not s.lineage and s.wants(change)]
         return new
 
     async def _store_dead_letters(self, connection: AsyncConnection) -> None:
@@ -330,17 +335,6 @@ class _Transaction:
             outcome.fates[fate] += 1
             outcome.topics[read.topic, fate] += 1
         return outcome
-
-
-def _lineage_delivery(target: str, event: LineageRecorded) -> Delivery:
-    delivery_id = f"{target}:{event.event_id}"
-    return Delivery(delivery_id, target, LINEAGE, event.event_id, "LineageRecorded", document=event.document.text)
-
-
-def _state_delivery(target: str, change: Any) -> Delivery:
-    entity_kind, entity_id = entity_of(change)
-    delivery_id = f"{target}:{entity_kind}:{entity_id}:{change.version.key.hex()}"
-    return Delivery(delivery_id, target, entity_kind, entity_id, type(change).__name__)
 
 
 def _problem(error: BaseException) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.changes import LineageRecorded, entity_of
 from service.documents import column_text
 from service.errors import DataError
 from service.mirror import dead_letters as letters
@@ -48,6 +50,18 @@ class Delivery:
     age_s: float = 0.0
 
 
+def of_lineage(target: str, event_id: str, document: str | None) -> Delivery:
+    """The delivery of one lineage event; it goes out once."""
+    return Delivery(f"{target}:{event_id}", target, LINEAGE, event_id, LineageRecorded.__name__, document=document)
+
+
+def of_state(target: str, change: Any) -> Delivery:
+    """The delivery of one state of one thing; `change` has a version."""
+    entity_kind, entity_id = entity_of(change)
+    delivery_id = f"{target}:{entity_kind}:{entity_id}:{change.version.key.hex()}"
+    return Delivery(delivery_id, target, entity_kind, entity_id, type(change).__name__)
+
+
 _insert = BulkInsert(
     deliveries,
     ("delivery_id", "target", "entity_kind", "entity_id", "change", "lease_token", "lease_until"),
@@ -55,6 +69,16 @@ _insert = BulkInsert(
     on_conflict="nothing",
     returning=("delivery_id",),
     clocked=("created_at", "due_at"),
+)
+
+
+_older = deliveries.alias("older")
+#: There is no older open delivery of the same entity at the same target.
+_IS_HEAD = ~sa.exists().where(
+    _older.c.target == deliveries.c.target,
+    _older.c.entity_kind == deliveries.c.entity_kind,
+    _older.c.entity_id == deliveries.c.entity_id,
+    _older.c.seq < deliveries.c.seq,
 )
 
 
@@ -76,18 +100,11 @@ async def claim(connection: AsyncConnection, store: Store, target: str, lease: L
     Where an entity has newer pending deliveries of its state, the head carries the newest state already, so they are
     superseded and removed in the same transaction.
     """
-    heads = deliveries.alias("older")
-    older = sa.exists().where(
-        heads.c.target == deliveries.c.target,
-        heads.c.entity_kind == deliveries.c.entity_kind,
-        heads.c.entity_id == deliveries.c.entity_id,
-        heads.c.seq < deliveries.c.seq,
-    )
     now = store.now()
     free = sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now)
     due = (
         sa.select(deliveries.c.seq)
-        .where(deliveries.c.target == target, deliveries.c.due_at <= now, free, ~older)
+        .where(deliveries.c.target == target, deliveries.c.due_at <= now, free, _IS_HEAD)
         .order_by(deliveries.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -101,6 +118,18 @@ async def claim(connection: AsyncConnection, store: Store, target: str, lease: L
     rows = sorted(await connection.execute(update), key=lambda row: row.seq)
     await _collapse(connection, rows)
     clock = (await connection.execute(sa.select(now))).scalar_one()
+    return await _read(connection, rows, clock)
+
+
+async def peek(connection: AsyncConnection, store: Store, target: str, limit: int) -> list[Delivery]:
+    """The open heads of one target as `claim` would give them out, due or not, oldest first; leases nothing."""
+    query = sa.select(deliveries).where(deliveries.c.target == target, _IS_HEAD).order_by(deliveries.c.seq)
+    rows = list(await connection.execute(query.limit(limit)))
+    clock = (await connection.execute(sa.select(store.now()))).scalar_one()
+    return await _read(connection, rows, clock)
+
+
+async def _read(connection: AsyncConnection, rows: Sequence[Any], clock: datetime) -> list[Delivery]:
     documents = await _documents(connection, [row.entity_id for row in rows if row.entity_kind == LINEAGE])
     return [
         Delivery(
