@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 CODE = $(wildcard service handlers sandbox tests benchmarks)
 SCRIPTS := sandbox/install.sh .ci/run
 
-.PHONY: help install parts demo test check style types floors advisories scripts format bench soak lock clean
+.PHONY: help install parts demo test faults check style types floors advisories scripts format bench soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,8 +38,14 @@ $(STAMP): requirements-dev.txt requirements.txt pyproject.toml
 demo: install ## Tell the whole story against the sandbox, in a minute
 	@$(BIN)/catalog-mirror demo
 
+# Two workers, a file to each at a time: each has a broker and a database of its own, and much of the time is waiting.
 test: install ## Run every test but the slow ones
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+faults: install ## Run the fault tests alone and print what they counted, as docs/guarantees.md shows it
+	@rm -f .faults.ndjson
+	@$(BIN)/python -m pytest tests/faults --figures .faults.ndjson $(ARGS)
+	@$(BIN)/python -m benchmarks.faults .faults.ndjson
 
 check: install ## Judge style, types, floors, known advisories and scripts
 	@$(MAKE) style

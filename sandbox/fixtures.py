@@ -9,6 +9,7 @@ import os
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,12 @@ class Catalog:
 
     async def __aexit__(self, *_: object) -> None:
         await self._connection.close()
+
+    async def reconnect(self) -> None:
+        """Connect anew, after the broker was away."""
+        with suppress(aio_pika.exceptions.AMQPError, OSError, RuntimeError):
+            await self._connection.close()
+        await self.__aenter__()
 
     async def publish(self, events: Iterable[tuple[str, bytes]]) -> None:
         """Publish, each confirmed."""

@@ -4,6 +4,7 @@ import secrets
 import shutil
 import signal
 import socket
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -35,10 +36,13 @@ log.console = false
 class PrivateBroker:
     """One RabbitMQ node on loopback, with user and password guest; its directory goes when it is closed.
 
-    All methods block: `start`, `stop` and `restart` for seconds, each `ctl` for about one.
+    `settings` are further lines of its configuration. With `joins` it becomes a member of that node's cluster when it
+    starts for the first time. All methods block: `start`, `stop` and `restart` for seconds, each `ctl` for about one.
     """
 
-    def __init__(self, *, management: bool = False) -> None:
+    def __init__(
+        self, *, management: bool = False, settings: Mapping[str, str] | None = None, joins: Self | None = None
+    ) -> None:
         server, ctl = find_program("rabbitmq-server", _PROGRAMS), find_program("rabbitmqctl", _PROGRAMS)
         epmd = find_program("epmd", ("/usr/lib/erlang/erts-*/bin", "/usr/lib*/erlang/erts-*/bin"))
         if server is None or ctl is None or epmd is None:
@@ -48,8 +52,11 @@ class PrivateBroker:
         self.directory = own_directory("broker")
         self.node = f"cm{secrets.token_hex(4)}@localhost"
         self._management_port = free_port() if management else None
+        self._joins = joins
+        self._names_port_is_ours = joins is None
+        self.cookie: str = secrets.token_hex(16) if joins is None else joins.cookie
         self._env = self._environment()
-        self._write_files()
+        self._write_files(settings or {})
         # A name server of its own, since the node would start one as a daemon that stays behind.
         self._names = GuardedProcess(
             [epmd, "-port", self._env["ERL_EPMD_PORT"], "-address", "127.0.0.1"],
@@ -84,10 +91,16 @@ class PrivateBroker:
 
     def start(self) -> None:
         """Start the node, on the ports and with the data it had, and wait until it speaks AMQP."""
-        self._names.start()
-        self._names.wait_ready(lambda: _listens(int(self._env["ERL_EPMD_PORT"])), timeout_s=10)
+        if self._names_port_is_ours:
+            self._names.start()
+            self._names.wait_ready(lambda: _listens(int(self._env["ERL_EPMD_PORT"])), timeout_s=10)
         self._server.start()
         self._server.wait_ready(self._is_ready, timeout_s=START_TIMEOUT_S)
+        if self._joins is not None:
+            self.ctl("stop_app")
+            self.ctl("join_cluster", self._joins.node)
+            self.start_app()
+            self._joins = None
 
     def stop(self) -> None:
         """End the node in order: clients are told, queues are written; `start` brings it back."""
@@ -163,7 +176,7 @@ class PrivateBroker:
     def _environment(self) -> dict[str, str]:
         return plain_environment(
             HOME=str(self.directory),
-            ERL_EPMD_PORT=str(free_port()),
+            ERL_EPMD_PORT=self._joins._env["ERL_EPMD_PORT"] if self._joins else str(free_port()),
             # Two cores are shared with the database and the tests; schedulers that spin would take them.
             RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+sbwt none +sbwtdcpu none +sbwtdio none",
             RABBITMQ_NODENAME=self.node,
@@ -179,14 +192,14 @@ class PrivateBroker:
             RABBITMQ_CONF_ENV_FILE="/none",
         )
 
-    def _write_files(self) -> None:
-        configuration = _CONFIGURATION
+    def _write_files(self, settings: Mapping[str, str]) -> None:
+        configuration = _CONFIGURATION + "".join(f"{name} = {value}\n" for name, value in settings.items())
         if self._management_port:
             configuration += f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self._management_port}\n"
         (self.directory / "rabbitmq.conf").write_text(configuration)
         (self.directory / "plugins").write_text("[rabbitmq_management].\n" if self._management_port else "[].\n")
         cookie = self.directory / ".erlang.cookie"
-        cookie.write_text(secrets.token_hex(16))
+        cookie.write_text(self.cookie)
         cookie.chmod(0o400)
 
     def _is_ready(self) -> bool:

@@ -78,6 +78,8 @@ class Consumer:
         self._in_hand: deque[float] = deque()
         self._missing_since: float | None = None
         self._say_missing_after_s = 0.0
+        #: Attempts in a row that did not lead to consuming.
+        self._failures = 0
         self.state = State.STARTING
         self.problem: MirrorError | None = None
         self.has_consumed = False
@@ -111,19 +113,17 @@ class Consumer:
 
     async def run(self) -> None:
         """Consume until `stop`; outages of broker and store are waited out."""
-        failures = 0
         while not self._stopping.is_set():
             try:
                 await self._connected_life()
-                failures = 0
+                continue
             except TopologyMissing as error:
                 self._missing(error)
-                failures += 1
             except BrokerUnavailable as error:
                 self._waits_for(error)
-                failures += 1
-            if not self._stopping.is_set() and failures:
-                await self._pause(_backoff(failures))
+            self._failures += 1
+            if not self._stopping.is_set():
+                await self._pause(_backoff(self._failures))
         self.state = State.STOPPED
 
     def _missing(self, error: TopologyMissing) -> None:
@@ -198,6 +198,7 @@ class Consumer:
                 await channel.basic_consume(settings.queue, _unused, timeout=settings.connect_timeout_s)
             ).consumer_tag
             self.state, self.problem, self.has_consumed = State.CONSUMING, None, True
+            self._failures = 0
             log.info("consuming", queue=settings.queue, consumer_tag=tag)
             await self._consume(channel, inbox)
         finally:
