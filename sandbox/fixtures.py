@@ -49,15 +49,16 @@ def make_profile_event(number: int, at_s: int = 0, rows: int = 1) -> tuple[str, 
 class Catalog:
     """The catalog's side of the broker: its exchange, and a sink for the lineage that comes back."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, queue_type: str = "classic") -> None:
         self.url = url
+        self._sink_arguments: dict[str, Any] = {"x-queue-type": queue_type}
 
     async def __aenter__(self) -> "Catalog":
         self._connection = await aio_pika.connect(self.url)
         self.channel: AbstractChannel = await self._connection.channel()
         kind = aio_pika.ExchangeType.TOPIC
         self.exchange: AbstractExchange = await self.channel.declare_exchange(EXCHANGE, kind, durable=True)
-        self.sink = await self.channel.declare_queue("sink", durable=True)
+        self.sink = await self.channel.declare_queue("sink", durable=True, arguments=self._sink_arguments)
         await self.sink.bind(self.exchange, "v2.lineage_events.*.MIRROR")
         return self
 

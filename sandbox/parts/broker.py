@@ -4,7 +4,6 @@ import secrets
 import shutil
 import signal
 import socket
-from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -36,13 +35,11 @@ log.console = false
 class PrivateBroker:
     """One RabbitMQ node on loopback, with user and password guest; its directory goes when it is closed.
 
-    `settings` are further lines of its configuration. With `joins` it becomes a member of that node's cluster when it
-    starts for the first time. All methods block: `start`, `stop` and `restart` for seconds, each `ctl` for about one.
+    With `joins` it becomes a member of that node's cluster when it starts for the first time.
+    All methods block: `start`, `stop` and `restart` for seconds, each `ctl` for about one.
     """
 
-    def __init__(
-        self, *, management: bool = False, settings: Mapping[str, str] | None = None, joins: Self | None = None
-    ) -> None:
+    def __init__(self, *, management: bool = False, joins: Self | None = None) -> None:
         server, ctl = find_program("rabbitmq-server", _PROGRAMS), find_program("rabbitmqctl", _PROGRAMS)
         epmd = find_program("epmd", ("/usr/lib/erlang/erts-*/bin", "/usr/lib*/erlang/erts-*/bin"))
         if server is None or ctl is None or epmd is None:
@@ -56,7 +53,7 @@ class PrivateBroker:
         self._names_port_is_ours = joins is None
         self.cookie: str = secrets.token_hex(16) if joins is None else joins.cookie
         self._env = self._environment()
-        self._write_files(settings or {})
+        self._write_files()
         # A name server of its own, since the node would start one as a daemon that stays behind.
         self._names = GuardedProcess(
             [epmd, "-port", self._env["ERL_EPMD_PORT"], "-address", "127.0.0.1"],
@@ -105,6 +102,10 @@ class PrivateBroker:
     def stop(self) -> None:
         """End the node in order: clients are told, queues are written; `start` brings it back."""
         self._server.end(signal.SIGTERM, timeout_s=STOP_TIMEOUT_S)
+
+    def log_text(self) -> str:
+        """What the node has logged so far."""
+        return "".join(path.read_text(errors="replace") for path in sorted((self.directory / "log").glob("*.log")))
 
     def wait_registered(self, vhost: str, queue: str) -> None:
         """Wait until a new quorum queue would outlive `kill`.
@@ -192,8 +193,8 @@ class PrivateBroker:
             RABBITMQ_CONF_ENV_FILE="/none",
         )
 
-    def _write_files(self, settings: Mapping[str, str]) -> None:
-        configuration = _CONFIGURATION + "".join(f"{name} = {value}\n" for name, value in settings.items())
+    def _write_files(self) -> None:
+        configuration = _CONFIGURATION
         if self._management_port:
             configuration += f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self._management_port}\n"
         (self.directory / "rabbitmq.conf").write_text(configuration)
