@@ -11,7 +11,10 @@ STAMP := $(VENV)/.installed
 CODE = $(wildcard service handlers sandbox tests benchmarks)
 SCRIPTS := sandbox/install.sh .ci/run
 
-.PHONY: help install parts demo test check style types floors advisories scripts format bench soak lock clean
+#: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
+TOOL = $(BIN)/python -m sandbox.tools
+
+.PHONY: help install parts demo test check style types floors advisories scripts image format bench soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +50,7 @@ check: install ## Judge style, types, floors, known advisories and scripts
 	@$(MAKE) floors
 	@$(MAKE) advisories
 	@$(MAKE) scripts
+	@$(MAKE) image
 	@echo "All checks passed."
 
 style: $(STAMP) ## Judge style alone (ruff)
@@ -77,6 +81,9 @@ scripts: ## Judge the syntax of the shell scripts
 	@bash -n .ci/run
 	@if command -v shellcheck >/dev/null 2>&1; then shellcheck $(SCRIPTS); fi
 
+image: $(STAMP) ## Judge the Dockerfile (hadolint)
+	@$(TOOL) hadolint Dockerfile && echo "Dockerfile: nothing found"
+
 format: $(STAMP) ## Put the code into shape (ruff)
 	@$(BIN)/ruff check --fix $(CODE)
 	@$(BIN)/ruff format $(CODE)
@@ -92,10 +99,14 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-header --no-annotate $(UPGRADE)
 lock: $(STAMP) ## Lock the requirements anew (UPGRADE=--upgrade takes the newest)
 	@PATH="$(CURDIR)/$(BIN):$$PATH"; \
-	for file in requirements.txt requirements-dev.txt; do \
-		case $$file in *-dev.txt) extra='--extra dev';; *) extra='';; esac; \
-		$(LOCK) $$extra --output-file $$file pyproject.toml >/dev/null && \
-		{ echo "# Locked by \`make lock\` from pyproject.toml ($${extra:-running only}); do not edit."; \
+	for file in requirements.txt requirements-dev.txt requirements-build.txt; do \
+		case $$file in \
+			*-dev.txt) what='extra dev'; from=pyproject.toml;; \
+			*-build.txt) what='group build'; from='';; \
+			*) what=''; from=pyproject.toml;; \
+		esac; \
+		$(LOCK) $${what:+--$$what} $$from --output-file $$file >/dev/null && \
+		{ echo "# Locked by \`make lock\` from pyproject.toml ($${what:-running only}); do not edit."; \
 		  echo "# Hashes, no index: pip's own configuration says where the files come from."; \
 		  cat $$file; } >$$file.new && mv $$file.new $$file || exit 1; \
 	done
