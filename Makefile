@@ -14,7 +14,7 @@ SCRIPTS := sandbox/install.sh .ci/run
 #: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
 TOOL = $(BIN)/python -m sandbox.tools
 
-.PHONY: help install parts demo test check style types floors advisories scripts image format bench soak lock clean
+.PHONY: help install parts demo test check style types floors advisories scripts image chart format bench soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,7 @@ check: install ## Judge style, types, floors, known advisories and scripts
 	@$(MAKE) advisories
 	@$(MAKE) scripts
 	@$(MAKE) image
+	@$(MAKE) chart
 	@echo "All checks passed."
 
 style: $(STAMP) ## Judge style alone (ruff)
@@ -83,6 +84,13 @@ scripts: ## Judge the syntax of the shell scripts
 
 image: $(STAMP) ## Judge the Dockerfile (hadolint)
 	@$(TOOL) hadolint Dockerfile && echo "Dockerfile: nothing found"
+
+# What is rendered is judged by tests/shipping.
+chart: $(STAMP) ## Judge the chart (helm lint, Kubernetes' schemas) and the alerts (promtool)
+	@for values in helm/ci/*.yaml; do $(TOOL) helm lint --strict --quiet helm --values $$values || exit 1; done
+	@$(BIN)/python -m sandbox.chart
+	@$(TOOL) promtool check rules helm/files/alerts.yaml
+	@$(TOOL) promtool test rules tests/shipping/alerts_test.yaml
 
 format: $(STAMP) ## Put the code into shape (ruff)
 	@$(BIN)/ruff check --fix $(CODE)
