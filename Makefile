@@ -14,7 +14,7 @@ SCRIPTS := sandbox/install.sh .ci/run
 #: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
 TOOL = $(BIN)/python -m sandbox.tools
 
-.PHONY: help install parts demo test check style types floors advisories scripts image chart format bench soak lock clean
+.PHONY: help install parts demo test check style types floors advisories scripts image chart asyncapi docs format bench soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -52,6 +52,7 @@ check: install ## Judge style, types, floors, known advisories and scripts
 	@$(MAKE) scripts
 	@$(MAKE) image
 	@$(MAKE) chart
+	@$(MAKE) asyncapi
 	@echo "All checks passed."
 
 style: $(STAMP) ## Judge style alone (ruff)
@@ -91,6 +92,23 @@ chart: $(STAMP) ## Judge the chart (helm lint, Kubernetes' schemas) and the aler
 	@$(BIN)/python -m sandbox.chart
 	@$(TOOL) promtool check rules helm/files/alerts.yaml
 	@$(TOOL) promtool test rules tests/shipping/alerts_test.yaml
+
+asyncapi: $(STAMP) ## Judge the AsyncAPI document by its official parser
+	@$(TOOL) node --version >/dev/null
+	@if command -v npm >/dev/null 2>&1; then \
+		[ tests/node/node_modules -nt tests/node/package-lock.json ] || \
+			npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent || exit 1; \
+		$(BIN)/catalog-mirror docs asyncapi --json | node tests/node/asyncapi.mjs; \
+	fi
+
+docs: $(STAMP) ## Write the reference anew from the code
+	@for page in settings commands metrics tables topics endpoints; do \
+		$(BIN)/catalog-mirror docs $$page >docs/$$page.md || exit 1; \
+	done
+	@$(BIN)/catalog-mirror docs asyncapi >docs/asyncapi.yaml
+	@$(BIN)/catalog-mirror docs dbt >examples/dbt/sources.yml
+	@sed -i.old '/^## The views$$/,$$d' docs/mirror.md && rm docs/mirror.md.old && \
+	{ printf '## The views\n\n'; $(BIN)/catalog-mirror docs views; } >>docs/mirror.md
 
 format: $(STAMP) ## Put the code into shape (ruff)
 	@$(BIN)/ruff check --fix $(CODE)
