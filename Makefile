@@ -14,7 +14,7 @@ SCRIPTS := sandbox/install.sh .ci/run
 #: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
 TOOL = $(BIN)/python -m sandbox.tools
 
-.PHONY: help install parts demo test check style types floors advisories scripts image chart asyncapi docs format bench soak lock clean
+.PHONY: help install parts demo test check style types floors advisories scripts image chart asyncapi audit licences workflows docs format bench soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -49,7 +49,10 @@ check: install ## Judge style, types, floors, known advisories and scripts
 	@$(MAKE) types
 	@$(MAKE) floors
 	@$(MAKE) advisories
+	@$(MAKE) audit
+	@$(MAKE) licences
 	@$(MAKE) scripts
+	@$(MAKE) workflows
 	@$(MAKE) image
 	@$(MAKE) chart
 	@$(MAKE) asyncapi
@@ -77,6 +80,20 @@ advisories: $(STAMP) ## Ask whether a locked requirement has a known vulnerabili
 	elif [ $$unknown -gt 0 ]; then \
 		echo "Note: pip-audit could not judge $$unknown of $$locked packages, no advisories are served for them here."; \
 	else printf '%s\n' "$$out"; fi
+
+audit: $(STAMP) ## Look for what is unsafe in the code that runs (bandit)
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml service handlers && echo "bandit: nothing found"
+
+# Whoever ships the image passes these packages on: all are permissive, none asks for the source of what links to it.
+PERMISSIVE := Apache-2.0;Apache Software License;BSD-2-Clause;BSD-3-Clause;ISC License (ISCL);MIT;MIT License;PSF-2.0;$\
+	Python Software Foundation License;Apache-2.0 AND MIT;Apache-2.0 AND BSD-2-Clause;MIT AND PSF-2.0;MIT OR Apache-2.0
+licences: $(STAMP) ## List the licences of what is shipped; fails on one that is not known to be permissive
+	@$(BIN)/pip-licenses --from=mixed --order=license --format=plain --allow-only="$(PERMISSIVE)" \
+		--packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.txt)
+
+workflows: $(STAMP) ## Judge the workflows (actionlint, zizmor)
+	@$(TOOL) actionlint && echo "actionlint: nothing found"
+	@$(TOOL) zizmor --offline --no-progress --quiet --persona pedantic .github
 
 scripts: ## Judge the syntax of the shell scripts
 	@sh -n sandbox/install.sh

@@ -12,7 +12,7 @@ from http.client import HTTPConnection, HTTPException
 
 #: Seconds after which no answer is an answer.
 TIMEOUT_S = 3.0
-#: Addresses that mean "all of them".
+#: Addresses that mean "all of them": compared with, not listened on.
 _ANY = {"", "0.0.0.0", "::"}
 
 

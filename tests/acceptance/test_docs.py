@@ -18,7 +18,7 @@ from service.mirror.described import VIEWS
 from service.routing import Router, installed_handlers
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("[A-Z]*.md"), *(ROOT / "docs").glob("*.md")])
 #: The page whose commands need a catalog.
 READING = "reading.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
@@ -111,3 +111,10 @@ async def test_every_column_of_every_view_is_described(
     for view in VIEWS.values():
         columns = await rows.all(f"SELECT name FROM pragma_table_info('{view.name}')")
         assert {name for (name,) in columns} == set(view.columns), view.name
+
+
+def test_contributing_leads_to_a_passing_test_in_three_commands() -> None:
+    [block] = _blocks(ROOT / "CONTRIBUTING.md", "console")
+    commands = [line.removeprefix("$ ") for line in block.splitlines()]
+    assert [command.split()[:2] for command in commands] == [["git", "clone"], ["make", "install"], ["make", "test"]]
+    assert (ROOT / commands[2].split("ARGS=")[1]).is_dir()
