@@ -40,6 +40,8 @@ SLOW_BEATS = 5
 PRUNE_BEATS = 60
 #: Who closes the gate while a person paused consuming.
 PERSON = "person"
+#: What is said to stop consuming while the gate is open: the broker, or what is missing on it.
+BROKER = "broker"
 
 
 class Heartbeat:
@@ -102,6 +104,15 @@ class Heartbeat:
             self._gate.close(STORE, str(self._store.unavailable(error)))
         else:
             self._gate.open(STORE)
+        self._measure()
+
+    def _measure(self) -> None:
+        """Show what keeps us from consuming."""
+        stopped_by = set(self._gate.reasons)
+        if self.consumer and self.consumer.problem:
+            stopped_by.add(BROKER)
+        for reason in (BRAKE, BROKER, PERSON, STORE):
+            self._metrics.stopped.labels(reason).set(reason in stopped_by)
 
     async def _prune(self) -> None:
         """Remove what is over its time; replicas may do so at once, each its batch."""

@@ -177,7 +177,7 @@ async def give_back(
     connection: AsyncConnection, store: Store, ids: Sequence[str], token: str, *, after_s: float, error: str | None
 ) -> None:
     """Return leases, to be due again after some seconds; an error counts an attempt."""
-    values: dict[str, Any] = {"lease_token": None, "lease_until": None, "due_at": store.later(after_s)}
+    values: dict[str, Any] = {**dict.fromkeys(("lease_token", "lease_until")), "due_at": store.later(after_s)}
     if error:
         values |= {"attempts": deliveries.c.attempts + 1, "last_error": column_text(error[:500])}
     condition = (key_in(connection, deliveries.c.delivery_id, list(ids)), deliveries.c.lease_token == token)
