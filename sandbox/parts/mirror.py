@@ -30,6 +30,7 @@ class MirrorProcess:
             **{name: value for name, value in os.environ.items() if not name.startswith("CATALOG_MIRROR_")},
             "CATALOG_MIRROR_HTTP__HOST": "127.0.0.1",
             "CATALOG_MIRROR_HTTP__PORT": str(self._port),
+            "CATALOG_MIRROR_HTTP__API_PORT": "0",
             "CATALOG_MIRROR_LOG__FORMAT": "json",
             **{f"CATALOG_MIRROR_{name}": value for name, value in settings.items()},
         }

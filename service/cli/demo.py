@@ -120,7 +120,7 @@ def _settings(path: Path, url: str | None) -> Settings:
         relay=RelaySettings(),
         retention=RetentionSettings(lineage_s=100 * 365 * 86400),  # the story does not age
         targets={},
-        http=HttpSettings(host="127.0.0.1", port=0),
+        http=HttpSettings(host="127.0.0.1", port=0, api_port=0),
         log=LogSettings(level="error"),
     )
 
