@@ -46,6 +46,7 @@ class MirrorProcess:
         self._environment = {
             "CATALOG_MIRROR_HTTP__HOST": "127.0.0.1",
             "CATALOG_MIRROR_HTTP__PORT": str(self._port),
+            "CATALOG_MIRROR_HTTP__API_PORT": "0",
             "CATALOG_MIRROR_LOG__FORMAT": "json",
             **environment_of(settings),
         }

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from service.changes import Change, Origin
-from service.errors import MirrorError
+from service.errors import MirrorError, SettingInvalid
 from service.mirror.deliveries import Delivery
+from service.mirror.store import Store
 from service.settings import Settings
 
 GROUP = "catalog_mirror.targets"
@@ -33,8 +34,12 @@ class Target(ABC):
 
     #: Takes lineage (our answers, and what others told) instead of states.
     lineage: bool = False
-    #: Is also told the lineage events that came from elsewhere; False where they came from this very system.
+    #: Is also told the lineage events that came from elsewhere.
     forwards: bool = False
+    #: Systems that it is (`catalog`, or names of tokens of our API): what came from one of them is not told to it.
+    sources: frozenset[str] = frozenset()
+    #: Takes OpenLineage events as they were sent, instead of the lineage event that they are part of.
+    takes_originals: bool = False
     #: Deliveries that it takes at once, where that is fewer than the relay would give: a batch must not outlast its
     #: lease.
     at_once: int | None = None
@@ -51,6 +56,10 @@ class Target(ABC):
         Raises:
             SettingInvalid: they ask for something that it cannot do.
         """
+
+    def attach(self, store: Store) -> None:
+        """Given the mirror before the first delivery, for targets that look things up in it."""
+        return
 
     def wants(self, change: Change) -> bool:
         """Whether a change that took effect is delivered here."""
@@ -78,6 +87,17 @@ class Target(ABC):
 
 
 def installed_targets(settings: Settings) -> list[Target]:
-    """Every installed target that settings do not turn off."""
-    made = (entry.load().create(entry.name, settings) for entry in entry_points(group=GROUP))
+    """Every installed target that settings do not turn off, and those that settings add by their `kind`.
+
+    Raises:
+        SettingInvalid: there is no target of this kind.
+    """
+    kinds = {entry.name: entry for entry in entry_points(group=GROUP)}
+    added = {name: chosen.kind for name, chosen in settings.targets.items() if chosen.kind and name not in kinds}
+    for name, kind in added.items():
+        if kind not in kinds:
+            setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__KIND"
+            raise SettingInvalid(setting=setting, problem=f"there is no {kind!r}; there are {', '.join(sorted(kinds))}")
+    chosen_kinds = {name: name for name in kinds} | added
+    made = (kinds[kind].load().create(name, settings) for name, kind in chosen_kinds.items())
     return [target for target in made if target is not None]

@@ -11,7 +11,7 @@ from service.amqp.publisher import Publisher
 from service.catalog import endpoints
 from service.catalog.client import IMPATIENT, CatalogClient
 from service.catalog.turns import Lane
-from service.changes import Origin
+from service.changes import CATALOG, Origin
 from service.errors import (
     CatalogRejected,
     DataError,
@@ -31,10 +31,11 @@ BATCH_S = 10
 
 
 class CatalogLineage(Target):
-    """The catalog's own lineage; what came from its broker is not told to it again."""
+    """The catalog's own lineage; what came from it is not told to it again."""
 
     lineage = True
-    forwards = False
+    forwards = True
+    sources = frozenset({CATALOG})
 
     @classmethod
     def create(cls, name: str, settings: Settings) -> CatalogLineage | None:

@@ -137,10 +137,15 @@ def rig(
         sink: str = "classic",
         **settings: str,
     ) -> AsyncIterator[Rig]:
-        settings = {"AMQP__URL": through or amqp_url, "STORE__URL": store_url, "RELAY__RETRY_MAX_S": "2", **settings}
+        chosen: dict[str, Any] = {
+            "AMQP__URL": through or amqp_url,
+            "STORE__URL": store_url,
+            "RELAY__RETRY_MAX_S": "2",
+            **settings,
+        }
         async with AsyncExitStack() as stack:
             catalog = await stack.enter_async_context(Catalog(amqp_url, sink))
-            services = [MirrorProcess(tmp_path / f"service-{n}.log", **settings) for n in range(replicas)]
+            services = [MirrorProcess(tmp_path / f"service-{n}.log", **chosen) for n in range(replicas)]
             for service in services:
                 await stack.enter_async_context(service)
             made = Rig(fault, catalog, rows_of(store_url), services)

@@ -31,7 +31,7 @@ async def test_replicas_that_race_on_the_same_things_end_in_the_newest_state_of_
     events = [profile_event(n, at_s=state, rows=state) for n in range(ENTITIES) for state in range(STATES)]
     random.Random(seed).shuffle(events)
     rows = rows_of(postgres_url)
-    settings = {
+    settings: dict[str, Any] = {
         "AMQP__URL": amqp_url,
         "STORE__URL": postgres_url,
         "AMQP__PREFETCH": "60",

@@ -24,7 +24,7 @@ async def test_pausing_a_target_holds_on_every_replica_within_five_seconds_and_l
     run_command: Callable[..., Any],
 ) -> None:
     rows = rows_of(postgres_url)
-    settings = {"AMQP__URL": amqp_url, "STORE__URL": postgres_url}
+    settings: dict[str, Any] = {"AMQP__URL": amqp_url, "STORE__URL": postgres_url}
     async with AsyncExitStack() as stack:
         services = [MirrorProcess(tmp_path / f"service{n}.log", **settings) for n in range(2)]
         for service in services:
