@@ -11,7 +11,10 @@ STAMP := $(VENV)/.installed
 CODE = $(wildcard service handlers sandbox tests benchmarks)
 SCRIPTS := sandbox/install.sh .ci/run
 
-.PHONY: help install parts demo test check style types floors advisories scripts format bench soak lock clean
+#: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
+TOOL = $(BIN)/python -m sandbox.tools
+
+.PHONY: help install parts demo test faults check style types floors advisories scripts image chart asyncapi audit licences workflows docs format bench soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -38,15 +41,27 @@ $(STAMP): requirements-dev.txt requirements.txt pyproject.toml
 demo: install ## Tell the whole story against the sandbox, in a minute
 	@$(BIN)/catalog-mirror demo
 
+# Two workers, a file to each at a time: each has a broker and a database of its own, and much of the time is waiting.
 test: install ## Run every test but the slow ones
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+faults: install ## Run the fault tests alone and print what they counted, as docs/guarantees.md shows it
+	@rm -f .faults.ndjson
+	@$(BIN)/python -m pytest tests/faults --figures .faults.ndjson $(ARGS)
+	@$(BIN)/python -m benchmarks.faults .faults.ndjson
 
 check: install ## Judge style, types, floors, known advisories and scripts
 	@$(MAKE) style
 	@$(MAKE) types
 	@$(MAKE) floors
 	@$(MAKE) advisories
+	@$(MAKE) audit
+	@$(MAKE) licences
 	@$(MAKE) scripts
+	@$(MAKE) workflows
+	@$(MAKE) image
+	@$(MAKE) chart
+	@$(MAKE) asyncapi
 	@echo "All checks passed."
 
 style: $(STAMP) ## Judge style alone (ruff)
@@ -72,10 +87,51 @@ advisories: $(STAMP) ## Ask whether a locked requirement has a known vulnerabili
 		echo "Note: pip-audit could not judge $$unknown of $$locked packages, no advisories are served for them here."; \
 	else printf '%s\n' "$$out"; fi
 
+audit: $(STAMP) ## Look for what is unsafe in the code that runs (bandit)
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml service handlers && echo "bandit: nothing found"
+
+# Whoever ships the image passes these packages on: all are permissive, none asks for the source of what links to it.
+PERMISSIVE := Apache-2.0;Apache Software License;BSD-2-Clause;BSD-3-Clause;ISC License (ISCL);MIT;MIT License;PSF-2.0;$\
+	Python Software Foundation License;Apache-2.0 AND MIT;Apache-2.0 AND BSD-2-Clause;MIT AND PSF-2.0;MIT OR Apache-2.0
+licences: $(STAMP) ## List the licences of what is shipped; fails on one that is not known to be permissive
+	@$(BIN)/pip-licenses --from=mixed --order=license --format=plain --allow-only="$(PERMISSIVE)" \
+		--packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.txt)
+
+workflows: $(STAMP) ## Judge the workflows (actionlint, zizmor)
+	@$(TOOL) actionlint && echo "actionlint: nothing found"
+	@$(TOOL) zizmor --offline --no-progress --quiet --persona pedantic .github
+
 scripts: ## Judge the syntax of the shell scripts
 	@sh -n sandbox/install.sh
 	@bash -n .ci/run
 	@if command -v shellcheck >/dev/null 2>&1; then shellcheck $(SCRIPTS); fi
+
+image: $(STAMP) ## Judge the Dockerfile (hadolint)
+	@$(TOOL) hadolint Dockerfile && echo "Dockerfile: nothing found"
+
+# What is rendered is judged by tests/shipping.
+chart: $(STAMP) ## Judge the chart (helm lint, Kubernetes' schemas) and the alerts (promtool)
+	@for values in helm/ci/*.yaml; do $(TOOL) helm lint --strict --quiet helm --values $$values || exit 1; done
+	@$(BIN)/python -m sandbox.chart
+	@$(TOOL) promtool check rules helm/files/alerts.yaml
+	@$(TOOL) promtool test rules tests/shipping/alerts_test.yaml
+
+asyncapi: $(STAMP) ## Judge the AsyncAPI document by its official parser
+	@$(TOOL) node --version >/dev/null
+	@if command -v npm >/dev/null 2>&1; then \
+		[ tests/node/node_modules -nt tests/node/package-lock.json ] || \
+			npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent || exit 1; \
+		$(BIN)/catalog-mirror docs asyncapi --json | node tests/node/asyncapi.mjs; \
+	fi
+
+docs: $(STAMP) ## Write the reference anew from the code
+	@for page in settings commands metrics tables topics endpoints; do \
+		$(BIN)/catalog-mirror docs $$page >docs/$$page.md || exit 1; \
+	done
+	@$(BIN)/catalog-mirror docs asyncapi >docs/asyncapi.yaml
+	@$(BIN)/catalog-mirror docs dbt >examples/dbt/sources.yml
+	@sed -i.old '/^## The views$$/,$$d' docs/mirror.md && rm docs/mirror.md.old && \
+	{ printf '## The views\n\n'; $(BIN)/catalog-mirror docs views; } >>docs/mirror.md
 
 format: $(STAMP) ## Put the code into shape (ruff)
 	@$(BIN)/ruff check --fix $(CODE)
@@ -92,10 +148,14 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-header --no-annotate $(UPGRADE)
 lock: $(STAMP) ## Lock the requirements anew (UPGRADE=--upgrade takes the newest)
 	@PATH="$(CURDIR)/$(BIN):$$PATH"; \
-	for file in requirements.txt requirements-dev.txt; do \
-		case $$file in *-dev.txt) extra='--extra dev';; *) extra='';; esac; \
-		$(LOCK) $$extra --output-file $$file pyproject.toml >/dev/null && \
-		{ echo "# Locked by \`make lock\` from pyproject.toml ($${extra:-running only}); do not edit."; \
+	for file in requirements.txt requirements-dev.txt requirements-build.txt; do \
+		case $$file in \
+			*-dev.txt) what='extra dev'; from=pyproject.toml;; \
+			*-build.txt) what='group build'; from='';; \
+			*) what=''; from=pyproject.toml;; \
+		esac; \
+		$(LOCK) $${what:+--$$what} $$from --output-file $$file >/dev/null && \
+		{ echo "# Locked by \`make lock\` from pyproject.toml ($${what:-running only}); do not edit."; \
 		  echo "# Hashes, no index: pip's own configuration says where the files come from."; \
 		  cat $$file; } >$$file.new && mv $$file.new $$file || exit 1; \
 	done

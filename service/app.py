@@ -115,7 +115,14 @@ class Service:
         horizon_s = settings.retention.lineage_s  # what a person replays may be older
         self.pipeline = pipeline_of(settings, self.store, self.metrics, self.targets, self.relay, horizon_s)
         self.heartbeat = Heartbeat(
-            self.store, settings.amqp, self.gate, self.pipeline, self.relay, self.metrics, settings.retention
+            self.store,
+            settings.amqp,
+            self.gate,
+            self.pipeline,
+            self.relay,
+            self.metrics,
+            settings.retention,
+            bindings_of(settings),
         )
         self.consumer: Consumer | None = None
         self.watchdog: Watchdog | None = None
@@ -140,7 +147,7 @@ class Service:
     def _build_consumer(self) -> None:
         amqp, batching = self.settings.amqp, self.settings.pipeline
         self.consumer = Consumer(
-            amqp, batching, self.pipeline, self.gate, bindings_of(self.settings), self.heartbeat.notice_gap
+            amqp, batching, self.pipeline, self.gate, bindings_of(self.settings), self.heartbeat.notice_topology
         )
         deadline_s, notice = batching.handler_deadline_s, self.heartbeat.notice_full_queue
         self.watchdog = Watchdog(amqp, self.consumer, deadline_s, self.metrics, notice)

@@ -40,6 +40,8 @@ SLOW_BEATS = 5
 PRUNE_BEATS = 60
 #: Who closes the gate while a person paused consuming.
 PERSON = "person"
+#: What is said to stop consuming while the gate is open: the broker, or what is missing on it.
+BROKER = "broker"
 
 
 class Heartbeat:
@@ -54,6 +56,7 @@ class Heartbeat:
         relay: Relay,
         metrics: Metrics,
         retention: RetentionSettings,
+        bindings: Sequence[str] = (),
     ) -> None:
         self._store = store
         self._amqp = amqp
@@ -62,6 +65,7 @@ class Heartbeat:
         self._relay = relay
         self._metrics = metrics
         self._retention = retention
+        self._bindings = tuple(bindings)
         self._beats = 0
         self._brake_told = False
         self._told_state: State | None = None
@@ -100,6 +104,15 @@ class Heartbeat:
             self._gate.close(STORE, str(self._store.unavailable(error)))
         else:
             self._gate.open(STORE)
+        self._measure()
+
+    def _measure(self) -> None:
+        """Show what keeps us from consuming."""
+        stopped_by = set(self._gate.reasons)
+        if self.consumer and self.consumer.problem:
+            stopped_by.add(BROKER)
+        for reason in (BRAKE, BROKER, PERSON, STORE):
+            self._metrics.stopped.labels(reason).set(reason in stopped_by)
 
     async def _prune(self) -> None:
         """Remove what is over its time; replicas may do so at once, each its batch."""
@@ -167,8 +180,11 @@ class Heartbeat:
         except STORE_ERRORS as error:
             log.warning("left_without_telling", problem=str(error)[:200])
 
-    async def notice_gap(self, found: Topology) -> None:
+    async def notice_topology(self, found: Topology) -> list[tuple[str, str]]:
         """Before consuming: a long absence, or a queue that had to be made anew, means that events may be lost.
+
+        Returns:
+            Bindings (exchange, pattern) of former settings, to be removed.
 
         Raises:
             StoreUnavailable: it could not be looked up; consuming must not start before it was.
@@ -176,6 +192,9 @@ class Heartbeat:
         try:
             async with self._store.write() as connection:
                 await self._record_gaps(connection, found)
+                return await controls.remember_bindings(
+                    connection, self._amqp.queue, self._amqp.exchange, self._bindings
+                )
         except STORE_ERRORS as error:
             raise self._store.unavailable(error) from error
 

@@ -16,6 +16,8 @@ from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
 from service.changes import Change
 from service.errors import SettingInvalid
 from service.events.keys import Pattern, words_of
@@ -46,6 +48,9 @@ class Handler:
     run: Callable[[Event], Iterable[Change]]
     patterns: tuple[Pattern, ...]
     evidence: Evidence
+    #: What a body is read as, for the reference; None where it is read as it comes.
+    body: type[BaseModel] | None = None
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +77,9 @@ def handles(
         def run(event: Event) -> Iterable[Change]:
             return function(reads(event) if reads else event)
 
-        return Handler(function.__name__, run, tuple(map(Pattern, patterns)), evidence)
+        body = getattr(getattr(reads, "__self__", None), "BODY", None)
+        meaning = (function.__doc__ or "").strip().partition("\n")[0]
+        return Handler(function.__name__, run, tuple(map(Pattern, patterns)), evidence, body, meaning)
 
     return declare
 

@@ -95,6 +95,9 @@ class StoreSettings(Section):
     schema_name: str | None = Field(
         None, alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="PostgreSQL schema of our own."
     )
+    ca_file: Path | None = Field(
+        None, description="Certificates (PEM) that PostgreSQL's certificate must lead to, and bear its name."
+    )
     migrate: bool = Field(True, description="Let `run`, `replay` and `demo` bring the schema up to date.")
     pool_size: int = Field(5, ge=1, le=100, description="Connections to PostgreSQL.")
     timeout_s: float = Field(30, gt=0, description="Seconds after which a statement is given up.")

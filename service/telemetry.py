@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from typing import Any
 
@@ -44,11 +45,21 @@ class Metrics:
             "catalog_mirror_circuit_open", "1 while a target is not delivered to", ["target"], registry=registry
         )
         self.consumer_alive = Gauge(
-            "catalog_mirror_consumer_alive", "1 while the consumer takes messages or is paused", registry=registry
+            "catalog_mirror_consumer_alive", "0 while messages lie ready and the consumer takes none, although it may",
+            registry=registry,
+        )  # fmt: skip
+        self.consumer_alive.set(1)  # until the watchdog, which is there with a broker only, finds otherwise
+        self.stopped = Gauge(
+            "catalog_mirror_stopped", "1 while nothing is consumed, by reason", ["reason"], registry=registry
+        )
+        self.queue_messages = Gauge(
+            "catalog_mirror_queue_messages", "Messages that lie ready in our queue", registry=registry
         )
         self.queue_bytes_free = Gauge(
             "catalog_mirror_queue_bytes_free", "Bytes until our queue drops its oldest messages", registry=registry
         )
+        for unknown in (self.queue_messages, self.queue_bytes_free):
+            unknown.set(math.nan)  # until somebody looked: a 0 would be an alarm
         self.drift = Gauge(
             "catalog_mirror_drift", "Things that differ from the catalog and are not repaired, by kind", ["kind"],
             registry=registry,

@@ -9,6 +9,7 @@ import signal
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,21 +19,36 @@ from sandbox.parts.process import free_port
 #: Seconds that a state may take to come about.
 PATIENCE_S = 40.0
 _LOG_TAIL = 3000
+#: The service of this checkout.
+COMMAND = (sys.executable, "-m", "service", "run")
+
+
+def environment_of(settings: Mapping[str, str]) -> dict[str, str]:
+    """Our environment with these settings (names without `CATALOG_MIRROR_`) and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CATALOG_MIRROR_")}
+    return kept | {f"CATALOG_MIRROR_{name}": value for name, value in settings.items()}
 
 
 class MirrorProcess:
-    """`catalog-mirror run` with these settings (names without `CATALOG_MIRROR_`); its log goes to a file."""
+    """`catalog-mirror run` with these settings (names without `CATALOG_MIRROR_`); its log goes to a file.
 
-    def __init__(self, log: Path, **settings: str) -> None:
+    `command` starts another installation of it; with a number as `user` it runs as that user in group 0, as OpenShift
+    would have it (only root can arrange that).
+    """
+
+    def __init__(
+        self, log: Path, command: Sequence[str | Path] = COMMAND, user: int | None = None, **settings: str
+    ) -> None:
         self._log = log
+        self._command = [str(word) for word in command]
+        self._identity: dict[str, Any] = {} if user is None else {"user": user, "group": 0, "extra_groups": []}
         self._port = free_port()
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("CATALOG_MIRROR_")},
             "CATALOG_MIRROR_HTTP__HOST": "127.0.0.1",
             "CATALOG_MIRROR_HTTP__PORT": str(self._port),
             "CATALOG_MIRROR_HTTP__API_PORT": "0",
             "CATALOG_MIRROR_LOG__FORMAT": "json",
-            **{f"CATALOG_MIRROR_{name}": value for name, value in settings.items()},
+            **environment_of(settings),
         }
         self._process: asyncio.subprocess.Process | None = None
 
@@ -40,7 +56,7 @@ class MirrorProcess:
         """Start it; does not wait for anything."""
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "service", "run", env=self._environment, stdout=log, stderr=log
+                *self._command, env=self._environment, stdout=log, stderr=log, **self._identity
             )
 
     async def wait_ready(self) -> None:

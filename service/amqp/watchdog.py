@@ -8,6 +8,7 @@ An outage of the broker is not death: then there is nothing to ask.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -63,6 +64,7 @@ class Watchdog:
         while not connection.is_closed:
             async with asyncio.timeout(self._settings.connect_timeout_s):
                 self.ready_messages = await topology.ready_messages(connection, self._settings.queue)
+            self._metrics.queue_messages.set(math.nan if self.ready_messages is None else self.ready_messages)
             self.judge()
             await self._measure()
             await asyncio.sleep(self._settings.watchdog_interval_s)
@@ -94,6 +96,7 @@ class Watchdog:
 
     def _judge_without_broker(self) -> None:
         self.ready_messages = None
+        self._metrics.queue_messages.set(math.nan)
         self.judge()
 
     def _strike(self, how: str) -> None:

@@ -1,4 +1,4 @@
-"""`docs settings|views|dbt`: reference made from the code, so that it cannot be out of date."""
+"""`docs …`: reference made from the code, so that it cannot be out of date."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from collections.abc import Iterator
 from typing import Any, Union, get_args, get_origin
 
 import typer
+import yaml
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from service.app import router_of
+from service.cli import asyncapi, reference
 from service.cli import views as described
 from service.cli.common import Json, print_json
-from service.settings import PREFIX, Section, Settings, TargetSettings
+from service.settings import PREFIX, Section, Settings, TargetSettings, load
 
 app = typer.Typer(help="Reference, made from the code.", no_args_is_help=True)
 
@@ -43,6 +46,47 @@ def views() -> None:
 def dbt() -> None:
     """Print the views as a dbt source (sources.yml), with tests."""
     typer.echo(described.dbt_sources(), nl=False)
+
+
+@app.command("commands")
+def commands(context: typer.Context) -> None:
+    """Print every command with its arguments and options, as Markdown."""
+    typer.echo(reference.commands(context.find_root().command), nl=False)
+
+
+@app.command("metrics")
+def metrics() -> None:
+    """Print every metric with its labels, as Markdown."""
+    typer.echo(reference.metrics(), nl=False)
+
+
+@app.command("tables")
+def tables() -> None:
+    """Print every table with its columns, as Markdown."""
+    typer.echo(reference.tables(), nl=False)
+
+
+@app.command("topics")
+def topics() -> None:
+    """Print every topic with the handler that takes it, as Markdown."""
+    typer.echo(reference.topics(), nl=False)
+
+
+@app.command("endpoints")
+def endpoints() -> None:
+    """Print every endpoint of the probes' port, as Markdown."""
+    typer.echo(reference.endpoints(), nl=False)
+
+
+@app.command("asyncapi")
+def asyncapi_document(as_json: Json = False) -> None:
+    """Print what is taken from the broker and given to it, as an AsyncAPI 3 document, with these settings."""
+    settings = load()
+    made = asyncapi.document(router_of(settings).routes, settings)
+    if as_json:
+        print_json(made)
+    else:
+        typer.echo(yaml.safe_dump(made, sort_keys=False, width=110, allow_unicode=True), nl=False)
 
 
 def sections() -> Iterator[tuple[type[Section], list[dict[str, Any]]]]:

@@ -6,7 +6,7 @@ The form is told in docs/contract.md, "Lineage events".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from service.changes import LineageEdge, LineageRecorded, Rank, Role, Version
 from service.documents import Document, document
@@ -66,6 +66,8 @@ _WEAK_MARKS = ("message_version",)
 @dataclass(frozen=True, slots=True)
 class LineageEvent:
     """One lineage event with its edges; `body` is the bare form as it was sent."""
+
+    BODY: ClassVar[type[Body]] = _Lineage
 
     event_id: str
     event_type: str | None

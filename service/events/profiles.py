@@ -6,7 +6,7 @@ The documented messages are told in docs/contract.md, "Data profile messages".
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 
@@ -41,7 +41,7 @@ class _Details(ContainerFields):
     is_governed: bool | None = None
 
 
-class _Envelope(Body):
+class _ProfileMessage(Body):
     event: str | None = None
     actor: _Actor | str | None = None
     published: Any = None
@@ -85,6 +85,8 @@ class ProfileEvent:
     carries `details` only.
     """
 
+    BODY: ClassVar[type[Body]] = _ProfileMessage
+
     profile_id: str
     asset_id: str | None
     container: Container | None
@@ -104,7 +106,7 @@ class ProfileEvent:
             FieldInvalid: a field has the wrong type, or no profile id is given anywhere.
             EmptyProfileEvent: neither `state` nor `details` is there.
         """
-        envelope = typed(_Envelope, event.body, "")
+        envelope = typed(_ProfileMessage, event.body, "")
         if envelope.state is None and envelope.details is None:
             raise EmptyProfileEvent()
         details = envelope.details or _Details()

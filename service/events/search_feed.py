@@ -6,7 +6,7 @@ Not in the vendor's documents but seen on brokers (docs/contract.md, "Search fee
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from service.events.fields import Body, Id, require_id, typed
 from service.events.message import Event
@@ -27,6 +27,8 @@ class _Feed(Body):
 @dataclass(frozen=True, slots=True)
 class SearchHint:
     """Something about one artifact changed in the search index."""
+
+    BODY: ClassVar[type[Body]] = _Feed
 
     artifact_id: str
     at_us: int | None

@@ -35,10 +35,12 @@ def application(health: Callable[[], Health], registry: CollectorRegistry) -> we
     """The probes and metrics as an aiohttp application."""
 
     async def livez(_: web.Request) -> web.Response:
+        """200 `alive`, or 503 `dead` where a restart helps; an outage of broker, store or target is no death."""
         alive = health().alive
         return web.json_response({"status": "alive" if alive else "dead"}, status=200 if alive else 503)
 
     async def readyz(_: web.Request) -> web.Response:
+        """503 `starting` until store and first consume (or reading) succeeded, then 200: `ready`, or `degraded`."""
         now = health()
         body: dict[str, Any] = {"status": "ready" if now.started else "starting", "reasons": now.reasons}
         if now.started and now.reasons:
@@ -46,6 +48,7 @@ def application(health: Callable[[], Health], registry: CollectorRegistry) -> we
         return web.json_response(body, status=200 if now.started else 503)
 
     async def metrics(request: web.Request) -> web.Response:
+        """The metrics, in the format of Prometheus or of OpenMetrics."""
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -83,6 +84,16 @@ _insert = BulkInsert(
 )
 
 
+_older = deliveries.alias("older")
+#: There is no older open delivery of the same entity at the same target.
+_IS_HEAD = ~sa.exists().where(
+    _older.c.target == deliveries.c.target,
+    _older.c.entity_kind == deliveries.c.entity_kind,
+    _older.c.entity_id == deliveries.c.entity_id,
+    _older.c.seq < deliveries.c.seq,
+)
+
+
 async def create(connection: AsyncConnection, store: Store, new: Sequence[Delivery], lease: Lease | None) -> set[str]:
     """Insert deliveries, born leased where a lease is given; answers the ids that were not there yet."""
     if not new:
@@ -101,18 +112,11 @@ async def claim(connection: AsyncConnection, store: Store, target: str, lease: L
     Where an entity has newer pending deliveries of its state, the head carries the newest state already, so they are
     superseded and removed in the same transaction.
     """
-    heads = deliveries.alias("older")
-    older = sa.exists().where(
-        heads.c.target == deliveries.c.target,
-        heads.c.entity_kind == deliveries.c.entity_kind,
-        heads.c.entity_id == deliveries.c.entity_id,
-        heads.c.seq < deliveries.c.seq,
-    )
     now = store.now()
     free = sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now)
     due = (
         sa.select(deliveries.c.seq)
-        .where(deliveries.c.target == target, deliveries.c.due_at <= now, free, ~older)
+        .where(deliveries.c.target == target, deliveries.c.due_at <= now, free, _IS_HEAD)
         .order_by(deliveries.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -126,6 +130,18 @@ async def claim(connection: AsyncConnection, store: Store, target: str, lease: L
     rows = sorted(await connection.execute(update), key=lambda row: row.seq)
     await _collapse(connection, rows)
     clock = (await connection.execute(sa.select(now))).scalar_one()
+    return await _read(connection, rows, clock)
+
+
+async def peek(connection: AsyncConnection, store: Store, target: str, limit: int) -> list[Delivery]:
+    """The open heads of one target as `claim` would give them out, due or not, oldest first; leases nothing."""
+    query = sa.select(deliveries).where(deliveries.c.target == target, _IS_HEAD).order_by(deliveries.c.seq)
+    rows = list(await connection.execute(query.limit(limit)))
+    clock = (await connection.execute(sa.select(store.now()))).scalar_one()
+    return await _read(connection, rows, clock)
+
+
+async def _read(connection: AsyncConnection, rows: Sequence[Any], clock: datetime) -> list[Delivery]:
     documents = await _documents(connection, rows)
     return [
         Delivery(
@@ -180,7 +196,7 @@ async def give_back(
     connection: AsyncConnection, store: Store, ids: Sequence[str], token: str, *, after_s: float, error: str | None
 ) -> None:
     """Return leases, to be due again after some seconds; an error counts an attempt."""
-    values: dict[str, Any] = {"lease_token": None, "lease_until": None, "due_at": store.later(after_s)}
+    values: dict[str, Any] = {**dict.fromkeys(("lease_token", "lease_until")), "due_at": store.later(after_s)}
     if error:
         values |= {"attempts": deliveries.c.attempts + 1, "last_error": column_text(error[:500])}
     condition = (key_in(connection, deliveries.c.delivery_id, list(ids)), deliveries.c.lease_token == token)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import sqlite3
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import SecretStr
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -45,11 +47,10 @@ class Store:
     """The mirror's database."""
 
     def __init__(self, settings: StoreSettings, *, migrating: bool = False) -> None:
-        secret = (migrating and settings.migration_url) or settings.url
-        self.url = _async_url(secret.get_secret_value())
+        self.url = _async_url(_secret(settings, migrating=migrating).get_secret_value())
         self.dialect = self.url.get_backend_name()
         self.schema = settings.schema_name if self.dialect == "postgresql" else None
-        self.engine = _engine(self.url, self.schema, settings)
+        self.engine = _engine(self.url, self.schema, settings, migrating=migrating)
 
     @property
     def where(self) -> str:
@@ -168,7 +169,7 @@ def _async_url(text: str) -> URL:
     return url.set(drivername=drivers[backend])
 
 
-def _engine(url: URL, schema: str | None, settings: StoreSettings) -> AsyncEngine:
+def _engine(url: URL, schema: str | None, settings: StoreSettings, *, migrating: bool) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         engine = create_async_engine(url, connect_args={"timeout": settings.timeout_s})
         sa.event.listen(engine.sync_engine, "connect", _on_sqlite_connect)
@@ -188,21 +189,35 @@ def _engine(url: URL, schema: str | None, settings: StoreSettings) -> AsyncEngin
             "server_settings": {"application_name": "catalog-mirror"},
         },
     )
-    sa.event.listen(engine.sync_engine, "do_connect", _RotatingPassword(settings))
+    sa.event.listen(engine.sync_engine, "do_connect", _FreshCredentials(settings, migrating=migrating))
     return engine.execution_options(schema_translate_map={None: schema}) if schema else engine
 
 
-class _RotatingPassword:
-    """Connects with the credentials that the secret file holds now, where there is one."""
+class _FreshCredentials:
+    """Connects with the credentials and the certificates that the files hold now, where there are any."""
 
-    def __init__(self, settings: StoreSettings) -> None:
+    def __init__(self, settings: StoreSettings, *, migrating: bool) -> None:
         self._settings = settings
+        self._migrating = migrating
 
     def __call__(self, dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
         now = refreshed(self._settings)
-        if now is not self._settings and now.url != self._settings.url:
-            url = make_url(now.url.get_secret_value())
+        if now is not self._settings:
+            url = make_url(_secret(now, migrating=self._migrating).get_secret_value())
             parameters.update(user=url.username, password=url.password)
+        if now.ca_file:
+            parameters["ssl"] = _trusting(now.ca_file)
+
+
+def _secret(settings: StoreSettings, *, migrating: bool) -> SecretStr:
+    return (migrating and settings.migration_url) or settings.url
+
+
+def _trusting(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except (OSError, ssl.SSLError) as error:
+        raise SettingInvalid(setting="CATALOG_MIRROR_STORE__CA_FILE", problem=f"{ca_file}: {error}") from None
 
 
 def _with_tls(url: URL) -> URL:

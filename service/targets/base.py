@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from service.changes import Change, Origin
@@ -17,6 +18,15 @@ from service.mirror.store import Store
 from service.settings import Settings
 
 GROUP = "catalog_mirror.targets"
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One call or message, as `targets plan` shows it: where it goes, what it carries, which deliveries it settles."""
+
+    to: str
+    body: str
+    deliveries: tuple[str, ...]
 
 
 class Target(ABC):
@@ -65,6 +75,11 @@ class Target(ABC):
         Raises:
             TransientError: the target cannot be reached; what of the batch arrived is unknown.
         """
+
+    async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
+        """Exactly what `deliver` would send for this batch; sends nothing."""
+        ready = [delivery for delivery in batch if delivery.document is not None]
+        return [Sending(self.name, delivery.document or "", (delivery.delivery_id,)) for delivery in ready]
 
     async def close(self) -> None:
         """Let go of connections."""

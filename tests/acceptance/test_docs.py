@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from typer.testing import CliRunner
 
-from service.cli import views
+from service.cli import app, views
 from service.cli.docs import markdown
 from service.mirror.described import VIEWS
+from service.routing import Router, installed_handlers
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("[A-Z]*.md"), *(ROOT / "docs").glob("*.md")])
 #: The page whose commands need a catalog.
 READING = "reading.md"
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
@@ -23,6 +26,12 @@ _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 
 def _blocks(page: Path, language: str) -> list[str]:
     return [text for kind, text in _BLOCK.findall(page.read_text(encoding="utf-8")) if kind == language]
+
+
+def _own_commands(page: Path) -> list[str]:
+    """The lines of its scripts, each once, without those that a page before it has too: they run there."""
+    before = {line for other in PAGES[: PAGES.index(page)] for line in "\n".join(_blocks(other, "sh")).splitlines()}
+    return [line for line in dict.fromkeys("\n".join(_blocks(page, "sh")).splitlines()) if line not in before]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "sh")], ids=lambda page: page.name)
@@ -37,7 +46,7 @@ async def test_every_command_of_a_page_runs(
     }
     if page.name == READING:
         environment |= {f"CATALOG_MIRROR_{name}": value for name, value in pocket_settings.items()}
-    script = "\n".join(["catalog-mirror db upgrade", *_blocks(page, "sh")])
+    script = "\n".join(["catalog-mirror db upgrade", *_own_commands(page)])
     process = await asyncio.create_subprocess_exec(
         "bash", "-euo", "pipefail", "-c", script, cwd=tmp_path, env=environment,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -59,9 +68,18 @@ def test_the_two_commands_of_the_readme_are_targets_of_make() -> None:
     assert all(re.search(rf"^{command}:", makefile, re.M) for command in commands)
 
 
-def test_the_settings_page_is_what_the_code_says() -> None:
-    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    assert page == markdown(), "run `catalog-mirror docs settings > docs/settings.md`"
+@pytest.mark.parametrize("page", ["settings", "commands", "metrics", "tables", "topics", "endpoints"])
+def test_every_page_of_reference_is_what_the_code_says(page: str) -> None:
+    written = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert CliRunner().invoke(app, ["docs", page], prog_name="catalog-mirror").stdout == written, "run `make docs`"
+
+
+def test_the_asyncapi_document_is_what_the_code_says() -> None:
+    written = (ROOT / "docs" / "asyncapi.yaml").read_text(encoding="utf-8")
+    assert CliRunner().invoke(app, ["docs", "asyncapi"]).stdout == written, "run `make docs`"
+    document = yaml.safe_load(written)
+    taken = {channel["address"] for name, channel in document["channels"].items() if name != "lineageBack"}
+    assert len(taken) == len(Router(installed_handlers()).bindings())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -93,3 +111,10 @@ async def test_every_column_of_every_view_is_described(
     for view in VIEWS.values():
         columns = await rows.all(f"SELECT name FROM pragma_table_info('{view.name}')")
         assert {name for (name,) in columns} == set(view.columns), view.name
+
+
+def test_contributing_leads_to_a_passing_test_in_three_commands() -> None:
+    [block] = _blocks(ROOT / "CONTRIBUTING.md", "console")
+    commands = [line.removeprefix("$ ") for line in block.splitlines()]
+    assert [command.split()[:2] for command in commands] == [["git", "clone"], ["make", "install"], ["make", "test"]]
+    assert (ROOT / commands[2].split("ARGS=")[1]).is_dir()

@@ -1,0 +1,128 @@
+"""What we take from the broker and give to it, as an AsyncAPI 3 document, made from the routes."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from service import __version__
+from service.events.lineage import LineageEvent
+from service.routing import Handler, Route
+from service.settings import Settings
+
+#: Message of what a handler reads as it comes, whatever its topic.
+_UNTYPED = "unknownForm"
+#: The message of our own lineage events.
+_OWN_LINEAGE = "ownLineage"
+_HOW_KNOWN = {
+    "documented": "IBM documents this topic.",
+    "observed": "This topic was seen on brokers; it is not documented.",
+    "assumed": "That there is such a topic is our assumption.",
+}
+
+
+def document(routes: list[Route], settings: Settings) -> dict[str, Any]:
+    """The document: one channel for each bound pattern, and one for our lineage."""
+    bound = [(route, route.handler) for route in routes if route.handler is not None]
+    typed = {handler.body for _, handler in bound if handler.body} | {LineageEvent.BODY}
+    exchange = {"name": settings.amqp.exchange, "type": "topic", "durable": True}
+    channels = {_id_of(route.pattern.text): _channel(route, handler, exchange) for route, handler in bound}
+    channels["lineageBack"] = _lineage_channel(settings.amqp.lineage_key, exchange)
+    operations = {f"take_{name}": _operation("receive", name) for name in channels if name != "lineageBack"}
+    operations["tell_lineageBack"] = _operation("send", "lineageBack")
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Catalog Mirror",
+            "version": __version__,
+            "description": "What Catalog Mirror takes from the catalog's broker, and the lineage that it gives back.",
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+        },
+        "defaultContentType": "application/json",
+        "servers": {"broker": {"host": "broker.example.com:5671", "protocol": "amqps"}},
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": _messages(typed), "schemas": _schemas(typed)},
+    }
+
+
+def _id_of(pattern: str) -> str:
+    """A name for the channel: `v2.assets.*.*` is `v2_assets_any_any`."""
+    return re.sub(r"\W", "_", pattern.replace("*", "any").replace("#", "more"))
+
+
+def _channel(route: Route, handler: Handler, exchange: dict[str, Any]) -> dict[str, Any]:
+    address, parameters = _address(route.pattern.text)
+    how = _HOW_KNOWN.get(str(route.evidence), "This topic is routed by settings.")
+    return {
+        "address": address,
+        "title": handler.name,
+        "description": f"{handler.meaning} {how}".strip(),
+        **({"parameters": parameters} if parameters else {}),
+        "messages": {"event": {"$ref": f"#/components/messages/{_message_of(handler.body)}"}},
+        "bindings": {"amqp": {"is": "routingKey", "exchange": exchange}},
+    }
+
+
+def _lineage_channel(key: str, exchange: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "address": key,
+        "title": "Lineage back",
+        "description": "One event for each change that the mirror took; published with confirms, `mandatory`.",
+        "parameters": {"event_id": {"description": "The lineage event's id"}} if "{event_id}" in key else {},
+        "messages": {"event": {"$ref": f"#/components/messages/{_OWN_LINEAGE}"}},
+        "bindings": {"amqp": {"is": "routingKey", "exchange": exchange}},
+    }
+
+
+def _address(pattern: str) -> tuple[str, dict[str, Any]]:
+    """`v2.assets.*.*` is `v2.assets.{id}.{action}`; a second `*` tells what happened."""
+    words, parameters = pattern.split("."), {}
+    names = iter(("id", "action", *(f"word{number}" for number in range(3, 9))))
+    for place, word in enumerate(words):
+        if word in {"*", "#"}:
+            name = next(names) if word == "*" else "more"
+            words[place] = f"{{{name}}}"
+            parameters[name] = {"description": "One word" if word == "*" else "Any number of words, also none"}
+    return ".".join(words), parameters
+
+
+def _operation(action: str, channel: str) -> dict[str, Any]:
+    return {
+        "action": action,
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "messages": [{"$ref": f"#/channels/{channel}/messages/event"}],
+    }
+
+
+def _message_of(body: type[BaseModel] | None) -> str:
+    return _name_of(body)[0].lower() + _name_of(body)[1:] if body else _UNTYPED
+
+
+def _name_of(body: type[BaseModel]) -> str:
+    return body.__name__.strip("_")
+
+
+def _messages(typed: set[type[BaseModel]]) -> dict[str, Any]:
+    messages: dict[str, Any] = {
+        _message_of(body): {"payload": {"$ref": f"#/components/schemas/{_name_of(body)}"}} for body in typed
+    }
+    messages[_UNTYPED] = {"payload": {"type": "object"}, "summary": "Its form is not documented; what is known is read"}
+    messages[_OWN_LINEAGE] = {
+        "payload": {"$ref": f"#/components/schemas/{_name_of(LineageEvent.BODY)}"},
+        "headers": {"type": "object"},
+    }
+    return dict(sorted(messages.items()))
+
+
+def _schemas(typed: set[type[BaseModel]]) -> dict[str, Any]:
+    models = sorted(typed, key=lambda body: body.__name__)
+    _, found = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    public: dict[str, Any] = json.loads(re.sub(r'("|/schemas/)_(?=[A-Z])', r"\1", json.dumps(found["$defs"])))
+    return public

@@ -1,0 +1,139 @@
+"""Pages of reference, made from the code: commands, metrics, tables, topics, endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from aiohttp import web
+from prometheus_client import Counter
+
+from service.http import probes
+from service.mirror.tables import metadata
+from service.routing import Router, installed_handlers
+from service.telemetry import Metrics
+
+#: What Prometheus' client adds to the name of a counter.
+_TOTAL = "_total"
+
+
+def commands(program: Any) -> str:
+    """Every command of the program with its arguments and options."""
+    lines = [
+        "# Commands",
+        "",
+        "Made by `catalog-mirror docs commands`. Exit 0 done, 1 failed, 2 wrong usage or settings.",
+    ]
+    for name, command in _commands(program, "catalog-mirror"):
+        lines += ["", f"## {name}", "", _text(command.help)]
+        rows = [_parameter(parameter) for parameter in command.params if parameter.name != "help"]
+        if rows:
+            lines += ["", *_table(("argument or option", "meaning"), rows)]
+    return _page(lines)
+
+
+def _commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    members = getattr(command, "commands", {})
+    if not members:
+        yield name, command
+    for member in sorted(members):
+        yield from _commands(members[member], f"{name} {member}")
+
+
+def _parameter(parameter: Any) -> tuple[str, str]:
+    if parameter.param_type_name == "argument":
+        name = (parameter.metavar or parameter.name).upper()
+        return f"`{name}`" + ("" if parameter.required else " (optional)"), _text(parameter.help)
+    names = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
+    default = parameter.default
+    shown = "" if default in (None, False, [], ()) or callable(default) else f" Default: `{default}`."
+    return names, _text(parameter.help) + shown
+
+
+def metrics() -> str:
+    """Every metric with its labels."""
+    lines = ["# Metrics", "", "Made by `catalog-mirror docs metrics`. Served on `HTTP__PORT` at `/metrics`.", ""]
+    rows = [
+        (f"`{name}`", kind, ", ".join(f"`{label}`" for label in labels), meaning)
+        for name, kind, labels, meaning in described_metrics()
+    ]
+    lines += _table(("metric", "kind", "labels", "meaning"), rows)
+    lines += [
+        "",
+        "A histogram has `_bucket`, `_sum` and `_count`. The label `topic` is the pattern of a route, or `other`.",
+    ]
+    return _page(lines)
+
+
+def described_metrics() -> Iterator[tuple[str, str, Sequence[str], str]]:
+    """Name as it is scraped, kind, labels and meaning of every metric."""
+    for metric in vars(Metrics()).values():
+        if hasattr(metric, "_documentation"):
+            name = metric._name + (_TOTAL if isinstance(metric, Counter) else "")
+            yield name, metric._type, metric._labelnames, metric._documentation
+
+
+def tables() -> str:
+    """Every table with its columns."""
+    lines = ["# Tables", "", "Made by `catalog-mirror docs tables`. They are ours and change with the schema:"]
+    lines += ["query the views ([mirror.md](mirror.md)), which do not."]
+    for table in metadata.sorted_tables:
+        lines += ["", f"## {table.name}", ""]
+        rows = [
+            (f"`{column.name}`" + (" (key)" if column.primary_key else ""), _type(column), column.comment or "")
+            for column in table.columns
+        ]
+        lines += _table(("column", "type", "meaning"), rows)
+    return _page(lines)
+
+
+def _type(column: Any) -> str:
+    kind = str(column.type).lower() if type(column.type).__name__ != "UtcTime" else "moment"
+    return kind if column.nullable else f"{kind}, not null"
+
+
+def topics() -> str:
+    """Every topic with the handler that takes it, and how we know of it."""
+    lines = [
+        "# Topics",
+        "",
+        "Made by `catalog-mirror docs topics`. `ROUTES__OVERRIDES` gives a topic to another handler,",
+    ]
+    lines += ["or to `ignore`; the whole, with bodies, as AsyncAPI: [asyncapi.yaml](asyncapi.yaml).", ""]
+    rows = [
+        (f"`{route.pattern.text}`", f"`{route.handler.name}`", str(route.evidence), route.handler.meaning)
+        for route in Router(installed_handlers()).routes
+        if route.handler
+    ]
+    lines += _table(("topic", "handler", "how known", "what it does"), rows)
+    return _page(lines)
+
+
+def endpoints() -> str:
+    """Every endpoint of the probes' port."""
+    app = probes.application(probes.Health, Metrics().registry)
+    lines = ["# Endpoints", "", "Made by `catalog-mirror docs endpoints`. Served on `HTTP__PORT`, without sign-in.", ""]
+    rows = [(f"`{route.method} {_path(route)}`", _text(route.handler.__doc__)) for route in _routes(app)]
+    lines += _table(("endpoint", "answers"), rows)
+    return _page(lines)
+
+
+def _routes(app: web.Application) -> Iterable[web.AbstractRoute]:
+    return (route for route in app.router.routes() if route.method != "HEAD")
+
+
+def _path(route: web.AbstractRoute) -> str:
+    return route.resource.canonical if route.resource else ""
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    head = [f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}"]
+    return head + [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+
+
+def _text(help_text: str | None) -> str:
+    return " ".join((help_text or "").split())
+
+
+def _page(lines: list[str]) -> str:
+    return "\n".join(lines) + "\n"

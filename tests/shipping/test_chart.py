@@ -1,0 +1,235 @@
+"""The chart as Kubernetes would get it: every value set renders, is valid, and is as hardened as it can be."""
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from sandbox.chart import KUBERNETES, VALUE_SETS, containers_of, is_custom, of_kind, pods_of, problems
+from service.settings import Settings, load
+
+CRDS = Path(__file__).parent / "crds"
+Render = Callable[..., list[Any]]
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_every_manifest_is_valid_for_kubernetes(manifests: list[Any], version: str) -> None:
+    assert problems(manifests, version) == []
+
+
+def test_every_custom_resource_is_valid_for_its_operator(manifests: list[Any]) -> None:
+    for manifest in filter(is_custom, manifests):
+        schema = json.loads((CRDS / f"{manifest['kind']}.json").read_text(encoding="utf-8"))
+        jsonschema.validate(manifest, schema)
+
+
+def test_every_container_is_hardened(manifests: list[Any], value_set: str) -> None:
+    pods = pods_of(manifests)
+    assert pods
+    for pod in pods.values():
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"}
+        for container in containers_of(pod):
+            assert_hardened(container)
+
+
+def assert_hardened(container: Any) -> None:
+    security = container["securityContext"]
+    assert security["runAsNonRoot"] is True
+    assert security["readOnlyRootFilesystem"] is True
+    assert security["allowPrivilegeEscalation"] is False
+    assert security["capabilities"] == {"drop": ["ALL"]}
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert set(container["resources"]["limits"]) == {"cpu", "memory"}
+    assert set(container["resources"]["requests"]) == {"cpu", "memory"}
+    assert all("hostPort" not in port for port in container.get("ports", []))
+
+
+def test_no_volume_reaches_the_node_and_no_role_is_asked_for(manifests: list[Any]) -> None:
+    for pod in pods_of(manifests).values():
+        assert not any("hostPath" in volume for volume in pod["volumes"])
+        mounted = {mount["name"] for container in containers_of(pod) for mount in container["volumeMounts"]}
+        assert mounted == {volume["name"] for volume in pod["volumes"]}, "every volume is used, every mount exists"
+    assert {manifest["kind"] for manifest in manifests}.isdisjoint({"Role", "ClusterRole", "RoleBinding", "Namespace"})
+    assert all(account["automountServiceAccountToken"] is False for account in of_kind(manifests, "ServiceAccount"))
+
+
+def test_one_value_redirects_every_image(value_set: str, render: Render) -> None:
+    elsewhere = render(value_set, "global.imageRegistry=mirror.example.org/x")
+    images = [container["image"] for pod in pods_of(elsewhere).values() for container in containers_of(pod)]
+    images += [step["value"]["image"] for step in rsi_patch(elsewhere) if "image" in step["value"]]
+    assert images
+    assert all(image.startswith("mirror.example.org/x/catalog-mirror") for image in images)
+
+
+def test_no_secret_stands_in_an_environment_or_an_argument(manifests: list[Any]) -> None:
+    for pod in pods_of(manifests).values():
+        for container in containers_of(pod):
+            text = json.dumps({key: container.get(key) for key in ("env", "args", "command")})
+            assert "change-me" not in text
+            assert "postgresql://" not in text
+            assert "secretKeyRef" not in text, "a secret in the environment cannot rotate without a restart"
+            assert not any("subPath" in mount for mount in container["volumeMounts"]), "nor one mounted so"
+
+
+def test_everything_is_made_in_the_namespace_of_the_release(manifests: list[Any]) -> None:
+    assert {manifest["metadata"]["namespace"] for manifest in manifests} == {"mirror"}
+
+
+def test_the_environment_is_one_that_the_service_reads(
+    manifests: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for pod in pods_of(manifests).values():
+        for container in containers_of(pod):
+            with monkeypatch.context() as environment:
+                for variable in container["env"]:
+                    value = variable["value"]
+                    if variable["name"].endswith("_FILE") and "CA_FILE" not in variable["name"]:
+                        value = str(tmp_path / variable["name"])
+                        Path(value).write_text(example_of(variable["name"]), encoding="utf-8")
+                    environment.setenv(variable["name"], value)
+                assert isinstance(load(), Settings)
+
+
+def example_of(variable: str) -> str:
+    scheme = "postgresql" if "STORE" in variable else "amqp" if "AMQP__URL" in variable else "http"
+    return f"{scheme}://user:password@host/x"
+
+
+def test_the_grace_period_leaves_room_for_the_drain(render: Render) -> None:
+    [deployment] = of_kind(render("large", "drainSeconds=40", "preStopSeconds=7"), "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    [container] = pod["containers"]
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    assert environment["CATALOG_MIRROR_PIPELINE__DRAIN_S"] == "40"
+    assert container["lifecycle"]["preStop"]["exec"]["command"] == ["sleep", "7"]
+    assert pod["terminationGracePeriodSeconds"] >= 40 + 7 + 5
+
+
+def test_the_running_service_never_sees_the_role_that_may_change_the_schema(render: Render) -> None:
+    manifests = render("large")
+    pods = pods_of(manifests)
+    service, migration = pods["Deployment cm-catalog-mirror"], pods["Job cm-catalog-mirror-migrate"]
+    assert "migration" not in json.dumps(service).lower()
+    assert "STORE__MIGRATION_URL_FILE" in json.dumps(migration)
+    assert "AMQP" not in json.dumps(migration), "a migration sees nothing but the store"
+    [container] = service["containers"]
+    assert {"name": "CATALOG_MIRROR_STORE__MIGRATE", "value": "false"} in container["env"]
+
+
+def test_a_hook_brings_all_that_it_needs(render: Render) -> None:
+    manifests = render("openshift", "migrations.mode=hook")
+    hooks = {(m["kind"], m["metadata"]["name"]): m for m in manifests if "helm.sh/hook" in annotations_of(m)}
+    job = hooks["Job", "cm-catalog-mirror-migrate"]
+    pod = job["spec"]["template"]["spec"]
+    assert ("ServiceAccount", pod["serviceAccountName"]) in hooks
+    secrets = {
+        source["secret"]["name"]
+        for volume in pod["volumes"]
+        for source in volume.get("projected", {}).get("sources", [])
+        if "secret" in source
+    }
+    assert {("Secret", name) for name in secrets} <= set(hooks), "nothing of the release is there before an install"
+    weights = {kind: int(annotations_of(m)["helm.sh/hook-weight"]) for (kind, _), m in hooks.items()}
+    assert weights["Secret"] < weights["Job"]
+    assert weights["ServiceAccount"] < weights["Job"]
+    assert all("before-hook-creation" in annotations_of(m)["helm.sh/hook-delete-policy"] for m in hooks.values())
+
+
+def annotations_of(manifest: Any) -> dict[str, str]:
+    found: dict[str, str] = manifest["metadata"].get("annotations", {})
+    return found
+
+
+def test_a_job_is_another_one_when_it_would_do_something_else(render: Render) -> None:
+    names = [
+        of_kind(render("openshift", *settings), "Job")[0]["metadata"]["name"]
+        for settings in ((), ("image.tag=9.9.9",), ("store.url=postgresql://elsewhere/x",), ("replicaCount=3",))
+    ]
+    assert len(set(names)) == 3, "a Job cannot be changed"
+    assert names[0] == names[3], "and nothing is done twice"
+    assert not any("helm.sh/hook" in annotations_of(m) for m in render("openshift"))
+
+
+@pytest.mark.parametrize(("mode", "kinds"), [("init", set()), ("off", set()), ("job", {"Job"}), ("hook", {"Job"})])
+def test_every_way_to_migrate_renders(mode: str, kinds: set[str], render: Render) -> None:
+    manifests = render("openshift", f"migrations.mode={mode}")
+    assert {manifest["kind"] for manifest in manifests} & {"Job"} == kinds
+    [deployment] = of_kind(manifests, "Deployment")
+    assert ("initContainers" in deployment["spec"]["template"]["spec"]) == (mode == "init")
+
+
+def test_sqlite_is_never_written_by_two_pods(render: Render) -> None:
+    [deployment] = of_kind(render("small"), "Deployment")
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert deployment["spec"]["replicas"] == 1
+    [claim] = of_kind(render("small"), "PersistentVolumeClaim")
+    assert annotations_of(claim)["helm.sh/resource-policy"] == "keep"
+
+
+def test_replicas_are_spread_and_not_taken_away_together(render: Render) -> None:
+    manifests = render("large")
+    assert of_kind(manifests, "PodDisruptionBudget")[0]["spec"]["maxUnavailable"] == 1
+    assert of_kind(render("small"), "PodDisruptionBudget") == [], "it would keep one replica from ever moving"
+    [deployment] = of_kind(manifests, "Deployment")
+    assert "replicas" not in deployment["spec"], "KEDA's"
+    assert deployment["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    assert len(deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]) == 2
+
+
+def test_probes_ask_what_they_are_for(render: Render) -> None:
+    [container] = pods_of(render("small"))["Deployment cm-catalog-mirror"]["containers"]
+    paths = {kind: container[kind]["httpGet"]["path"] for kind in container if kind.endswith("Probe")}
+    assert paths == {"startupProbe": "/livez", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
+
+
+def test_openshift_gives_the_user_itself(render: Render) -> None:
+    for pod in pods_of(render("openshift")).values():
+        assert not pod["securityContext"].keys() & {"runAsUser", "runAsGroup", "fsGroup"}
+
+
+def test_selectors_find_what_they_are_for(render: Render) -> None:
+    manifests = render("large")
+    [deployment] = of_kind(manifests, "Deployment")
+    labels = deployment["spec"]["template"]["metadata"]["labels"].items()
+    [service] = of_kind(manifests, "Service")
+    [monitor] = of_kind(manifests, "ServiceMonitor")
+    [policy] = of_kind(manifests, "NetworkPolicy")
+    assert service["spec"]["selector"].items() <= labels
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels
+    assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    assert monitor["spec"]["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
+    [job] = of_kind(manifests, "Job")
+    assert not service["spec"]["selector"].items() <= job["spec"]["template"]["metadata"]["labels"].items()
+
+
+def test_keda_asks_for_our_queue_with_the_secret_that_the_service_has(render: Render) -> None:
+    manifests = render("large")
+    [scaled] = of_kind(manifests, "ScaledObject")
+    [trigger] = scaled["spec"]["triggers"]
+    assert trigger["metadata"]["queueName"] == "catalog-mirror"
+    assert scaled["spec"]["minReplicaCount"] >= 1, "what polls and relays must never be scaled away"
+    [authentication] = of_kind(manifests, "TriggerAuthentication")
+    assert authentication["spec"]["secretTargetRef"] == [{"parameter": "host", "name": "catalog-broker", "key": "url"}]
+    own = render("large", "amqp.urlFrom=null", "amqp.url=amqps://u:p@h/")
+    [authentication] = of_kind(own, "TriggerAuthentication")
+    [secret] = of_kind(own, "Secret")
+    [reference] = authentication["spec"]["secretTargetRef"]
+    assert reference["name"] == secret["metadata"]["name"]
+    assert base64.b64decode(secret["data"][reference["key"]]) == b"amqps://u:p@h/"
+
+
+def test_the_value_sets_are_those_that_the_documents_name() -> None:
+    assert set(VALUE_SETS) == {"small", "large", "sidecar", "openshift"}
+
+
+def rsi_patch(manifests: list[Any]) -> list[Any]:
+    found = [m["data"]["patch.json"] for m in of_kind(manifests, "ConfigMap") if "patch.json" in m["data"]]
+    patch: list[Any] = json.loads(found[0]) if found else []
+    return patch
