@@ -104,7 +104,7 @@ def _number(name: str, default: int, least: int, most: int, description: str) ->
 
 
 def _words(*words: str, default: str | None = None) -> dict[str, Any]:
-    return {"type": "string", "enum": list(words)} | ({"default": default} if default else {})
+    return {"type": "string", "enum": [f"{word}" for word in words]} | ({"default": default} if default else {})
 
 
 def _place() -> list[dict[str, Any]]:

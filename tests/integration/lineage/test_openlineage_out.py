@@ -21,7 +21,7 @@ from service.documents import document
 from service.errors import SettingInvalid
 from service.http.api import Api
 from service.http.probes import listening
-from service.mirror import controls, writer
+from service.mirror import controls, deliveries, writer
 from service.relay import Relay
 from service.settings import HttpSettings, RelaySettings, Settings, TargetSettings
 from service.targets.base import Target, installed_targets
@@ -247,6 +247,28 @@ async def test_one_bad_event_of_a_batch_is_found_and_the_rest_arrives(
         await until(here.at_rest)
 
     assert len(backend.events) == 4
+
+
+@pytest.mark.parametrize("batch_path", [None, "/many"])
+async def test_the_plan_shows_what_would_be_posted_and_posts_nothing(
+    mirror: Mirror, events: Events, backend: Any, batch_path: str | None
+) -> None:
+    made = target(backend.url, options={"batch_path": batch_path} if batch_path else {})
+    assert made
+    async with running(mirror, made) as here:
+        here.relay.lanes[0].set_paused(True)
+        await here.take(events.lineage("e1"), events.lineage("e2"))
+        async with mirror.store.read() as connection:
+            batch = await deliveries.peek(connection, mirror.store, "openlineage", 10)
+        plan = await made.plan(batch)
+        assert backend.calls == []
+        bodies = [json.loads(one.body) for one in plan]
+        told = bodies[0] if batch_path else bodies
+        assert [event["eventType"] for event in told] == ["START", "COMPLETE"] * 2
+        assert {one.to for one in plan} == {f"POST {backend.url}{batch_path or '/api/v1/lineage'}"}
+        here.relay.lanes[0].set_paused(False)
+        backend.failures = [400] if batch_path else []
+        await until(here.at_rest)
 
 
 async def test_a_wrong_token_or_place_waits_and_says_so(
