@@ -27,9 +27,7 @@ class TcpProxy:
         self._writers: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
         #: Whether bytes are forwarded: to the server, to the client.
-        self._to_server, self._to_client = asyncio.Event(), asyncio.Event()
-        self._to_server.set()
-        self._to_client.set()
+        self._to_server, self._to_client = _open_event(), _open_event()
         self._refusing = False
         self._delay_s = 0.0
         #: Bytes that are forwarded at once.
@@ -72,6 +70,11 @@ class TcpProxy:
     def half_open(self) -> None:
         """Forward nothing more to clients; what they send still arrives, as when one way of a path is dead."""
         self._to_client.clear()
+
+    def freeze(self) -> None:
+        """Forward nothing more on the connections that are open, for good; new ones are served as before."""
+        self.stall()
+        self._to_server, self._to_client = _open_event(), _open_event()
 
     def resume(self) -> None:
         """Forward again, first what was held."""
@@ -116,6 +119,8 @@ class TcpProxy:
             self.resume()
             self.delay(0)
             self.cut()
+            for task in self._serving:
+                task.cancel()  # what is frozen waits for ever
             await asyncio.gather(*self._serving, return_exceptions=True)
             await self._listener.wait_closed()
 
@@ -155,6 +160,12 @@ class TcpProxy:
             await open_.wait()
             if writer.can_write_eof() and not writer.is_closing():
                 writer.write_eof()
+
+
+def _open_event() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:

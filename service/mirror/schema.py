@@ -18,7 +18,7 @@ from service.settings import StoreSettings
 #: The generation that this code reads and writes: revisions `01xx`. A later generation may lack what we need.
 GENERATION = "01"
 #: The oldest revision that this code runs on.
-OLDEST = "0103"
+OLDEST = "0104"
 #: Names the advisory lock that lets only one replica migrate.
 _LOCK = 7_283_412_001
 

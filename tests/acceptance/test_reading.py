@@ -119,7 +119,7 @@ async def test_ctrl_c_ends_a_snapshot_which_goes_on_where_it_was(
     pocket: PocketCatalog, settings: dict[str, str], sqlite_url: str, run_command: RunCommand,
     rows_of: Callable[[str], Rows],
 ) -> None:  # fmt: skip
-    pocket.knobs.latency_s = 0.02
+    pocket.knobs.latency_s = 0.1
     environment: dict[str, Any] = {**os.environ, **{f"CATALOG_MIRROR_{key}": text for key, text in settings.items()}}
     command = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "service", "snapshot", env=environment, stdout=PIPE, stderr=PIPE

@@ -118,10 +118,23 @@ class Rig:
 
 
 @pytest.fixture
+def write_figures(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """`write_figures(fault, **counts)` adds what the test counted to the file of `--figures`."""
+
+    def write(fault: str, **counts: Any) -> None:
+        path: Path | None = request.config.getoption("--figures")
+        if path is not None:
+            with path.open("a") as file:
+                file.write(json.dumps({"test": request.node.nodeid, **vars(Figures(fault, **counts))}) + "\n")
+
+    return write
+
+
+@pytest.fixture
 def rig(
-    request: pytest.FixtureRequest,
     tmp_path: Path,
     rows_of: Callable[[str], Rows],
+    write_figures: Callable[..., None],
 ) -> Callable[..., AbstractAsyncContextManager[Rig]]:
     """`rig(fault, amqp_url, store_url, through=…, replicas=1, **settings)`: ready when entered, counted when left."""
 
@@ -153,15 +166,9 @@ def rig(
                 await asyncio.gather(*(service.wait_ready() for service in services))
             yield made
             await made.count()
-            _write_down(request.config.getoption("--figures"), request.node.nodeid, made.figures)
+            write_figures(**vars(made.figures))
 
     return make
-
-
-def _write_down(path: Path | None, test: str, figures: Figures) -> None:
-    if path is not None:
-        with path.open("a") as file:
-            file.write(json.dumps({"test": test, **vars(figures)}) + "\n")
 
 
 @pytest.fixture

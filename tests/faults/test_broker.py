@@ -267,7 +267,7 @@ async def test_a_consumer_timeout_of_the_broker_meets_nobody_who_waits_with_a_me
 ) -> None:
     """The store is locked for longer than the broker lets anybody hold a message."""
     url = await asyncio.to_thread(private_broker.add_vhost, "timeout")
-    for name, value in (("consumer_timeout", "4000"), ("channel_tick_interval", "1000")):
+    for name, value in (("consumer_timeout", "7000"), ("channel_tick_interval", "1000")):
         await asyncio.to_thread(private_broker.ctl, "eval", f"application:set_env(rabbit, {name}, {value}).")
     async with rig("consumer_timeout", url, postgres_url, STORE__TIMEOUT_S="2") as world:
         holder = await world.catalog.channel.get_queue("sink")
@@ -278,7 +278,7 @@ async def test_a_consumer_timeout_of_the_broker_meets_nobody_who_waits_with_a_me
             await somebody.execute("LOCK TABLE data_profiles IN ACCESS EXCLUSIVE MODE")
             await world.publish(50)
             await holder.get(no_ack=False)  # this one does hold a message
-            await asyncio.sleep(8)
+            await asyncio.sleep(12)
         await somebody.close()
         said = await asyncio.to_thread(private_broker.log_text)
         assert said.count("delivery acknowledgement on channel") == 1, "the holder's channel alone was closed"

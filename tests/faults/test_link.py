@@ -80,3 +80,23 @@ async def test_a_stall_during_which_messages_are_in_hand_repeats_them_and_loses_
                     await asyncio.sleep(12)
                 await publishing
                 await world.resumed()
+
+
+async def test_a_consumer_that_gets_nothing_while_messages_lie_ready_is_noticed_and_made_anew(
+    rig: Callable[..., Any], amqp_url: str, sqlite_url: str
+) -> None:
+    """Its connection is open and dead: only who asks the queue sees that at once. What was sent into it comes back
+    when the broker misses heartbeats, too."""
+    settings = {"AMQP__HEARTBEAT_S": "10", "AMQP__CONNECT_TIMEOUT_S": "2", "AMQP__WATCHDOG_INTERVAL_S": "1"}
+    async with TcpProxy.before(amqp_url) as proxy:
+        settings["AMQP__PREFETCH"] = "20"
+        through = proxy.through(amqp_url)
+        async with rig("connection open and dead", amqp_url, sqlite_url, through=through, **settings) as world:
+            await world.publish(50)
+            await world.mirrored()
+            proxy.freeze()
+            await world.publish(200)
+            await world.rows.until("SELECT count(*) >= 230 FROM data_profiles", True, patience_s=12)
+            assert "consumer_restarted" in world.service.log_text()
+            await world.resumed()
+            assert (await world.service.get("/livez"))[0] == 200

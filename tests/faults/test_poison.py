@@ -94,3 +94,40 @@ async def test_a_flood_of_unreadable_events_pulls_the_brake_and_a_person_lifts_i
         await run_command("resume", STORE__URL=sqlite_url)
         await catalog.publish([profile_event(1)])
         await rows.until("SELECT count(*) FROM data_profiles", 1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+async def test_a_million_events_with_one_bad_in_a_hundred_leave_a_dead_letter_each_and_memory_flat(
+    catalog: Any,
+    profile_event: Callable[..., tuple[str, bytes]],
+    amqp_url: str,
+    postgres_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    rows, number = rows_of(postgres_url), int(os.environ.get("CATALOG_MIRROR_SOAK_EVENTS", "1000000"))
+    memory: list[float] = []
+    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=postgres_url) as service:
+        await service.wait_ready()
+        for start in range(0, number, 1000):
+            events = [profile_event(n, at_s=n % 86_400) for n in range(start, start + 1000)]
+            for n in range(0, 1000, 100):
+                events[n] = (f"v2.data_profiles.bad{start + n}.PATCH", b"{")
+            await catalog.publish(events)
+            # Not faster than it keeps up with, so that memory is that of the service at work, not of a queue's growth.
+            await rows.until(f"SELECT count(*) >= {(start + 1000) * 0.99 - 20_000} FROM data_profiles", True, 300)
+            memory.append(_rss_mib(service.pid))
+        await rows.until("SELECT count(*) FROM data_profiles", number * 99 // 100, 300)
+        await rows.until("SELECT count(*) FROM dead_letters", number // 100, 300)
+        await rows.until("SELECT count(*) FROM deliveries", 0, 600)
+    early, late = memory[len(memory) // 6], memory[-1]
+    print(f"RSS {early:.0f} MiB after a sixth, {late:.0f} MiB at the end, {max(memory):.0f} MiB at most")
+    assert late <= early * 1.1
+    own = {event_id for (event_id,) in await rows.all("SELECT event_id FROM lineage_events WHERE own")}
+    assert set(await catalog.came_back()) == own
+
+
+def _rss_mib(pid: int) -> float:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in text.splitlines() if line.startswith("VmRSS:")).split()[1]) / 1024

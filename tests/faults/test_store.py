@@ -75,3 +75,27 @@ async def test_the_service_waits_for_a_database_that_starts_later(
         await asyncio.to_thread(private_postgres.start)
         await service.wait_ready()
         await rows_of(url).until("SELECT count(*) FROM data_profiles", 1)
+
+
+async def test_an_event_whose_dead_letter_cannot_be_written_stays_in_the_queue(
+    catalog: Any,
+    profile_event: Callable[..., tuple[str, bytes]],
+    amqp_url: str,
+    store_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    rows = rows_of(store_url)
+    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=store_url) as service:
+        await service.wait_ready()
+        await rows.execute("ALTER TABLE dead_letters RENAME TO not_dead_letters")
+        await catalog.publish([profile_event(1), ("v2.data_profiles.x.POST", b"{"), profile_event(2)])
+        await service.wait_for(lambda status, body: "store cannot be used" in str(body["reasons"]))
+        assert await service.terminate() == 0
+        queue = await catalog.channel.declare_queue("catalog-mirror", passive=True)
+        assert queue.declaration_result.message_count == 3, "nothing of the batch is acknowledged"
+        assert await rows.one("SELECT count(*) FROM data_profiles") == 0, "nor any of it written"
+        await rows.execute("ALTER TABLE not_dead_letters RENAME TO dead_letters")
+        await service.start()
+        await rows.until("SELECT count(*) FROM data_profiles", 2)
+        await rows.until("SELECT count(*) FROM dead_letters", 1)
