@@ -92,7 +92,8 @@ audit: $(STAMP) ## Look for what is unsafe in the code that runs (bandit)
 
 # Whoever ships the image passes these packages on: all are permissive, none asks for the source of what links to it.
 PERMISSIVE := Apache-2.0;Apache Software License;BSD-2-Clause;BSD-3-Clause;ISC License (ISCL);MIT;MIT License;PSF-2.0;$\
-	Python Software Foundation License;Apache-2.0 AND MIT;Apache-2.0 AND BSD-2-Clause;MIT AND PSF-2.0;MIT OR Apache-2.0
+	Python Software Foundation License;Apache-2.0 AND MIT;Apache-2.0 AND BSD-2-Clause;MIT AND PSF-2.0;MIT OR Apache-2.0;$\
+	Apache-2.0 OR BSD-3-Clause;MIT-0
 licences: $(STAMP) ## List the licences of what is shipped; fails on one that is not known to be permissive
 	@$(BIN)/pip-licenses --from=mixed --order=license --format=plain --allow-only="$(PERMISSIVE)" \
 		--packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.txt)
@@ -129,6 +130,7 @@ docs: $(STAMP) ## Write the reference anew from the code
 		$(BIN)/catalog-mirror docs $$page >docs/$$page.md || exit 1; \
 	done
 	@$(BIN)/catalog-mirror docs asyncapi >docs/asyncapi.yaml
+	@$(BIN)/catalog-mirror docs openapi >docs/openapi.yaml
 	@$(BIN)/catalog-mirror docs dbt >examples/dbt/sources.yml
 	@sed -i.old '/^## The views$$/,$$d' docs/mirror.md && rm docs/mirror.md.old && \
 	{ printf '## The views\n\n'; $(BIN)/catalog-mirror docs views; } >>docs/mirror.md

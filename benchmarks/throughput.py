@@ -1,4 +1,4 @@
-"""All contenders in turn, round after round; then reading the catalog."""
+"""All contenders in turn, round after round; then reading the catalog, and lineage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from aio_pika.abc import AbstractConnection
 from rich.console import Console
 
-from benchmarks import broker, parts, peer, reading, report, runs
+from benchmarks import broker, ingest, lineage, parts, peer, reading, report, runs
 from benchmarks.errors import BenchFailed
 from service.settings import Settings
 
@@ -45,7 +45,24 @@ async def measure(chosen: Sequence[str], events: int, assets: int, rounds: int, 
     if figures:
         console.print(reading.table(passes))
     told = reading.summary(passes, figures, assets) if figures else {}
+    told |= await _lineage(chosen, on)
     print(json.dumps({**report.summary(found, settings, events, rounds), **told}), flush=True)
+
+
+async def _lineage(chosen: Sequence[str], on: parts.Parts) -> dict[str, Any]:
+    """What the graph answers, and how lineage comes in; shown, and told for the last line."""
+    told: dict[str, Any] = {}
+    if lineage.NAME in chosen:
+        with console.status("asking the lineage graph"):
+            found = await lineage.measure(on)
+        console.print(lineage.table(found))
+        told |= lineage.summary(found)
+    if ingest.NAME in chosen:
+        with console.status("taking lineage in"):
+            rates = await ingest.measure(on)
+        console.print(f"Into the store: {rates['profiles']:,.0f} profiles/s, {rates['lineage']:,.0f} lineage events/s")
+        told |= ingest.summary(rates)
+    return told
 
 
 async def _readings(assets: int, rounds: int, on: parts.Parts) -> reading.Passes:

@@ -15,5 +15,5 @@ SENDER_INDEX = 1
 
 @handles("api.*.openlineage.POST", evidence=Evidence.OURS)
 def openlineage_posted(event: Event) -> Iterator[Change]:
-    """The body is the event with the assets that its datasets turned out to be (`service.openlineage.looking`)."""
+    """The body is the event, and beside it the assets that its data sets are."""
     yield reading.recorded(event.body, event.words[SENDER_INDEX])

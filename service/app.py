@@ -98,11 +98,12 @@ def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: M
 class Service:
     """The running service: consumer, reading, relay, heartbeat, watchdog and HTTP in one process.
 
-    Without a broker nothing is consumed and the catalog is polled; without a catalog it is the other way round.
+    Without a broker nothing is consumed and the catalog is polled; without a catalog it is the other way round. With
+    neither, but with tokens, lineage that is posted is all that comes.
     """
 
     def __init__(self, settings: Settings) -> None:
-        if settings.amqp.url is None and settings.catalog.url is None:
+        if settings.amqp.url is None and settings.catalog.url is None and not _takes_events(settings):
             raise NothingToConsume()
         self.settings = settings
         self.metrics = Metrics()
@@ -172,7 +173,9 @@ class Service:
         """Whether the first consume, or where there is no broker the first reading, succeeded."""
         if self.consumer is not None:
             return self.consumer.has_consumed
-        return self.director is not None and self.director.has_read
+        if self.director is not None:
+            return self.director.has_read
+        return self.api_port.done()  # what is posted is all that comes
 
     async def run(self) -> None:
         """Run until `stop`, SIGTERM or SIGINT; then finish what is in hand within the drain time."""
@@ -267,6 +270,11 @@ class Service:
             if late:
                 log.warning("drain_deadline", part=task.get_name())
                 task.cancel()
+
+
+def _takes_events(settings: Settings) -> bool:
+    """Whether somebody may post to our API."""
+    return settings.http.tokens_file is not None or settings.http.oidc_issuer is not None
 
 
 def _spare_the_garbage_collector() -> None:

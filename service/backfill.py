@@ -16,13 +16,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.answers import Answerer
-from service.changes import Change
+from service.changes import CATALOG, Change
 from service.errors import DataError
 from service.mirror import deliveries, writer
-from service.mirror.deliveries import LINEAGE, Delivery
+from service.mirror.deliveries import LINEAGE, RUN, Delivery
 from service.mirror.store import Store
 from service.mirror.stored import STATES, change_of
-from service.mirror.tables import lineage_edges, lineage_events
+from service.mirror.tables import lineage_edges, lineage_events, openlineage_events
+from service.openlineage.words import EVENT_TYPES, JOB_DESCRIBED
 from service.scope import Scope
 
 #: Rows of one transaction.
@@ -37,6 +38,8 @@ class Receiver(Protocol):
     name: str
     lineage: bool
     forwards: bool
+    sources: frozenset[str]
+    takes_originals: bool
 
     def wants(self, change: Change) -> bool:
         """Whether this state is delivered to it."""
@@ -78,9 +81,12 @@ class Backfill:
                     wanted = [change for change in changes if self._receiver.wants(change)]
                     yield kind, await self._create([deliveries.of_state(self._receiver.name, one) for one in wanted])
         if self._receiver.lineage:
-            async for rows in self._batches(_events(self._chosen, others=self._receiver.forwards)):
+            async for rows in self._batches(_events(self._chosen, self._receiver)):
                 new = [deliveries.of_lineage(self._receiver.name, row.event_id, None) for row in rows]
                 yield LINEAGE, await self._create(new)
+            if self._receiver.takes_originals:
+                async for rows in self._batches(_runs(self._chosen, self._receiver)):
+                    yield RUN, await self._create(await self._originals([row.event_id for row in rows]))
 
     async def _batches(self, query: sa.Select[Any]) -> AsyncIterator[Sequence[Any]]:
         """Rows in the order of the query's first column, which names a row."""
@@ -94,6 +100,14 @@ class Backfill:
                 yield rows
             if len(rows) < ROWS:
                 return
+
+    async def _originals(self, event_ids: Sequence[str]) -> list[Delivery]:
+        """Deliveries of OpenLineage events as they came, by run in the order in which they happened."""
+        told = openlineage_events.c
+        query = sa.select(told.openlineage_id, told.event_id).where(told.event_id.in_(event_ids))
+        async with self._store.read() as connection:
+            rows = await connection.execute(query.order_by(told.event_time, told.openlineage_id))
+            return [deliveries.of_run(self._receiver.name, row.event_id, row.openlineage_id) for row in rows]
 
     def _changes(self, kind: str, rows: Sequence[Any]) -> list[Change]:
         key = STATES[kind].primary_key.columns.values()[0].name
@@ -121,7 +135,7 @@ class Backfill:
         if self._dry_run:
             return len(new)
         async with self._store.write() as connection:
-            return len(await deliveries.create(connection, self._store, new, None))
+            return len(await deliveries.create_in_turn(connection, self._store, new))
 
 
 def _states(kind: str, chosen: Chosen) -> sa.Select[Any]:
@@ -134,11 +148,36 @@ def _states(kind: str, chosen: Chosen) -> sa.Select[Any]:
     return query.where(table.c.version_at >= chosen.since) if chosen.since else query
 
 
-def _events(chosen: Chosen, *, others: bool) -> sa.Select[Any]:
-    """Lineage events that are ours, and with `others` those that came from elsewhere."""
-    query = sa.select(lineage_events.c.event_id)
-    if not others:
-        query = query.where(lineage_events.c.own)
+def _events(chosen: Chosen, receiver: Receiver) -> sa.Select[Any]:
+    """Lineage events that are ours, and of those that came from elsewhere what the receiver is told of them."""
+    event = lineage_events.c
+    told = _from_elsewhere(receiver)
+    if receiver.takes_originals:
+        told = sa.and_(told, ~_HAS_ORIGINALS)
+    else:  # one event per run, once it is complete
+        told = sa.and_(told, sa.or_(~_HAS_ORIGINALS, event.event_type.in_(_COMPLETE)))
+    return _within(chosen, sa.select(event.event_id).where(sa.or_(event.own, told)))
+
+
+def _runs(chosen: Chosen, receiver: Receiver) -> sa.Select[Any]:
+    """Lineage events that the receiver is told of in the words of those who sent them."""
+    return _within(chosen, sa.select(lineage_events.c.event_id).where(_from_elsewhere(receiver), _HAS_ORIGINALS))
+
+
+def _from_elsewhere(receiver: Receiver) -> sa.ColumnElement[bool]:
+    """Not ours, and not from the receiver itself; what an older version wrote came from the catalog."""
+    event = lineage_events.c
+    if not receiver.forwards:
+        return sa.false()
+    return sa.and_(~event.own, sa.func.coalesce(event.came_from, CATALOG).not_in(sorted(receiver.sources)))
+
+
+_HAS_ORIGINALS = sa.exists().where(openlineage_events.c.event_id == lineage_events.c.event_id)
+#: Types of events of which there is nothing more to come.
+_COMPLETE = (EVENT_TYPES["COMPLETE"], JOB_DESCRIBED)
+
+
+def _within(chosen: Chosen, query: sa.Select[Any]) -> sa.Select[Any]:
     if chosen.container_id is not None:
         of_event = lineage_edges.c.event_id == lineage_events.c.event_id
         query = query.where(sa.exists().where(of_event, lineage_edges.c.container_id == chosen.container_id))

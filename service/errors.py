@@ -292,7 +292,7 @@ class SettingInvalid(ConfigurationError):
 
 
 class NothingToConsume(ConfigurationError):
-    """Neither a broker nor a catalog is set, so there is nothing to consume or to read."""
+    """Neither a broker nor a catalog is set, nor tokens for the API, so there is nothing to consume or to read."""
 
     remedy = (
         "Set CATALOG_MIRROR_AMQP__URL to amqp:// or amqps:// with user, password, host and vhost, or "

@@ -292,8 +292,7 @@ class _Transaction:
         created = await deliveries.create(connection, store, ready, lease)
         if lease:
             self._outcome.fresh += [delivery for delivery in ready if delivery.delivery_id in created]
-        for turn in _turns(waiting):
-            created |= await deliveries.create(connection, store, turn, None)
+        created |= await deliveries.create_in_turn(connection, store, waiting)
         self._outcome.deliveries += len(created)
 
     async def _outgoing(
@@ -365,16 +364,6 @@ def _by_time(changes: Iterable[Change]) -> list[LineageRecorded]:
     """Lineage in the order in which it happened; of one moment, what ends a run comes last."""
     told = [change for change in changes if isinstance(change, LineageRecorded)]
     return sorted(told, key=lambda change: (change.version.at_us or 0, change.is_complete))
-
-
-def _turns(waiting: Sequence[Delivery]) -> Iterator[list[Delivery]]:
-    """Deliveries of one entity one after the other; an insert of many has no order within."""
-    left = list(waiting)
-    while left:
-        turn = {(delivery.target, delivery.entity_id): delivery for delivery in reversed(left)}
-        yield list(turn.values())
-        taken = {delivery.delivery_id for delivery in turn.values()}
-        left = [delivery for delivery in left if delivery.delivery_id not in taken]
 
 
 def _problem(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from service import __version__
 from service.events.lineage import LineageEvent
-from service.routing import Handler, Route
+from service.routing import Evidence, Handler, Route
 from service.settings import Settings
 
 #: Message of what a handler reads as it comes, whatever its topic.
@@ -27,7 +27,8 @@ _HOW_KNOWN = {
 
 def document(routes: list[Route], settings: Settings) -> dict[str, Any]:
     """The document: one channel for each bound pattern, and one for our lineage."""
-    bound = [(route, route.handler) for route in routes if route.handler is not None]
+    ours = Evidence.OURS  # of what comes in over HTTP, which no broker sees
+    bound = [(route, route.handler) for route in routes if route.handler is not None and route.evidence is not ours]
     typed = {handler.body for _, handler in bound if handler.body} | {LineageEvent.BODY}
     exchange = {"name": settings.amqp.exchange, "type": "topic", "durable": True}
     channels = {_id_of(route.pattern.text): _channel(route, handler, exchange) for route, handler in bound}

@@ -17,6 +17,7 @@ from service.app import router_of
 from service.cli import asyncapi, reference
 from service.cli import views as described
 from service.cli.common import Json, print_json
+from service.http import openapi
 from service.settings import PREFIX, Section, Settings, TargetSettings, load
 
 app = typer.Typer(help="Reference, made from the code.", no_args_is_help=True)
@@ -87,6 +88,24 @@ def asyncapi_document(as_json: Json = False) -> None:
         print_json(made)
     else:
         typer.echo(yaml.safe_dump(made, sort_keys=False, width=110, allow_unicode=True), nl=False)
+
+
+@app.command("openapi")
+def openapi_document(as_json: Json = False) -> None:
+    """Print the API as an OpenAPI 3.1 document, as `/openapi.json` serves it."""
+    made = openapi.document()
+    if as_json:
+        print_json(made)
+    else:
+        typer.echo(yaml.dump(made, Dumper=_WithoutAliases, sort_keys=False, width=110, allow_unicode=True), nl=False)
+
+
+class _WithoutAliases(yaml.SafeDumper):
+    """Writes what occurs twice twice: readers of OpenAPI expect no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """All of them."""
+        return True
 
 
 def sections() -> Iterator[tuple[type[Section], list[dict[str, Any]]]]:

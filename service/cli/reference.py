@@ -10,7 +10,7 @@ from prometheus_client import Counter
 
 from service.http import probes
 from service.mirror.tables import metadata
-from service.routing import Router, installed_handlers
+from service.routing import Evidence, Router, installed_handlers
 from service.telemetry import Metrics
 
 #: What Prometheus' client adds to the name of a counter.
@@ -103,7 +103,7 @@ def topics() -> str:
     rows = [
         (f"`{route.pattern.text}`", f"`{route.handler.name}`", str(route.evidence), route.handler.meaning)
         for route in Router(installed_handlers()).routes
-        if route.handler
+        if route.handler and route.evidence is not Evidence.OURS
     ]
     lines += _table(("topic", "handler", "how known", "what it does"), rows)
     return _page(lines)

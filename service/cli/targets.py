@@ -121,6 +121,7 @@ async def _plan(name: str, limit: int) -> tuple[str | None, list[Sending]]:
     settings = quiet_settings()
     target = _installed(settings, name)
     async with opened_store(settings) as store:
+        target.attach(store)
         async with store.read() as connection:
             batch = await deliveries.peek(connection, store, name, limit)
             rows = {row.target: dict(row._mapping) for row in await controls.read_targets(connection)}

@@ -13,10 +13,11 @@ from typing import Any
 
 from service import documents
 from service.changes import Origin
-from service.errors import DataError, FieldInvalid, HandlerFailed
+from service.errors import DataError, HandlerFailed
 from service.events.lineage import LineageEvent
 from service.events.message import Event, Message
-from service.http.problems import Problem, sentence
+from service.http import published
+from service.http.problems import Problem, refused
 from service.http.reading import reading
 from service.mirror.store import Store
 from service.openlineage import looking
@@ -58,9 +59,7 @@ class Ingest:
             DataError, Problem: it cannot be used; nothing is written.
             StoreUnavailable: nothing is written, it may be sent again.
         """
-        value = documents.read(body, self._max_depth)
-        if not isinstance(value, dict):
-            raise FieldInvalid(field="(the body)", problem=f"it is {documents.type_of[type(value)]}, not an object")
+        value = published.check(documents.read(body, self._max_depth))
         event = LineageEvent.read(Event("", (), value))
         self._check_size(len(event.edges))
         await self._write([Message(f"api.{sender}.lineage_events.POST", body)])
@@ -116,7 +115,7 @@ def _told_place(place: int | None) -> Iterator[None]:
     except DataError as error:
         if place is None:
             raise
-        raise Problem(400, error.error_class, f"Event {place}: {sentence(error)}") from None
+        raise refused(error, f"Event {place}: ") from None
 
 
 def _message(event: dict[str, Any], assets: list[dict[str, Any]], sender: str) -> Message:

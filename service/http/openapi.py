@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from service import __version__
-from service.events.fields import MAX_ID_BYTES
+from service.http import published
 from service.http.lineage import MAX_COUNT, MAX_LIMIT, MAX_OFFSET, AssetType, Classification
 from service.http.tokens import Scope
 from service.mirror.lineage.questions import LineageType
@@ -17,7 +17,6 @@ _TEXT = {"type": "string"}
 _MAYBE_TEXT = {"type": ["string", "null"]}
 _TIME = {"type": ["string", "null"], "format": "date-time"}
 _COUNT = {"type": "integer", "minimum": 0}
-_ID = {"type": "string", "minLength": 1, "maxLength": MAX_ID_BYTES // 4, "pattern": "^[^\\u0000]+$"}
 
 
 @cache
@@ -44,8 +43,8 @@ def document() -> dict[str, Any]:
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "schemas": {
                 "Problem": _problem(), "Lineage": _lineage(), "LineageResource": _resource(), "Asset": _asset(),
-                "Timeline": _timeline(), "Summary": _summary(), "Side": _side(), "LineageEvent": _published(),
-                "PublishedAsset": _published_asset(), "Accepted": _accepted(), "Received": _received(),
+                "Timeline": _timeline(), "Summary": _summary(), "Side": _side(), "LineageEvent": published.EVENT,
+                "Accepted": _accepted(), "Received": _received(),
                 **_openlineage_schemas(),
             },
         },
@@ -81,6 +80,7 @@ def _answers(status: str, schema: dict[str, Any], *refusals: str) -> dict[str, A
         "401": "No token that is known.",
         "403": "Not allowed.",
         "404": "Not in the mirror.",
+        "409": "It says that it happened more than a day ahead of our clock.",
         "413": "Too large, too many events, or too many assets of one event.",
         "422": "Kept as a dead letter.",
         "503": "The store, or the issuer of tokens, cannot be used now; nothing was written.",
@@ -92,7 +92,7 @@ def _answers(status: str, schema: dict[str, Any], *refusals: str) -> dict[str, A
 
 
 def _path(name: str) -> dict[str, Any]:
-    return {"name": name, "in": "path", "required": True, "schema": _ID}
+    return {"name": name, "in": "path", "required": True, "schema": published.ID}
 
 
 def _query(name: str, schema: dict[str, Any], description: str) -> dict[str, Any]:
@@ -104,14 +104,14 @@ def _number(name: str, default: int, least: int, most: int, description: str) ->
 
 
 def _words(*words: str, default: str | None = None) -> dict[str, Any]:
-    return {"type": "string", "enum": list(words)} | ({"default": default} if default else {})
+    return {"type": "string", "enum": [f"{word}" for word in words]} | ({"default": default} if default else {})
 
 
 def _place() -> list[dict[str, Any]]:
     told = "Where the asset lives, or the seed asset, if there is one."
     return [
         _query("asset_type", _words(*AssetType), "What it is."),
-        *(_query(name, _ID, told) for name in ("catalog_id", "project_id", "space_id", "wml_instance_id")),
+        *(_query(name, published.ID, told) for name in ("catalog_id", "project_id", "space_id", "wml_instance_id")),
     ]
 
 
@@ -125,7 +125,7 @@ def _get_lineage() -> dict[str, Any]:
         _query("after_time", {"type": "string", "format": "date-time"}, "Only events after this moment."),
         _number("hop_count", 4, 0, MAX_COUNT, "forward_hop: other assets at most."),
         _number("event_count", 10, 0, MAX_COUNT, "forward_hop: events of each other asset at most."),
-        _query("seed_asset_id", _ID, "An asset whose lineage must have this one in it."),
+        _query("seed_asset_id", published.ID, "An asset whose lineage must have this one in it."),
         *_place(),
     ]
     answers = _answers("200", _ref("Lineage"), "400", "404")
@@ -147,14 +147,14 @@ def _get_event() -> dict[str, Any]:
 
 def _post_event() -> dict[str, Any]:
     body = {"required": True, "content": _json(_ref("LineageEvent"))}
-    answers = _answers("202", _ref("Accepted"), "400", "413", "422")
+    answers = _answers("202", _ref("Accepted"), "400", "409", "413", "422")
     return _operation("postLineageEvent", "Publish one", Scope.INGEST, requestBody=body, responses=answers)
 
 
 def _post_openlineage(operation_id: str) -> dict[str, Any]:
     one = {"oneOf": [_ref("RunEvent"), _ref("JobEvent"), _ref("DatasetEvent")]}
     body = {"required": True, "content": _json({"anyOf": [one, _list(one)]})}
-    answers = _answers("201", _ref("Received"), "400", "413", "422")
+    answers = _answers("201", _ref("Received"), "400", "409", "413", "422")
     summary = "OpenLineage events: one, or an array that is taken as a whole"
     return _operation(operation_id, summary, Scope.INGEST, requestBody=body, responses=answers)
 
@@ -230,38 +230,6 @@ def _side() -> dict[str, Any]:
     truncated = {"type": "boolean"}
     return _object(
         ["assets", "events", "depth", "truncated"], assets=_COUNT, events=_COUNT, depth=_COUNT, truncated=truncated
-    )
-
-
-def _published() -> dict[str, Any]:
-    details = _object(
-        ["event_id"],
-        event_id=_ID,
-        event_type=_MAYBE_TEXT,
-        event_category={"anyOf": [_list(_TEXT), _MAYBE_TEXT]},
-        event_time={"type": ["string", "number", "null"], "description": "ISO 8601, or milliseconds since 1970."},
-        event_source_service=_MAYBE_TEXT,
-    )
-    assets = {"type": ["array", "null"], "items": _ref("PublishedAsset")}
-    return _object(
-        ["event_details"],
-        message_version={"type": ["string", "integer", "null"]},
-        user_id=_MAYBE_TEXT,
-        account_id=_MAYBE_TEXT,
-        event_details=details,
-        uses_assets=assets,
-        generates_assets=assets,
-    )
-
-
-def _published_asset() -> dict[str, Any]:
-    prop = {"type": ["object", "null"], "properties": {"type": _MAYBE_TEXT}}
-    return _object(
-        ["id"],
-        id=_ID,
-        asset_type=_MAYBE_TEXT,
-        relation={"type": ["object", "null"], "properties": {"name": _MAYBE_TEXT}},
-        properties={"type": ["object", "null"], "additionalProperties": prop},
     )
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
-from service.errors import DataError, MirrorError, StoreUnavailable, TransientError
+from service.errors import DataError, EventFromTheFuture, MirrorError, StoreUnavailable, TransientError
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +38,12 @@ def not_found(what: str, name: str) -> Problem:
     return Problem(404, "does_not_exist", f"The {what} {name!r} does not exist in the mirror.")
 
 
+def refused(error: DataError, where: str = "") -> Problem:
+    """What is well-formed and goes against our clock is 409; what else cannot be used is 400."""
+    status = 409 if isinstance(error, EventFromTheFuture) else 400
+    return Problem(status, error.error_class, where + sentence(error))
+
+
 def forbidden(message: str) -> Problem:
     """403: known, but not allowed."""
     return Problem(403, "not_authorized", message)
@@ -51,17 +57,17 @@ async def in_shape(request: web.Request, handler: Handler) -> web.StreamResponse
     except Problem as problem:
         return response(problem)
     except DataError as error:
-        return response(Problem(400, error.error_class, sentence(error)))
+        return response(refused(error))
     except StoreUnavailable as error:
         log.warning("api_waits_for_store", path=request.path, problem=str(error))
         message = "The store cannot be used now; nothing was written. Try again."
         return response(Problem(503, "store_unavailable", message, {"Retry-After": str(RETRY_AFTER_S)}))
     except TransientError as error:
         return response(Problem(503, error.error_class, sentence(error), {"Retry-After": str(RETRY_AFTER_S)}))
-    except web.HTTPException as refused:
-        kept = {"Allow": refused.headers["Allow"]} if "Allow" in refused.headers else {}
-        code = _CODES.get(refused.status, "bad_request")
-        return response(Problem(refused.status, code, f"{refused.reason}: {request.method} {request.path}", kept))
+    except web.HTTPException as told:
+        kept = {"Allow": told.headers["Allow"]} if "Allow" in told.headers else {}
+        code = _CODES.get(told.status, "bad_request")
+        return response(Problem(told.status, code, f"{told.reason}: {request.method} {request.path}", kept))
     except Exception:
         trace = uuid4().hex
         log.exception("api_failed", method=request.method, path=request.path, trace=trace)

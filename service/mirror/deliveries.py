@@ -106,6 +106,18 @@ async def create(connection: AsyncConnection, store: Store, new: Sequence[Delive
     return {row[0] for row in await _insert.run(connection, rows)}
 
 
+async def create_in_turn(connection: AsyncConnection, store: Store, new: Sequence[Delivery]) -> set[str]:
+    """Insert deliveries of which those of one entity go out in this order; an insert of many has no order within."""
+    created: set[str] = set()
+    left = list(new)
+    while left:
+        turn = {(delivery.target, delivery.entity_id): delivery for delivery in reversed(left)}
+        created |= await create(connection, store, list(turn.values()), None)
+        taken = {delivery.delivery_id for delivery in turn.values()}
+        left = [delivery for delivery in left if delivery.delivery_id not in taken]
+    return created
+
+
 async def claim(connection: AsyncConnection, store: Store, target: str, lease: Lease, limit: int) -> list[Delivery]:
     """Lease due heads of one target, oldest first.
 

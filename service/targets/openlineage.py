@@ -23,7 +23,7 @@ from service.openlineage import limits, looking, writing
 from service.openlineage.naming import Naming
 from service.openlineage.writing import Knowledge
 from service.settings import OpenLineageSettings, Settings, TargetSettings
-from service.targets.base import Target
+from service.targets.base import Sending, Target
 from service.targets.posting import Poster, Reply
 from service.targets.sign_in import AsCatalog, given
 
@@ -99,7 +99,7 @@ class OpenLineage(Target):
 
     async def deliver(self, batch: Sequence[Delivery]) -> list[MirrorError | None]:
         """Post the events of each delivery, START before COMPLETE; what is no longer in the store is refused."""
-        parcels = [self._parcel(delivery, known) for delivery, known in await self._known(batch)]
+        parcels = await self._parcels(batch)
         ready = [parcel for parcel in parcels if parcel.events]
         if self._batch_path and len(ready) > 1:
             await self._post_together(ready)
@@ -107,23 +107,43 @@ class OpenLineage(Target):
             await self._post_each(ready)
         return [parcel.result for parcel in parcels]
 
+    async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
+        """One post per event, or per array where the backend takes them."""
+        ready = [parcel for parcel in await self._parcels(batch) if parcel.events]
+        if self._batch_path and len(ready) > 1:
+            return [self._sending(self._batch_path, array) for array in _arrays(ready, self._options.batch_max)]
+        return [
+            Sending(f"POST {self._poster.url}{self._path}", _text(event), (parcel.delivery.delivery_id,))
+            for parcel in ready
+            for event in parcel.events
+        ]
+
+    def _sending(self, path: str, array: Sequence[_Parcel]) -> Sending:
+        events = [event for parcel in array for event in parcel.events]
+        ids = tuple(parcel.delivery.delivery_id for parcel in array)
+        return Sending(f"POST {self._poster.url}{path}", _text(events), ids)
+
     async def close(self) -> None:
         """Close the connections."""
         await self._poster.close()
 
-    async def _known(self, batch: Sequence[Delivery]) -> list[tuple[Delivery, Knowledge]]:
+    async def _parcels(self, batch: Sequence[Delivery]) -> list[_Parcel]:
+        """What each delivery comes to."""
+        known = await self._known(batch)
+        return [self._parcel(delivery, known) for delivery in batch]
+
+    async def _known(self, batch: Sequence[Delivery]) -> Knowledge:
         """What the mirror knows of the assets of the catalog's events."""
         bodies = [_body(delivery) for delivery in batch if delivery.entity_kind != RUN]
         ids = sorted({asset_id for body in bodies for asset_id in writing.asset_ids(body)})
         if not ids or self._store is None:
-            return [(delivery, Knowledge()) for delivery in batch]
+            return Knowledge()
         try:
             async with self._store.read() as connection:
                 flows = self._told.column_relationships
-                known = await looking.knowledge_of(connection, self._naming, ids, flows)
+                return await looking.knowledge_of(connection, self._naming, ids, flows)
         except STORE_ERRORS as error:
             raise self._store.unavailable(error) from error
-        return [(delivery, known) for delivery in batch]
 
     def _parcel(self, delivery: Delivery, known: Knowledge) -> _Parcel:
         if delivery.document is None:
@@ -227,6 +247,10 @@ def _failed(reply: Reply) -> dict[int, dict[str, Any]]:
 def _body(delivery: Delivery) -> dict[str, Any]:
     body: dict[str, Any] = documents.parsed((delivery.document or "{}").encode("utf-8", "surrogatepass"))
     return body
+
+
+def _text(value: Any) -> str:
+    return documents.canonical(value).decode()
 
 
 def _setting(name: str, member: str) -> str:

@@ -74,6 +74,11 @@ def test_every_page_of_reference_is_what_the_code_says(page: str) -> None:
     assert CliRunner().invoke(app, ["docs", page], prog_name="catalog-mirror").stdout == written, "run `make docs`"
 
 
+def test_the_openapi_document_is_what_the_code_says() -> None:
+    written = (ROOT / "docs" / "openapi.yaml").read_text(encoding="utf-8")
+    assert CliRunner().invoke(app, ["docs", "openapi"]).stdout == written, "run `make docs`"
+
+
 def test_the_asyncapi_document_is_what_the_code_says() -> None:
     written = (ROOT / "docs" / "asyncapi.yaml").read_text(encoding="utf-8")
     assert CliRunner().invoke(app, ["docs", "asyncapi"]).stdout == written, "run `make docs`"

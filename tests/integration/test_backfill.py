@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from service import backfill
 from service.answers import Answerer
 from service.backfill import Backfill, Chosen
 from service.changes import Origin, ProfileDeleted, ProfileSaved
+from service.events.message import Message
 from service.scope import Scope
 from service.settings import ScopeSettings, TargetSettings
 
@@ -104,3 +106,34 @@ async def test_it_can_be_narrowed_by_time_container_and_scope(
     assert await fill(wanting, Chosen("another"), dry_run=True) == {}
     assert await fill(wanting, dry_run=True, exclude=["catalog:c1"]) == {}
     assert await fill(subscriber(), late) == {"lineage_event": 3}
+
+
+async def test_lineage_of_others_is_backfilled_to_whom_it_did_not_come_from_in_the_words_they_take(
+    mirror: Mirror, events: Events, subscriber: type[Subscriber], fill: Any
+) -> None:
+    runs = [_openlineage(state, run) for run in "12" for state in ("START", "COMPLETE")]
+    sent = [*runs, _openlineage("START", "3"), events.lineage("e1")]
+    await mirror.pipeline().process(sent, Origin.SYNC)
+
+    catalog = subscriber("catalog", forwards=True, sources=frozenset({"catalog"}))
+    assert await fill(catalog) == {"lineage_event": 2}, "runs that are complete, and not its own event"
+    assert await fill(subscriber("airflow", forwards=True, sources=frozenset({"airflow"}), takes_originals=True)) == {
+        "lineage_event": 1
+    }
+    marquez = subscriber("marquez", forwards=True, takes_originals=True)
+    assert await fill(marquez) == {"lineage_event": 1, "lineage_run": 5}
+    query = (
+        "SELECT d.entity_id, o.document FROM deliveries d JOIN openlineage_events o ON d.delivery_id = 'marquez:' || "
+        "o.openlineage_id ORDER BY d.seq"
+    )
+    told = [(run[-1], json.loads(document)["eventType"]) for run, document in await mirror.all(query)]
+    assert [state for run, state in told if run == "1"] == ["START", "COMPLETE"]
+
+
+def _openlineage(state: str, run: str) -> Message:
+    minute = {"START": 4, "COMPLETE": 5}[state]
+    event = {
+        "eventType": state, "eventTime": f"2026-05-10T15:0{minute}:00Z", "producer": "urn:x",
+        "run": {"runId": f"00000000-0000-0000-0000-00000000000{run}"}, "job": {"namespace": "n", "name": "j"},
+    }  # fmt: skip
+    return Message("api.airflow.openlineage.POST", json.dumps({"event": event, "assets": []}).encode())

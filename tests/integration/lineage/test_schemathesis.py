@@ -1,0 +1,67 @@
+"""Schemathesis calls every operation with what the description allows, and with what it forbids; it finds nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, settings
+from pydantic import SecretStr
+
+from service.app import pipeline_of
+from service.http import openapi
+from service.http.api import Api
+from service.http.probes import listening
+from service.mirror import schema as store_schema
+from service.mirror.store import Store
+from service.settings import HttpSettings, Settings, StoreSettings
+from service.telemetry import Metrics
+from tests.integration.lineage.conftest import TOKENS
+
+schema = schemathesis.openapi.from_dict(openapi.document())
+
+
+@pytest.fixture(scope="module")
+def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The API in a thread of its own."""
+    directory = tmp_path_factory.mktemp("api")
+    tokens = directory / "tokens.yaml"
+    tokens.write_text(f"operator: {{token: {TOKENS['operator']}, scopes: [read, ingest, operate]}}\n", encoding="utf-8")
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="api")
+    thread.start()
+    stop = asyncio.Event()
+    ready: asyncio.Future[str] = loop.create_future()
+    served = asyncio.run_coroutine_threadsafe(serve(directory, tokens, ready, stop), loop)
+    yield asyncio.run_coroutine_threadsafe(_value(ready), loop).result(30)
+    loop.call_soon_threadsafe(stop.set)
+    served.result(30)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+async def _value(future: asyncio.Future[str]) -> str:
+    return await future
+
+
+async def serve(directory: Path, tokens: Path, ready: asyncio.Future[str], stop: asyncio.Event) -> None:
+    store = Store(StoreSettings(url=SecretStr(f"sqlite:///{directory / 'mirror.db'}")))
+    await store_schema.upgrade(store)
+    chosen = Settings(http=HttpSettings(tokens_file=tokens))
+    api = Api(chosen, store, pipeline_of(chosen, store, Metrics()))
+    async with listening(api.application(), "127.0.0.1", 0, "") as port:
+        ready.set_result(f"http://127.0.0.1:{port}")
+        await stop.wait()
+    await store.close()
+
+
+@schema.parametrize()
+@settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+def test_the_api_does_what_its_description_says(case: schemathesis.Case[Any], api_url: str) -> None:
+    case.call_and_validate(base_url=api_url, headers={"Authorization": f"Bearer {TOKENS['operator']}"})
