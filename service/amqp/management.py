@@ -7,8 +7,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import aiohttp
 
-from service.amqp.connection import vhost
-from service.settings import AmqpSettings
+from service.amqp.connection import trust, vhost
+from service.settings import AmqpSettings, refreshed
 
 #: Share of the queue's bytes from which on it counts as full: the API's figures are some seconds old.
 FULL = 0.98
@@ -34,6 +34,7 @@ class Fill:
 
 async def queue_fill(settings: AmqpSettings) -> Fill | None:
     """How full our queue is; None where no URL is set, or the API does not tell."""
+    settings = refreshed(settings)
     if settings.management_url is None:
         return None
     parts = urlsplit(settings.management_url.get_secret_value())
@@ -43,7 +44,7 @@ async def queue_fill(settings: AmqpSettings) -> Fill | None:
     timeout = aiohttp.ClientTimeout(total=settings.connect_timeout_s)
     async with (
         aiohttp.ClientSession(timeout=timeout, auth=auth) as session,
-        session.get(urlunsplit((parts.scheme, host, path, "", ""))) as answer,
+        session.get(urlunsplit((parts.scheme, host, path, "", "")), ssl=trust(settings)) as answer,
     ):
         if answer.status != 200:
             return None

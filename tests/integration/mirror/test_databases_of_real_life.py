@@ -89,6 +89,18 @@ async def test_rights_are_given_also_where_there_is_nothing_to_migrate(
         await mirror.take(events.profile())
 
 
+async def test_a_pooler_in_transaction_mode_may_stand_before_all_of_it(
+    postgres_url: str, pgbouncer: Any, opened: Opened, events: Events
+) -> None:
+    pooled = pgbouncer.through(postgres_url)
+    async with opened(pooled, schema="catalog_mirror") as one, opened(pooled, schema="catalog_mirror") as two:
+        await asyncio.gather(
+            *(mirror.take(events.profile(), events.lineage()) for mirror in (one, two) for _ in range(5))
+        )
+        assert await schema.upgrade(two.store) == schema.newest()
+        assert await one.one("SELECT count(*) FROM catalog_mirror.v1_data_profiles") == 1
+
+
 async def test_each_role_rotates_by_its_own_file(
     roles: tuple[str, str], postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
