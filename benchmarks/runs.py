@@ -119,6 +119,7 @@ def _environment(job: Job, events: int, amqp_url: str, queues: broker.Queues, st
         "CATALOG_MIRROR_STORE__URL": store,
         "CATALOG_MIRROR_TARGETS__CATALOG_LINEAGE__VIA": "amqp" if job.answers else "off",
         "CATALOG_MIRROR_HTTP__PORT": "0",
+        "CATALOG_MIRROR_HTTP__API_PORT": "0",
     }
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +49,27 @@ def make_profile_event(number: int, at_s: int = 0, rows: int = 1) -> tuple[str, 
 class Catalog:
     """The catalog's side of the broker: its exchange, and a sink for the lineage that comes back."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, queue_type: str = "classic") -> None:
         self.url = url
+        self._sink_arguments: dict[str, Any] = {"x-queue-type": queue_type}
 
     async def __aenter__(self) -> "Catalog":
         self._connection = await aio_pika.connect(self.url)
         self.channel: AbstractChannel = await self._connection.channel()
         kind = aio_pika.ExchangeType.TOPIC
         self.exchange: AbstractExchange = await self.channel.declare_exchange(EXCHANGE, kind, durable=True)
-        self.sink = await self.channel.declare_queue("sink", durable=True)
+        self.sink = await self.channel.declare_queue("sink", durable=True, arguments=self._sink_arguments)
         await self.sink.bind(self.exchange, "v2.lineage_events.*.MIRROR")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._connection.close()
+
+    async def reconnect(self) -> None:
+        """Connect anew, after the broker was away."""
+        with suppress(aio_pika.exceptions.AMQPError, OSError, RuntimeError):
+            await self._connection.close()
+        await self.__aenter__()
 
     async def publish(self, events: Iterable[tuple[str, bytes]]) -> None:
         """Publish, each confirmed."""
@@ -162,6 +170,12 @@ class Rows:
 
     async def one(self, query: str) -> Any:
         return (await self.all(query))[0][0]
+
+    async def execute(self, *statements: str) -> None:
+        """Write behind the service's back."""
+        async with self.store.write() as connection:
+            for statement in statements:
+                await connection.execute(sa.text(statement))
 
     async def until(self, query: str, value: Any, patience_s: float = PATIENCE_S) -> None:
         """Wait until the query's one value is this."""

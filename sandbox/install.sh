@@ -102,6 +102,7 @@ look_for_parts() {
     fi
     have_server pgbouncer || missing "the pooler" pgbouncer pgbouncer
     have amqp-publish || missing "the AMQP command line tools" amqp-tools librabbitmq-tools
+    have faketime || missing "the clock that steps" faketime libfaketime
     have promtool || missing "the judge of alerts" prometheus golang-github-prometheus
     { have node && have npm; } || missing "the judge of AsyncAPI" "nodejs npm" nodejs
 }

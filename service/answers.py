@@ -22,6 +22,7 @@ from service.changes import (
     Version,
 )
 from service.documents import document
+from service.events.lineage import bare_asset
 from service.events.times import to_iso_milliseconds
 from service.settings import TargetSettings
 
@@ -95,8 +96,8 @@ class Answerer:
                     "event_time": to_iso_milliseconds(at_us),
                     "event_source_service": self.source_service,
                 },
-                "uses_assets": [_asset(edge) for edge in uses],
-                "generates_assets": [_asset(edge) for edge in generates],
+                "uses_assets": [bare_asset(edge) for edge in uses],
+                "generates_assets": [bare_asset(edge) for edge in generates],
             }
         )
         return LineageRecorded(
@@ -128,18 +129,3 @@ def _edge(
         return []
     relation = "Used" if role == "uses" else "Created"
     return [LineageEdge(asset_id, role, relation, asset_type, name, container)]
-
-
-def _asset(edge: LineageEdge) -> dict[str, Any]:
-    """The container is told twice, as the catalog does: inside the data set and beside it."""
-    value: dict[str, Any] = {"id": edge.asset_id, "name": edge.name or edge.asset_id}
-    properties: dict[str, Any] = {"dataset": {"type": "dataset", "value": value}}
-    if edge.container:
-        value[f"{edge.container.kind}_id"] = edge.container.id
-        properties[edge.container.kind] = {"type": edge.container.kind, "value": {"id": edge.container.id}}
-    return {
-        "id": edge.asset_id,
-        "asset_type": edge.asset_type,
-        "relation": {"name": edge.relation},
-        "properties": properties,
-    }

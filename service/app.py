@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 
@@ -16,9 +16,10 @@ from service.amqp.gate import Gate
 from service.amqp.watchdog import Watchdog
 from service.answers import Answerer
 from service.catalog.client import CatalogClient
-from service.errors import NothingToConsume, SchemaMissing, StoreUnavailable
+from service.errors import NothingToConsume, SchemaMissing, SettingInvalid, StoreUnavailable
 from service.heartbeat import Heartbeat
 from service.http import probes
+from service.http.api import Api
 from service.mirror import controls, schema
 from service.mirror.store import Store
 from service.pipeline import Outlet, Pipeline
@@ -113,7 +114,14 @@ class Service:
         horizon_s = settings.retention.lineage_s  # what a person replays may be older
         self.pipeline = pipeline_of(settings, self.store, self.metrics, self.targets, self.relay, horizon_s)
         self.heartbeat = Heartbeat(
-            self.store, settings.amqp, self.gate, self.pipeline, self.relay, self.metrics, settings.retention
+            self.store,
+            settings.amqp,
+            self.gate,
+            self.pipeline,
+            self.relay,
+            self.metrics,
+            settings.retention,
+            bindings_of(settings),
         )
         self.consumer: Consumer | None = None
         self.watchdog: Watchdog | None = None
@@ -126,15 +134,19 @@ class Service:
         self.heartbeat.consumer, self.heartbeat.director = self.consumer, self.director
         marker = marker_of(settings)
         self.epoch = Epoch(self.store, marker) if marker else None
+        self.api = Api(settings, self.store, self.pipeline)
         self._stop = asyncio.Event()
         self._reason: str | None = "waiting for the store"
         #: The port of the probes, once they are served.
         self.port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        #: The port of the API; None where it could not be taken, which `_api_problem` tells.
+        self.api_port: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self._api_problem: SettingInvalid | None = None
 
     def _build_consumer(self) -> None:
         amqp, batching = self.settings.amqp, self.settings.pipeline
         self.consumer = Consumer(
-            amqp, batching, self.pipeline, self.gate, bindings_of(self.settings), self.heartbeat.notice_gap
+            amqp, batching, self.pipeline, self.gate, bindings_of(self.settings), self.heartbeat.notice_topology
         )
         deadline_s, notice = batching.handler_deadline_s, self.heartbeat.notice_full_queue
         self.watchdog = Watchdog(amqp, self.consumer, deadline_s, self.metrics, notice)
@@ -147,7 +159,8 @@ class Service:
         """How the service is, for the probes."""
         reasons = [self._reason] if self._reason else []
         reasons += list(self.gate.reasons.values())
-        for problem in (self.consumer and self.consumer.problem, self.director and self.director.problem):
+        parts = (self.consumer and self.consumer.problem, self.director and self.director.problem)
+        for problem in (*parts, self._api_problem):
             if problem:
                 reasons.append(f"{problem} {problem.advice()}")
         reasons += [f"target {lane.name} is paused" for lane in self.relay.lanes if lane.paused]
@@ -171,12 +184,25 @@ class Service:
             async with probes.serving(app, self.settings.http) as port:
                 self.port.set_result(port)
                 if await self._store_ready():
-                    await self._run_parts()
+                    async with self._api_served():
+                        await self._run_parts()
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
             await self.store.close()
             log.info("stopped")
+
+    @asynccontextmanager
+    async def _api_served(self) -> AsyncIterator[None]:
+        """The API beside the rest; a port that somebody else has costs the API alone, and is told."""
+        async with AsyncExitStack() as stack:
+            try:
+                self.api_port.set_result(await stack.enter_async_context(self.api.serving()))
+            except SettingInvalid as problem:
+                log.error("api_not_served", problem=str(problem))
+                self._api_problem = problem
+                self.api_port.set_result(None)
+            yield
 
     async def _store_ready(self) -> bool:
         """Wait until the store answers and has our schema; False when stopped meanwhile."""

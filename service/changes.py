@@ -303,9 +303,24 @@ class LineageEdge:
     container: Container | None = None
 
 
+#: Where lineage that the catalog itself told comes from, over its broker or its API.
+CATALOG = "catalog"
+
+
+class Original(NamedTuple):
+    """An OpenLineage event as its producer sent it; OpenLineage backends are told this, not our translation."""
+
+    openlineage_id: str
+    document: Document
+
+
 @dataclass(frozen=True, slots=True)
 class LineageRecorded:
-    """A lineage event: what was made out of what, when, and who says so."""
+    """A lineage event: what was made out of what, when, and who says so.
+
+    A run that several events tell of is one lineage event: `accumulates` says that edges add up instead of being
+    replaced, and `is_complete` that the run has come to its end, so that who takes one event per run may be told.
+    """
 
     event_id: str
     version: Version
@@ -315,6 +330,11 @@ class LineageRecorded:
     source_service: str | None = None
     user_id: str | None = None
     edges: tuple[LineageEdge, ...] = ()
+    #: `CATALOG`, or who sent it over HTTP: it is not sent there again. None: we made it.
+    came_from: str | None = None
+    accumulates: bool = False
+    is_complete: bool = True
+    original: Original | None = None
 
 
 @dataclass(frozen=True, slots=True)

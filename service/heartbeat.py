@@ -56,6 +56,7 @@ class Heartbeat:
         relay: Relay,
         metrics: Metrics,
         retention: RetentionSettings,
+        bindings: Sequence[str] = (),
     ) -> None:
         self._store = store
         self._amqp = amqp
@@ -64,6 +65,7 @@ class Heartbeat:
         self._relay = relay
         self._metrics = metrics
         self._retention = retention
+        self._bindings = tuple(bindings)
         self._beats = 0
         self._brake_told = False
         self._told_state: State | None = None
@@ -178,8 +180,11 @@ class Heartbeat:
         except STORE_ERRORS as error:
             log.warning("left_without_telling", problem=str(error)[:200])
 
-    async def notice_gap(self, found: Topology) -> None:
+    async def notice_topology(self, found: Topology) -> list[tuple[str, str]]:
         """Before consuming: a long absence, or a queue that had to be made anew, means that events may be lost.
+
+        Returns:
+            Bindings (exchange, pattern) of former settings, to be removed.
 
         Raises:
             StoreUnavailable: it could not be looked up; consuming must not start before it was.
@@ -187,6 +192,9 @@ class Heartbeat:
         try:
             async with self._store.write() as connection:
                 await self._record_gaps(connection, found)
+                return await controls.remember_bindings(
+                    connection, self._amqp.queue, self._amqp.exchange, self._bindings
+                )
         except STORE_ERRORS as error:
             raise self._store.unavailable(error) from error
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -27,7 +27,6 @@ from service.changes import (
     Change,
     LineageRecorded,
     Origin,
-    entity_of,
     was_read,
 )
 from service.decoding import Decoder, Read
@@ -38,8 +37,9 @@ from service.errors import (
 )
 from service.events.message import Message
 from service.mirror import controls, dead_letters, deliveries, writer
-from service.mirror.deliveries import LINEAGE, Delivery, Lease
+from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import STORE_ERRORS, Fault, Store, fault_of
+from service.mirror.writer import Applied
 from service.routing import Router
 from service.scope import Scope
 from service.settings import PipelineSettings, ScopeSettings
@@ -73,6 +73,10 @@ class Subscriber(Protocol):
     #: Takes lineage: our answers, and what came from elsewhere if `forwards`.
     lineage: bool
     forwards: bool
+    #: Systems that it is: what came from one of them is not told to it.
+    sources: frozenset[str]
+    #: Takes OpenLineage events as they were sent, instead of the lineage event that they are part of.
+    takes_originals: bool
 
     def wants(self, change: Change) -> bool:
         """Whether this change, having taken effect, is delivered to it."""
@@ -273,25 +277,30 @@ class _Transaction:
             return
         changes = [(index, change) for index in indices for change in self._reads[index].changes]
         applied = await writer.apply(connection, changes, self._origin)
-        new = await self._outgoing(connection, changes, applied.effective)
-        outlet = self._pipeline._outlet
-        lease = outlet.lease(len(new)) if outlet and new else None
-        created = await deliveries.create(connection, self._pipeline._store, new, lease)
-        self._outcome.deliveries += len(created)
-        if lease:
-            self._outcome.fresh += [delivery for delivery in new if delivery.delivery_id in created]
+        await self._send(connection, await self._outgoing(connection, changes, applied))
         for index in indices:
             was_own = index in applied.own
             written = Fate.APPLIED if index in applied.events else Fate.UNCHANGED
             self._fates[index] = Fate.IGNORED if was_own else written
 
+    async def _send(self, connection: AsyncConnection, new: Sequence[Delivery]) -> None:
+        """Write deliveries down; those that need not wait for their turn go on from memory, where it has room."""
+        ready = [delivery for delivery in new if not delivery.waits]
+        waiting = [delivery for delivery in new if delivery.waits]
+        outlet, store = self._pipeline._outlet, self._pipeline._store
+        lease = outlet.lease(len(ready)) if outlet and ready else None
+        created = await deliveries.create(connection, store, ready, lease)
+        if lease:
+            self._outcome.fresh += [delivery for delivery in ready if delivery.delivery_id in created]
+        for turn in _turns(waiting):
+            created |= await deliveries.create(connection, store, turn, None)
+        self._outcome.deliveries += len(created)
+
     async def _outgoing(
-        self,
-        connection: AsyncConnection,
-        changes: Iterable[tuple[int, Change]],
-        effective: Iterable[tuple[int, Change]],
+        self, connection: AsyncConnection, changes: Iterable[tuple[int, Change]], applied: Applied
     ) -> list[Delivery]:
         """Deliveries of this batch: answers per distinct event, lineage of others, and changes that took effect."""
+        effective, originals = applied.effective, applied.originals
         active = [s for s in self._pipeline._subscribers if self._origin in s.origins]
         lineage = [subscriber for subscriber in active if subscriber.lineage]
         new: list[Delivery] = []
@@ -302,12 +311,19 @@ class _Transaction:
             events = [answer for answer in answers if answer is not None]
             fresh = await writer.record_own_lineage(connection, events)
             own = {event.event_id: event for event in events if event.event_id in fresh}
-            new += [_lineage_delivery(s.name, event) for event in own.values() for s in lineage]
+            new += [
+                deliveries.of_lineage(s.name, event.event_id, event.document.text)
+                for event in own.values()
+                for s in lineage
+            ]
         for _, change in effective:
             if isinstance(change, LineageRecorded):
-                new += [_lineage_delivery(s.name, change) for s in lineage if s.forwards]
+                new += _forwarded(change, lineage) if change.original is None else ()
             else:
-                new += [_state_delivery(s.name, change) for s in active if not s.lineage and s.wants(change)]
+                new += [deliveries.of_state(s.name, change) for s in active if not s.lineage and s.wants(change)]
+        for change in _by_time(change for _, change in changes):
+            if change.original and change.original.openlineage_id in originals:
+                new += _forwarded(change, lineage)
         return new
 
     async def _store_dead_letters(self, connection: AsyncConnection) -> None:
@@ -332,15 +348,33 @@ class _Transaction:
         return outcome
 
 
-def _lineage_delivery(target: str, event: LineageRecorded) -> Delivery:
-    delivery_id = f"{target}:{event.event_id}"
-    return Delivery(delivery_id, target, LINEAGE, event.event_id, "LineageRecorded", document=event.document.text)
+def _forwarded(change: LineageRecorded, targets: Iterable[Subscriber]) -> Iterator[Delivery]:
+    """Lineage that others told, to every target but the one that it came from."""
+    for target in targets:
+        if not target.forwards or change.came_from in target.sources:
+            continue
+        if change.original and target.takes_originals:
+            yield deliveries.of_run(target.name, change.event_id, change.original.openlineage_id)
+        elif change.original is None:
+            yield deliveries.of_lineage(target.name, change.event_id, change.document.text)
+        elif change.is_complete:  # told when it is read from the store, with what all events of the run say
+            yield replace(deliveries.of_lineage(target.name, change.event_id, None), waits=True)
 
 
-def _state_delivery(target: str, change: Any) -> Delivery:
-    entity_kind, entity_id = entity_of(change)
-    delivery_id = f"{target}:{entity_kind}:{entity_id}:{change.version.key.hex()}"
-    return Delivery(delivery_id, target, entity_kind, entity_id, type(change).__name__)
+def _by_time(changes: Iterable[Change]) -> list[LineageRecorded]:
+    """Lineage in the order in which it happened; of one moment, what ends a run comes last."""
+    told = [change for change in changes if isinstance(change, LineageRecorded)]
+    return sorted(told, key=lambda change: (change.version.at_us or 0, change.is_complete))
+
+
+def _turns(waiting: Sequence[Delivery]) -> Iterator[list[Delivery]]:
+    """Deliveries of one entity one after the other; an insert of many has no order within."""
+    left = list(waiting)
+    while left:
+        turn = {(delivery.target, delivery.entity_id): delivery for delivery in reversed(left)}
+        yield list(turn.values())
+        taken = {delivery.delivery_id for delivery in turn.values()}
+        left = [delivery for delivery in left if delivery.delivery_id not in taken]
 
 
 def _problem(error: BaseException) -> str:

@@ -36,6 +36,8 @@ class Relay:
 
     def __init__(self, store: Store, targets: Sequence[Target], settings: RelaySettings, metrics: Metrics) -> None:
         self._settings = settings
+        for target in targets:
+            target.attach(store)
         token = uuid4().hex
         self.lanes = [Lane(store, target, settings, metrics, token) for target in targets]
         self._by_name = {lane.name: lane for lane in self.lanes}

@@ -36,6 +36,8 @@ class Evidence(StrEnum):
     DOCUMENTED = "documented"
     OBSERVED = "observed"
     ASSUMED = "assumed"
+    #: We make its messages ourselves, of what comes in over HTTP: the broker's queue is never bound to it.
+    OURS = "ours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,8 @@ class Router:
 
     def bindings(self) -> list[str]:
         """The patterns that our queue has to be bound with."""
-        return sorted({route.pattern.text for route in self.routes if route.handler})
+        bound = (route for route in self.routes if route.handler and route.evidence is not Evidence.OURS)
+        return sorted({route.pattern.text for route in bound})
 
 
 def _by_name(handlers: Iterable[Handler]) -> dict[str, Handler]:

@@ -244,25 +244,62 @@ class RetentionSettings(Section):
 class TargetSettings(Section):
     """One destination."""
 
+    kind: str | None = Field(None, description="Which target it is, where its name does not say so: a second one.")
     via: Annotated[Literal["auto", "amqp", "rest", "off"], BeforeValidator(_off)] = Field(
         "auto", description="How it is reached; `off` turns it off."
     )
     origins: Annotated[list[Origin], NoDecode, BeforeValidator(_split)] = Field(
         [Origin.LIVE], description="Origins whose changes are delivered."
     )
-    options: dict[str, Any] = Field({}, description="Settings of a target from another package.")
+    url: Annotated[str | None, AfterValidator(_is_http_url)] = Field(
+        None, description="Where it is, for targets that are reached over HTTP."
+    )
+    token: SecretStr | None = Field(None, description="What we sign in with: sent as a bearer token.")
+    token_file: Path | None = Field(None, description="File with that token; read again when it changes.")
+    options: dict[str, Any] = Field({}, description="What this target alone can be told, as JSON.")
     event_source_service: str = Field("Catalog Mirror", description="How our own lineage events are marked.")
     user_id: str = Field("catalog-mirror", description="`user_id` of our lineage events.")
     account_id: str = Field("999", description="`account_id` of our lineage events.")
     event_types: dict[str, str] = Field({}, description="Change → `event_type`, where the default does not suit.")
 
 
+class OpenLineageSettings(Section):
+    """How the catalog's lineage is told in OpenLineage, and OpenLineage in the catalog's."""
+
+    producer: str = Field("urn:catalog-mirror", description="URI that says who tells of the catalog's lineage.")
+    names: dict[str, Any] = Field(
+        {}, description="Type of connection → how its data sets are called, as JSON; docs/lineage.md has the rules."
+    )
+    column_relationships: Names = Field(
+        [], description="Relationships between columns that mean that one goes into the other."
+    )
+
+
 class HttpSettings(Section):
     """What the service shows over HTTP."""
 
-    host: str = Field("0.0.0.0", description="Address of the probes and metrics.")
+    host: str = Field("0.0.0.0", description="Address of the probes and metrics, and of the API once it has tokens.")
     port: int = Field(8080, ge=0, le=65535, description="Port of /livez, /readyz and /metrics.")
-    api_port: int = Field(8081, ge=0, le=65535, description="Port of the API. Reserved: nothing listens there yet.")
+    api_port: int = Field(
+        8081, ge=0, le=65535, description="Port of the API: loopback only and read-only as long as it has no tokens."
+    )
+    tokens_file: Path | None = Field(
+        None, description="YAML file with named tokens and their scopes; read again when it changes."
+    )
+    oidc_issuer: Annotated[str | None, AfterValidator(_is_http_url)] = Field(
+        None, description="Who issues JSON Web Tokens that the API takes."
+    )
+    oidc_audience: str | None = Field(None, description="Whom those tokens are for: their `aud`.")
+    oidc_jwks_url: Annotated[str | None, AfterValidator(_is_http_url)] = Field(
+        None, description="Where the issuer's keys are. Unset: as the issuer's openid-configuration says."
+    )
+    oidc_scope_claim: str = Field("scope", description="Claim that holds the scopes: text with spaces, or a list.")
+    oidc_scope_prefix: str = Field("", description="What the issuer puts before our scopes, such as `mirror:`.")
+    max_body_bytes: int = Field(4 * 1024**2, ge=1024, description="Larger bodies are refused.")
+    max_batch: int = Field(1000, ge=1, le=100_000, description="Events of one request at most.")
+    max_edges: int = Field(
+        50_000, ge=10, description="Edges that one question may read, and a tenth of it the assets of one event."
+    )
 
 
 class LogSettings(Section):

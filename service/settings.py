@@ -22,6 +22,7 @@ from service.sections import (
     CatalogSettings,
     HttpSettings,
     LogSettings,
+    OpenLineageSettings,
     PipelineSettings,
     RelaySettings,
     RetentionSettings,
@@ -38,6 +39,7 @@ __all__ = [
     "CatalogSettings",
     "HttpSettings",
     "LogSettings",
+    "OpenLineageSettings",
     "PipelineSettings",
     "RelaySettings",
     "RetentionSettings",
@@ -75,6 +77,7 @@ class Settings(BaseSettings):
     relay: RelaySettings = RelaySettings()
     retention: RetentionSettings = RetentionSettings()
     targets: dict[str, TargetSettings] = {}
+    openlineage: OpenLineageSettings = OpenLineageSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 

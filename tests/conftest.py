@@ -26,14 +26,20 @@ def hold(stack: ExitStack, provide: Callable[[], AbstractContextManager[_T]]) ->
     try:
         return stack.enter_context(provide())
     except PartMissing as missing:
-        do_without(missing)
+        _do_without(missing)
 
 
-def do_without(missing: PartMissing) -> NoReturn:
+def _do_without(missing: PartMissing) -> NoReturn:
     """A missing part is a reason to skip for a person, and a failure for CI."""
     if os.environ.get("CI"):
         pytest.fail(str(missing), pytrace=False)
     pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session", name="do_without")
+def do_without() -> Callable[[PartMissing], NoReturn]:
+    """What a test does about a part that is missing."""
+    return _do_without
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +81,7 @@ def pgbouncer(postgres: Postgres) -> Iterator[PrivatePgBouncer]:
 def amqp_tools() -> None:
     """The AMQP tools that are not ours: `amqp-publish`, `amqp-consume`."""
     if shutil.which("amqp-publish") is None or shutil.which("amqp-consume") is None:
-        do_without(PartMissing(AMQP_TOOLS))
+        _do_without(PartMissing(AMQP_TOOLS))
 
 
 @pytest.fixture

@@ -86,7 +86,9 @@ class Failures:
         if self._knobs.failure_rate <= 0 or self._rng.random() >= self._knobs.failure_rate:
             return None
         self._count += 1
-        return self._rng.choice(self._knobs.failure_statuses), self._knobs.html_failures and self._count % 2 == 0
+        status = self._rng.choice(self._knobs.failure_statuses)
+        # A success that is none is the page of a proxy that wants somebody to sign in.
+        return status, status < 300 or (self._knobs.html_failures and self._count % 2 == 0)
 
 
 def authorize(body: Any) -> None:

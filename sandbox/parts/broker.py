@@ -35,10 +35,11 @@ log.console = false
 class PrivateBroker:
     """One RabbitMQ node on loopback, with user and password guest; its directory goes when it is closed.
 
+    With `joins` it becomes a member of that node's cluster when it starts for the first time.
     All methods block: `start`, `stop` and `restart` for seconds, each `ctl` for about one.
     """
 
-    def __init__(self, *, management: bool = False) -> None:
+    def __init__(self, *, management: bool = False, joins: Self | None = None) -> None:
         server, ctl = find_program("rabbitmq-server", _PROGRAMS), find_program("rabbitmqctl", _PROGRAMS)
         epmd = find_program("epmd", ("/usr/lib/erlang/erts-*/bin", "/usr/lib*/erlang/erts-*/bin"))
         if server is None or ctl is None or epmd is None:
@@ -48,6 +49,9 @@ class PrivateBroker:
         self.directory = own_directory("broker")
         self.node = f"cm{secrets.token_hex(4)}@localhost"
         self._management_port = free_port() if management else None
+        self._joins = joins
+        self._names_port_is_ours = joins is None
+        self.cookie: str = secrets.token_hex(16) if joins is None else joins.cookie
         self._env = self._environment()
         self._write_files()
         # A name server of its own, since the node would start one as a daemon that stays behind.
@@ -84,14 +88,24 @@ class PrivateBroker:
 
     def start(self) -> None:
         """Start the node, on the ports and with the data it had, and wait until it speaks AMQP."""
-        self._names.start()
-        self._names.wait_ready(lambda: _listens(int(self._env["ERL_EPMD_PORT"])), timeout_s=10)
+        if self._names_port_is_ours:
+            self._names.start()
+            self._names.wait_ready(lambda: _listens(int(self._env["ERL_EPMD_PORT"])), timeout_s=10)
         self._server.start()
         self._server.wait_ready(self._is_ready, timeout_s=START_TIMEOUT_S)
+        if self._joins is not None:
+            self.ctl("stop_app")
+            self.ctl("join_cluster", self._joins.node)
+            self.start_app()
+            self._joins = None
 
     def stop(self) -> None:
         """End the node in order: clients are told, queues are written; `start` brings it back."""
         self._server.end(signal.SIGTERM, timeout_s=STOP_TIMEOUT_S)
+
+    def log_text(self) -> str:
+        """What the node has logged so far."""
+        return "".join(path.read_text(errors="replace") for path in sorted((self.directory / "log").glob("*.log")))
 
     def wait_registered(self, vhost: str, queue: str) -> None:
         """Wait until a new quorum queue would outlive `kill`.
@@ -163,7 +177,7 @@ class PrivateBroker:
     def _environment(self) -> dict[str, str]:
         return plain_environment(
             HOME=str(self.directory),
-            ERL_EPMD_PORT=str(free_port()),
+            ERL_EPMD_PORT=self._joins._env["ERL_EPMD_PORT"] if self._joins else str(free_port()),
             # Two cores are shared with the database and the tests; schedulers that spin would take them.
             RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+sbwt none +sbwtdcpu none +sbwtdio none",
             RABBITMQ_NODENAME=self.node,
@@ -186,7 +200,7 @@ class PrivateBroker:
         (self.directory / "rabbitmq.conf").write_text(configuration)
         (self.directory / "plugins").write_text("[rabbitmq_management].\n" if self._management_port else "[].\n")
         cookie = self.directory / ".erlang.cookie"
-        cookie.write_text(secrets.token_hex(16))
+        cookie.write_text(self.cookie)
         cookie.chmod(0o400)
 
     def _is_ready(self) -> bool:

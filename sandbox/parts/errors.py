@@ -17,6 +17,7 @@ BROKER = Packages("RabbitMQ", "rabbitmq-server", "rabbitmq-server")
 POSTGRES = Packages("PostgreSQL", "postgresql", "postgresql-server")
 PGBOUNCER = Packages("PgBouncer", "pgbouncer", "pgbouncer", has_image=False)
 AMQP_TOOLS = Packages("amqp-publish and amqp-consume", "amqp-tools", "librabbitmq-tools", has_image=False)
+FAKETIME = Packages("libfaketime", "faketime", "libfaketime", has_image=False)
 
 
 class PartMissing(Exception):

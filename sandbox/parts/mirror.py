@@ -9,7 +9,7 @@ import signal
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,6 +21,12 @@ PATIENCE_S = 40.0
 _LOG_TAIL = 3000
 #: The service of this checkout.
 COMMAND = (sys.executable, "-m", "service", "run")
+
+
+def environment_of(settings: Mapping[str, str]) -> dict[str, str]:
+    """Our environment with these settings (names without `CATALOG_MIRROR_`) and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CATALOG_MIRROR_")}
+    return kept | {f"CATALOG_MIRROR_{name}": value for name, value in settings.items()}
 
 
 class MirrorProcess:
@@ -38,11 +44,11 @@ class MirrorProcess:
         self._identity: dict[str, Any] = {} if user is None else {"user": user, "group": 0, "extra_groups": []}
         self._port = free_port()
         self._environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("CATALOG_MIRROR_")},
             "CATALOG_MIRROR_HTTP__HOST": "127.0.0.1",
             "CATALOG_MIRROR_HTTP__PORT": str(self._port),
+            "CATALOG_MIRROR_HTTP__API_PORT": "0",
             "CATALOG_MIRROR_LOG__FORMAT": "json",
-            **{f"CATALOG_MIRROR_{name}": value for name, value in settings.items()},
+            **environment_of(settings),
         }
         self._process: asyncio.subprocess.Process | None = None
 

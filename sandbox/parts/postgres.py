@@ -32,14 +32,19 @@ class PrivatePostgres:
     """One PostgreSQL cluster on loopback; its directory goes when it is closed.
 
     `fsync=False` trades the safety of a machine's crash for speed; a bench that compares passes True. `settings` are
-    further server settings. All methods block for up to a second or so.
+    further server settings. With `follows` it is a standby of that cluster until `promote`.
+    All methods block for up to a second or so.
     """
 
-    def __init__(self, *, fsync: bool = False, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *, fsync: bool = False, settings: Mapping[str, str] | None = None, follows: Self | None = None
+    ) -> None:
         initdb, server = find_program("initdb", _PROGRAMS), find_program("postgres", _PROGRAMS)
-        if initdb is None or server is None:
+        copy = find_program("pg_basebackup", _PROGRAMS)
+        if initdb is None or server is None or copy is None:
             raise PartMissing(POSTGRES)
-        self._initdb = initdb
+        self._initdb, self._copy = initdb, copy
+        self._follows = follows
         self.user = unprivileged_user("postgres")
         self.port = free_port()
         self.directory = own_directory("postgres", self.user)
@@ -97,6 +102,15 @@ class PrivatePostgres:
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    def wait_for_standby(self) -> None:
+        """Commit nothing from now on that the standby does not have."""
+        _run(self.url, "ALTER SYSTEM SET synchronous_standby_names = '*'")
+        _run(self.url, "SELECT pg_reload_conf()")
+
+    def promote(self) -> None:
+        """Let a standby take over."""
+        _run(self.url, "SELECT pg_promote()")
+
     def create_database(self, name: str) -> str:
         """Make an empty database and return its URL."""
         return create_database(self.url, name)
@@ -119,8 +133,13 @@ class PrivatePostgres:
         self.close()
 
     def _make_cluster(self) -> None:
-        arguments: list[str | Path] = ["-D", self._data, "-A", "trust", "-U", ROLE, "-E", "UTF8", "--locale=C", "-N"]
-        run_tool([self._initdb, *arguments], env=self._env, user=self.user, timeout_s=START_TIMEOUT_S)
+        if self._follows is not None:
+            origin: list[str | Path] = ["-h", "127.0.0.1", "-p", str(self._follows.port), "-U", ROLE]
+            arguments = [self._copy, "-D", self._data, "-X", "stream", "-R", "-c", "fast", *origin]
+            run_tool(arguments, env=self._env, user=self.user, timeout_s=START_TIMEOUT_S)
+            return
+        options: list[str | Path] = ["-D", self._data, "-A", "trust", "-U", ROLE, "-E", "UTF8", "--locale=C", "-N"]
+        run_tool([self._initdb, *options], env=self._env, user=self.user, timeout_s=START_TIMEOUT_S)
 
     def _options(self, fsync: bool, settings: Mapping[str, str]) -> list[str]:
         durable = "on" if fsync else "off"

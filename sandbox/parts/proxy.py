@@ -26,10 +26,14 @@ class TcpProxy:
         self._port: int | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._serving: set[asyncio.Task[None]] = set()
-        self._forwarding = asyncio.Event()
-        self._forwarding.set()
+        #: Whether bytes are forwarded: to the server, to the client.
+        self._to_server, self._to_client = asyncio.Event(), asyncio.Event()
+        self._to_server.set()
+        self._to_client.set()
         self._refusing = False
         self._delay_s = 0.0
+        #: Bytes that are forwarded at once.
+        self.chunk_bytes = CHUNK_BYTES
         #: Connections accepted so far, refused ones left out.
         self.accepted = 0
 
@@ -62,11 +66,17 @@ class TcpProxy:
 
     def stall(self) -> None:
         """Forward nothing more; connections stay open and new ones are taken, as behind a dead network path."""
-        self._forwarding.clear()
+        self._to_server.clear()
+        self._to_client.clear()
+
+    def half_open(self) -> None:
+        """Forward nothing more to clients; what they send still arrives, as when one way of a path is dead."""
+        self._to_client.clear()
 
     def resume(self) -> None:
         """Forward again, first what was held."""
-        self._forwarding.set()
+        self._to_server.set()
+        self._to_client.set()
 
     @contextmanager
     def stalled(self) -> Iterator[None]:
@@ -80,6 +90,13 @@ class TcpProxy:
     def delay(self, seconds: float) -> None:
         """Hold every chunk for this long, each way."""
         self._delay_s = seconds
+
+    def lead_to(self, url: str) -> None:
+        """New connections go to another server from now on, as behind a service that chose another node."""
+        parts = urlsplit(url)
+        if parts.hostname is None or parts.port is None:
+            raise ValueError("the URL has to name host and port")
+        self._server_address = (parts.hostname, parts.port)
 
     def refuse(self, refusing: bool = True) -> None:
         """Reset new connections at once; open ones stay."""
@@ -119,20 +136,23 @@ class TcpProxy:
         self.accepted += 1
         self._writers |= {client, server}
         try:
-            await asyncio.gather(self._forward(client_reader, server), self._forward(server_reader, client))
+            await asyncio.gather(
+                self._forward(client_reader, server, self._to_server),
+                self._forward(server_reader, client, self._to_client),
+            )
         finally:
             for writer in (client, server):
                 writer.close()
                 self._writers.discard(writer)
 
-    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, open_: asyncio.Event) -> None:
         with contextlib.suppress(OSError):
-            while chunk := await reader.read(CHUNK_BYTES):
+            while chunk := await reader.read(self.chunk_bytes):
                 await asyncio.sleep(self._delay_s)
-                await self._forwarding.wait()
+                await open_.wait()
                 writer.write(chunk)
                 await writer.drain()
-            await self._forwarding.wait()
+            await open_.wait()
             if writer.can_write_eof() and not writer.is_closing():
                 writer.write_eof()
 

@@ -53,7 +53,8 @@ class Consumer:
     """Consumes until it is told to stop.
 
     Args:
-        on_topology: called each time the topology is there, before consuming (gaps are noticed there).
+        on_topology: called each time the topology is there, before consuming: gaps are noticed there, and it answers
+            the bindings that settings no longer name, which are then removed.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Consumer:
         pipeline: Pipeline,
         gate: Gate,
         bindings: Sequence[str],
-        on_topology: Callable[[topology.Topology], Awaitable[None]],
+        on_topology: Callable[[topology.Topology], Awaitable[Sequence[topology.Binding]]],
     ) -> None:
         self._settings = settings
         self._batching = batching
@@ -77,6 +78,8 @@ class Consumer:
         self._in_hand: deque[float] = deque()
         self._missing_since: float | None = None
         self._say_missing_after_s = 0.0
+        #: Attempts in a row that did not lead to consuming.
+        self._failures = 0
         self.state = State.STARTING
         self.problem: MirrorError | None = None
         self.has_consumed = False
@@ -110,19 +113,17 @@ class Consumer:
 
     async def run(self) -> None:
         """Consume until `stop`; outages of broker and store are waited out."""
-        failures = 0
         while not self._stopping.is_set():
             try:
                 await self._connected_life()
-                failures = 0
+                continue
             except TopologyMissing as error:
                 self._missing(error)
-                failures += 1
             except BrokerUnavailable as error:
                 self._waits_for(error)
-                failures += 1
-            if not self._stopping.is_set() and failures:
-                await self._pause(_backoff(failures))
+            self._failures += 1
+            if not self._stopping.is_set():
+                await self._pause(_backoff(self._failures))
         self.state = State.STOPPED
 
     def _missing(self, error: TopologyMissing) -> None:
@@ -179,7 +180,7 @@ class Consumer:
     async def _incarnation(self, connection: AbstractConnection) -> None:
         """One channel, from its opening to its end."""
         found = await topology.ensure(connection, self._settings, self._bindings)
-        await self._on_topology(found)
+        await self._unbind(connection, await self._on_topology(found))
         self._missing_since, self._say_missing_after_s = None, 0.0
         settings = self._settings
         channel = await open_channel(
@@ -197,6 +198,7 @@ class Consumer:
                 await channel.basic_consume(settings.queue, _unused, timeout=settings.connect_timeout_s)
             ).consumer_tag
             self.state, self.problem, self.has_consumed = State.CONSUMING, None, True
+            self._failures = 0
             log.info("consuming", queue=settings.queue, consumer_tag=tag)
             await self._consume(channel, inbox)
         finally:
@@ -206,6 +208,11 @@ class Consumer:
             self._in_hand.clear()
             inbox.close()
             await _close(channel, settings)
+
+    async def _unbind(self, connection: AbstractConnection, former: Sequence[topology.Binding]) -> None:
+        if former and self._settings.declare_queue:
+            await topology.unbind(connection, self._settings.queue, former)
+            log.info("bindings_removed", queue=self._settings.queue, bindings=former)
 
     async def _close_when_gate_closes(self, inbox: Inbox) -> None:
         await self._gate.wait_closed()

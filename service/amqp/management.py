@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import aiohttp
 
 from service.amqp.connection import trust, vhost
+from service.amqp.topology import Binding
 from service.settings import AmqpSettings, refreshed
 
 #: Share of the queue's bytes from which on it counts as full: the API's figures are some seconds old.
@@ -34,22 +36,37 @@ class Fill:
 
 async def queue_fill(settings: AmqpSettings) -> Fill | None:
     """How full our queue is; None where no URL is set, or the API does not tell."""
+    queue = await _ask(settings, f"queues/{_of_vhost(settings)}")
+    if not isinstance(queue, dict):
+        return None
+    arguments = queue.get("arguments") or {}
+    bound = arguments.get("x-max-length-bytes", settings.queue_max_bytes)
+    used = queue.get("message_bytes")
+    return Fill(used, bound) if isinstance(used, int) and isinstance(bound, int) else None
+
+
+async def queue_bindings(settings: AmqpSettings) -> list[Binding]:
+    """What our queue is bound with, whoever bound it; nothing where no URL is set, or the API does not tell."""
+    found = await _ask(settings, f"queues/{_of_vhost(settings)}/bindings")
+    listed = found if isinstance(found, list) else []
+    return [(str(one["source"]), str(one["routing_key"])) for one in listed if one.get("source")]
+
+
+def _of_vhost(settings: AmqpSettings) -> str:
+    return f"{quote(vhost(settings), safe='')}/{quote(settings.queue, safe='')}"
+
+
+async def _ask(settings: AmqpSettings, path: str) -> Any:
+    """What the API answers; None where it is not to be asked, or refuses."""
     settings = refreshed(settings)
     if settings.management_url is None:
         return None
     parts = urlsplit(settings.management_url.get_secret_value())
     auth = aiohttp.BasicAuth(parts.username or "guest", parts.password or "guest")
-    host = parts.netloc.rpartition("@")[2]
-    path = f"{parts.path.rstrip('/')}/api/queues/{quote(vhost(settings), safe='')}/{quote(settings.queue, safe='')}"
+    url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], f"{parts.path.rstrip('/')}/api/{path}", "", ""))
     timeout = aiohttp.ClientTimeout(total=settings.connect_timeout_s)
     async with (
         aiohttp.ClientSession(timeout=timeout, auth=auth) as session,
-        session.get(urlunsplit((parts.scheme, host, path, "", "")), ssl=trust(settings)) as answer,
+        session.get(url, ssl=trust(settings)) as answer,
     ):
-        if answer.status != 200:
-            return None
-        queue = await answer.json()
-    arguments = queue.get("arguments") or {}
-    bound = arguments.get("x-max-length-bytes", settings.queue_max_bytes)
-    used = queue.get("message_bytes")
-    return Fill(used, bound) if isinstance(used, int) and isinstance(bound, int) else None
+        return await answer.json() if answer.status == 200 else None

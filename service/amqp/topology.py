@@ -22,6 +22,9 @@ from service.settings import AmqpSettings
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
+#: A binding of our queue: exchange and pattern.
+Binding = tuple[str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:
@@ -89,6 +92,23 @@ async def ready_messages(connection: AbstractConnection, queue: str) -> int | No
     finally:
         if not channel.is_closed:
             await channel.close()
+
+
+async def unbind(connection: AbstractConnection, queue: str, bindings: Sequence[Binding]) -> None:
+    """Remove bindings; one that is not there, or whose exchange is gone, is none."""
+    for exchange, pattern in bindings:
+        channel = await connection.channel()
+        try:
+            await (await channel.get_queue(queue, ensure=False)).unbind(exchange, routing_key=pattern)
+        except ChannelNotFoundEntity:
+            continue
+        except ChannelAccessRefused as error:
+            log.warning(
+                "binding_not_removed", queue=queue, exchange=exchange, pattern=pattern, problem=str(error)[:200]
+            )
+        finally:
+            if not channel.is_closed:
+                await channel.close()
 
 
 class _Needs:

@@ -340,9 +340,19 @@ async def enrichment_area(client: CatalogClient, which: Container, area_id: str)
 # Lineage.
 
 
+#: Where lineage events are told.
+LINEAGE_PATH = "/v2/lineage_events"
+
+
 async def post_lineage(client: CatalogClient, event: bytes) -> Answer:
-    """Tell the catalog a lineage event (JSON). It may answer without a body; it does not promise to see doubles."""
-    return await client.call(Request("post_lineage", "POST", "/v2/lineage_events", body=event))
+    """Tell the catalog a lineage event (JSON). It may answer without a body; it does not promise to see doubles.
+
+    Raises:
+        CatalogAnswerInvalid: a success that is no JSON: a page of a proxy, say, that wants somebody to sign in.
+    """
+    answer = await client.call(Request("post_lineage", "POST", LINEAGE_PATH, body=event))
+    _ = answer.value
+    return answer
 
 
 def asset_lineage(client: CatalogClient, asset_id: str, *, cursor: str | None = None) -> Pages:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -102,6 +102,11 @@ def report(error: MirrorError) -> int:
     if error.advice():
         err.print(error.advice(), markup=False)
     return 2 if isinstance(error, ConfigurationError) else 1
+
+
+def utc(moment: datetime | None) -> datetime | None:
+    """A moment that names no zone is UTC."""
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def who() -> str:

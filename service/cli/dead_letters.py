@@ -7,13 +7,13 @@ import dataclasses
 import json
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
 from service.changes import Origin
-from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, who
+from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, utc, who
 from service.cli.editing import edited, without_secrets
 from service.cli.replay import replaying_pipeline
 from service.errors import LineInvalid, MirrorError, UsageError
@@ -59,7 +59,7 @@ def list_(
 ) -> None:
     """List dead letters, the newest first."""
     chosen = None if state == "any" else state
-    which = Filter((), error_class, topic, fingerprint, chosen, entity, _utc(since), _utc(until))
+    which = Filter((), error_class, topic, fingerprint, chosen, entity, utc(since), utc(until))
     rows, total = run_async(_list(which, limit, group))
     if as_json:
         print_json([_brief(row) for row in rows] if not group else [dict(row._mapping) for row in rows])
@@ -114,10 +114,6 @@ async def _shown(letter: str) -> list[dict[str, Any]]:
             history = await audit.entries(connection, row.dead_letter_id)
             shown.append(_full(row) | {"history": [dict(entry._mapping) for entry in history]})
         return shown
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def _brief(row: Any) -> dict[str, Any]:
@@ -204,7 +200,7 @@ def _chosen(
 ) -> Filter:  # fmt: skip
     if not (ids or all_ or error_class or topic or fingerprint or entity or since or until):
         raise UsageError(problem="Nothing is chosen", advice="Name ids, a filter, or --all.")
-    return Filter(tuple(ids or ()), error_class, topic, fingerprint, OPEN, entity, _utc(since), _utc(until))
+    return Filter(tuple(ids or ()), error_class, topic, fingerprint, OPEN, entity, utc(since), utc(until))
 
 
 async def _replay(

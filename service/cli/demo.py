@@ -28,11 +28,12 @@ from service.app import Service
 from service.changes import Origin
 from service.cli import demo_reading
 from service.cli.common import opened_store, out, run_async, show_table
-from service.cli.lineage import as_tree
+from service.cli.drawing import Drawing
 from service.cli.replay import replaying_pipeline
 from service.errors import MirrorError
 from service.events.message import Message
-from service.mirror import lineage
+from service.mirror.lineage.graph import graph
+from service.mirror.lineage.walk import Direction
 from service.mirror.store import Store
 from service.settings import (
     AmqpSettings,
@@ -119,7 +120,7 @@ def _settings(path: Path, url: str | None) -> Settings:
         relay=RelaySettings(),
         retention=RetentionSettings(lineage_s=100 * 365 * 86400),  # the story does not age
         targets={},
-        http=HttpSettings(host="127.0.0.1", port=0),
+        http=HttpSettings(host="127.0.0.1", port=0, api_port=0),
         log=LogSettings(level="error"),
     )
 
@@ -238,7 +239,8 @@ async def _tell(store: Store, came_back: set[str] | None) -> None:
         out.print()
         show_table("v1_data_profiles: what analysts query", columns, rows, "")
         out.print("\nLineage of `customers`, from the catalog's events and our answers:")
-        out.print(as_tree(await lineage.graph(connection, story.CUSTOMERS, 4), 4))
+        around = await graph(connection, story.CUSTOMERS, 4)
+        out.print(Drawing(around).tree(4, (Direction.BACKWARD, Direction.FORWARD)))
     if came_back is not None:
         out.print(f"\n{len(came_back)} lineage events came back over the broker, each confirmed.")
 

@@ -51,6 +51,16 @@ class AlsoReplayed:
         """The target's."""
         return self.target.forwards
 
+    @property
+    def sources(self) -> frozenset[str]:
+        """The target's."""
+        return self.target.sources
+
+    @property
+    def takes_originals(self) -> bool:
+        """The target's."""
+        return self.target.takes_originals
+
     def wants(self, change: Change) -> bool:
         """The target's."""
         return self.target.wants(change)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from service.amqp import topology
 from service.amqp.connection import connected, user, vhost, where
+from service.amqp.management import queue_bindings
+from service.amqp.migration import Migration
 from service.app import bindings_of, router_of
-from service.cli.common import Json, out, print_json, quiet_settings, run_async, show_table
+from service.cli.common import Json, err, opened_store, out, print_json, quiet_settings, run_async, show_table, who
 from service.errors import NothingToConsume
+from service.mirror import audit, controls
+from service.mirror.store import Store
 from service.settings import Settings
 
 app = typer.Typer(help="Exchange, queue and bindings on the broker.", no_args_is_help=True)
+#: How the pause of a migration is told from a person's, and what the audit log calls it.
+_MIGRATION = "topology.migrate"
 
 
 @app.command("show")
@@ -55,19 +63,94 @@ def _needed(settings: Settings) -> dict[str, Any]:
 
 
 @app.command("apply")
-def apply() -> None:
-    """Declare what settings allow to be declared, and look at the rest; can be run again at any time."""
+def apply(
+    migrate: Annotated[
+        bool,
+        typer.Option("--migrate", help="Make a queue with other arguments than settings ask for anew, without loss."),
+    ] = False,
+) -> None:
+    """Declare what settings allow to be declared, and look at the rest; can be run again at any time.
+
+    Bindings that former settings named are removed. A queue's arguments cannot be changed: `--migrate` pauses
+    consuming, empties the queue into a second one that is bound meanwhile, makes it anew, and brings everything back.
+    """
     settings = quiet_settings()
     if settings.amqp.url is None:
         raise NothingToConsume()
-    found = run_async(_apply(settings))
+    found, former = run_async(_apply(settings))
     queue = settings.amqp.queue
     made = "was made" if found.queue_created else "is there"
     out.print(f"Queue {queue} {made}, bound to {settings.amqp.exchange}.", markup=False)
-    if found.arguments_differ:
-        out.print(f"Queue {queue} has other arguments than settings ask for; it stays in use as it is.", markup=False)
+    for exchange, pattern in former:
+        out.print(f"Not bound to {exchange} with {pattern} any more.", markup=False)
+    if migrate:
+        out.print(_told(run_async(_migrate(settings)), queue), markup=False)
+    elif found.arguments_differ:
+        out.print(
+            f"Queue {queue} has other arguments than settings ask for; it stays in use as it is. "
+            "`catalog-mirror topology apply --migrate` moves it.",
+            markup=False,
+        )
 
 
-async def _apply(settings: Settings) -> topology.Topology:
+def _told(moved: int | None, queue: str) -> str:
+    if moved is None:
+        return f"Queue {queue} has the arguments that settings ask for; nothing was moved."
+    return (
+        f"Queue {queue} was made anew with the arguments that settings ask for; {moved} messages were moved for that."
+    )
+
+
+async def _apply(settings: Settings) -> tuple[topology.Topology, list[topology.Binding]]:
+    patterns = bindings_of(settings)
     async with connected(settings.amqp, "topology") as connection:
-        return await topology.ensure(connection, settings.amqp, bindings_of(settings))
+        found = await topology.ensure(connection, settings.amqp, patterns)
+        former = await _former(settings, patterns)
+        if settings.amqp.declare_queue:
+            await topology.unbind(connection, settings.amqp.queue, former)
+        return found, former
+
+
+async def _former(settings: Settings, patterns: Sequence[str]) -> list[topology.Binding]:
+    async with opened_store(settings, migrate=True) as store, store.write() as connection:
+        amqp = settings.amqp
+        return await controls.remember_bindings(connection, amqp.queue, amqp.exchange, patterns)
+
+
+async def _migrate(settings: Settings) -> int | None:
+    amqp, patterns = settings.amqp, bindings_of(settings)
+    bindings = [(amqp.exchange, pattern) for pattern in patterns]
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err, disable=not err.is_terminal) as bar:
+        task = bar.add_task(f"emptying {amqp.queue}")
+
+        def told(moved: int | None) -> None:
+            waiting = "waiting for the service to take what the new queue has no room for"
+            bar.update(task, description=waiting if moved is None else f"{moved} messages moved")
+
+        async with connected(amqp, "topology") as connection, opened_store(settings, migrate=True) as store:
+            move = Migration(connection, amqp, told)
+            if not await move.is_needed():
+                return None
+            bound = sorted({*bindings, *await queue_bindings(amqp)})
+            await move.shelter(bindings)
+            await _pause(store)
+            await move.empty_into_shelter(bound)
+            await move.make_anew(patterns)
+            await _resume(store)
+            return await move.empty_shelter(bindings)
+
+
+async def _pause(store: Store) -> None:
+    """Have every replica let go of the queue, unless a person had them do so already."""
+    async with store.write() as connection:
+        if controls.PAUSE not in await controls.read_controls(connection):
+            reason = "`topology apply --migrate` is under way; where it was interrupted, run it again"
+            await controls.set_control(connection, controls.PAUSE, {"reason": reason, "by": _MIGRATION})
+            await audit.record(connection, who(), _MIGRATION, "every replica", reason)
+
+
+async def _resume(store: Store) -> None:
+    async with store.write() as connection:
+        known = await controls.read_controls(connection)
+        if controls.PAUSE in known and known[controls.PAUSE][0].get("by") == _MIGRATION:
+            await controls.clear_control(connection, controls.PAUSE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from service.changes import LineageEdge, Rank, Role, Version
+from service.changes import LineageEdge, LineageRecorded, Rank, Role, Version
 from service.documents import Document, document
 from service.errors import FieldInvalid
 from service.events.fields import Body, ContainerFields, Id, key_id, require_id, typed
@@ -108,6 +108,21 @@ class LineageEvent:
         """The bare form as it is kept."""
         return document(self.body)
 
+    def recorded(self, came_from: str) -> LineageRecorded:
+        """The change that this event tells."""
+        kept = self.document()
+        return LineageRecorded(
+            event_id=self.event_id,
+            version=self.version(kept),
+            document=kept,
+            event_type=self.event_type,
+            categories=self.categories,
+            source_service=self.source_service,
+            user_id=self.user_id,
+            edges=self.edges,
+            came_from=came_from,
+        )
+
 
 def bare_form(body: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """The lineage event within a body, and the path that leads to it."""
@@ -117,6 +132,21 @@ def bare_form(body: dict[str, Any]) -> tuple[dict[str, Any], str]:
             if isinstance(candidate, dict) and any(mark in candidate for mark in marks):
                 return candidate, where
     raise FieldInvalid(field="event_details", problem="neither the body nor its state or details is a lineage event")
+
+
+def bare_asset(edge: LineageEdge) -> dict[str, Any]:
+    """One asset of the bare form; the container is told twice, as the catalog does: in the data set and beside it."""
+    value: dict[str, Any] = {"id": edge.asset_id, "name": edge.name or edge.asset_id}
+    properties: dict[str, Any] = {"dataset": {"type": "dataset", "value": value}}
+    if edge.container:
+        value[f"{edge.container.kind}_id"] = edge.container.id
+        properties[edge.container.kind] = {"type": edge.container.kind, "value": {"id": edge.container.id}}
+    return {
+        "id": edge.asset_id,
+        "asset_type": edge.asset_type,
+        "relation": {"name": edge.relation},
+        "properties": properties,
+    }
 
 
 def _edges(assets: list[_Asset] | None, role: Role) -> list[LineageEdge]:

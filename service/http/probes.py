@@ -64,16 +64,26 @@ async def serving(app: web.Application, settings: HttpSettings) -> AsyncIterator
     Raises:
         SettingInvalid: the port cannot be taken.
     """
+    async with listening(app, settings.host, settings.port, "CATALOG_MIRROR_HTTP__PORT") as port:
+        log.info("http_listening", host=settings.host, port=port)
+        yield port
+
+
+@asynccontextmanager
+async def listening(app: web.Application, host: str, port: int, setting: str) -> AsyncIterator[int]:
+    """Serve an application while the block runs; gives the port, which the system chooses where it is 0.
+
+    Raises:
+        SettingInvalid: the port, which `setting` names, cannot be taken.
+    """
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, settings.host, settings.port)
+        site = web.TCPSite(runner, host, port)
         try:
             await site.start()
         except OSError as error:
-            raise SettingInvalid(setting="CATALOG_MIRROR_HTTP__PORT", problem=str(error)) from None
-        port = int(runner.addresses[0][1])
-        log.info("http_listening", host=settings.host, port=port)
-        yield port
+            raise SettingInvalid(setting=setting, problem=str(error)) from None
+        yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()

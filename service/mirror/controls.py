@@ -18,6 +18,8 @@ from service.mirror.tables import controls, gaps, replicas, suspects, target_sta
 
 #: Controls: consuming is paused by a person; the brake has been pulled; when a consumer was last at work.
 PAUSE, BRAKE, CONSUMED, QUEUE = "pause", "brake", "last_consumed", "queue"
+#: What we ever bound our queue with.
+BINDINGS = "bindings"
 #: All deliveries are held: the store was restored from a backup, so some of them went out before.
 HELD = "deliveries_held"
 #: Seconds after which a replica that sent no heartbeat counts as gone.
@@ -49,6 +51,22 @@ async def read_controls(connection: AsyncConnection) -> dict[str, tuple[Any, dat
     """All controls with the moment they were set."""
     rows = await connection.execute(sa.select(controls))
     return {row.name: (json.loads(row.value), row.updated_at) for row in rows}
+
+
+async def remember_bindings(
+    connection: AsyncConnection, queue: str, exchange: str, patterns: Sequence[str]
+) -> list[tuple[str, str]]:
+    """Note what our queue is bound with; answers the bindings (exchange, pattern) of former settings.
+
+    They stay on record, so that they are removed for sure, however often that is interrupted.
+    """
+    known = await read_controls(connection)
+    told = known[BINDINGS][0] if BINDINGS in known else {"queue": queue, "bindings": []}
+    former = {(one[0], one[1]) for one in told["bindings"] if told["queue"] == queue}
+    now = {(exchange, pattern) for pattern in patterns}
+    if now - former:
+        await set_control(connection, BINDINGS, {"queue": queue, "bindings": sorted(now | former)})
+    return sorted(former - now)
 
 
 async def heartbeat(connection: AsyncConnection, replica_id: str, started_at: datetime, status: dict[str, Any]) -> None:

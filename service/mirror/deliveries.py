@@ -9,19 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.changes import LineageRecorded, entity_of
 from service.documents import column_text
 from service.errors import DataError
 from service.mirror import dead_letters as letters
-from service.mirror.bulk import BulkInsert, key_in, store_clock
+from service.mirror.bulk import BulkInsert, key_in, rows_by_key, store_clock
+from service.mirror.lineage.events import bodies
 from service.mirror.store import Store
-from service.mirror.tables import deliveries, lineage_events, target_states
+from service.mirror.tables import deliveries, openlineage_events, target_states
 
 LINEAGE = "lineage_event"
+#: OpenLineage events as they were sent: those of one run are one entity, so that START goes before COMPLETE.
+RUN = "lineage_run"
+#: What is an event of its own, not the state of a thing.
+EVENT_KINDS = (LINEAGE, RUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,25 @@ class Delivery:
     document: str | None = None
     #: Seconds since the change was committed.
     age_s: float = 0.0
+    #: Never goes from memory, where it could overtake an older one: the store gives it out in its turn.
+    waits: bool = False
+
+
+def of_lineage(target: str, event_id: str, document: str | None) -> Delivery:
+    """The delivery of one lineage event; it goes out once."""
+    return Delivery(f"{target}:{event_id}", target, LINEAGE, event_id, LineageRecorded.__name__, document=document)
+
+
+def of_run(target: str, run_id: str, openlineage_id: str) -> Delivery:
+    """The delivery of one OpenLineage event as it was sent; those of a run go in the order in which they came."""
+    return Delivery(f"{target}:{openlineage_id}", target, RUN, run_id, LineageRecorded.__name__, waits=True)
+
+
+def of_state(target: str, change: Any) -> Delivery:
+    """The delivery of one state of one thing; `change` has a version."""
+    entity_kind, entity_id = entity_of(change)
+    delivery_id = f"{target}:{entity_kind}:{entity_id}:{change.version.key.hex()}"
+    return Delivery(delivery_id, target, entity_kind, entity_id, type(change).__name__)
 
 
 _insert = BulkInsert(
@@ -55,6 +81,16 @@ _insert = BulkInsert(
     on_conflict="nothing",
     returning=("delivery_id",),
     clocked=("created_at", "due_at"),
+)
+
+
+_older = deliveries.alias("older")
+#: There is no older open delivery of the same entity at the same target.
+_IS_HEAD = ~sa.exists().where(
+    _older.c.target == deliveries.c.target,
+    _older.c.entity_kind == deliveries.c.entity_kind,
+    _older.c.entity_id == deliveries.c.entity_id,
+    _older.c.seq < deliveries.c.seq,
 )
 
 
@@ -76,18 +112,11 @@ async def claim(connection: AsyncConnection, store: Store, target: str, lease: L
     Where an entity has newer pending deliveries of its state, the head carries the newest state already, so they are
     superseded and removed in the same transaction.
     """
-    heads = deliveries.alias("older")
-    older = sa.exists().where(
-        heads.c.target == deliveries.c.target,
-        heads.c.entity_kind == deliveries.c.entity_kind,
-        heads.c.entity_id == deliveries.c.entity_id,
-        heads.c.seq < deliveries.c.seq,
-    )
     now = store.now()
     free = sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now)
     due = (
         sa.select(deliveries.c.seq)
-        .where(deliveries.c.target == target, deliveries.c.due_at <= now, free, ~older)
+        .where(deliveries.c.target == target, deliveries.c.due_at <= now, free, _IS_HEAD)
         .order_by(deliveries.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -101,18 +130,30 @@ async def claim(connection: AsyncConnection, store: Store, target: str, lease: L
     rows = sorted(await connection.execute(update), key=lambda row: row.seq)
     await _collapse(connection, rows)
     clock = (await connection.execute(sa.select(now))).scalar_one()
-    documents = await _documents(connection, [row.entity_id for row in rows if row.entity_kind == LINEAGE])
+    return await _read(connection, rows, clock)
+
+
+async def peek(connection: AsyncConnection, store: Store, target: str, limit: int) -> list[Delivery]:
+    """The open heads of one target as `claim` would give them out, due or not, oldest first; leases nothing."""
+    query = sa.select(deliveries).where(deliveries.c.target == target, _IS_HEAD).order_by(deliveries.c.seq)
+    rows = list(await connection.execute(query.limit(limit)))
+    clock = (await connection.execute(sa.select(store.now()))).scalar_one()
+    return await _read(connection, rows, clock)
+
+
+async def _read(connection: AsyncConnection, rows: Sequence[Any], clock: datetime) -> list[Delivery]:
+    documents = await _documents(connection, rows)
     return [
         Delivery(
             row.delivery_id, row.target, row.entity_kind, row.entity_id, row.change, row.attempts,
-            documents.get(row.entity_id), (clock - row.created_at).total_seconds(),
+            documents.get(row.delivery_id), (clock - row.created_at).total_seconds(),
         )
         for row in rows
     ]  # fmt: skip
 
 
 async def _collapse(connection: AsyncConnection, heads: Sequence[Any]) -> None:
-    states = [row for row in heads if row.entity_kind != LINEAGE]
+    states = [row for row in heads if row.entity_kind not in EVENT_KINDS]
     for row in states:
         later = (
             deliveries.c.target == row.target,
@@ -124,12 +165,19 @@ async def _collapse(connection: AsyncConnection, heads: Sequence[Any]) -> None:
         await connection.execute(sa.delete(deliveries).where(*later))
 
 
-async def _documents(connection: AsyncConnection, event_ids: Sequence[str]) -> dict[str, str]:
-    if not event_ids:
-        return {}
-    query = sa.select(lineage_events.c.event_id, lineage_events.c.document)
-    found = await connection.execute(query.where(key_in(connection, lineage_events.c.event_id, list(event_ids))))
-    return {row.event_id: row.document for row in found}
+async def _documents(connection: AsyncConnection, rows: Sequence[Any]) -> dict[str, str]:
+    """What is sent, by delivery: lineage events as the mirror has them now, OpenLineage events as they came."""
+    told = {row.delivery_id: row.entity_id for row in rows if row.entity_kind == LINEAGE}
+    sent = {row.delivery_id: _openlineage_id(row.delivery_id) for row in rows if row.entity_kind == RUN}
+    whole = await bodies(connection, sorted(set(told.values())))
+    originals = await rows_by_key(connection, openlineage_events, "openlineage_id", list(sent.values()), "document")
+    found = {delivery_id: whole[event_id] for delivery_id, event_id in told.items() if event_id in whole}
+    return found | {delivery_id: originals[id_].document for delivery_id, id_ in sent.items() if id_ in originals}
+
+
+def _openlineage_id(delivery_id: str) -> str:
+    """The event that a delivery of a run is about: its id stands behind the target's name."""
+    return delivery_id.partition(":")[2]
 
 
 async def done(connection: AsyncConnection, target: str, ids: Sequence[str], token: str) -> int:
@@ -193,7 +241,7 @@ async def revive(connection: AsyncConnection, store: Store, letter: Any) -> str:
     """
     same = (deliveries.c.target == letter.target, deliveries.c.entity_kind == letter.entity_kind)
     newer = sa.select(sa.func.count()).where(*same, deliveries.c.entity_id == letter.entity_id)
-    if letter.entity_kind != LINEAGE and (await connection.execute(newer)).scalar_one():
+    if letter.entity_kind not in EVENT_KINDS and (await connection.execute(newer)).scalar_one():
         return letters.SUPERSEDED
     again = Delivery(letter.dead_letter_id, letter.target, letter.entity_kind, letter.entity_id, "replayed")
     await create(connection, store, [again], None)

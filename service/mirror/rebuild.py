@@ -6,22 +6,18 @@ a row that got another version meanwhile was derived by the new code anyway.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.changes import AssetSaved, Change, Container, Rank, Version
-from service.documents import number
+from service.changes import AssetSaved, Change
 from service.errors import DataError
-from service.events.cards import profile_change, read_card
-from service.events.things import container_change, parent_field_of, thing_change
 from service.mirror.rows import plan_of
 from service.mirror.store import Store
-from service.mirror.tables import MAPPING, assets, containers, data_profiles, things
+from service.mirror.stored import STATES, change_of
+from service.mirror.tables import MAPPING
 from service.mirror.writer import INSERTS, replace_parts
 
 #: Rows of one transaction.
@@ -30,8 +26,7 @@ _ROWS = 500
 
 async def rebuild(store: Store, *, everything: bool = False) -> AsyncIterator[tuple[str, int]]:
     """Derive the columns again, of rows that an older mapping made or of all; yields kind and number by batch."""
-    tables = {"container": containers, "asset": assets, "data_profile": data_profiles, **things}
-    for kind, table in tables.items():
+    for kind, table in STATES.items():
         key = next(iter(table.primary_key))
         query = sa.select(table).where(table.c.document.is_not(None)).order_by(key).limit(_ROWS)
         if not everything:
@@ -55,7 +50,7 @@ async def _derive(connection: AsyncConnection, kind: str, table: sa.Table, rows:
     changes: list[Change] = []
     for row in rows:
         try:
-            change = _change_of(kind, row._mapping, key.name)
+            change = change_of(kind, row._mapping, key.name)
         except DataError:
             continue  # what could not be read then is kept as it is
         values = _row_of(kind, change)
@@ -78,22 +73,3 @@ def _row_of(kind: str, change: Change) -> tuple[Any, ...]:
     by_kind = {"container": plan.containers, "asset": plan.assets, "data_profile": plan.data_profiles, **plan.things}
     (row,) = [row for row in by_kind[kind].values() if row.change is change]
     return row.values
-
-
-def _change_of(kind: str, row: Any, key: str) -> Change:
-    """The change that the document says, with the version that the row has."""
-    document = json.loads(row["document"], parse_float=number)
-    version = Version.from_key(row["version"])
-    if kind == "container":
-        told = replace(container_change(row["kind"], document, None), state=row["state"])
-        return replace(told, container=Container(row["kind"], row[key]), version=version)
-    where = Container(row["container_kind"], row["container_id"]) if row["container_id"] else None
-    if kind == "asset":
-        card = read_card(document, where, None, Rank.LISTED)
-        return replace(card.saved(), asset_id=row[key], version=version)
-    if kind == "data_profile":
-        profile = profile_change(document, row["asset_id"], where, None, Rank.READ)
-        return replace(profile, profile_id=row[key], version=version)
-    parent_field = parent_field_of(kind)
-    parent = row[parent_field] if parent_field else None
-    return replace(thing_change(kind, document, where, None, parent), thing_id=row[key], version=version)

@@ -66,6 +66,10 @@ class Plan:
     #: By kind.
     things: dict[str, dict[str, StateRow]] = field(default_factory=dict)
     lineage_events: dict[str, StateRow] = field(default_factory=dict)
+    #: Edges that add to those which are there, whichever state of their event wins.
+    added_edges: set[tuple[Any, ...]] = field(default_factory=set)
+    #: OpenLineage events as they were sent, by their id.
+    originals: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     refreshes: list[RefreshAsked] = field(default_factory=list)
 
 
@@ -234,7 +238,7 @@ def lineage_values(change: LineageRecorded, *, own: bool) -> tuple[Any, ...]:
     """The row of a lineage event, in the order of the writer's columns."""
     return (
         change.event_id, _text(change.event_type), column_text(",".join(change.categories)),
-        _moment(change.version.at_us), _text(change.source_service), _text(change.user_id), own,
+        _moment(change.version.at_us), _text(change.source_service), _text(change.user_id), own, change.came_from,
         *_tail(change.version, change.document.text),
     )  # fmt: skip
 
@@ -287,6 +291,11 @@ def connection_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
 def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:
     for edge in change.edges:
         _mention_asset(plan, event, edge.asset_id, edge.container)
+    if change.accumulates:
+        plan.added_edges.update(edge_values(change))
+    if change.original:
+        original_id, document = change.original
+        plan.originals[original_id] = (original_id, change.event_id, _moment(change.version.at_us), document.text)
     _put(plan.lineage_events, change.event_id, change.version, lineage_values(change, own=False), event, change)
 
 

@@ -115,6 +115,7 @@ assets = Table(
     Column("updated_at", UtcTime, comment="As the catalog says; not the version"),
     *_state_columns(),
     Index("assets_container", "container_id"),
+    Index("assets_path", "connection_path"),
 )  # fmt: skip
 
 asset_columns = Table(
@@ -205,6 +206,7 @@ lineage_events = Table(
     Column("source_service", Text),
     Column("user_id", Text),
     Column("own", Boolean, nullable=False, server_default=false(), comment="We made it, to answer an event"),
+    Column("came_from", Text, comment="catalog, or who sent it over HTTP; null: unknown, or ours"),
     *_state_columns(),
 )  # fmt: skip
 
@@ -217,7 +219,17 @@ lineage_edges = Table(
     Column("asset_type", Text),
     Column("name", Text),
     *_container_columns(),
-    Index("lineage_edges_asset", "asset_id"),
+    Index("lineage_edges_walk", "asset_id", "role", "event_id"),
+)  # fmt: skip
+
+openlineage_events = Table(
+    "openlineage_events", metadata,
+    Column("openlineage_id", Text, primary_key=True, comment="Made of run, state, time, job and datasets"),
+    Column("event_id", Text, nullable=False, comment="The lineage event that it is part of: its run"),
+    Column("event_time", UtcTime),
+    Column("document", Text, nullable=False, comment="As its producer sent it, secrets blanked"),
+    Column("mirrored_at", UtcTime, nullable=False, comment="When this row was written"),
+    Index("openlineage_events_event", "event_id"),
 )  # fmt: skip
 
 refreshes = Table(

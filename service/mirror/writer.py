@@ -20,6 +20,7 @@ from service.mirror import refreshes
 from service.mirror.bulk import BulkInsert, key_in, rows_by_key, state_insert
 from service.mirror.rows import (
     TIE_REFRESH_DELAY_S,
+    Plan,
     StateRow,
     classification_rows,
     column_rows,
@@ -39,11 +40,12 @@ from service.mirror.tables import (
     data_profiles,
     lineage_edges,
     lineage_events,
+    openlineage_events,
     things,
 )
 
 _PLACE = ("container_kind", "container_id")
-_LINEAGE = ("event_id", "event_type", "categories", "event_time", "source_service", "user_id", "own")
+_LINEAGE = ("event_id", "event_type", "categories", "event_time", "source_service", "user_id", "own", "came_from")
 
 _containers = state_insert(
     containers, "container_id", "kind", "name", "description", "state", "is_governed", "creator_id", "created_at"
@@ -69,6 +71,14 @@ _edges = BulkInsert(
     ("event_id", "asset_id", "role", "relation", "asset_type", "name", *_PLACE),
     key=("event_id", "asset_id", "role"),
     on_conflict="nothing",
+)
+_originals = BulkInsert(
+    openlineage_events,
+    ("openlineage_id", "event_id", "event_time", "document"),
+    key=("openlineage_id",),
+    on_conflict="nothing",
+    returning=("openlineage_id",),
+    clocked=("mirrored_at",),
 )
 
 
@@ -103,6 +113,8 @@ class Applied:
     own: set[int] = field(default_factory=set)
     #: Changes that took effect, with the index of their event.
     effective: list[tuple[int, Change]] = field(default_factory=list)
+    #: Ids of OpenLineage events that were not there yet.
+    originals: set[str] = field(default_factory=set)
 
 
 async def apply(
@@ -125,7 +137,7 @@ async def apply(
         *((_things[kind], plan.things[kind], kind) for kind in KINDS if kind in plan.things),
     ):
         asked += await _write_states(connection, insert, rows, kind, applied, origin)
-    await _write_lineage(connection, plan.lineage_events, applied)
+    await _write_lineage(connection, plan, applied)
     await refreshes.ask(connection, asked)
     return applied
 
@@ -197,21 +209,33 @@ def _tie(kind: str, row_id: str, row: StateRow, origin: Origin) -> RefreshAsked:
     return RefreshAsked(kind, row_id, container, "same_second", TIE_REFRESH_DELAY_S, origin)
 
 
-async def _write_lineage(connection: AsyncConnection, rows: dict[str, StateRow], applied: Applied) -> None:
+async def _write_lineage(connection: AsyncConnection, plan: Plan, applied: Applied) -> None:
+    rows = plan.lineage_events
     written = {row[0]: row.replaces for row in await _lineage.run(connection, [row.values for row in rows.values()])}
-    for event_id in written:
-        _note(applied, rows[event_id])
+    for event_id, replaced in written.items():
+        # Told by somebody else in other words, it is the same event: kept, but no news.
+        _note(applied, rows[event_id], news=not replaced or _is_later(rows[event_id].version, replaced))
     unwritten = [event_id for event_id in rows if event_id not in written]
     if unwritten:
         there = await rows_by_key(connection, lineage_events, "event_id", unwritten, "own")
         applied.own |= {rows[event_id].event for event_id in unwritten if event_id in there and there[event_id][1]}
-    changed = [event_id for event_id, replaced in written.items() if replaced]
+    events = [change for id_ in written if isinstance(change := rows[id_].change, LineageRecorded)]
+    whole = [event for event in events if not event.accumulates]
+    changed = [event.event_id for event in whole if written[event.event_id]]
     if changed:
         await connection.execute(sa.delete(lineage_edges).where(key_in(connection, lineage_edges.c.event_id, changed)))
-    events = [rows[event_id].change for event_id in written]
-    await _edges.run(
-        connection, [edge for event in events if isinstance(event, LineageRecorded) for edge in edge_values(event)]
-    )
+    edges = {*plan.added_edges, *(edge for event in whole for edge in edge_values(event))}
+    await _edges.run(connection, _one_each(edges))
+    applied.originals = {row[0] for row in await _originals.run(connection, list(plan.originals.values()))}
+
+
+def _is_later(version: Version, replaced: bytes) -> bool:
+    return version.at_us != Version.from_key(replaced).at_us
+
+
+def _one_each(edges: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """One row per key, the same whatever the order: of two that name an asset differently, one counts."""
+    return list({edge[:3]: edge for edge in sorted(edges, key=lambda edge: [str(value) for value in edge])}.values())
 
 
 async def record_own_lineage(connection: AsyncConnection, events: Sequence[LineageRecorded]) -> set[str]:

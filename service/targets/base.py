@@ -8,14 +8,25 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 
 from service.changes import Change, Origin
-from service.errors import MirrorError
+from service.errors import MirrorError, SettingInvalid
 from service.mirror.deliveries import Delivery
+from service.mirror.store import Store
 from service.settings import Settings
 
 GROUP = "catalog_mirror.targets"
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """One call or message, as `targets plan` shows it: where it goes, what it carries, which deliveries it settles."""
+
+    to: str
+    body: str
+    deliveries: tuple[str, ...]
 
 
 class Target(ABC):
@@ -23,8 +34,12 @@ class Target(ABC):
 
     #: Takes lineage (our answers, and what others told) instead of states.
     lineage: bool = False
-    #: Is also told the lineage events that came from elsewhere; False where they came from this very system.
+    #: Is also told the lineage events that came from elsewhere.
     forwards: bool = False
+    #: Systems that it is (`catalog`, or names of tokens of our API): what came from one of them is not told to it.
+    sources: frozenset[str] = frozenset()
+    #: Takes OpenLineage events as they were sent, instead of the lineage event that they are part of.
+    takes_originals: bool = False
     #: Deliveries that it takes at once, where that is fewer than the relay would give: a batch must not outlast its
     #: lease.
     at_once: int | None = None
@@ -42,6 +57,10 @@ class Target(ABC):
             SettingInvalid: they ask for something that it cannot do.
         """
 
+    def attach(self, store: Store) -> None:
+        """Given the mirror before the first delivery, for targets that look things up in it."""
+        return
+
     def wants(self, change: Change) -> bool:
         """Whether a change that took effect is delivered here."""
         return False
@@ -57,12 +76,28 @@ class Target(ABC):
             TransientError: the target cannot be reached; what of the batch arrived is unknown.
         """
 
+    async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
+        """Exactly what `deliver` would send for this batch; sends nothing."""
+        ready = [delivery for delivery in batch if delivery.document is not None]
+        return [Sending(self.name, delivery.document or "", (delivery.delivery_id,)) for delivery in ready]
+
     async def close(self) -> None:
         """Let go of connections."""
         return
 
 
 def installed_targets(settings: Settings) -> list[Target]:
-    """Every installed target that settings do not turn off."""
-    made = (entry.load().create(entry.name, settings) for entry in entry_points(group=GROUP))
+    """Every installed target that settings do not turn off, and those that settings add by their `kind`.
+
+    Raises:
+        SettingInvalid: there is no target of this kind.
+    """
+    kinds = {entry.name: entry for entry in entry_points(group=GROUP)}
+    added = {name: chosen.kind for name, chosen in settings.targets.items() if chosen.kind and name not in kinds}
+    for name, kind in added.items():
+        if kind not in kinds:
+            setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__KIND"
+            raise SettingInvalid(setting=setting, problem=f"there is no {kind!r}; there are {', '.join(sorted(kinds))}")
+    chosen_kinds = {name: name for name in kinds} | added
+    made = (kinds[kind].load().create(name, settings) for name, kind in chosen_kinds.items())
     return [target for target in made if target is not None]

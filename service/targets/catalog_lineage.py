@@ -11,7 +11,7 @@ from service.amqp.publisher import Publisher
 from service.catalog import endpoints
 from service.catalog.client import IMPATIENT, CatalogClient
 from service.catalog.turns import Lane
-from service.changes import Origin
+from service.changes import CATALOG, Origin
 from service.errors import (
     CatalogRejected,
     DataError,
@@ -24,17 +24,18 @@ from service.errors import (
 )
 from service.mirror.deliveries import Delivery
 from service.settings import AmqpSettings, CatalogSettings, Settings
-from service.targets.base import Target
+from service.targets.base import Sending, Target
 
 #: Seconds that a batch of posts may take within the budget of calls; a lease is longer.
 BATCH_S = 10
 
 
 class CatalogLineage(Target):
-    """The catalog's own lineage; what came from its broker is not told to it again."""
+    """The catalog's own lineage; what came from it is not told to it again."""
 
     lineage = True
-    forwards = False
+    forwards = True
+    sources = frozenset({CATALOG})
 
     @classmethod
     def create(cls, name: str, settings: Settings) -> CatalogLineage | None:
@@ -57,6 +58,15 @@ class CatalogLineage(Target):
         lost = DeliveryRejected(target=self.name, problem="its lineage event is no longer in the store")
         return [results.get(delivery, lost) for delivery in batch]
 
+    async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
+        """One post or message per event that is still in the store."""
+        ready = [delivery for delivery in batch if delivery.document is not None]
+        return [Sending(self.to(d.entity_id), d.document or "", (d.delivery_id,)) for d in ready]
+
+    @abstractmethod
+    def to(self, event_id: str) -> str:
+        """Where an event goes, for people."""
+
     @abstractmethod
     async def tell(self, events: Sequence[tuple[str, bytes]]) -> list[MirrorError | None]:
         """Tell events, each with its id: the result of each, as `deliver` answers it."""
@@ -69,6 +79,10 @@ class LineageOverAmqp(CatalogLineage):
         super().__init__(name, origins)
         self._amqp = amqp
         self._publisher = Publisher(amqp)
+
+    def to(self, event_id: str) -> str:
+        """Exchange and routing key."""
+        return f"AMQP {self._amqp.exchange} {self._key(event_id)}"
 
     async def tell(self, events: Sequence[tuple[str, bytes]]) -> list[MirrorError | None]:
         """Publish all at once and await their confirms."""
@@ -101,8 +115,13 @@ class LineageOverRest(CatalogLineage):
         super().__init__(name, origins)
         self.at_once = max(1, catalog.calls_per_minute * BATCH_S // 60)
         self._concurrency = catalog.concurrency
+        self._url = catalog.url or ""
         self._client = CatalogClient(catalog, patience=IMPATIENT)
         self._client_is_open = False
+
+    def to(self, event_id: str) -> str:
+        """Method and URL."""
+        return f"POST {self._url.rstrip('/')}{endpoints.LINEAGE_PATH}"
 
     async def tell(self, events: Sequence[tuple[str, bytes]]) -> list[MirrorError | None]:
         """Post several at a time. After the first that could not be told now, the rest is not tried."""

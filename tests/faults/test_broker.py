@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from sandbox.parts.mirror import MirrorProcess
@@ -207,3 +208,79 @@ async def test_a_missing_exchange_is_named_with_vhost_user_and_what_to_ask_for(
             assert word in reason
         async with make_catalog(amqp_url):
             await service.wait_ready()
+
+
+async def test_a_broker_that_is_restarted_and_killed_while_publishing_and_acknowledging(
+    rig: Callable[..., Any], private_broker: Any, sqlite_url: str
+) -> None:
+    url = await asyncio.to_thread(private_broker.add_vhost, "restarts")
+    async with rig("broker restarted", url, sqlite_url) as world:
+        await world.publish(20)
+        await world.mirrored()
+        await asyncio.to_thread(private_broker.wait_registered, "restarts", "catalog-mirror")
+        for outage in (private_broker.stop, private_broker.kill):
+            publishing = asyncio.create_task(world.publish(300))
+            await asyncio.sleep(0.4)
+            await asyncio.to_thread(outage)
+            assert (await world.service.get("/livez"))[0] == 200
+            await asyncio.to_thread(private_broker.start)
+            await publishing
+            await world.resumed()
+
+
+async def test_rights_that_are_revoked_while_it_consumes_are_named_and_waited_for(
+    rig: Callable[..., Any], private_broker: Any, sqlite_url: str
+) -> None:
+    url = await asyncio.to_thread(private_broker.add_vhost, "revoked")
+    ctl = private_broker.ctl
+    await asyncio.to_thread(ctl, "add_user", "revoked", "pw")
+    grant = ("set_permissions", "-p", "revoked", "revoked", ".*", ".*", ".*")
+    await asyncio.to_thread(ctl, *grant)
+    through = url.replace("guest:guest", "revoked:pw")
+    async with rig("rights revoked", url, sqlite_url, through=through) as world:
+        await world.publish(20)
+        await world.mirrored()
+        await asyncio.to_thread(ctl, "set_permissions", "-p", "revoked", "revoked", "^$", "^$", "^$")
+        await asyncio.to_thread(ctl, "close_all_user_connections", "revoked", "rights changed")
+        await world.publish(100)
+        await world.service.wait_for(lambda status, body: "set_permissions" in " ".join(body["reasons"]))
+        await asyncio.to_thread(ctl, *grant)
+        await world.resumed()
+
+
+async def test_a_memory_alarm_of_the_broker_stops_what_goes_out_and_not_what_comes_in(
+    rig: Callable[..., Any], private_broker: Any, sqlite_url: str
+) -> None:
+    url = await asyncio.to_thread(private_broker.add_vhost, "alarm")
+    async with rig("broker's memory alarm", url, sqlite_url) as world:
+        await world.publish(50)
+        await world.mirrored()
+        await asyncio.to_thread(private_broker.ctl, "set_vm_memory_high_watermark", "0.00001")
+        await asyncio.sleep(3)
+        assert (await world.service.get("/livez"))[0] == 200
+        await asyncio.to_thread(private_broker.ctl, "set_vm_memory_high_watermark", "0.8")
+        await world.resumed()
+
+
+async def test_a_consumer_timeout_of_the_broker_meets_nobody_who_waits_with_a_message_in_hand(
+    rig: Callable[..., Any], private_broker: Any, postgres_url: str
+) -> None:
+    """The store is locked for longer than the broker lets anybody hold a message."""
+    url = await asyncio.to_thread(private_broker.add_vhost, "timeout")
+    for name, value in (("consumer_timeout", "4000"), ("channel_tick_interval", "1000")):
+        await asyncio.to_thread(private_broker.ctl, "eval", f"application:set_env(rabbit, {name}, {value}).")
+    async with rig("consumer_timeout", url, postgres_url, STORE__TIMEOUT_S="2") as world:
+        holder = await world.catalog.channel.get_queue("sink")
+        await world.publish(50)
+        await world.mirrored()
+        somebody = await asyncpg.connect(postgres_url)
+        async with somebody.transaction():
+            await somebody.execute("LOCK TABLE data_profiles IN ACCESS EXCLUSIVE MODE")
+            await world.publish(50)
+            await holder.get(no_ack=False)  # this one does hold a message
+            await asyncio.sleep(8)
+        await somebody.close()
+        said = await asyncio.to_thread(private_broker.log_text)
+        assert said.count("delivery acknowledgement on channel") == 1, "the holder's channel alone was closed"
+        await world.reconnect()
+        await world.resumed()

@@ -37,6 +37,8 @@ class Subscriber:
     origins: frozenset[Origin] = frozenset({Origin.LIVE})
     lineage: bool = True
     forwards: bool = False
+    sources: frozenset[str] = frozenset()
+    takes_originals: bool = False
     wanted: tuple[type, ...] = ()
 
     def wants(self, change: Change) -> bool:

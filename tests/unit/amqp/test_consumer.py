@@ -75,7 +75,7 @@ async def test_after_a_batch_that_did_not_commit_nothing_more_is_committed_or_ac
     pipeline: Any = FakePipeline(fails_at, error)
     gate, channel, inbox = Gate(), FakeChannel(), Inbox(1, 0, 1000)
 
-    async def unused(_: Any) -> None:
+    async def unused(_: Any) -> list[tuple[str, str]]:
         raise AssertionError
 
     consumer = Consumer(AmqpSettings(), PipelineSettings(), pipeline, gate, [], unused)

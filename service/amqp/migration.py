@@ -1,0 +1,230 @@
+"""Moving our queue to the arguments that settings ask for: they cannot be changed, so the queue is made anew.
+
+Events go on coming meanwhile, and none is lost, because at every moment our bindings lead to a queue that is kept:
+
+1. `shelter`: a second queue is made, and bound as ours is.
+2. `empty_into_shelter`: ours is unbound, emptied into the second, and deleted. Nobody may consume it then.
+3. `make_anew`: ours is made with the new arguments, and bound.
+4. `empty_shelter`: the second is unbound, emptied into ours, and deleted.
+
+What both are bound with comes twice, which the mirror does not mind. Interrupted anywhere, the same steps once more go
+on from there. Messages keep their routing keys: they move through a fanout exchange of the same name as the shelter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq.exceptions import ChannelAccessRefused
+
+from service.amqp import topology
+from service.amqp.channel import DeliveringChannel, open_channel
+from service.amqp.connection import underlay, user, vhost
+from service.amqp.topology import Binding
+from service.errors import MirrorError, SettingInvalid, TopologyMissing
+from service.settings import AmqpSettings
+
+#: Messages that move at once.
+BATCH = 500
+#: Seconds without a message after which a queue is asked whether it is empty.
+IDLE_S = 0.5
+#: Seconds that consumers have to go away.
+CONSUMERS_GONE_S = 60.0
+#: Share of the new queue's bytes that is filled before somebody takes from it: beyond them it drops its oldest.
+FILL = 0.5
+_LOOK_S = 0.2
+
+
+class QueueConsumed(MirrorError):
+    """{number} consumers are still on the queue {queue!r}; it cannot be emptied while they hold messages."""
+
+    remedy = "Stop them, or have them share the store that this command pauses; then run it again: it goes on."
+
+
+class Migration:
+    """One move of our queue; `told` is called with the messages moved so far, or with None while it waits for room."""
+
+    def __init__(
+        self,
+        connection: AbstractConnection,
+        settings: AmqpSettings,
+        told: Callable[[int | None], None] = lambda _: None,
+    ) -> None:
+        if not settings.declare_queue:
+            raise SettingInvalid(
+                setting="CATALOG_MIRROR_AMQP__DECLARE_QUEUE", problem="a queue that may not be declared cannot be moved"
+            )
+        self._connection = connection
+        self._settings = settings
+        self._told = told
+        self._moved = 0
+        self.queue = settings.queue
+        self.shelter_name = shelter_name(settings)
+
+    async def is_needed(self) -> bool:
+        """Whether our queue has other arguments than settings ask for, or a move was interrupted."""
+        interrupted = await topology.ready_messages(self._connection, self.shelter_name) is not None
+        return interrupted or not await topology.arguments_match(self._connection, self._settings)
+
+    async def shelter(self, bindings: Sequence[Binding]) -> None:
+        """Step 1.
+
+        Raises:
+            TopologyMissing: we have no right on a queue and an exchange of that name.
+        """
+        # Without a bound: what it dropped would be lost. It is there for as long as this takes.
+        arguments = topology.queue_arguments(self._settings)
+        del arguments["x-max-length-bytes"], arguments["x-overflow"]
+        try:
+            async with self._channel() as channel:
+                await channel.exchange_declare(self.shelter_name, exchange_type="fanout", durable=True)
+                await channel.queue_declare(self.shelter_name, durable=True, arguments=arguments)
+                await _bind(channel, self.shelter_name, bindings)
+        except ChannelAccessRefused as error:
+            raise self._refused(error) from None
+
+    async def empty_into_shelter(self, bindings: Sequence[Binding]) -> None:
+        """Step 2; does nothing where our queue has the new arguments already.
+
+        Raises:
+            QueueConsumed: somebody still consumes it.
+        """
+        if await self._is_new():
+            return
+        await self._wait_unconsumed()
+        async with self._channel() as channel:
+            await _unbind(channel, self.queue, bindings)
+        await self._move(self.queue, self.shelter_name, None)
+        async with self._channel() as channel:
+            await channel.queue_delete(self.queue)
+
+    async def make_anew(self, patterns: Sequence[str]) -> None:
+        """Step 3."""
+        await topology.ensure(self._connection, self._settings, patterns)
+
+    async def empty_shelter(self, bindings: Sequence[Binding]) -> int:
+        """Step 4; answers how many messages moved, each way counted."""
+        async with self._channel() as channel:
+            await _unbind(channel, self.shelter_name, bindings)
+        await self._move(self.shelter_name, self.queue, int(self._settings.queue_max_bytes * FILL))
+        async with self._channel() as channel:
+            await channel.queue_delete(self.shelter_name)
+            await channel.exchange_delete(self.shelter_name)
+        return self._moved
+
+    async def _is_new(self) -> bool:
+        if await topology.ready_messages(self._connection, self.queue) is None:
+            return True  # deleted, and not yet made anew
+        return await topology.arguments_match(self._connection, self._settings)
+
+    async def _wait_unconsumed(self) -> None:
+        deadline = asyncio.get_running_loop().time() + CONSUMERS_GONE_S
+        while True:
+            async with self._channel() as channel:
+                number = (await channel.queue_declare(self.queue, passive=True)).consumer_count
+            if not number:
+                return
+            if asyncio.get_running_loop().time() > deadline:
+                raise QueueConsumed(number=number, queue=self.queue)
+            await asyncio.sleep(_LOOK_S)
+
+    async def _move(self, source: str, destination: str, room: int | None) -> None:
+        """Move until the source is empty; with `room`, never more bytes than that at once without somebody taking."""
+        async with self._channel() as channel:
+            await channel.queue_bind(destination, self.shelter_name)
+            await channel.queue_unbind(source, self.shelter_name)
+        arrived: asyncio.Queue[DeliveredMessage] = asyncio.Queue()
+        underlying, timeout_s = underlay(self._connection), self._settings.connect_timeout_s
+        taking = await open_channel(underlying, DeliveringChannel, confirms=False, timeout_s=timeout_s)
+        taking.sink = arrived.put_nowait
+        await taking.basic_qos(prefetch_count=BATCH)
+        await taking.basic_consume(source, _unused)
+        used = 0
+        try:
+            async with self._channel() as publishing:
+                while batch := await self._next(arrived, source):
+                    used += sum(len(message.body) for message in batch)
+                    if room is not None and used > room:
+                        await self._until_taken(destination)
+                        used = 0
+                    await asyncio.gather(*(self._publish(publishing, message) for message in batch))
+                    await taking.basic_ack(batch[-1].delivery_tag or 0, multiple=True)
+                    self._moved += len(batch)
+                    self._told(self._moved)
+        finally:
+            if not taking.is_closed:
+                await taking.close()
+
+    async def _next(self, arrived: asyncio.Queue[DeliveredMessage], source: str) -> list[DeliveredMessage]:
+        """The messages that have come; none once the source is empty."""
+        while True:
+            try:
+                async with asyncio.timeout(IDLE_S):
+                    batch = [await arrived.get()]
+            except TimeoutError:
+                if not await topology.ready_messages(self._connection, source) and arrived.empty():
+                    return []
+                continue
+            while not arrived.empty() and len(batch) < BATCH:
+                batch.append(arrived.get_nowait())
+            return batch
+
+    async def _publish(self, channel: AbstractChannel, message: DeliveredMessage) -> None:
+        properties = message.header.properties
+        properties.user_id = None  # the broker lets nobody but that user say so
+        await channel.basic_publish(
+            message.body,
+            exchange=self.shelter_name,
+            routing_key=message.routing_key or "",
+            properties=properties,
+            mandatory=True,
+        )
+
+    async def _until_taken(self, queue: str) -> None:
+        self._told(None)
+        while await topology.ready_messages(self._connection, queue):
+            await asyncio.sleep(_LOOK_S)
+
+    @asynccontextmanager
+    async def _channel(self) -> AsyncIterator[AbstractChannel]:
+        channel = await underlay(self._connection).channel(publisher_confirms=True, on_return_raises=True)
+        try:
+            yield channel
+        finally:
+            if not channel.is_closed:
+                await channel.close()
+
+    def _refused(self, error: Exception) -> TopologyMissing:
+        settings = self._settings
+        queue, exchange = settings.queue.replace(".", "\\."), settings.exchange.replace(".", "\\.")
+        ours = f"{queue}(\\.migrating)?"
+        command = f"'^{ours}$' '^({ours}|{exchange})$' '^({ours}|{exchange})$'"
+        return TopologyMissing(
+            what=f"User {user(settings)!r} may not make {self.shelter_name!r} ({str(error)[:120]})",
+            vhost=vhost(settings),
+            ask=f"Ask the broker's owner to run: rabbitmqctl set_permissions -p {vhost(settings)} {user(settings)} "
+            f"{command}",
+        )
+
+
+def shelter_name(settings: AmqpSettings) -> str:
+    """Name of the second queue and of the exchange through which messages move."""
+    return f"{settings.queue}.migrating"
+
+
+async def _bind(channel: AbstractChannel, queue: str, bindings: Sequence[Binding]) -> None:
+    for exchange, pattern in bindings:
+        await channel.queue_bind(queue, exchange, routing_key=pattern)
+
+
+async def _unbind(channel: AbstractChannel, queue: str, bindings: Sequence[Binding]) -> None:
+    for exchange, pattern in bindings:
+        await channel.queue_unbind(queue, exchange, routing_key=pattern)
+
+
+async def _unused(_: DeliveredMessage) -> None:
+    """Aiormq wants a callback; deliveries go to the channel's sink before it would be called."""

@@ -1,0 +1,150 @@
+"""Backfill: deliveries to one target of what the mirror holds already, whatever its origin, because a person asks.
+
+A target of lineage gets our answers to the states that are there, as if they had just been told, and every lineage
+event that it is told of; another target gets the states that it wants. Batch by batch, beside a running service, which
+delivers them; what is pending already stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.answers import Answerer
+from service.changes import Change
+from service.errors import DataError
+from service.mirror import deliveries, writer
+from service.mirror.deliveries import LINEAGE, Delivery
+from service.mirror.store import Store
+from service.mirror.stored import STATES, change_of
+from service.mirror.tables import lineage_edges, lineage_events
+from service.scope import Scope
+
+#: Rows of one transaction.
+ROWS = 500
+#: Kinds whose states are answered in lineage.
+_ANSWERED = ("asset", "data_profile")
+
+
+class Receiver(Protocol):
+    """What backfilling needs to know of a target."""
+
+    name: str
+    lineage: bool
+    forwards: bool
+
+    def wants(self, change: Change) -> bool:
+        """Whether this state is delivered to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which of the mirror's rows: of one container, and not older than a moment of the catalog's clock."""
+
+    container_id: str | None = None
+    since: datetime | None = None
+
+
+class Backfill:
+    """One backfill of one target; with `dry_run` it only counts, and writes nothing."""
+
+    def __init__(
+        self, store: Store, receiver: Receiver, answerer: Answerer, scope: Scope, chosen: Chosen, *, dry_run: bool
+    ) -> None:
+        self._store = store
+        self._receiver = receiver
+        self._answerer = answerer
+        self._scope = scope
+        self._chosen = chosen
+        self._dry_run = dry_run
+
+    async def run(self) -> AsyncIterator[tuple[str, int]]:
+        """Make the deliveries; yields kind and number of new ones, batch by batch.
+
+        With `dry_run`, deliveries that are pending already are counted too.
+        """
+        kinds = _ANSWERED if self._receiver.lineage else tuple(STATES)
+        for kind in kinds:
+            async for rows in self._batches(_states(kind, self._chosen)):
+                changes = self._changes(kind, rows)
+                if self._receiver.lineage:
+                    yield LINEAGE, await self._answer(changes)
+                else:
+                    wanted = [change for change in changes if self._receiver.wants(change)]
+                    yield kind, await self._create([deliveries.of_state(self._receiver.name, one) for one in wanted])
+        if self._receiver.lineage:
+            async for rows in self._batches(_events(self._chosen, others=self._receiver.forwards)):
+                new = [deliveries.of_lineage(self._receiver.name, row.event_id, None) for row in rows]
+                yield LINEAGE, await self._create(new)
+
+    async def _batches(self, query: sa.Select[Any]) -> AsyncIterator[Sequence[Any]]:
+        """Rows in the order of the query's first column, which names a row."""
+        key = query.selected_columns[0]
+        last = ""
+        while True:
+            async with self._store.read() as connection:
+                rows = list(await connection.execute(query.where(key > last).order_by(key).limit(ROWS)))
+            if rows:
+                last = rows[-1][0]
+                yield rows
+            if len(rows) < ROWS:
+                return
+
+    def _changes(self, kind: str, rows: Sequence[Any]) -> list[Change]:
+        key = STATES[kind].primary_key.columns.values()[0].name
+        changes = []
+        for row in rows:
+            try:
+                change = change_of(kind, row._mapping, key)
+            except DataError:
+                continue  # `mirror rebuild` keeps such a row as it is, too
+            if self._scope.admits(change):
+                changes.append(change)
+        return changes
+
+    async def _answer(self, changes: Sequence[Change]) -> int:
+        """Record our answers that are not on record, for the deliveries that follow; a dry run counts those alone."""
+        answers = [event for change in changes if (event := self._answerer.answer(change)) is not None]
+        if self._dry_run:
+            async with self._store.read() as connection:
+                return len(answers) - await _known(connection, [event.event_id for event in answers])
+        async with self._store.write() as connection:
+            await writer.record_own_lineage(connection, answers)
+        return 0
+
+    async def _create(self, new: Sequence[Delivery]) -> int:
+        if self._dry_run:
+            return len(new)
+        async with self._store.write() as connection:
+            return len(await deliveries.create(connection, self._store, new, None))
+
+
+def _states(kind: str, chosen: Chosen) -> sa.Select[Any]:
+    table = STATES[kind]
+    key = table.primary_key.columns.values()[0]
+    others = [column for column in table.c if column is not key]
+    query = sa.select(key, *others).where(table.c.document.is_not(None), table.c.deleted_at.is_(None))
+    if chosen.container_id is not None:
+        query = query.where((key if kind == "container" else table.c.container_id) == chosen.container_id)
+    return query.where(table.c.version_at >= chosen.since) if chosen.since else query
+
+
+def _events(chosen: Chosen, *, others: bool) -> sa.Select[Any]:
+    """Lineage events that are ours, and with `others` those that came from elsewhere."""
+    query = sa.select(lineage_events.c.event_id)
+    if not others:
+        query = query.where(lineage_events.c.own)
+    if chosen.container_id is not None:
+        of_event = lineage_edges.c.event_id == lineage_events.c.event_id
+        query = query.where(sa.exists().where(of_event, lineage_edges.c.container_id == chosen.container_id))
+    return query.where(lineage_events.c.event_time >= chosen.since) if chosen.since else query
+
+
+async def _known(connection: AsyncConnection, event_ids: Sequence[str]) -> int:
+    query = sa.select(sa.func.count()).where(lineage_events.c.event_id.in_(event_ids))
+    return int((await connection.execute(query)).scalar_one())

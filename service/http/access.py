@@ -1,0 +1,120 @@
+"""Who may call what. Without tokens: everybody on this machine, and only to read."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
+
+from service.errors import SettingInvalid
+from service.files import Watched
+from service.http.oidc import TokenRefused, issuer_of
+from service.http.problems import Handler, Problem, forbidden
+from service.http.tokens import Caller, NamedToken, Scope, TokenFileInvalid, find, read_tokens
+from service.settings import HttpSettings
+
+#: Who calls while there are no tokens.
+ANYBODY = Caller("anybody", frozenset({Scope.READ}))
+#: What a handler needs; handlers without it may be called by everybody.
+_NEEDS = "needs_scope"
+CALLER = web.RequestKey("caller", Caller)
+
+
+class Access:
+    """The door.
+
+    Raises:
+        SettingInvalid: the token file cannot be used, or settings contradict each other.
+    """
+
+    def __init__(self, settings: HttpSettings) -> None:
+        self._tokens = _tokens(settings)
+        self._issuer = issuer_of(settings)
+
+    @property
+    def has_tokens(self) -> bool:
+        """Somebody may be told from somebody else."""
+        return self._tokens is not None or self._issuer is not None
+
+    async def caller(self, request: web.Request) -> Caller:
+        """Who calls.
+
+        Raises:
+            Problem: 401 nobody that we know; 403 from elsewhere, while there are no tokens.
+        """
+        if not self.has_tokens:
+            if not _is_local(request.host):  # a page of somebody else's, whose name leads here
+                raise forbidden("Without tokens the API answers this machine alone, under the name localhost.")
+            return ANYBODY
+        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            raise _unauthorized("Send `Authorization: Bearer …` with a token of this API.")
+        return await self._whose(token.strip())
+
+    async def _whose(self, token: str) -> Caller:
+        found = find(self._tokens.value, token) if self._tokens else None
+        if found is None and self._issuer is not None and token.count(".") == 2:
+            try:
+                return await self._issuer.caller(token)
+            except TokenRefused as refused:
+                raise _unauthorized(f"The token is not good: {refused}.") from None
+        if found is None:
+            raise _unauthorized("The token is not known.")
+        return found
+
+
+def needs(scope: Scope, handler: Handler) -> Handler:
+    """The handler, for callers with this scope alone."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await handler(request)
+
+    setattr(handle, _NEEDS, scope)
+    return handle
+
+
+def guarded(access: Access) -> Middleware:
+    """The middleware that lets callers with the right scope through."""
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        scope: Scope | None = getattr(request.match_info.handler, _NEEDS, None)
+        if scope is not None:
+            caller = await access.caller(request)
+            if scope not in caller.scopes:
+                raise forbidden(_lacks(scope, caller))
+            request[CALLER] = caller
+        return await handler(request)
+
+    return guard
+
+
+def _lacks(scope: Scope, caller: Caller) -> str:
+    if caller is ANYBODY:
+        return f"Without tokens the API only reads; {scope} needs one of CATALOG_MIRROR_HTTP__TOKENS_FILE."
+    return f"The token of {caller.name} lacks the scope {scope}."
+
+
+def _unauthorized(message: str) -> Problem:
+    return Problem(401, "not_authenticated", message, {hdrs.WWW_AUTHENTICATE: 'Bearer realm="catalog-mirror"'})
+
+
+def _is_local(host: str) -> bool:
+    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
+    if name.lower() == "localhost":
+        return True
+    try:
+        return ip_address(name.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _tokens(settings: HttpSettings) -> Watched[list[NamedToken]] | None:
+    if settings.tokens_file is None:
+        return None
+    try:
+        return Watched(settings.tokens_file, read_tokens)
+    except (OSError, UnicodeDecodeError, TokenFileInvalid) as error:
+        problem = f"{settings.tokens_file}: {error}"
+        raise SettingInvalid(setting="CATALOG_MIRROR_HTTP__TOKENS_FILE", problem=problem) from None

@@ -1,0 +1,123 @@
+"""What comes in over HTTP goes the way of what comes from the broker: pipeline, handler, one transaction.
+
+Events are judged before anything is written, so a client learns at once what it has to mend; it gets an answer after
+the transaction has committed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from service import documents
+from service.changes import Origin
+from service.errors import DataError, FieldInvalid, HandlerFailed
+from service.events.lineage import LineageEvent
+from service.events.message import Event, Message
+from service.http.problems import Problem, sentence
+from service.http.reading import reading
+from service.mirror.store import Store
+from service.openlineage import looking
+from service.openlineage.naming import Naming
+from service.openlineage.reading import datasets_of, envelope
+from service.openlineage.schema import check
+from service.pipeline import Pipeline
+from service.settings import HttpSettings, OpenLineageSettings, PipelineSettings
+
+#: Requests that are written at the same time; each takes a connection to the store.
+_AT_ONCE = 2
+#: Assets that one event may name, as a share of the edges that one question may read.
+_SHARE_OF_EDGES = 10
+
+
+class Ingest:
+    """The way in."""
+
+    def __init__(
+        self,
+        store: Store,
+        pipeline: Pipeline,
+        http: HttpSettings,
+        bodies: PipelineSettings,
+        told: OpenLineageSettings,
+    ) -> None:
+        self._store = store
+        self._pipeline = pipeline
+        self._max_batch = http.max_batch
+        self._max_assets = http.max_edges // _SHARE_OF_EDGES
+        self._max_depth = bodies.max_depth
+        self._naming = Naming(told.names, "CATALOG_MIRROR_OPENLINEAGE__NAMES")
+        self._turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def lineage_event(self, body: bytes, sender: str) -> str:
+        """Take in an event of the catalog's form; answers its id.
+
+        Raises:
+            DataError, Problem: it cannot be used; nothing is written.
+            StoreUnavailable: nothing is written, it may be sent again.
+        """
+        value = documents.read(body, self._max_depth)
+        if not isinstance(value, dict):
+            raise FieldInvalid(field="(the body)", problem=f"it is {documents.type_of[type(value)]}, not an object")
+        event = LineageEvent.read(Event("", (), value))
+        self._check_size(len(event.edges))
+        await self._write([Message(f"api.{sender}.lineage_events.POST", body)])
+        return event.event_id
+
+    async def openlineage(self, body: bytes, sender: str) -> int:
+        """Take in one OpenLineage event, or an array of them in one transaction; answers how many.
+
+        Raises: as `lineage_event`.
+        """
+        value = documents.read(body, self._max_depth)
+        events = value if isinstance(value, list) else [value]
+        if len(events) > self._max_batch:
+            message = f"There are {len(events)} events, more than HTTP__MAX_BATCH allows ({self._max_batch})."
+            raise Problem(413, "request_too_large", message)
+        for place, event in enumerate(events):
+            with _told_place(place if isinstance(value, list) else None):
+                self._check_size(sum(1 for _ in datasets_of(check(event))))
+        async with reading(self._store) as connection:
+            assets = await looking.assets_behind(connection, self._naming, events)
+        await self._write([_message(event, found, sender) for event, found in zip(events, assets, strict=True)])
+        return len(events)
+
+    def _check_size(self, assets: int) -> None:
+        if assets > self._max_assets:
+            message = f"The event names {assets} assets, more than HTTP__MAX_EDGES allows ({self._max_assets})."
+            raise Problem(413, "request_too_large", message)
+
+    async def _write(self, messages: Sequence[Message]) -> None:
+        """All of them in one transaction, or none where one cannot be used."""
+        async with self._turns:
+            reads = await self._pipeline.decode(messages)
+            for place, read in enumerate(reads):
+                if read.error is not None:
+                    with _told_place(place if len(reads) > 1 else None):
+                        raise read.error
+            outcome = await self._pipeline.commit(reads, Origin.LIVE)
+        if outcome.errors:
+            told = "; ".join(sorted({str(error) for error in outcome.errors})[:3])
+            message = f"{len(outcome.errors)} of {len(messages)} events were kept as dead letters: {told}"
+            raise Problem(422, "dead_lettered", message)
+
+
+@contextmanager
+def _told_place(place: int | None) -> Iterator[None]:
+    """What goes wrong inside says which event of an array it is about, counted from 0."""
+    try:
+        yield
+    except Problem as problem:
+        raise problem if place is None else Problem(problem.status, problem.code, f"Event {place}: {problem}") from None
+    except HandlerFailed:
+        raise Problem(500, "internal_error", "A handler of the mirror failed; its log tells more.") from None
+    except DataError as error:
+        if place is None:
+            raise
+        raise Problem(400, error.error_class, f"Event {place}: {sentence(error)}") from None
+
+
+def _message(event: dict[str, Any], assets: list[dict[str, Any]], sender: str) -> Message:
+    return Message(f"api.{sender}.openlineage.POST", documents.canonical(envelope(event, assets)))

@@ -1,0 +1,166 @@
+"""The catalog's lineage API, answered by the mirror, also when the catalog is down."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy.ext.asyncio import AsyncConnection
+from yarl import URL
+
+from service.http import shapes
+from service.http.access import CALLER, needs
+from service.http.ingest import Ingest
+from service.http.problems import forbidden, not_found
+from service.http.query import Query, path_id
+from service.http.reading import reading
+from service.http.tokens import Scope
+from service.mirror.lineage import questions
+from service.mirror.lineage.events import edges_of, read_events
+from service.mirror.lineage.questions import Answer, Asset, LineageType, Question
+from service.mirror.lineage.summary import Part, parts_of, summarise
+from service.mirror.store import Store
+
+#: Events of one page at most, and what else a question may ask for at most.
+MAX_LIMIT, MAX_OFFSET, MAX_COUNT = 1000, 2**31 - 1, 1000
+#: What says where the asset, or the seed asset, lives; and what that means for a container.
+CONTAINERS = {"catalog_id": "catalog", "project_id": "project", "space_id": "space"}
+_PLACE = ("asset_type", *CONTAINERS, "wml_instance_id")
+#: A word of the catalog's prose that its list of allowed values lacks.
+_ALSO = {"default": LineageType.PARTIAL}
+
+
+class AssetType(StrEnum):
+    """What lineage calls an asset in a question."""
+
+    DATASET = "dataset"
+    MODEL = "model"
+
+
+class Classification(StrEnum):
+    """How events may be classified."""
+
+    TIMELINES = "timelines"
+
+
+class LineageApi:
+    """`/v2/asset_lineages` and `/v2/lineage_events`."""
+
+    def __init__(self, store: Store, ingest: Ingest, max_edges: int) -> None:
+        self._store = store
+        self._ingest = ingest
+        self._max_edges = max_edges
+
+    def routes(self) -> list[web.RouteDef]:
+        """What is answered, and which scope it takes."""
+        return [
+            web.get("/v2/asset_lineages/{asset_id}", needs(Scope.READ, self.get_lineage), allow_head=False),
+            web.get("/v2/asset_lineages/{asset_id}/summary", needs(Scope.READ, self.get_summary), allow_head=False),
+            web.get("/v2/lineage_events/{event_id}", needs(Scope.READ, self.get_event), allow_head=False),
+            web.post("/v2/lineage_events", needs(Scope.INGEST, self.post_event)),
+        ]
+
+    async def get_lineage(self, request: web.Request) -> web.Response:
+        """A page of the events that an asset's lineage consists of."""
+        query = Query(
+            request, "lineage_type", "limit", "offset", "classification", "after_time", "hop_count", "event_count",
+            "seed_asset_id", *_PLACE,
+        )  # fmt: skip
+        question = _question(path_id(request, "asset_id"), query)
+        classified = query.choice("classification", Classification)
+        query.choice("asset_type", AssetType)
+        async with reading(self._store) as connection:
+            await self._allowed(connection, question.asset_id, query)
+            found = await questions.answer(connection, question, self._max_edges)
+            edges = await edges_of(connection, [event.event_id for event in found.events])
+            body: dict[str, Any] = {
+                "resources": [shapes.resource(event, edges.get(event.event_id, [])) for event in found.events],
+                "limit": question.limit,
+                "offset": question.offset,
+                **_links(request, question, found),
+            }
+            if classified:
+                body["timelines"] = await _timelines(connection, question, found)
+        return web.json_response(body | ({"truncated": True} if found.cut else {}))
+
+    async def get_summary(self, request: web.Request) -> web.Response:
+        """What an asset's lineage amounts to."""
+        query = Query(request, *_PLACE)
+        query.choice("asset_type", AssetType)
+        asset_id = path_id(request, "asset_id")
+        async with reading(self._store) as connection:
+            asset = await self._allowed(connection, asset_id, query)
+            found = await summarise(connection, asset_id, self._max_edges)
+        return web.json_response(shapes.summary(asset_id, asset, found))
+
+    async def get_event(self, request: web.Request) -> web.Response:
+        """One lineage event."""
+        Query(request)
+        event_id = path_id(request, "event_id")
+        async with reading(self._store) as connection:
+            rows = await read_events(connection, [event_id])
+            edges = await edges_of(connection, [event_id])
+        if not rows:
+            raise not_found("lineage event", event_id)
+        return web.json_response(shapes.resource(rows[0], edges.get(event_id, [])))
+
+    async def post_event(self, request: web.Request) -> web.Response:
+        """Take in a lineage event of the catalog's form; the answer says that it is committed."""
+        Query(request)
+        event_id = await self._ingest.lineage_event(await request.read(), request[CALLER].name)
+        return web.json_response({"metadata": {"id": event_id, "source_event_id": event_id}}, status=202)
+
+    async def _allowed(self, connection: AsyncConnection, asset_id: str, query: Query) -> Asset:
+        """The asset, if it may be shown and is where the question says.
+
+        Raises:
+            Problem: 404 it is not there; 403 it is not part of the lineage of the seed asset.
+        """
+        seed = query.id("seed_asset_id") if query.knows("seed_asset_id") else None
+        asset = await questions.find_asset(connection, asset_id)
+        placed = await questions.find_asset(connection, seed) if seed else asset
+        if asset is None or placed is None:
+            raise not_found("asset", asset_id if asset is None else seed or "")
+        for name, kind in CONTAINERS.items():
+            container_id = query.id(name)
+            known = (placed.container_kind, placed.container_id)
+            if container_id and placed.container_id and known != (kind, container_id):
+                raise not_found("asset", placed.asset_id)
+        if seed and not await questions.is_connected(connection, asset_id, seed, self._max_edges):
+            raise forbidden(f"The asset {asset_id!r} is not part of the lineage of {seed!r}.")
+        return asset
+
+
+def _question(asset_id: str, query: Query) -> Question:
+    return Question(
+        asset_id,
+        query.choice("lineage_type", LineageType, _ALSO) or LineageType.PARTIAL,
+        query.number("limit", 50, 1, MAX_LIMIT),
+        query.number("offset", 0, 0, MAX_OFFSET),
+        query.moment("after_time"),
+        query.number("hop_count", 4, 0, MAX_COUNT),
+        query.number("event_count", 10, 0, MAX_COUNT),
+    )
+
+
+async def _timelines(connection: AsyncConnection, question: Question, found: Answer) -> list[dict[str, Any]]:
+    """Events that do not name the asset made it, going backward, and use what it went into, going forward."""
+    backward = question.lineage_type is LineageType.BACKWARD
+    indirect = Part.GENERATION if backward else Part.USAGE
+    parts = await parts_of(connection, question.asset_id, [event.event_id for event in found.events], indirect)
+    return shapes.timelines(found.events, parts)
+
+
+def _links(request: web.Request, question: Question, found: Answer) -> dict[str, Any]:
+    """The first page and the next, if there is one; with a moment that keeps caches out, as the catalog does."""
+    links = {"first": {"href": _href(request, offset=0)}}
+    if found.has_more:
+        links["next"] = {"href": _href(request, offset=question.offset + question.limit)}
+    return links
+
+
+def _href(request: web.Request, **changed: int) -> str:
+    url: URL = request.url.update_query({**changed, "_": time.time_ns() // 1_000_000})
+    return str(url)

@@ -1,0 +1,29 @@
+"""`/api/v1/lineage`: where OpenLineage producers (Airflow, Spark, dbt, another mirror) send their events."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from service.http.access import CALLER, needs
+from service.http.ingest import Ingest
+from service.http.query import Query
+from service.http.tokens import Scope
+
+
+class OpenLineageApi:
+    """The paths that the clients of OpenLineage know."""
+
+    def __init__(self, ingest: Ingest) -> None:
+        self._ingest = ingest
+
+    def routes(self) -> list[web.RouteDef]:
+        """Both take one event, or an array of them."""
+        post = needs(Scope.INGEST, self.post)
+        return [web.post("/api/v1/lineage", post), web.post("/api/v1/lineage/batch", post)]
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Take in events; the answer says that all of them are committed."""
+        Query(request)
+        received = await self._ingest.openlineage(await request.read(), request[CALLER].name)
+        summary = {"received": received, "successful": received, "failed": 0}
+        return web.json_response({"status": "success", "summary": summary, "failed_events": []}, status=201)

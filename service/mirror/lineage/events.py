@@ -1,0 +1,107 @@
+"""Lineage events as they are stored, with their edges, and as whole bodies of the catalog's form."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service import documents
+from service.changes import CATALOG, Container, LineageEdge
+from service.events.lineage import bare_asset
+from service.mirror.lineage.walk import among
+from service.mirror.tables import assets, lineage_edges, lineage_events
+
+#: Visibility modes of assets that not every member of a container may see.
+PRIVATE_MODES = (8, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """One lineage event; `document` is its body in the catalog's form."""
+
+    event_id: str
+    event_type: str | None
+    categories: str | None
+    event_time: datetime | None
+    source_service: str | None
+    user_id: str | None
+    own: bool
+    came_from: str | None
+    document: str
+
+    @property
+    def adds_up(self) -> bool:
+        """Several events may have told of it: the document is that of the last one, the edges are those of all."""
+        return self.came_from not in (None, CATALOG)
+
+    def body(self) -> dict[str, Any]:
+        """The document as an object."""
+        body: dict[str, Any] = documents.parsed(self.document.encode("utf-8", "surrogatepass"))
+        return body
+
+
+_event = lineage_events.c
+EVENT_COLUMNS = (
+    _event.event_id, _event.event_type, _event.categories, _event.event_time, _event.source_service, _event.user_id,
+    _event.own, _event.came_from, _event.document,
+)  # fmt: skip
+
+
+async def read_events(connection: AsyncConnection, ids: Collection[str]) -> list[EventRow]:
+    """The events with these ids, as far as they are there."""
+    if not ids:
+        return []
+    query = sa.select(*EVENT_COLUMNS).where(among(connection, _event.event_id, ids))
+    return [EventRow(*row) for row in await connection.execute(query)]
+
+
+async def edges_of(connection: AsyncConnection, ids: Collection[str]) -> dict[str, list[LineageEdge]]:
+    """The edges of events, without the assets that not everybody may see; by event, in the order of asset ids."""
+    edge = lineage_edges.c
+    columns = (edge.event_id, edge.asset_id, edge.role, edge.relation, edge.asset_type, edge.name)
+    query = (
+        sa.select(*columns, edge.container_kind, edge.container_id)
+        .outerjoin(assets, assets.c.asset_id == edge.asset_id)
+        .where(
+            among(connection, edge.event_id, ids), sa.func.coalesce(assets.c.visibility_mode, 0).not_in(PRIVATE_MODES)
+        )
+    )
+    found: dict[str, list[LineageEdge]] = defaultdict(list)
+    for row in await connection.execute(query) if ids else ():
+        found[row.event_id].append(_edge(row))
+    for edges in found.values():
+        edges.sort(key=lambda edge: edge.asset_id)
+    return found
+
+
+def _edge(row: Any) -> LineageEdge:
+    container = Container(row.container_kind, row.container_id) if row.container_kind else None
+    return LineageEdge(row.asset_id, row.role, row.relation, row.asset_type, row.name, container)
+
+
+async def bodies(connection: AsyncConnection, ids: Collection[str]) -> dict[str, str]:
+    """What the catalog is told of events: each a whole body of its form."""
+    rows = await read_events(connection, ids)
+    edges = await edges_of(connection, [row.event_id for row in rows if row.adds_up])
+    return {row.event_id: _whole(row, edges.get(row.event_id, [])) for row in rows}
+
+
+def _whole(row: EventRow, edges: list[LineageEdge]) -> str:
+    return documents.canonical(with_edges(row.body(), edges)).decode() if edges else row.document
+
+
+def with_edges(body: dict[str, Any], edges: list[LineageEdge]) -> dict[str, Any]:
+    """The body with the assets of edges that it does not name itself."""
+    added = dict(body)
+    for role in ("uses", "generates"):
+        named = [asset for asset in body.get(f"{role}_assets") or () if isinstance(asset, dict)]
+        known = {asset.get("id") for asset in named}
+        missing = [edge for edge in edges if edge.role == role and edge.asset_id not in known]
+        added[f"{role}_assets"] = [*named, *map(bare_asset, missing)]
+    return added

@@ -1,0 +1,93 @@
+"""The neighbourhood of an asset as one graph, to be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.changes import LineageEdge, Role
+from service.mirror.lineage.events import PRIVATE_MODES, edges_of, read_events
+from service.mirror.lineage.walk import Direction, among, walk
+from service.mirror.tables import assets
+
+#: Edges of one drawing; a graph that is wider is cut and says so.
+MAX_EDGES = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class EventNode:
+    """One lineage event."""
+
+    event_id: str
+    event_type: str | None
+    event_time: datetime | None
+    source_service: str | None
+    own: bool
+
+
+@dataclass(slots=True)
+class Graph:
+    """What lies around an asset."""
+
+    asset_id: str
+    known: bool = False
+    events: dict[str, EventNode] = field(default_factory=dict)
+    #: By event.
+    edges: dict[str, list[LineageEdge]] = field(default_factory=dict)
+    #: Names by asset: as the mirror knows them, else as an event said.
+    names: dict[str, str] = field(default_factory=dict)
+    cut: bool = False
+
+    @property
+    def assets(self) -> list[str]:
+        """All assets, the asset itself among them."""
+        return sorted({self.asset_id, *(edge.asset_id for edges in self.edges.values() for edge in edges)})
+
+    def events_of(self, asset_id: str, role: Role) -> list[EventNode]:
+        """Events that used or generated this asset, oldest first."""
+        named = (self.events[id_] for id_, edges in self.edges.items() if _names(edges, asset_id, role))
+        return sorted(named, key=lambda event: (str(event.event_time), event.event_id))
+
+    def assets_of(self, event_id: str, role: Role) -> list[str]:
+        """Assets that this event used or generated."""
+        return [edge.asset_id for edge in self.edges.get(event_id, ()) if edge.role == role]
+
+
+def _names(edges: Iterable[LineageEdge], asset_id: str, role: Role) -> bool:
+    return any(edge.asset_id == asset_id and edge.role == role for edge in edges)
+
+
+async def graph(
+    connection: AsyncConnection, asset_id: str, depth: int, directions: Sequence[Direction] = tuple(Direction)
+) -> Graph:
+    """The events and assets within `depth` events of an asset. Assets that not everybody may see are left out."""
+    found = Graph(asset_id)
+    ids: set[str] = set()
+    for direction in directions:
+        reach = await walk(connection, asset_id, direction, depth=depth, max_edges=MAX_EDGES)
+        ids |= reach.events.keys()
+        found.cut = found.cut or reach.cut
+    found.edges = await edges_of(connection, ids)
+    for row in await read_events(connection, ids):
+        found.events[row.event_id] = EventNode(
+            row.event_id, row.event_type, row.event_time, row.source_service, row.own
+        )
+    await _name(connection, found)
+    return found
+
+
+async def _name(connection: AsyncConnection, found: Graph) -> None:
+    """Put names to assets, and see whether the asset itself may be shown."""
+    for edges in found.edges.values():
+        found.names |= {edge.asset_id: edge.name for edge in edges if edge.name}
+    known = assets.c
+    query = sa.select(known.asset_id, known.name, known.visibility_mode)
+    for row in await connection.execute(query.where(among(connection, known.asset_id, found.assets))):
+        if row.asset_id == found.asset_id:
+            found.known = row.visibility_mode not in PRIVATE_MODES
+        if row.name and row.visibility_mode not in PRIVATE_MODES:
+            found.names[row.asset_id] = row.name

@@ -1,0 +1,144 @@
+"""The catalog's questions about the lineage of an asset, answered from the mirror.
+
+What each means is told in docs/contract.md, "Lineage questions"; what the catalog leaves open is told in
+docs/lineage.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.mirror.lineage.events import EVENT_COLUMNS, PRIVATE_MODES, EventRow
+from service.mirror.lineage.walk import MAX_EDGES, Direction, among, events_at, walk
+from service.mirror.tables import assets, lineage_edges, lineage_events
+
+
+class LineageType(StrEnum):
+    """Which events belong to the lineage of an asset."""
+
+    #: Those that generated it, happened on it, or used it.
+    PARTIAL = "partial"
+    #: Those that generated it, and those that used it, directly or not, to generate other assets.
+    FORWARD = "forward"
+    #: The same, for a number of other assets, with a number of events each.
+    FORWARD_HOP = "forward_hop"
+    #: Those that it came from, directly or not.
+    BACKWARD = "backward"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked about one asset; the defaults are the catalog's."""
+
+    asset_id: str
+    lineage_type: LineageType = LineageType.PARTIAL
+    limit: int = 50
+    offset: int = 0
+    #: Only events after this moment.
+    after: datetime | None = None
+    #: Of `forward_hop`: other assets at most, and events of each.
+    hop_count: int = 4
+    event_count: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One page of events, the newest first."""
+
+    events: list[EventRow]
+    has_more: bool
+    #: The graph is wider than a question may read.
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """What the mirror knows of an asset that lineage is asked for; None where only events name it."""
+
+    asset_id: str
+    name: str | None
+    asset_type: str | None
+    container_kind: str | None
+    container_id: str | None
+
+
+async def find_asset(connection: AsyncConnection, asset_id: str) -> Asset | None:
+    """The asset, deleted or only referred to; None where nothing knows it, or not everybody may see it."""
+    known = assets.c
+    columns = (known.asset_id, known.name, known.asset_type, known.container_kind, known.container_id)
+    row = (
+        await connection.execute(sa.select(*columns, known.visibility_mode).where(known.asset_id == asset_id))
+    ).first()
+    return Asset(*row[:5]) if row and row.visibility_mode not in PRIVATE_MODES else None
+
+
+async def answer(connection: AsyncConnection, question: Question, max_edges: int = MAX_EDGES) -> Answer:
+    """Answer a question."""
+    if question.lineage_type is LineageType.PARTIAL:
+        return await _page(connection, question, _events_on(question.asset_id))
+    if question.lineage_type is LineageType.FORWARD_HOP:
+        ids, cut = await _few(connection, question, max_edges)
+    else:
+        ids, cut = await _all(connection, question, max_edges)
+    return await _page(connection, question, among(connection, lineage_events.c.event_id, ids), cut)
+
+
+async def is_connected(connection: AsyncConnection, asset_id: str, seed: str, max_edges: int = MAX_EDGES) -> bool:
+    """Whether an asset is part of the lineage of another one."""
+    for direction in Direction:
+        if asset_id in (await walk(connection, seed, direction, max_edges=max_edges)).assets:
+            return True
+    return False
+
+
+def _events_on(asset_id: str) -> sa.ColumnElement[bool]:
+    edge = lineage_edges.c
+    return lineage_events.c.event_id.in_(sa.select(edge.event_id).where(edge.asset_id == asset_id))
+
+
+async def _all(connection: AsyncConnection, question: Question, max_edges: int) -> tuple[set[str], bool]:
+    forward = question.lineage_type is LineageType.FORWARD
+    direction = Direction.FORWARD if forward else Direction.BACKWARD
+    reach = await walk(connection, question.asset_id, direction, max_edges=max_edges)
+    origin = await events_at(connection, [question.asset_id], "generates", max_edges) if forward else set()
+    return {*origin, *reach.events}, reach.cut
+
+
+async def _few(connection: AsyncConnection, question: Question, max_edges: int) -> tuple[set[str], bool]:
+    """Events of the nearest other assets, the newest of each, and those that generated the asset itself."""
+    enough = question.hop_count
+    reach = await walk(connection, question.asset_id, Direction.FORWARD, enough_assets=enough, max_edges=max_edges)
+    others = sorted(reach.assets, key=lambda asset_id: (reach.assets[asset_id], asset_id))[1 : enough + 1]
+    times = await _times(connection, {event_id for other in others for event_id in reach.ways[other]})
+    chosen = await events_at(connection, [question.asset_id], "generates", max_edges)
+    for other in others:
+        newest = sorted(reach.ways[other], key=lambda event_id: (times[event_id], event_id), reverse=True)
+        chosen.update(newest[: question.event_count])
+    return chosen, reach.cut
+
+
+async def _times(connection: AsyncConnection, ids: Collection[str]) -> dict[str, str]:
+    event = lineage_events.c
+    query = sa.select(event.event_id, event.event_time).where(among(connection, event.event_id, ids))
+    return {
+        row.event_id: row.event_time.isoformat() if row.event_time else "" for row in await connection.execute(query)
+    }
+
+
+async def _page(connection: AsyncConnection, question: Question, chosen: Any, cut: bool = False) -> Answer:
+    """One page of the chosen events; those without a time come last."""
+    event = lineage_events.c
+    query = sa.select(*EVENT_COLUMNS).where(chosen)
+    if question.after is not None:
+        query = query.where(event.event_time > question.after)
+    query = query.order_by(event.event_time.desc().nulls_last(), event.event_id)
+    rows = await connection.execute(query.limit(question.limit + 1).offset(question.offset))
+    events = [EventRow(*row) for row in rows]
+    return Answer(events[: question.limit], len(events) > question.limit, cut)

@@ -1,0 +1,118 @@
+"""Walks the graph level by level: each asset and each event is looked at once, so cost grows with what is found."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.changes import Role
+from service.mirror.tables import lineage_edges
+
+#: Edges that one question may read; a graph that is wider is cut, and the answer says so.
+MAX_EDGES = 100_000
+
+
+class Direction(StrEnum):
+    """Which way along the edges."""
+
+    #: To what was made out of it.
+    FORWARD = "forward"
+    #: To what it was made of.
+    BACKWARD = "backward"
+
+    @property
+    def near(self) -> Role:
+        """How an event on the way names the asset that one comes from."""
+        return "uses" if self is Direction.FORWARD else "generates"
+
+    @property
+    def far(self) -> Role:
+        """How it names the assets that one gets to."""
+        return "generates" if self is Direction.FORWARD else "uses"
+
+
+@dataclass(slots=True)
+class Reach:
+    """What one gets to from an asset, each with the number of events on the shortest way."""
+
+    assets: dict[str, int]
+    events: dict[str, int] = field(default_factory=dict)
+    #: Events by the asset that they led to.
+    ways: dict[str, list[str]] = field(default_factory=dict)
+    #: More edges than the question may read: this is not all.
+    cut: bool = False
+    edges_read: int = 0
+
+
+async def walk(
+    connection: AsyncConnection,
+    start: str,
+    direction: Direction,
+    *,
+    depth: int | None = None,
+    enough_assets: int | None = None,
+    max_edges: int = MAX_EDGES,
+) -> Reach:
+    """Everything in one direction; cycles end where they began.
+
+    Forward, an event that generates nothing is no way; backward, one that used nothing is where a way begins.
+
+    Args:
+        depth: levels at most; None: to the end.
+        enough_assets: end after the level with which so many other assets are found.
+        max_edges: edges read at most.
+    """
+    reach = Reach({start: 0})
+    front = [start]
+    level = 0
+    while front and level != depth and not reach.cut:
+        if enough_assets is not None and len(reach.assets) > enough_assets:
+            break
+        level += 1
+        front = await _step(connection, reach, front, direction, level, max_edges)
+    return reach
+
+
+async def _step(
+    connection: AsyncConnection, reach: Reach, front: list[str], direction: Direction, level: int, max_edges: int
+) -> list[str]:
+    """One level: the events at these assets, and the assets behind those; answers which are new."""
+    near = await events_at(connection, front, direction.near, max_edges - reach.edges_read + 1)
+    reach.edges_read += len(near)
+    fresh = sorted(near - reach.events.keys())
+    edge = lineage_edges.c
+    query = sa.select(edge.event_id, edge.asset_id).where(among(connection, edge.event_id, fresh))
+    query = query.where(edge.role == direction.far).limit(max(0, max_edges - reach.edges_read) + 1)
+    far = [tuple(row) for row in await connection.execute(query)] if fresh else []
+    reach.edges_read += len(far)
+    reach.cut = reach.edges_read > max_edges
+    ways = fresh if direction is Direction.BACKWARD else {event_id for event_id, _ in far}
+    reach.events |= dict.fromkeys(ways, level)
+    for event_id, asset_id in far:
+        reach.ways.setdefault(asset_id, []).append(event_id)
+    new = sorted({asset_id for _, asset_id in far} - reach.assets.keys())
+    reach.assets |= dict.fromkeys(new, level)
+    return new
+
+
+async def events_at(connection: AsyncConnection, assets: Collection[str], role: Role, limit: int) -> set[str]:
+    """Events that used, or generated, any of these assets."""
+    edge = lineage_edges.c
+    query = sa.select(edge.event_id).where(among(connection, edge.asset_id, assets), edge.role == role).distinct()
+    return set((await connection.execute(query.limit(max(0, limit)))).scalars())
+
+
+def among(connection: AsyncConnection, column: sa.ColumnElement[Any], values: Iterable[str]) -> sa.ColumnElement[bool]:
+    """`column IN values` as one parameter, however many there are: an array on PostgreSQL, JSON on SQLite."""
+    listed = list(values)
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.bindparam(None, listed, type_=postgresql.ARRAY(sa.Text()), unique=True))
+    rows = sa.func.json_each(json.dumps(listed)).table_valued("value")
+    return column.in_(sa.select(rows.c.value))

@@ -1,0 +1,41 @@
+"""Changes made again out of the rows that they once made: for columns anew, and for targets that are told later."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from service.changes import Change, Container, Rank, Version
+from service.documents import number
+from service.events.cards import profile_change, read_card
+from service.events.things import container_change, parent_field_of, thing_change
+from service.mirror.tables import assets, containers, data_profiles, things
+
+#: The tables of states by kind.
+STATES: dict[str, sa.Table] = {"container": containers, "asset": assets, "data_profile": data_profiles, **things}
+
+
+def change_of(kind: str, row: Any, key: str) -> Change:
+    """The change that a row's document says, with the version that the row has; `key` names its key.
+
+    Raises:
+        DataError: this code does not understand the document.
+    """
+    document = json.loads(row["document"], parse_float=number)
+    version = Version.from_key(row["version"])
+    if kind == "container":
+        told = replace(container_change(row["kind"], document, None), state=row["state"])
+        return replace(told, container=Container(row["kind"], row[key]), version=version)
+    where = Container(row["container_kind"], row["container_id"]) if row["container_id"] else None
+    if kind == "asset":
+        card = read_card(document, where, None, Rank.LISTED)
+        return replace(card.saved(), asset_id=row[key], version=version)
+    if kind == "data_profile":
+        profile = profile_change(document, row["asset_id"], where, None, Rank.READ)
+        return replace(profile, profile_id=row[key], version=version)
+    parent_field = parent_field_of(kind)
+    parent = row[parent_field] if parent_field else None
+    return replace(thing_change(kind, document, where, None, parent), thing_id=row[key], version=version)

@@ -1,0 +1,70 @@
+"""What the mirror knows of data sets, looked up both ways: the asset behind a name, the names of assets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.mirror.lineage import datasets
+from service.mirror.lineage.datasets import Located
+from service.openlineage import reading
+from service.openlineage.naming import DatasetName, Naming, paths_of
+from service.openlineage.writing import ColumnFlow, Described, Knowledge
+
+#: Data sets whose assets are looked for at once.
+_AT_ONCE = 500
+
+
+async def assets_behind(
+    connection: AsyncConnection, naming: Naming, events: Collection[dict[str, Any]]
+) -> list[list[dict[str, Any]]]:
+    """For each event the assets that its data sets are, as `reading.envelope` takes them.
+
+    A data set that says itself which asset it is, and one that the mirror does not know, are not among them.
+    """
+    wanted = [_unplaced(event) for event in events]
+    found = await _find(connection, naming, sorted({name for names in wanted for name in names}))
+    return [[_told(name, found[name]) for name in names if name in found] for names in wanted]
+
+
+async def knowledge_of(
+    connection: AsyncConnection, naming: Naming, asset_ids: Collection[str], relationships: Collection[str]
+) -> Knowledge:
+    """Names and columns of assets, and which columns the named relationships lead into which."""
+    known = await datasets.located(connection, asset_ids)
+    columns = await datasets.columns_of(connection, asset_ids)
+    flows = await datasets.related_columns(connection, asset_ids, relationships)
+    described = {one.asset_id: Described(naming.of(one), columns.get(one.asset_id, ())) for one in known}
+    return Knowledge(described, tuple(ColumnFlow(*flow) for flow in flows))
+
+
+def _unplaced(event: dict[str, Any]) -> list[DatasetName]:
+    named = (dataset for dataset, _ in reading.datasets_of(event) if reading.place_in(dataset) is None)
+    return sorted({reading.name_of(dataset) for dataset in named})
+
+
+async def _find(connection: AsyncConnection, naming: Naming, names: list[DatasetName]) -> dict[DatasetName, Located]:
+    found: dict[DatasetName, Located] = {}
+    for start in range(0, len(names), _AT_ONCE):
+        chunk = names[start : start + _AT_ONCE]
+        paths = {path for name in chunk for path in paths_of(name)}
+        _match(found, set(chunk), naming, await datasets.at_paths(connection, sorted(paths)))
+    return found
+
+
+def _match(
+    found: dict[DatasetName, Located], wanted: set[DatasetName], naming: Naming, candidates: Iterable[Located]
+) -> None:
+    for candidate in candidates:
+        name = naming.by_data(candidate)
+        if name in wanted and name is not None:
+            found.setdefault(name, candidate)
+
+
+def _told(name: DatasetName, asset: Located) -> dict[str, Any]:
+    told: dict[str, Any] = {**name._asdict(), "asset_id": asset.asset_id, "title": asset.name}
+    if asset.container:
+        told |= {"container_kind": asset.container.kind, "container_id": asset.container.id}
+    return told

@@ -1,0 +1,197 @@
+"""From OpenLineage to the catalog's lineage: pure, no store.
+
+All events of a run are one lineage event, whose id is the run's: inputs that START tells and outputs that COMPLETE
+tells belong together. Each event is also kept as it was sent, for other OpenLineage backends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+from service.changes import Container, LineageEdge, LineageRecorded, Original, Rank, Role, Version
+from service.documents import document
+from service.errors import FieldInvalid
+from service.events.lineage import LineageEvent, bare_asset
+from service.events.message import Event
+from service.events.times import read_time, to_iso_milliseconds
+from service.openlineage import schema
+from service.openlineage.naming import DatasetName, place_of
+from service.openlineage.words import (
+    ASSET_PROPERTY,
+    DATASET_DESCRIBED,
+    EVENT_FACET,
+    EVENT_TYPES,
+    JOB_DESCRIBED,
+    asset_id_of,
+    made_id,
+)
+
+#: The account of whoever is not told to be of another one: that of installations on premises.
+ACCOUNT = "999"
+#: How the catalog's lineage calls a data set, and what happens to one.
+_DATA_SET = "DataSet"
+_RELATIONS: dict[Role, str] = {"uses": "Used", "generates": "Created"}
+
+
+def envelope(event: dict[str, Any], assets: list[dict[str, Any]]) -> dict[str, Any]:
+    """What travels through the pipeline: the event, and which assets its data sets are (`looking.assets_behind`)."""
+    return {"event": event, "assets": assets}
+
+
+def recorded(body: dict[str, Any], came_from: str) -> LineageRecorded:
+    """The lineage event that an envelope tells.
+
+    Raises:
+        FieldInvalid: the envelope holds no OpenLineage event, or a time that is none.
+    """
+    event = schema.check(body.get("event"))
+    ours = _our_event(event)
+    if ours is not None:
+        return LineageEvent.read(Event("", (), ours)).recorded(came_from)
+    at_us = read_time(event["eventTime"], "eventTime")
+    ends = _ends(event, _known(body))
+    kept = document(_body(event, ends, at_us, came_from))
+    return LineageRecorded(
+        event_id=_event_id(event),
+        version=Version(at_us, Rank.EVENT, kept.digest, kept.digest),
+        document=kept,
+        event_type=_event_type(event),
+        categories=(_category(event),),
+        source_service=_source_service(event),
+        user_id=came_from,
+        edges=tuple(edge for edge, _ in ends),
+        came_from=came_from,
+        accumulates="run" in event,
+        is_complete=_is_complete(event),
+        original=Original(openlineage_id(event), document(event)),
+    )
+
+
+def datasets_of(event: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Role]]:
+    """The data sets of an event, each with its role; a dataset event tells of something that happened to one."""
+    if "dataset" in event and "job" not in event:
+        yield event["dataset"], "uses"
+    for dataset in event.get("inputs") or ():
+        yield dataset, "uses"
+    for dataset in event.get("outputs") or ():
+        yield dataset, "generates"
+
+
+def name_of(dataset: dict[str, Any]) -> DatasetName:
+    """What names a data set."""
+    return DatasetName(dataset["namespace"], dataset["name"])
+
+
+def place_in(dataset: dict[str, Any]) -> tuple[str, Container | None] | None:
+    """The asset that a data set says it is: by its own name, or by one of its symlinks."""
+    facet = (dataset.get("facets") or {}).get("symlinks") or {}
+    for name in (name_of(dataset), *map(name_of, facet.get("identifiers") or ())):
+        if place := place_of(name):
+            return place
+    return None
+
+
+def openlineage_id(event: dict[str, Any]) -> str:
+    """Names an event by what makes it the same event, however a mirror on the way has blanked it."""
+    job = event.get("job") or {}
+    names = sorted(f"{role} {'/'.join(name_of(dataset))}" for dataset, role in datasets_of(event))
+    return made_id(
+        "event", _run_id(event), str(event.get("eventType")), event["eventTime"], str(job.get("namespace")),
+        str(job.get("name")), *names,
+    )  # fmt: skip
+
+
+def _our_event(event: dict[str, Any]) -> dict[str, Any] | None:
+    """The catalog's lineage event, where another mirror has told it as a run."""
+    facets = (event.get("run") or {}).get("facets") or {}
+    told = (facets.get(EVENT_FACET) or {}).get("event")
+    if told is not None and not isinstance(told, dict):
+        raise FieldInvalid(field=f"run.facets.{EVENT_FACET}.event", problem="it is no object")
+    return told
+
+
+def _run_id(event: dict[str, Any]) -> str:
+    return str(UUID(event["run"]["runId"])) if "run" in event else ""
+
+
+def _event_id(event: dict[str, Any]) -> str:
+    if "run" in event:
+        return _run_id(event)
+    if "job" in event:
+        return made_id("job", event["job"]["namespace"], event["job"]["name"])
+    return made_id("dataset", *name_of(event["dataset"]))
+
+
+def _event_type(event: dict[str, Any]) -> str:
+    if "run" in event:
+        return EVENT_TYPES[event.get("eventType") or "OTHER"]
+    return JOB_DESCRIBED if "job" in event else DATASET_DESCRIBED
+
+
+def _is_complete(event: dict[str, Any]) -> bool:
+    """Whether the catalog may be told: a run that succeeded, or what a job is made to do."""
+    return event.get("eventType") == "COMPLETE" if "run" in event else "job" in event
+
+
+def _category(event: dict[str, Any]) -> str:
+    return "additions" if event.get("outputs") else "modifications"
+
+
+def _source_service(event: dict[str, Any]) -> str:
+    """The job, by which people know what ran; for a data set alone, who tells of it."""
+    return f"{event['job']['namespace']}/{event['job']['name']}" if "job" in event else str(event["producer"])
+
+
+def _known(body: dict[str, Any]) -> dict[DatasetName, dict[str, Any]]:
+    return {name_of(found): found for found in body.get("assets") or ()}
+
+
+def _ends(event: dict[str, Any], known: dict[DatasetName, dict[str, Any]]) -> list[tuple[LineageEdge, DatasetName]]:
+    """The assets of the event, each once per role, with what OpenLineage calls them."""
+    ends: dict[tuple[str, Role], tuple[LineageEdge, DatasetName]] = {}
+    for dataset, role in datasets_of(event):
+        name = name_of(dataset)
+        edge = _edge(dataset, role, known.get(name))
+        ends.setdefault((edge.asset_id, role), (edge, name))
+    return list(ends.values())
+
+
+def _edge(dataset: dict[str, Any], role: Role, found: dict[str, Any] | None) -> LineageEdge:
+    relation = _RELATIONS[role]
+    if place := place_in(dataset):
+        return LineageEdge(place[0], role, relation, _DATA_SET, dataset["name"], place[1])
+    if found:
+        container = Container(found["container_kind"], found["container_id"]) if found.get("container_id") else None
+        return LineageEdge(
+            found["asset_id"], role, relation, _DATA_SET, found.get("title") or dataset["name"], container
+        )
+    return LineageEdge(asset_id_of(name_of(dataset)), role, relation, _DATA_SET, dataset["name"])
+
+
+def _body(
+    event: dict[str, Any], ends: list[tuple[LineageEdge, DatasetName]], at_us: int | None, came_from: str
+) -> dict[str, Any]:
+    """The event in the catalog's form."""
+    return {
+        "message_version": "v1",
+        "user_id": came_from,
+        "account_id": ACCOUNT,
+        "event_details": {
+            "event_id": _event_id(event),
+            "event_type": _event_type(event),
+            "event_category": [_category(event)],
+            "event_time": to_iso_milliseconds(at_us or 0),
+            "event_source_service": _source_service(event),
+        },
+        "uses_assets": [_asset(*end) for end in ends if end[0].role == "uses"],
+        "generates_assets": [_asset(*end) for end in ends if end[0].role == "generates"],
+    }
+
+
+def _asset(edge: LineageEdge, name: DatasetName) -> dict[str, Any]:
+    """The asset of the catalog's form, which keeps what OpenLineage calls it."""
+    asset = bare_asset(edge)
+    asset["properties"][ASSET_PROPERTY] = {"type": ASSET_PROPERTY, "value": name._asdict()}
+    return asset

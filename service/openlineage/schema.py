@@ -1,0 +1,67 @@
+"""What an OpenLineage event has to look like: JSON Schema, as the specification publishes it, in our own words.
+
+A test holds it against the event classes that the `openlineage-python` package generates from the published schema.
+Facets are open: of those that nobody here reads only what every facet has is checked.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from itertools import islice
+from typing import Any
+
+from jsonschema_rs import Draft202012Validator, ValidationError
+
+from service.errors import FieldInvalid
+
+#: Problems told of one event; the rest follows from them as a rule.
+_MAX_PROBLEMS = 3
+
+
+class OpenLineageInvalid(FieldInvalid):
+    """The field {field} is no OpenLineage: {problem}."""
+
+    error_class = "openlineage"
+    remedy = "Send run, job or dataset events of https://openlineage.io/spec; the client libraries make them."
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The schema of one event."""
+    found: dict[str, Any] = json.loads((files(__package__) / "schema.json").read_text(encoding="utf-8"))
+    return found
+
+
+@cache
+def _validator(kind: str) -> Draft202012Validator:
+    """The validator of one kind; it never shows values, in which there may be secrets."""
+    return Draft202012Validator(
+        {"$ref": f"#/$defs/{kind}", "$defs": schema()["$defs"]}, validate_formats=True, mask="it"
+    )
+
+
+def kind_of(event: dict[str, Any]) -> str:
+    """Which of the three kinds an event means to be."""
+    return "RunEvent" if "run" in event else "JobEvent" if "job" in event else "DatasetEvent"
+
+
+def check(event: Any) -> dict[str, Any]:
+    """The event, if it is one.
+
+    Raises:
+        OpenLineageInvalid: with the path of the first fields that do not fit; never with their values.
+    """
+    if not isinstance(event, dict):
+        raise OpenLineageInvalid(field="", problem="an event is an object")
+    problems = list(islice(_validator(kind_of(event)).iter_errors(event), _MAX_PROBLEMS))
+    if problems:
+        first, *others = problems
+        told = "; ".join([first.message, *(f"{_path(other)}: {other.message}" for other in others)])
+        raise OpenLineageInvalid(field=_path(first), problem=told)
+    return event
+
+
+def _path(error: ValidationError) -> str:
+    return ".".join(map(str, error.instance_path)) or "(the event)"

@@ -1,0 +1,121 @@
+"""Posts JSON to a backend over HTTP, and judges its answers: arrived, refused for good, or to be tried again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from service import __version__, documents
+from service.errors import DeliveryRejected, MirrorError, TargetUnavailable
+from service.redaction import redact_bytes
+from service.targets.sign_in import SignIn
+
+#: Headers by which a backend's operator finds a call again (IBM's among them).
+SUPPORT_HEADERS = ("x-global-transaction-id", "x-request-id", "x-correlation-id", "cf-ray", "server-timing")
+#: Bytes of an answer that are read.
+_MAX_ANSWER = 262_144
+#: Characters of an answer that are told.
+_SHOWN = 300
+#: Attempts after which "internal error" counts as the event's fault: such answers were seen for valid events for days.
+MAX_INTERNAL_ERRORS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back."""
+
+    status: int
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+    @property
+    def is_success(self) -> bool:
+        """It was taken."""
+        return 200 <= self.status < 300
+
+    def data(self) -> Any:
+        """The body as JSON; None where it is none."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+    def told(self) -> str:
+        """Status, the beginning of the body, and the ids that support asks for."""
+        clean, _ = redact_bytes(self.body[: 4 * _SHOWN])
+        text = " ".join(clean.decode("utf-8", "replace").split())[:_SHOWN]
+        ids = [f"{name}: {self.headers[name][:120]}" for name in SUPPORT_HEADERS if name in self.headers]
+        data = self.data()
+        if isinstance(data, dict) and isinstance(data.get("trace"), str):
+            ids.append(f"trace: {data['trace'][:120]}")
+        return f"HTTP {self.status} {text}{' [' + ', '.join(ids) + ']' if ids else ''}".strip()
+
+
+class Poster:
+    """One backend; opened at the first post."""
+
+    def __init__(self, target: str, url: str, sign_in: SignIn, timeout_s: float) -> None:
+        self._target = target
+        self.url = url
+        self._sign_in = sign_in
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def post(self, path: str, value: Any) -> Reply:
+        """Post a JSON value; once more with another token where the first is refused.
+
+        Raises:
+            TransientError: no answer, or nobody to sign in now.
+        """
+        body = documents.canonical(value)
+        token = await self._sign_in.token()
+        reply = await self._send(path, body, token)
+        if reply.status == 401 and (other := await self._sign_in.renewed(token)) != token:
+            reply = await self._send(path, body, other)
+        return reply
+
+    async def _send(self, path: str, body: bytes, token: str | None) -> Reply:
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        try:
+            async with self._opened().post(
+                self.url + path, data=body, headers=headers, allow_redirects=False
+            ) as response:
+                return Reply(response.status, await response.content.read(_MAX_ANSWER), response.headers)
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            problem = f"{type(error).__name__} at {self.url}{path}"
+            raise TargetUnavailable(target=self._target, problem=problem) from None
+
+    def judge(self, reply: Reply, attempts: int) -> MirrorError | None:
+        """What an answer means for the delivery that was posted."""
+        if reply.is_success:
+            return None
+        told = reply.told()
+        if reply.status == 500 and attempts + 1 >= MAX_INTERNAL_ERRORS:
+            return DeliveryRejected(target=self._target, problem=f"{told} ({attempts + 1} times)")
+        if reply.status in (401, 403):
+            return TargetUnavailable(target=self._target, problem=f"it does not accept our token: {told}")
+        if reply.status in (404, 405) or 300 <= reply.status < 400:
+            return TargetUnavailable(target=self._target, problem=f"{self.url} is not where it takes events: {told}")
+        if reply.status in (408, 425, 429) or reply.status >= 500:
+            return TargetUnavailable(target=self._target, problem=told)
+        return DeliveryRejected(target=self._target, problem=told)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._sign_in.close()
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            # The default name of Python's own clients is refused at IBM's edge.
+            agent = {"User-Agent": f"catalog-mirror/{__version__}"}
+            self._session = aiohttp.ClientSession(
+                headers=agent, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._session

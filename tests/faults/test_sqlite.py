@@ -1,0 +1,42 @@
+"""Outages of a SQLite store: consuming pauses, nothing becomes a dead letter, and it goes on by itself."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+IMPATIENT = {"STORE__TIMEOUT_S": "3"}
+
+
+def _is_down(status: int, body: dict[str, Any]) -> bool:
+    return "store cannot be used" in str(body["reasons"])
+
+
+async def test_a_file_that_somebody_has_locked(rig: Callable[..., Any], amqp_url: str, sqlite_url: str) -> None:
+    async with rig("file locked", amqp_url, sqlite_url, **IMPATIENT) as world:
+        await world.publish(50)
+        await world.mirrored()
+        somebody = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)
+        somebody.execute("BEGIN EXCLUSIVE")
+        await world.publish(100)
+        await world.service.wait_for(_is_down)
+        assert (await world.service.get("/livez"))[0] == 200
+        somebody.execute("ROLLBACK")
+        somebody.close()
+        await world.resumed()
+
+
+async def test_a_disk_that_is_full(
+    rig: Callable[..., Any], amqp_url: str, small_disk: Path, fill_up: Callable[[Path], None]
+) -> None:
+    filler = small_disk / "filler"
+    async with rig("file's disk full", amqp_url, f"sqlite:///{small_disk / 'mirror.db'}", **IMPATIENT) as world:
+        await world.publish(50)
+        await world.mirrored()
+        await asyncio.to_thread(fill_up, filler)
+        await world.publish(500)
+        body = await world.service.wait_for(_is_down)
+        assert "full" in str(body["reasons"])
+        filler.unlink()
+        await world.resumed()

@@ -1,0 +1,173 @@
+"""The graph's answers, held against those of networkx on random graphs, with cycles, on both kinds of store."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.changes import Origin
+from service.mirror.lineage.graph import graph
+from service.mirror.lineage.questions import LineageType, Question, answer, is_connected
+from service.mirror.lineage.summary import Part, parts_of, summarise
+from service.mirror.lineage.walk import Direction, walk
+
+if TYPE_CHECKING:
+    from tests.integration.conftest import Events, Mirror
+
+Opened = Callable[..., AbstractAsyncContextManager["Mirror"]]
+ASSETS = [f"a{number}" for number in range(9)]
+EVERYTHING = 10_000
+
+#: A lineage graph: what each event used, and what it generated.
+Drawn = list[tuple[set[str], set[str]]]
+some_assets = st.sets(st.sampled_from(ASSETS), max_size=3)
+graphs = st.lists(st.tuples(some_assets, some_assets).filter(any), min_size=1, max_size=12)
+
+
+def networkx_graph(drawn: Drawn) -> nx.DiGraph[str]:
+    """The same graph: from what was used to the event, from the event to what it generated."""
+    found: nx.DiGraph[str] = nx.DiGraph()
+    found.add_nodes_from(ASSETS)
+    for number, (uses, generates) in enumerate(drawn):
+        found.add_node(f"e{number}")
+        found.add_edges_from((asset, f"e{number}") for asset in uses)
+        found.add_edges_from((f"e{number}", asset) for asset in generates)
+    return found
+
+
+def events_of(nodes: Any) -> set[str]:
+    return {node for node in nodes if node.startswith("e")}
+
+
+async def fill(mirror: Mirror, events: Events, drawn: Drawn, times: list[int] | None = None) -> None:
+    await mirror.clear()
+    moments = times or list(range(len(drawn)))
+    messages = [
+        events.lineage(f"e{number}", f"2026-05-10T15:{moments[number]:02d}:00Z", sorted(uses), sorted(generates))
+        for number, (uses, generates) in enumerate(drawn)
+    ]
+    await mirror.pipeline().process(messages, Origin.LIVE)
+
+
+async def ids(mirror: Mirror, asset_id: str, lineage_type: LineageType, **more: Any) -> list[str]:
+    async with mirror.store.read() as connection:
+        found = await answer(connection, Question(asset_id, lineage_type, **{"limit": EVERYTHING, **more}))
+    return [event.event_id for event in found.events]
+
+
+@pytest.mark.parametrize("kind", ["sqlite_url", "postgres_url"])
+def test_answers_equal_those_of_networkx(
+    kind: str, request: pytest.FixtureRequest, opened: Opened, events: Events
+) -> None:
+    runner = asyncio.Runner()
+    context = opened(request.getfixturevalue(kind))
+    mirror = runner.run(context.__aenter__())
+
+    @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @given(graphs, st.sampled_from(ASSETS))
+    def holds(drawn: Drawn, asset: str) -> None:
+        runner.run(compare(mirror, events, drawn, asset))
+
+    try:
+        holds()
+    finally:
+        runner.run(context.__aexit__(None, None, None))
+        runner.close()
+
+
+async def compare(mirror: Mirror, events: Events, drawn: Drawn, asset: str) -> None:
+    await fill(mirror, events, drawn)
+    truth = networkx_graph(drawn)
+    ancestors, descendants = nx.ancestors(truth, asset), nx.descendants(truth, asset)
+    making = {event for event in events_of(descendants) if truth.out_degree(event)}
+
+    assert set(await ids(mirror, asset, LineageType.BACKWARD)) == events_of(ancestors)
+    assert set(await ids(mirror, asset, LineageType.FORWARD)) == making | set(truth.predecessors(asset))
+    touching = {*truth.predecessors(asset), *truth.successors(asset)}
+    assert set(await ids(mirror, asset, LineageType.PARTIAL)) == touching
+    hops = await ids(mirror, asset, LineageType.FORWARD_HOP, hop_count=100, event_count=100)
+    assert set(hops) == making | set(truth.predecessors(asset))
+    async with mirror.store.read() as connection:
+        for depth in (1, 2, 10):
+            near = nx.single_source_shortest_path_length(truth, asset, cutoff=2 * depth)
+            reach = await walk(connection, asset, Direction.FORWARD, depth=depth)
+            assert {node: hops * 2 for node, hops in reach.assets.items()} == {
+                node: length for node, length in near.items() if node.startswith("a")
+            }
+        others = sorted({*ancestors, *descendants} - {asset})
+        for other in (node for node in ASSETS[:3]):
+            assert await is_connected(connection, other, asset) == (other == asset or other in others)
+
+
+@pytest.fixture
+async def chain(mirror: Mirror, events: Events) -> Mirror:
+    """raw → (e0) → clean → (e1) → report and cube; e2 only looks at clean; e3 makes report anew from report."""
+    drawn: Drawn = [
+        ({"raw"}, {"clean"}), ({"clean"}, {"report", "cube"}), ({"clean"}, set()), ({"report"}, {"report"}),
+    ]  # fmt: skip
+    await fill(mirror, events, drawn)
+    return mirror
+
+
+async def test_events_come_newest_first_by_pages_after_a_moment(chain: Mirror) -> None:
+    assert await ids(chain, "clean", LineageType.PARTIAL) == ["e2", "e1", "e0"]
+    assert await ids(chain, "clean", LineageType.PARTIAL, limit=1, offset=1) == ["e1"]
+    after = datetime(2026, 5, 10, 15, 1, tzinfo=UTC)
+    assert await ids(chain, "raw", LineageType.FORWARD, after=after) == ["e3"]
+    async with chain.store.read() as connection:
+        assert (await answer(connection, Question("clean", limit=2))).has_more
+        assert not (await answer(connection, Question("clean", limit=3))).has_more
+
+
+async def test_hops_are_other_assets_and_each_has_its_newest_events(chain: Mirror) -> None:
+    assert await ids(chain, "raw", LineageType.FORWARD_HOP, hop_count=1) == ["e0"]
+    assert await ids(chain, "clean", LineageType.FORWARD_HOP, hop_count=1) == ["e1", "e0"]
+    few = await ids(chain, "raw", LineageType.FORWARD_HOP, hop_count=3, event_count=1)
+    assert few == ["e1", "e0"]
+    assert await ids(chain, "report", LineageType.FORWARD_HOP) == ["e3", "e1"]
+
+
+async def test_the_summary_counts_both_sides_and_what_events_are_to_the_asset(chain: Mirror) -> None:
+    async with chain.store.read() as connection:
+        found = await summarise(connection, "clean")
+        parts = await parts_of(connection, "clean", ["e0", "e1", "e2", "e3"], Part.USAGE)
+
+    assert (found.upstream.assets, found.upstream.events, found.upstream.depth) == (1, 1, 1)
+    assert (found.downstream.assets, found.downstream.events, found.downstream.depth) == (2, 2, 1)
+    assert found.parts == {Part.GENERATION: 1, Part.USAGE: 1, Part.MODIFICATION: 1}
+    assert [parts[event] for event in ("e0", "e1", "e2", "e3")] == ["generation", "usage", "modification", "usage"]
+
+
+async def test_hidden_assets_are_walked_through_and_not_shown(chain: Mirror) -> None:
+    await chain.execute("UPDATE assets SET visibility_mode = 16 WHERE asset_id = 'clean'")
+
+    async with chain.store.read() as connection:
+        found = await graph(connection, "raw", 5)
+        hidden = await graph(connection, "clean", 5)
+
+    assert found.assets == ["cube", "raw", "report"]
+    assert found.known
+    assert not hidden.known
+
+
+async def test_a_graph_that_is_too_wide_is_cut_and_says_so(mirror: Mirror, events: Events) -> None:
+    wide: Drawn = [({"a0"}, {f"b{number}"}) for number in range(40)]
+    random.Random(7).shuffle(wide)
+    await fill(mirror, events, wide)
+
+    async with mirror.store.read() as connection:
+        whole = await walk(connection, "a0", Direction.FORWARD)
+        cut = await walk(connection, "a0", Direction.FORWARD, max_edges=30)
+
+    assert (len(whole.events), whole.cut) == (40, False)
+    assert cut.cut
+    assert len(cut.events) < 40
