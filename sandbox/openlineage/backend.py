@@ -26,6 +26,8 @@ class PocketBackend:
     token: str | None = None
     #: Answers of this status, one after the other, before it works again.
     failures: list[int] = field(default_factory=list)
+    #: So many calls are answered by a page for people, with 200.
+    pages: int = 0
     #: Names of jobs whose events it answers with 500, for ever.
     cursed: set[str] = field(default_factory=set)
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -55,6 +57,9 @@ class PocketBackend:
         body = msgspec.json.decode(await request.read())
         self.calls.append(body)
         self.agents.add(request.headers.get("User-Agent", ""))
+        if self.pages:
+            self.pages -= 1
+            return web.Response(text="<html>Please sign in.</html>", content_type="text/html")
         if self.failures:
             return _problem(self.failures.pop(0), "It does not work now.")
         if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":

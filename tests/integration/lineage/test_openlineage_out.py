@@ -287,6 +287,16 @@ async def test_a_wrong_token_or_place_waits_and_says_so(
     assert backend.states() == ["START", "COMPLETE"]
 
 
+async def test_a_page_for_people_is_no_success(mirror: Mirror, events: Events, backend: Any) -> None:
+    backend.pages = 1
+    async with running(mirror, target(backend.url)) as here:
+        await here.take(events.lineage("e1"))
+        await until(here.at_rest)
+
+    assert backend.states() == ["START", "COMPLETE"]
+    assert len(backend.calls) == 3
+
+
 @pytest.mark.parametrize(
     ("settings", "word"),
     [
