@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,6 +34,8 @@ class PocketBackend:
     #: Bodies of the calls, refused ones among them: a list is a batch.
     calls: list[Any] = field(default_factory=list)
     agents: set[str] = field(default_factory=set)
+    #: Is told of each event that was taken.
+    told: Callable[[dict[str, Any]], None] | None = None
 
     def states(self, run_id: str | None = None) -> list[str]:
         """States of runs in the order in which they came."""
@@ -73,6 +75,9 @@ class PocketBackend:
         if any((event.get("job") or {}).get("name") in self.cursed for event in events):
             return _problem(500, "The event could not be persisted.")
         self.events += events
+        if self.told is not None:
+            for event in events:
+                self.told(event)
         return web.json_response({}, status=201)
 
     def _judge(self, event: dict[str, Any]) -> None:

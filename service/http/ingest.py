@@ -29,6 +29,8 @@ from service.settings import HttpSettings, OpenLineageSettings, PipelineSettings
 
 #: Requests that are written at the same time; each takes a connection to the store.
 _AT_ONCE = 2
+#: Why an event is not kept although nothing is wrong with it.
+TOO_OLD = "It happened longer ago than RETENTION__LINEAGE keeps lineage."
 #: Assets that one event may name, as a share of the edges that one question may read.
 _SHARE_OF_EDGES = 10
 
@@ -62,11 +64,15 @@ class Ingest:
         value = published.check(documents.read(body, self._max_depth))
         event = LineageEvent.read(Event("", (), value))
         self._check_size(len(event.edges))
-        await self._write([Message(f"api.{sender}.lineage_events.POST", body)])
+        if await self._write([Message(f"api.{sender}.lineage_events.POST", body)]):
+            raise Problem(409, "expired", TOO_OLD)
         return event.event_id
 
-    async def openlineage(self, body: bytes, sender: str) -> int:
-        """Take in one OpenLineage event, or an array of them in one transaction; answers how many.
+    async def openlineage(self, body: bytes, sender: str) -> tuple[int, list[int]]:
+        """Take in one OpenLineage event, or an array of them in one transaction.
+
+        Returns:
+            How many there were, and the places of those that are too old to be kept.
 
         Raises: as `lineage_event`.
         """
@@ -80,16 +86,16 @@ class Ingest:
                 self._check_size(sum(1 for _ in datasets_of(check(event))))
         async with reading(self._store) as connection:
             assets = await looking.assets_behind(connection, self._naming, events)
-        await self._write([_message(event, found, sender) for event, found in zip(events, assets, strict=True)])
-        return len(events)
+        messages = [_message(event, found, sender) for event, found in zip(events, assets, strict=True)]
+        return len(events), await self._write(messages)
 
     def _check_size(self, assets: int) -> None:
         if assets > self._max_assets:
             message = f"The event names {assets} assets, more than HTTP__MAX_EDGES allows ({self._max_assets})."
             raise Problem(413, "request_too_large", message)
 
-    async def _write(self, messages: Sequence[Message]) -> None:
-        """All of them in one transaction, or none where one cannot be used."""
+    async def _write(self, messages: Sequence[Message]) -> list[int]:
+        """All of them in one transaction, or none where one cannot be used; answers which are too old to be kept."""
         async with self._turns:
             reads = await self._pipeline.decode(messages)
             for place, read in enumerate(reads):
@@ -101,6 +107,7 @@ class Ingest:
             told = "; ".join(sorted({str(error) for error in outcome.errors})[:3])
             message = f"{len(outcome.errors)} of {len(messages)} events were kept as dead letters: {told}"
             raise Problem(422, "dead_lettered", message)
+        return [place for place, read in enumerate(reads) if read.expired]
 
 
 @contextmanager
