@@ -129,6 +129,15 @@ class StoreUnavailable(TransientError):
     remedy = "Check that {where} is up, reachable and writable; the service goes on by itself when it is."
 
 
+class SchemaLocked(TransientError):
+    """The schema of {where} could not be changed: {holders} kept its tables locked for {waited_s} seconds."""
+
+    error_class = "schema"
+    remedy = (
+        "End that session, or wait until it is done, and run `catalog-mirror db upgrade` again; nothing was changed."
+    )
+
+
 class SchemaMissing(TransientError):
     """The store at {where} has schema revision {found}, this version needs {needed}."""
 

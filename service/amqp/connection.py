@@ -108,6 +108,15 @@ def _refused(settings: AmqpSettings, text: str) -> BrokerUnavailable | TopologyM
 def _tls(settings: AmqpSettings) -> ssl.SSLContext | None:
     if settings.url is None or not settings.url.get_secret_value().startswith("amqps"):
         return None
+    return trust(settings)
+
+
+def trust(settings: AmqpSettings) -> ssl.SSLContext:
+    """Whom we believe to be the broker: those whose certificate leads to `AMQP__CA_FILE`, or to the system's.
+
+    Raises:
+        SettingInvalid: the file cannot be read, or holds no certificate.
+    """
     try:
         return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
     except (OSError, ssl.SSLError) as error:

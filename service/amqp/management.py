@@ -8,9 +8,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import aiohttp
 
-from service.amqp.connection import vhost
+from service.amqp.connection import trust, vhost
 from service.amqp.topology import Binding
-from service.settings import AmqpSettings
+from service.settings import AmqpSettings, refreshed
 
 #: Share of the queue's bytes from which on it counts as full: the API's figures are some seconds old.
 FULL = 0.98
@@ -58,11 +58,15 @@ def _of_vhost(settings: AmqpSettings) -> str:
 
 async def _ask(settings: AmqpSettings, path: str) -> Any:
     """What the API answers; None where it is not to be asked, or refuses."""
+    settings = refreshed(settings)
     if settings.management_url is None:
         return None
     parts = urlsplit(settings.management_url.get_secret_value())
     auth = aiohttp.BasicAuth(parts.username or "guest", parts.password or "guest")
     url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], f"{parts.path.rstrip('/')}/api/{path}", "", ""))
     timeout = aiohttp.ClientTimeout(total=settings.connect_timeout_s)
-    async with aiohttp.ClientSession(timeout=timeout, auth=auth) as session, session.get(url) as answer:
+    async with (
+        aiohttp.ClientSession(timeout=timeout, auth=auth) as session,
+        session.get(url, ssl=trust(settings)) as answer,
+    ):
         return await answer.json() if answer.status == 200 else None

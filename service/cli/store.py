@@ -22,14 +22,18 @@ def upgrade() -> None:
     out.print(run_async(_upgrade()), markup=False)
 
 
+def _told(before: str | None, after: str) -> str:
+    if after > schema.newest():
+        return f", later than this version's {schema.newest()}: left as it is"
+    return ", nothing to do" if before == after else f" (was {before or 'empty'})"
+
+
 async def _upgrade() -> str:
     store = Store(quiet_settings().store, migrating=True)
     try:
         store.check_writable()
         before = await schema.current(store)
         after = await schema.upgrade(store)
-        return f"{store.where}: schema {after}" + (
-            ", nothing to do." if before == after else f" (was {before or 'empty'})."
-        )
+        return f"{store.where}: schema {after}{_told(before, after)}."
     finally:
         await store.close()

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from pathlib import Path
 
 import sqlalchemy as sa
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from service.errors import SchemaMissing
+from service.errors import SchemaLocked, SchemaMissing
+from service.mirror import rights
 from service.mirror.described import describe
 from service.mirror.store import STORE_ERRORS, Store
 from service.settings import StoreSettings
+
+log = structlog.get_logger(__name__)
 
 #: The generation that this code reads and writes: revisions `01xx`. A later generation may lack what we need.
 GENERATION = "01"
@@ -21,6 +27,12 @@ GENERATION = "01"
 OLDEST = "0104"
 #: Names the advisory lock that lets only one replica migrate.
 _LOCK = 7_283_412_001
+#: Milliseconds that a change of the schema waits for whoever uses a table: all who come later wait behind it.
+LOCK_TIMEOUT_MS = 2000
+#: Seconds between two attempts, in which those who came later have their turn; and until it is given up.
+LOCK_PAUSE_S, LOCK_PATIENCE_S = 3.0, 300.0
+#: PostgreSQL's `lock_not_available`.
+_LOCKED = "55P03"
 
 
 def _config() -> Config:
@@ -49,36 +61,63 @@ async def migrate(settings: StoreSettings) -> None:
 
 
 async def upgrade(store: Store) -> str:
-    """Bring the schema up to date; answers its revision. Safe to call from many replicas at once.
+    """Bring the schema up to date, unless it is later than ours; answers its revision.
+
+    Many replicas may call it at once, and others may read and write meanwhile.
 
     Raises:
         StoreUnavailable: the store does not answer or the role may not change the schema.
+        SchemaLocked: somebody kept a table for longer than we are patient.
     """
+    began = time.monotonic()
+    while not await _attempt(store):
+        waited_s, holders = time.monotonic() - began, await rights.holders(store)
+        if waited_s > LOCK_PATIENCE_S:
+            raise SchemaLocked(where=store.where, holders=holders, waited_s=round(waited_s))
+        log.warning("schema_locked", holders=holders, waited_s=round(waited_s, 1))
+        await asyncio.sleep(LOCK_PAUSE_S)
+    return await current(store) or newest()
+
+
+async def _attempt(store: Store) -> bool:
+    """Upgrade in one transaction; False, and nothing done, where a table could not be had in time."""
     try:
         async with store.write() as connection:
-            await connection.run_sync(_upgrade, store.schema)
+            await connection.run_sync(_upgrade, store)
     except STORE_ERRORS as error:
+        if getattr(getattr(error, "orig", None), "sqlstate", None) == _LOCKED:
+            return False
         raise store.unavailable(error) from error
-    return newest()
+    return True
 
 
-def _upgrade(connection: sa.Connection, schema: str | None) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        if schema:
-            quoted = connection.dialect.identifier_preparer.quote(schema)
-            if not sa.inspect(connection).has_schema(schema):  # IF NOT EXISTS asks for the right to create even then
-                connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {quoted}"))
-            connection.execute(sa.text(f"SET LOCAL search_path TO {quoted}"))
+def _upgrade(connection: sa.Connection, store: Store) -> None:
+    on_postgres = connection.dialect.name == "postgresql"
+    if on_postgres:
+        _enter(connection, store.schema)
     config = _config()
     config.attributes["connection"] = connection
-    config.attributes["schema"] = schema
-    revision = _revision(connection, schema)
-    if revision == newest() or _is_newer(revision):
+    config.attributes["schema"] = store.schema
+    revision = _revision(connection, store.schema)
+    if _is_newer(revision):
         return
-    command.upgrade(config, "head")
-    if connection.dialect.name == "postgresql":
-        describe(connection)
+    if revision != newest():
+        command.upgrade(config, "head")
+        if on_postgres:
+            describe(connection)
+    if on_postgres and store.runtime_role:
+        rights.grant(connection, store.runtime_role, store.schema)
+
+
+def _enter(connection: sa.Connection, schema: str | None) -> None:
+    """Be the only one who migrates, in the schema of our own where there is one, and wait for no table for long."""
+    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    connection.execute(sa.text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+    if schema:
+        quoted = connection.dialect.identifier_preparer.quote(schema)
+        if not sa.inspect(connection).has_schema(schema):  # IF NOT EXISTS asks for the right to create even then
+            connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {quoted}"))
+        connection.execute(sa.text(f"SET LOCAL search_path TO {quoted}"))
 
 
 def _revision(connection: sa.Connection, schema: str | None) -> str | None:

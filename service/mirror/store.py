@@ -50,6 +50,8 @@ class Store:
         self.url = _async_url(_secret(settings, migrating=migrating).get_secret_value())
         self.dialect = self.url.get_backend_name()
         self.schema = settings.schema_name if self.dialect == "postgresql" else None
+        #: Who reads and writes what this role makes, where that is somebody else.
+        self.runtime_role = _other_role(settings, self.url) if migrating else None
         self.engine = _engine(self.url, self.schema, settings, migrating=migrating)
 
     @property
@@ -184,7 +186,7 @@ def _engine(url: URL, schema: str | None, settings: StoreSettings, *, migrating:
             "prepared_statement_cache_size": 0,
             "statement_cache_size": 0,
             "prepared_statement_name_func": lambda: "",
-            "command_timeout": settings.timeout_s,
+            "command_timeout": None if migrating else settings.timeout_s,  # an index takes the time that it takes
             "timeout": settings.timeout_s,
             "server_settings": {"application_name": "catalog-mirror"},
         },
@@ -211,6 +213,11 @@ class _FreshCredentials:
 
 def _secret(settings: StoreSettings, *, migrating: bool) -> SecretStr:
     return (migrating and settings.migration_url) or settings.url
+
+
+def _other_role(settings: StoreSettings, mine: URL) -> str | None:
+    role = make_url(settings.url.get_secret_value()).username
+    return role if role != mine.username else None
 
 
 def _trusting(ca_file: Path) -> ssl.SSLContext:

@@ -123,3 +123,37 @@ def test_contributing_leads_to_a_passing_test_in_three_commands() -> None:
     commands = [line.removeprefix("$ ") for line in block.splitlines()]
     assert [command.split()[:2] for command in commands] == [["git", "clone"], ["make", "install"], ["make", "test"]]
     assert (ROOT / commands[2].split("ARGS=")[1]).is_dir()
+
+
+def _command_paths() -> set[str]:
+    return set(re.findall(r"^## catalog-mirror (.+)$", (ROOT / "docs" / "commands.md").read_text("utf-8"), re.M))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_that_a_page_names_exists(page: Path) -> None:
+    known = _command_paths()
+    groups = {path.split()[0] for path in known if " " in path}
+    for first, second in re.findall(
+        r"catalog-mirror ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+))?\b(?![:.]\d)", page.read_text("utf-8")
+    ):
+        if first in {"command", "sidecar", "test", "in", "helm", "and"}:  # prose, or a release of that name
+            continue
+        assert (f"{first} {second}" if first in groups else first) in known, f"catalog-mirror {first} {second}"
+
+
+def test_every_value_of_the_chart_that_a_page_names_exists() -> None:
+    values = yaml.safe_load((ROOT / "helm" / "values.yaml").read_text("utf-8"))
+    page = (ROOT / "docs" / "production.md").read_text("utf-8")
+    named = {
+        word
+        for word in re.findall(r"`([a-z]\w+(?:\.[a-z]\w+)+)(?:\.…)?`", page)
+        if not word.endswith((".md", ".yaml", ".crt"))
+    }
+    assert len(named) > 5
+    for name in named:
+        place = values
+        for word in name.split("."):
+            if word in {"container", "native"}:  # a named template
+                break
+            assert word in place, name
+            place = place[word]

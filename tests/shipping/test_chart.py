@@ -2,16 +2,22 @@
 
 import base64
 import json
+import re
+import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 
 from sandbox.chart import KUBERNETES, VALUE_SETS, containers_of, is_custom, of_kind, pods_of, problems
+from sandbox.tools import find
 from service.settings import Settings, load
 
+ROOT = Path(__file__).parents[2]
 CRDS = Path(__file__).parent / "crds"
 Render = Callable[..., list[Any]]
 
@@ -53,7 +59,10 @@ def assert_hardened(container: Any) -> None:
 
 def test_no_volume_reaches_the_node_and_no_role_is_asked_for(manifests: list[Any]) -> None:
     for pod in pods_of(manifests).values():
-        assert not any("hostPath" in volume for volume in pod["volumes"])
+        kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
+        assert kinds <= {"projected", "emptyDir", "persistentVolumeClaim", "csi"}, (
+            "what the restricted standard lets in"
+        )
         mounted = {mount["name"] for container in containers_of(pod) for mount in container["volumeMounts"]}
         assert mounted == {volume["name"] for volume in pod["volumes"]}, "every volume is used, every mount exists"
     assert {manifest["kind"] for manifest in manifests}.isdisjoint({"Role", "ClusterRole", "RoleBinding", "Namespace"})
@@ -233,3 +242,27 @@ def rsi_patch(manifests: list[Any]) -> list[Any]:
     found = [m["data"]["patch.json"] for m in of_kind(manifests, "ConfigMap") if "patch.json" in m["data"]]
     patch: list[Any] = json.loads(found[0]) if found else []
     return patch
+
+
+def test_every_helm_command_of_the_documents_renders(tmp_path: Path, render: Render) -> None:
+    render("small")  # skips where there is no helm
+    page = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
+    [values] = re.findall(r"^`values.yaml`:\n\n```yaml\n(.*?)^```", page, re.M | re.S)
+    (tmp_path / "values.yaml").write_text(values, encoding="utf-8")
+    (tmp_path / "helm").symlink_to(ROOT / "helm")
+    commands = [line for block in re.findall(r"^```bash\n(.*?)^```", page, re.M | re.S) for line in block.splitlines()]
+    assert len(commands) == 3
+    for command in commands:
+        words = shlex.split(command)
+        assert words[0] == "helm"
+        assert words[1] in {"install", "upgrade"}
+        done = subprocess.run(
+            [find("helm"), "template", *words[2:]], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        manifests = [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+        assert problems(manifests, KUBERNETES[-1]) == []
+        names = {manifest["metadata"]["name"] for manifest in manifests}
+        assert "catalog-mirror" in names, "the name that the other commands of the page use"
+        assert "catalog-mirror-rsi" in names or {"mirror-database", "catalog-broker"} <= set(
+            re.findall(r"[\w-]+", done.stdout)
+        )

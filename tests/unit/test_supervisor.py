@@ -1,5 +1,6 @@
 """The supervisor: it never ends before it is told to, whatever becomes of the service."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -70,3 +71,16 @@ def test_being_told_to_stop_is_passed_on_and_ends_it(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
         assert log.read_text() == "started\ntold\n"
+
+
+def test_a_service_whose_settings_cannot_be_used_does_not_end_the_container(tmp_path: Path) -> None:
+    environment = {**os.environ, "CATALOG_MIRROR_AMQP__URL": "not-a-url"}
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "service.supervisor"], env=environment, stderr=log)
+    try:
+        until(lambda: (tmp_path / "log").read_text().count('"service_ended"') >= 2)
+        assert process.poll() is None
+        assert "amqp:// or amqps://" in (tmp_path / "log").read_text(), "and what is wrong is in its log"
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0

@@ -1,0 +1,136 @@
+"""Releases under load: rolling restarts, a schema that is upgraded, and a release that is taken back."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from pydantic import SecretStr
+
+from sandbox import chart
+from sandbox.parts.mirror import MirrorProcess
+from sandbox.tools import ToolMissing
+from service.mirror import schema
+from service.mirror.store import Store
+from service.settings import StoreSettings
+
+EVENTS = 2400
+Event = Callable[..., tuple[str, bytes]]
+
+
+@pytest.fixture
+async def load(catalog: Any, profile_event: Event) -> AsyncIterator[asyncio.Task[None]]:
+    """Events for some seconds, so that whatever is done meets some in flight."""
+
+    async def publish() -> None:
+        for start in range(0, EVENTS, 80):
+            await catalog.publish([profile_event(number, at_s=number) for number in range(start, start + 80)])
+            await asyncio.sleep(0.2)
+
+    await catalog.bind_mirror_queue()
+    publishing = asyncio.create_task(publish())
+    yield publishing
+    publishing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await publishing
+
+
+async def assert_nothing_lost(rows: Any, catalog: Any) -> None:
+    await rows.until("SELECT count(*) FROM data_profiles", EVENTS)
+    await rows.until("SELECT count(*) FROM deliveries", 0)
+    assert await rows.one("SELECT count(*) FROM dead_letters") == 0
+    own = {row[0] for row in await rows.all("SELECT event_id FROM lineage_events WHERE own")}
+    assert len(own) == EVENTS
+    assert set(await catalog.came_back()) == own
+
+
+def timings() -> tuple[str, float]:
+    """The chart's own: what the service gets to drain, and when Kubernetes would kill it after SIGTERM."""
+    try:
+        manifests = chart.render(chart.VALUE_SETS["openshift"])
+    except ToolMissing as missing:
+        pytest.skip(str(missing))
+    pod = chart.pods_of(manifests)["Deployment cm-catalog-mirror"]
+    [container] = pod["containers"]
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    slept = float(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    return environment["CATALOG_MIRROR_PIPELINE__DRAIN_S"], pod["terminationGracePeriodSeconds"] - slept
+
+
+@pytest.mark.timeout(240)
+async def test_a_rolling_restart_with_the_timings_of_the_chart_loses_nothing(
+    load: asyncio.Task[None],
+    catalog: Any,
+    amqp_url: str,
+    postgres_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    drain_s, killed_after_s = timings()
+
+    def replica() -> MirrorProcess:
+        return mirror_process(AMQP__URL=amqp_url, STORE__URL=postgres_url, PIPELINE__DRAIN_S=drain_s)
+
+    async with contextlib.AsyncExitStack() as running:
+        old = [await running.enter_async_context(replica()) for _ in range(2)]
+        for one in old:
+            await one.wait_ready()
+        for one in old:  # maxSurge 1, maxUnavailable 0: first a new one that is ready, then an old one goes
+            new = await running.enter_async_context(replica())
+            await new.wait_ready()
+            began = time.monotonic()
+            assert await one.terminate() == 0
+            assert time.monotonic() - began < killed_after_s
+        await load
+        await assert_nothing_lost(rows_of(postgres_url), catalog)
+
+
+async def _upgrade_to(url: str, revision: str) -> None:
+    store = Store(StoreSettings(url=SecretStr(url)))
+
+    def run(connection: sa.Connection) -> None:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    async with store.write() as connection:
+        await connection.run_sync(run)
+    await store.close()
+
+
+@pytest.mark.timeout(240)
+async def test_a_schema_is_upgraded_and_a_release_taken_back_under_load(
+    load: asyncio.Task[None],
+    catalog: Any,
+    amqp_url: str,
+    postgres_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+    run_command: Callable[..., Any],
+) -> None:
+    await _upgrade_to(postgres_url, "0102")
+    settings = {"AMQP__URL": amqp_url, "STORE__URL": postgres_url, "STORE__MIGRATE": "false"}
+    async with contextlib.AsyncExitStack() as running:
+        new = await running.enter_async_context(mirror_process(**settings))
+        await new.wait_for(lambda status, body: status == 503 and "0102" in str(body["reasons"]))
+        assert "(was 0102)" in await run_command("db", "upgrade", STORE__URL=postgres_url)
+        await new.wait_ready()  # by itself
+        rows = rows_of(postgres_url)
+
+        # A release after this one expands the schema, while this one is at work …
+        async with rows.store.write() as connection:
+            await connection.execute(sa.text("ALTER TABLE data_profiles ADD COLUMN of_a_later_release text"))
+            await connection.execute(sa.text("CREATE TABLE of_a_later_release (id text PRIMARY KEY)"))
+            await connection.execute(sa.text("UPDATE alembic_version SET version_num = '0199'"))
+        # … and is taken back: this one starts on the later schema, and leaves it alone.
+        back = await running.enter_async_context(mirror_process(**settings))
+        await back.wait_ready()
+        assert await new.terminate() == 0
+        assert "schema 0199" in await run_command("db", "upgrade", STORE__URL=postgres_url)
+        await load
+        await assert_nothing_lost(rows, catalog)
+        assert await back.terminate() == 0
