@@ -47,7 +47,7 @@ test: install ## Run every test but the slow ones
 
 faults: install ## Run the fault tests alone and print what they counted, as docs/guarantees.md shows it
 	@rm -f .faults.ndjson
-	@$(BIN)/python -m pytest tests/faults --figures .faults.ndjson $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/faults --figures .faults.ndjson $(ARGS)
 	@$(BIN)/python -m benchmarks.faults .faults.ndjson
 
 check: install ## Judge style, types, floors, known advisories and scripts
