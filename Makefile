@@ -117,12 +117,14 @@ chart: $(STAMP) ## Judge the chart (helm lint, Kubernetes' schemas) and the aler
 	@$(TOOL) promtool check rules helm/files/alerts.yaml
 	@$(TOOL) promtool test rules tests/shipping/alerts_test.yaml
 
+# Its packages are not part of `make install`: a machine without Node.js, or without npm's registry, does without them.
 asyncapi: $(STAMP) ## Judge the AsyncAPI document by its official parser
 	@$(TOOL) node --version >/dev/null
-	@if command -v npm >/dev/null 2>&1; then \
-		[ tests/node/node_modules -nt tests/node/package-lock.json ] || \
-			npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent || exit 1; \
+	@if [ tests/node/node_modules -nt tests/node/package-lock.json ] || \
+		npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent; then \
 		$(BIN)/catalog-mirror docs asyncapi --json | node tests/node/asyncapi.mjs; \
+	else \
+		echo "Note: npm could not get the parser of AsyncAPI, so the document was not judged." >&2; [ -z "$$CI" ]; \
 	fi
 
 docs: $(STAMP) ## Write the reference anew from the code

@@ -35,6 +35,8 @@ fsGroupChangePolicy: OnRootMismatch
 {{- $_ := set $settings "AMQP__QUEUE" $v.amqp.queue }}
 {{- with $v.catalog.url }}{{ $_ := set $settings "CATALOG__URL" . }}{{ end }}
 {{- with $v.catalog.username }}{{ $_ := set $settings "CATALOG__USERNAME" . }}{{ end }}
+{{- with $v.api.oidcIssuer }}{{ $_ := set $settings "HTTP__OIDC_ISSUER" . }}{{ end }}
+{{- with $v.api.oidcAudience }}{{ $_ := set $settings "HTTP__OIDC_AUDIENCE" . }}{{ end }}
 {{- if eq .for "migrate" }}{{ $settings = dict "LOG__FORMAT" "json" }}{{ end }}
 {{- with $v.store.schema }}{{ $_ := set $settings "STORE__SCHEMA" . }}{{ end }}
 {{- if or $v.ca.configMap $v.ca.secret }}
@@ -51,11 +53,18 @@ fsGroupChangePolicy: OnRootMismatch
 {{- end }}
 {{- end }}
 
+{{/* Whether the API is there for others than loopback. */}}
+{{- define "catalog-mirror.hasApi" -}}
+{{- if or .Values.api.tokens .Values.api.tokensFrom .Values.api.oidcIssuer }}true{{ end }}
+{{- end }}
+
 {{- define "catalog-mirror.ports" -}}
 - name: cm-metrics
   containerPort: {{ .Values.ports.probes }}
+{{- if include "catalog-mirror.hasApi" . }}
 - name: cm-api
   containerPort: {{ .Values.ports.api }}
+{{- end }}
 {{- end }}
 
 {{/* The context: root, for (run or migrate). */}}

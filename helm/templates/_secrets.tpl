@@ -15,6 +15,7 @@ schema, and a migration sees nothing but the store.
 {{- $_ := set $all "AMQP__MANAGEMENT_URL" (list $v.amqp.managementUrl $v.amqp.managementUrlFrom) }}
 {{- $_ := set $all "CATALOG__API_KEY" (list $v.catalog.apiKey $v.catalog.apiKeyFrom) }}
 {{- $_ := set $all "CATALOG__PASSWORD" (list $v.catalog.password $v.catalog.passwordFrom) }}
+{{- $_ := set $all "HTTP__TOKENS" (list $v.api.tokens $v.api.tokensFrom) }}
 {{- end }}
 {{- $found := dict }}
 {{- range $setting, $pair := $all }}

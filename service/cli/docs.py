@@ -75,7 +75,7 @@ def topics() -> None:
 
 @app.command("endpoints")
 def endpoints() -> None:
-    """Print every endpoint of the probes' port, as Markdown."""
+    """Print every endpoint of probes, metrics and API, as Markdown."""
     typer.echo(reference.endpoints(), nl=False)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from aiohttp import web
 from prometheus_client import Counter
 
-from service.http import probes
+from service.http import openapi, probes
 from service.mirror.tables import metadata
 from service.routing import Evidence, Router, installed_handlers
 from service.telemetry import Metrics
@@ -110,12 +111,21 @@ def topics() -> str:
 
 
 def endpoints() -> str:
-    """Every endpoint of the probes' port."""
+    """Every endpoint of both ports."""
     app = probes.application(probes.Health, Metrics().registry)
-    lines = ["# Endpoints", "", "Made by `catalog-mirror docs endpoints`. Served on `HTTP__PORT`, without sign-in.", ""]
+    lines = ["# Endpoints", "", "Made by `catalog-mirror docs endpoints`. On `HTTP__PORT`, without sign-in:", ""]
     rows = [(f"`{route.method} {_path(route)}`", _text(route.handler.__doc__)) for route in _routes(app)]
     lines += _table(("endpoint", "answers"), rows)
+    lines += ["", "On `HTTP__API_PORT`, with bodies and answers in [openapi.yaml](openapi.yaml):", ""]
+    lines += _table(("endpoint", "does", "scope"), _described_endpoints())
     return _page(lines)
+
+
+def _described_endpoints() -> Iterator[tuple[str, str, str]]:
+    for path, operations in openapi.document()["paths"].items():
+        for method, operation in operations.items():
+            scope = re.search(r"scope `(\w+)`", operation.get("description", ""))
+            yield f"`{method.upper()} {path}`", operation["summary"], scope.group(1) if scope else ""
 
 
 def _routes(app: web.Application) -> Iterable[web.AbstractRoute]:

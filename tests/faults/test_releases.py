@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from alembic import command
+from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 
 from sandbox import chart
@@ -112,12 +113,14 @@ async def test_a_schema_is_upgraded_and_a_release_taken_back_under_load(
     rows_of: Callable[..., Any],
     run_command: Callable[..., Any],
 ) -> None:
-    await _upgrade_to(postgres_url, "0102")
+    before = ScriptDirectory.from_config(schema._config()).get_revision("head").down_revision
+    assert isinstance(before, str)
+    await _upgrade_to(postgres_url, before)
     settings = {"AMQP__URL": amqp_url, "STORE__URL": postgres_url, "STORE__MIGRATE": "false"}
     async with contextlib.AsyncExitStack() as running:
         new = await running.enter_async_context(mirror_process(**settings))
-        await new.wait_for(lambda status, body: status == 503 and "0102" in str(body["reasons"]))
-        assert "(was 0102)" in await run_command("db", "upgrade", STORE__URL=postgres_url)
+        await new.wait_for(lambda status, body: status == 503 and before in str(body["reasons"]))
+        assert f"(was {before})" in await run_command("db", "upgrade", STORE__URL=postgres_url)
         await new.wait_ready()  # by itself
         rows = rows_of(postgres_url)
 

@@ -266,3 +266,15 @@ def test_every_helm_command_of_the_documents_renders(tmp_path: Path, render: Ren
         assert "catalog-mirror-rsi" in names or {"mirror-database", "catalog-broker"} <= set(
             re.findall(r"[\w-]+", done.stdout)
         )
+
+
+def test_the_api_is_in_the_service_once_it_has_tokens(render: Render) -> None:
+    for settings, there in (
+        ((), False),
+        (("api.tokensFrom.secret=mirror-tokens",), True),
+        (("api.oidcIssuer=https://id.example.com", "api.oidcAudience=mirror"), True),
+    ):
+        manifests = render("small", *settings)
+        [service], [policy] = of_kind(manifests, "Service"), of_kind(manifests, "NetworkPolicy")
+        assert ("api" in {port["name"] for port in service["spec"]["ports"]}) is there
+        assert ("cm-api" in json.dumps(policy)) is there

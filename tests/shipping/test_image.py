@@ -67,9 +67,16 @@ def _python_for_everybody() -> Path:
     """A Python that other users may run too: root's own, such as pyenv's, lies below a closed directory."""
     ours = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
     for python in (ours, *(Path("/usr/bin") / f"python3.{minor}" for minor in (13, 12, 11))):
-        if python.exists() and (os.geteuid() or all(parent.stat().st_mode & 0o001 for parent in python.parents)):
+        if _makes_environments(python) and (os.geteuid() or all(p.stat().st_mode & 0o001 for p in python.parents)):
             return python
-    pytest.skip("there is no Python that another user may run")
+    problem = "there is no Python with venv that another user may run: apt-get install python3-venv"
+    if os.environ.get("CI"):
+        pytest.fail(problem, pytrace=False)
+    pytest.skip(problem)
+
+
+def _makes_environments(python: Path) -> bool:
+    return python.exists() and subprocess.run([python, "-c", "import ensurepip, venv"], check=False).returncode == 0
 
 
 def test_only_the_locked_requirements_and_this_project_are_installed(installed: Path) -> None:

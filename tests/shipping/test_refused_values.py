@@ -36,6 +36,7 @@ SETS = chart.VALUE_SETS
         (SETS["large"], ("store.urlFrom.file=/x",), "/store/urlFrom"),
         (SETS["large"], ("ca.secret=both",), "/ca/configMap"),
         (SETS["large"], ("image.digest=latest",), "/image/digest"),
+        (SETS["large"], ("api.oidcIssuer=https://id.example.com",), "/api/oidcAudience"),
     ],
 )
 def test_values_that_cannot_work_are_refused(values: Path | None, settings: tuple[str, ...], says: str) -> None:
