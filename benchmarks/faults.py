@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_HEAD = "| fault | times | events sent | lost | lineage lost | lineage repeated | publishers refused | at work again, median | worst |"
+_HEAD = (
+    "| fault | times | events sent | lost | lineage lost | lineage repeated | publishers refused "
+    "| at work again, median | worst |"
+)
 _SUMS = ("faults", "sent", "lost", "lineage_lost", "lineage_repeated", "refused")
 
 
