@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_HEAD = "| fault | times | events sent | lost | lineage lost | lineage repeated | at work again, median | worst |"
+_HEAD = "| fault | times | events sent | lost | lineage lost | lineage repeated | publishers refused | at work again, median | worst |"
+_SUMS = ("faults", "sent", "lost", "lineage_lost", "lineage_repeated", "refused")
 
 
 def table(lines: list[dict[str, Any]]) -> str:

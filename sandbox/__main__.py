@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from contextlib import AsyncExitStack
 from typing import Annotated
@@ -14,6 +15,8 @@ from sandbox.catalog.feed import connect_feed
 from sandbox.catalog.history import History
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
+from sandbox.openlineage.backend import PocketBackend
+from sandbox.openlineage.backend import serve as serve_openlineage
 
 #: Changes a second at most are made in so many turns; more are made together.
 _TURNS_A_SECOND = 20
@@ -59,18 +62,43 @@ def catalog(
         raise typer.Exit(1) from error
 
 
+@app.command()
+def openlineage(
+    port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free port.")] = 5000,
+    host: Annotated[str, typer.Option(help="On which address to listen.")] = "127.0.0.1",
+    ibm: Annotated[bool, typer.Option("--ibm", help="Refuse what IBM's endpoint refuses.")] = False,
+) -> None:
+    """Take OpenLineage events as Marquez does, judge each by the schema, and print what came. Ctrl-C ends it."""
+    backend = PocketBackend(ibm=ibm, told=lambda event: typer.echo(json.dumps(event)))
+    try:
+        asyncio.run(_take(backend, host, port))
+    except OSError as error:
+        typer.echo(f"Cannot listen on {host}:{port}: {error}. Try --port 0.", err=True)
+        raise typer.Exit(1) from error
+
+
+async def _take(backend: PocketBackend, host: str, port: int) -> None:
+    async with serve_openlineage(backend, port, host) as url:
+        typer.echo(f"Pocket OpenLineage backend at {url}", err=True)
+        await _until_ended()
+
+
+async def _until_ended() -> None:
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
+
+
 async def _run(pocket: PocketCatalog, host: str, port: int, amqp: str | None, changes_per_second: float) -> None:
     async with AsyncExitStack() as stack:
         if amqp is not None:
             pocket.sink = await stack.enter_async_context(connect_feed(amqp))
         base_url = await stack.enter_async_context(serve(pocket, port, host))
         typer.echo(_greeting(pocket, base_url, amqp))
-        ended = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, ended.set)
         async with asyncio.TaskGroup() as tasks:
             users = tasks.create_task(_live(pocket, changes_per_second))
-            await ended.wait()
+            await _until_ended()
             users.cancel()
 
 

@@ -102,6 +102,8 @@ class Outcome:
     deliveries: int = 0
     fresh: list[Delivery] = field(default_factory=list)
     errors: list[DataError] = field(default_factory=list)
+    #: The same by the place of the event in the batch.
+    failed: dict[int, DataError] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -339,7 +341,7 @@ class _Transaction:
 
     def _counted(self) -> Outcome:
         outcome = self._outcome
-        outcome.errors = list(self._errors.values())
+        outcome.failed, outcome.errors = dict(self._errors), list(self._errors.values())
         for index, read in enumerate(self._reads):
             fate = Fate.DEAD_LETTERED if index in self._errors else self._fates.get(index, Fate.IGNORED)
             outcome.fates[fate] += 1

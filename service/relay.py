@@ -27,6 +27,8 @@ from service.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
+#: Seconds after which the store has its turn although memory holds something: what waits there is older.
+CLAIM_EVERY_S = 2.0
 #: Seconds between two looks for deliveries that have waited too long.
 AGE_CHECK_S = 60.0
 
@@ -83,6 +85,7 @@ class Lane:
         self._failures = 0
         self._probe_at = 0.0
         self._age_checked_at = 0.0
+        self._claimed_at = 0.0
         self.name = target.name
         self.paused = False
         self.notice: MirrorError | None = None
@@ -139,9 +142,9 @@ class Lane:
         if self.notice:
             await self._release()
             return time.monotonic() >= self._probe_at and await self._deliver(await self._claim(limit=1))
-        if self._memory:
+        if self._memory and time.monotonic() - self._claimed_at < CLAIM_EVERY_S:
             return await self._deliver(self._take())
-        started = time.monotonic()
+        started = self._claimed_at = time.monotonic()
         batch = await self._claim(self._at_once)
         busy = await self._deliver(batch)
         if self._memory:  # the consumer is at work: leave it half of the time

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,12 +26,16 @@ class PocketBackend:
     token: str | None = None
     #: Answers of this status, one after the other, before it works again.
     failures: list[int] = field(default_factory=list)
+    #: So many calls are answered by a page for people, with 200.
+    pages: int = 0
     #: Names of jobs whose events it answers with 500, for ever.
     cursed: set[str] = field(default_factory=set)
     events: list[dict[str, Any]] = field(default_factory=list)
     #: Bodies of the calls, refused ones among them: a list is a batch.
     calls: list[Any] = field(default_factory=list)
     agents: set[str] = field(default_factory=set)
+    #: Is told of each event that was taken.
+    told: Callable[[dict[str, Any]], None] | None = None
 
     def states(self, run_id: str | None = None) -> list[str]:
         """States of runs in the order in which they came."""
@@ -55,6 +59,9 @@ class PocketBackend:
         body = msgspec.json.decode(await request.read())
         self.calls.append(body)
         self.agents.add(request.headers.get("User-Agent", ""))
+        if self.pages:
+            self.pages -= 1
+            return web.Response(text="<html>Please sign in.</html>", content_type="text/html")
         if self.failures:
             return _problem(self.failures.pop(0), "It does not work now.")
         if self.token and request.headers.get("Authorization") != f"Bearer {self.token}":
@@ -68,6 +75,9 @@ class PocketBackend:
         if any((event.get("job") or {}).get("name") in self.cursed for event in events):
             return _problem(500, "The event could not be persisted.")
         self.events += events
+        if self.told is not None:
+            for event in events:
+                self.told(event)
         return web.json_response({}, status=201)
 
     def _judge(self, event: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ from service.catalog.turns import Lane
 from service.changes import SECOND_US
 from service.cli.common import Json, out, print_json, quiet_settings, run_async, show_table
 from service.errors import MirrorError, SchemaMissing
+from service.http.access import Access
 from service.mirror import controls, dead_letters, schema
 from service.mirror.store import Store
 from service.settings import Settings, hide_password
@@ -73,7 +74,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 async def _findings(settings: Settings) -> list[Finding]:
-    checks = (_settings, _store, _broker, _catalog, _targets)
+    checks = (_settings, _store, _broker, _catalog, _targets, _api)
     return [finding for check in checks async for finding in check(settings)]
 
 
@@ -243,3 +244,12 @@ async def _targets(settings: Settings) -> AsyncIterator[Finding]:
         return ", ".join(target.name for target in installed_targets(settings)) or "none is on"
 
     yield await _checked("targets", names)
+
+
+async def _api(settings: Settings) -> AsyncIterator[Finding]:
+    async def door() -> str:
+        if Access(settings.http).has_tokens:
+            return f"answers whoever has a token, on {settings.http.host}:{settings.http.api_port}"
+        return f"answers this machine alone and only reads, on port {settings.http.api_port}: no tokens are set"
+
+    yield await _checked("api", door)

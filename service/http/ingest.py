@@ -6,17 +6,18 @@ the transaction has committed.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from service import documents
 from service.changes import Origin
+from service.decoding import Read
 from service.errors import DataError, HandlerFailed
 from service.events.lineage import LineageEvent
 from service.events.message import Event, Message
 from service.http import published
+from service.http.gathered import Gathered
 from service.http.problems import Problem, refused
 from service.http.reading import reading
 from service.mirror.store import Store
@@ -27,8 +28,8 @@ from service.openlineage.schema import check
 from service.pipeline import Pipeline
 from service.settings import HttpSettings, OpenLineageSettings, PipelineSettings
 
-#: Requests that are written at the same time; each takes a connection to the store.
-_AT_ONCE = 2
+#: Why an event is not kept although nothing is wrong with it.
+TOO_OLD = "It happened longer ago than RETENTION__LINEAGE keeps lineage."
 #: Assets that one event may name, as a share of the edges that one question may read.
 _SHARE_OF_EDGES = 10
 
@@ -50,7 +51,8 @@ class Ingest:
         self._max_assets = http.max_edges // _SHARE_OF_EDGES
         self._max_depth = bodies.max_depth
         self._naming = Naming(told.names, "CATALOG_MIRROR_OPENLINEAGE__NAMES")
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._lookups: Gathered[dict[str, Any], list[dict[str, Any]]] = Gathered(self._look_up, bodies.batch_max)
+        self._commits: Gathered[Read, DataError | None] = Gathered(self._commit, bodies.batch_max)
 
     async def lineage_event(self, body: bytes, sender: str) -> str:
         """Take in an event of the catalog's form; answers its id.
@@ -62,11 +64,15 @@ class Ingest:
         value = published.check(documents.read(body, self._max_depth))
         event = LineageEvent.read(Event("", (), value))
         self._check_size(len(event.edges))
-        await self._write([Message(f"api.{sender}.lineage_events.POST", body)])
+        if await self._write([Message(f"api.{sender}.lineage_events.POST", body)]):
+            raise Problem(409, "expired", TOO_OLD)
         return event.event_id
 
-    async def openlineage(self, body: bytes, sender: str) -> int:
-        """Take in one OpenLineage event, or an array of them in one transaction; answers how many.
+    async def openlineage(self, body: bytes, sender: str) -> tuple[int, list[int]]:
+        """Take in one OpenLineage event, or an array of them in one transaction.
+
+        Returns:
+            How many there were, and the places of those that are too old to be kept.
 
         Raises: as `lineage_event`.
         """
@@ -78,29 +84,37 @@ class Ingest:
         for place, event in enumerate(events):
             with _told_place(place if isinstance(value, list) else None):
                 self._check_size(sum(1 for _ in datasets_of(check(event))))
-        async with reading(self._store) as connection:
-            assets = await looking.assets_behind(connection, self._naming, events)
-        await self._write([_message(event, found, sender) for event, found in zip(events, assets, strict=True)])
-        return len(events)
+        assets = await self._lookups.do(events)
+        messages = [_message(event, found, sender) for event, found in zip(events, assets, strict=True)]
+        return len(events), await self._write(messages)
 
     def _check_size(self, assets: int) -> None:
         if assets > self._max_assets:
             message = f"The event names {assets} assets, more than HTTP__MAX_EDGES allows ({self._max_assets})."
             raise Problem(413, "request_too_large", message)
 
-    async def _write(self, messages: Sequence[Message]) -> None:
-        """All of them in one transaction, or none where one cannot be used."""
-        async with self._turns:
-            reads = await self._pipeline.decode(messages)
-            for place, read in enumerate(reads):
-                if read.error is not None:
-                    with _told_place(place if len(reads) > 1 else None):
-                        raise read.error
-            outcome = await self._pipeline.commit(reads, Origin.LIVE)
-        if outcome.errors:
-            told = "; ".join(sorted({str(error) for error in outcome.errors})[:3])
-            message = f"{len(outcome.errors)} of {len(messages)} events were kept as dead letters: {told}"
+    async def _write(self, messages: Sequence[Message]) -> list[int]:
+        """All of them in one transaction, or none where one cannot be used; answers which are too old to be kept."""
+        reads = await self._pipeline.decode(messages)
+        for place, read in enumerate(reads):
+            if read.error is not None:
+                with _told_place(place if len(reads) > 1 else None):
+                    raise read.error
+        errors = [error for error in await self._commits.do(reads) if error is not None]
+        if errors:
+            told = "; ".join(sorted({str(error) for error in errors})[:3])
+            message = f"{len(errors)} of {len(messages)} events were kept as dead letters: {told}"
             raise Problem(422, "dead_lettered", message)
+        return [place for place, read in enumerate(reads) if read.expired]
+
+    async def _look_up(self, events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        async with reading(self._store) as connection:
+            return await looking.assets_behind(connection, self._naming, events)
+
+    async def _commit(self, reads: list[Read]) -> list[DataError | None]:
+        """One transaction; answers for each event why it became a dead letter, if it did."""
+        outcome = await self._pipeline.commit(reads, Origin.LIVE)
+        return [outcome.failed.get(place) for place in range(len(reads))]
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import aiohttp
 import jwt
 import structlog
 
+from service.changes import CATALOG
 from service.errors import SettingInvalid, TransientError
 from service.http.tokens import Caller, Scope
 from service.settings import HttpSettings
@@ -117,7 +118,8 @@ class Issuer:
     @staticmethod
     def _name(claims: dict[str, Any]) -> str:
         told = next((claims[claim] for claim in _NAME_CLAIMS if isinstance(claims.get(claim), str)), "oidc")
-        return _NOT_IN_NAMES.sub("_", told)[:64] or "oidc"
+        name = _NOT_IN_NAMES.sub("_", told)[:64] or "oidc"
+        return f"oidc_{name}" if name == CATALOG else name
 
 
 async def _json(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:

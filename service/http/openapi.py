@@ -80,7 +80,7 @@ def _answers(status: str, schema: dict[str, Any], *refusals: str) -> dict[str, A
         "401": "No token that is known.",
         "403": "Not allowed.",
         "404": "Not in the mirror.",
-        "409": "It says that it happened more than a day ahead of our clock.",
+        "409": "It says that it happened more than a day ahead of our clock, or longer ago than lineage is kept.",
         "413": "Too large, too many events, or too many assets of one event.",
         "422": "Kept as a dead letter.",
         "503": "The store, or the issuer of tokens, cannot be used now; nothing was written.",
@@ -239,7 +239,13 @@ def _accepted() -> dict[str, Any]:
 
 def _received() -> dict[str, Any]:
     summary = _object(["received", "successful", "failed"], received=_COUNT, successful=_COUNT, failed=_COUNT)
-    return _object(["status", "summary", "failed_events"], status=_TEXT, summary=summary, failed_events=_list({}))
+    failure = _object(["index", "reason", "retriable"], index=_COUNT, reason=_TEXT, retriable={"type": "boolean"})
+    return _object(
+        ["status", "summary", "failed_events"],
+        status=_words("success", "partial_success"),
+        summary=summary,
+        failed_events=_list(failure),
+    )
 
 
 def _openlineage_schemas() -> dict[str, Any]:

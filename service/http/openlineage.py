@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from service.http.access import CALLER, needs
-from service.http.ingest import Ingest
+from service.http.ingest import TOO_OLD, Ingest
 from service.http.query import Query
 from service.http.tokens import Scope
 
@@ -22,8 +22,10 @@ class OpenLineageApi:
         return [web.post("/api/v1/lineage", post), web.post("/api/v1/lineage/batch", post)]
 
     async def post(self, request: web.Request) -> web.Response:
-        """Take in events; the answer says that all of them are committed."""
+        """Take in events; the answer says that all of them are committed, but those that it names."""
         Query(request)
-        received = await self._ingest.openlineage(await request.read(), request[CALLER].name)
-        summary = {"received": received, "successful": received, "failed": 0}
-        return web.json_response({"status": "success", "summary": summary, "failed_events": []}, status=201)
+        received, expired = await self._ingest.openlineage(await request.read(), request[CALLER].name)
+        summary = {"received": received, "successful": received - len(expired), "failed": len(expired)}
+        failures = [{"index": place, "reason": TOO_OLD, "retriable": False} for place in expired]
+        status = "partial_success" if expired else "success"
+        return web.json_response({"status": status, "summary": summary, "failed_events": failures}, status=201)

@@ -22,6 +22,8 @@ from typing import Any
 
 import yaml
 
+from service.changes import CATALOG
+
 #: Characters of the shortest token that is taken.
 MIN_LENGTH = 16
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -82,8 +84,8 @@ def find(tokens: Iterable[NamedToken], presented: str) -> Caller | None:
 
 
 def _named(name: str, entry: Any) -> NamedToken:
-    if not _NAME.fullmatch(name):
-        raise TokenFileInvalid("a name may have letters, digits, `_` and `-`, 64 at most")
+    if not _NAME.fullmatch(name) or name == CATALOG:
+        raise TokenFileInvalid(f"a name may have letters, digits, `_` and `-`, 64 at most; {CATALOG!r} is taken")
     if not isinstance(entry, dict) or set(entry) not in ({"token", "scopes"}, {"sha256", "scopes"}):
         raise TokenFileInvalid(f"{name} must have `scopes`, and either `token` or `sha256`")
     return NamedToken(Caller(name, scopes_of(entry["scopes"], name)), _digest(name, entry))

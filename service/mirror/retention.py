@@ -11,7 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror.bulk import key_in
 from service.mirror.store import Store
-from service.mirror.tables import dead_letters, deliveries, gaps, lineage_edges, lineage_events, replicas, sync_runs
+from service.mirror.tables import (
+    dead_letters,
+    deliveries,
+    gaps,
+    lineage_edges,
+    lineage_events,
+    openlineage_events,
+    replicas,
+    sync_runs,
+)
 from service.settings import RetentionSettings
 
 #: Rows that one transaction removes of a table at most.
@@ -52,6 +61,7 @@ async def _remove(connection: AsyncConnection, table: sa.Table, condition: sa.Co
     if not keys:
         return 0
     if table is lineage_events:
-        await connection.execute(sa.delete(lineage_edges).where(key_in(connection, lineage_edges.c.event_id, keys)))
+        for part in (lineage_edges, openlineage_events):
+            await connection.execute(sa.delete(part).where(key_in(connection, part.c.event_id, keys)))
     await connection.execute(sa.delete(table).where(key_in(connection, key, keys)))
     return len(keys)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.changes import AssetColumn, Container
+from service.events import lookup
 from service.events.lineage import LineageEvent
 from service.events.message import Event
 from service.events.times import to_datetime
@@ -124,8 +125,8 @@ def _dataset(asset: dict[str, Any], known: Knowledge, producer: str) -> dict[str
 
 def _kept_name(asset: dict[str, Any]) -> DatasetName | None:
     """What OpenLineage called it, where the event came from there."""
-    value = ((asset.get("properties") or {}).get(ASSET_PROPERTY) or {}).get("value") or {}
-    namespace, name = value.get("namespace"), value.get("name")
+    kept = lookup.at(asset, ("properties", ASSET_PROPERTY, "value"))
+    namespace, name = lookup.at(kept, ("namespace",)), lookup.at(kept, ("name",))
     return DatasetName(namespace, name) if isinstance(namespace, str) and isinstance(name, str) else None
 
 

@@ -39,6 +39,11 @@ class Reply:
         """It was taken."""
         return 200 <= self.status < 300
 
+    @property
+    def is_page(self) -> bool:
+        """It is for people: of a proxy, say, that wants somebody to sign in."""
+        return self.body.lstrip()[:1] == b"<"
+
     def data(self) -> Any:
         """The body as JSON; None where it is none."""
         try:
@@ -94,9 +99,9 @@ class Poster:
 
     def judge(self, reply: Reply, attempts: int) -> MirrorError | None:
         """What an answer means for the delivery that was posted."""
-        if reply.is_success:
-            return None
         told = reply.told()
+        if reply.is_success:
+            return TargetUnavailable(target=self._target, problem=f"a page answers: {told}") if reply.is_page else None
         if reply.status == 500 and attempts + 1 >= MAX_INTERNAL_ERRORS:
             return DeliveryRejected(target=self._target, problem=f"{told} ({attempts + 1} times)")
         if reply.status in (401, 403):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from service.catalog.auth import TokenSource
 from service.catalog.transport import Transport
-from service.errors import SettingInvalid
+from service.errors import DataError, SettingInvalid, TargetUnavailable
 from service.files import Watched
 from service.settings import CatalogSettings, TargetSettings
 
@@ -46,21 +46,33 @@ class Given:
 class AsCatalog:
     """The token that the catalog's own sign-in gives."""
 
-    def __init__(self, settings: CatalogSettings) -> None:
+    def __init__(self, name: str, settings: CatalogSettings) -> None:
+        self._name = name
         self._transport = Transport(settings)
         self._tokens = TokenSource(settings, self._transport.exchange)
         self._is_open = False
 
     async def token(self) -> str | None:
-        """A token that is good for some time yet; raises as the catalog's client does."""
+        """A token that is good for some time yet.
+
+        Raises:
+            TransientError: the catalog does not sign us in now.
+        """
         if not self._is_open:
             self._transport.open()
             self._is_open = True
-        return await self._tokens.token()
+        return await self._or_later(self._tokens.token())
 
     async def renewed(self, refused: str | None) -> str | None:
-        """Sign in anew."""
-        return await self._tokens.renewed(refused or "")
+        """Sign in anew; raises as `token` does."""
+        return await self._or_later(self._tokens.renewed(refused or ""))
+
+    async def _or_later(self, signing_in: Awaitable[str]) -> str:
+        """What is wrong with the sign-in is not the fault of what is to be delivered."""
+        try:
+            return await signing_in
+        except DataError as error:
+            raise TargetUnavailable(target=self._name, problem=str(error)) from None
 
     async def close(self) -> None:
         """Close the connections."""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aio_pika.exceptions import AMQPError
+from aio_pika.exceptions import AMQPError, DeliveryError
 
 from sandbox.fixtures import Catalog, Rows, make_profile_event
 from sandbox.parts.mirror import MirrorProcess
@@ -76,6 +76,9 @@ class Rig:
             try:
                 async with asyncio.timeout(20):
                     return await self.catalog.publish(events)
+            except DeliveryError:  # the broker is up and refuses: that is our doing
+                self.figures.refused += 1
+                raise
             except (AMQPError, OSError, TimeoutError, RuntimeError):
                 await self.reconnect()
 

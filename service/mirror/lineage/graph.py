@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import LineageEdge, Role
 from service.mirror.lineage.events import PRIVATE_MODES, edges_of, read_events
+from service.mirror.lineage.questions import find_asset
 from service.mirror.lineage.walk import Direction, among, walk
 from service.mirror.tables import assets
 
@@ -76,18 +77,16 @@ async def graph(
         found.events[row.event_id] = EventNode(
             row.event_id, row.event_type, row.event_time, row.source_service, row.own
         )
+    found.known = await find_asset(connection, asset_id) is not None
     await _name(connection, found)
     return found
 
 
 async def _name(connection: AsyncConnection, found: Graph) -> None:
-    """Put names to assets, and see whether the asset itself may be shown."""
+    """Put names to assets: as the mirror knows them, else as an event said."""
     for edges in found.edges.values():
         found.names |= {edge.asset_id: edge.name for edge in edges if edge.name}
     known = assets.c
-    query = sa.select(known.asset_id, known.name, known.visibility_mode)
-    for row in await connection.execute(query.where(among(connection, known.asset_id, found.assets))):
-        if row.asset_id == found.asset_id:
-            found.known = row.visibility_mode not in PRIVATE_MODES
-        if row.name and row.visibility_mode not in PRIVATE_MODES:
-            found.names[row.asset_id] = row.name
+    shown = sa.func.coalesce(known.visibility_mode, 0).not_in(PRIVATE_MODES)
+    query = sa.select(known.asset_id, known.name).where(among(connection, known.asset_id, found.assets), shown)
+    found.names |= {row.asset_id: row.name for row in await connection.execute(query) if row.name}

@@ -60,23 +60,30 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """What the mirror knows of an asset that lineage is asked for; None where only events name it."""
+    """What the mirror knows of an asset that lineage is asked for."""
 
     asset_id: str
-    name: str | None
-    asset_type: str | None
-    container_kind: str | None
-    container_id: str | None
+    name: str | None = None
+    asset_type: str | None = None
+    container_kind: str | None = None
+    container_id: str | None = None
 
 
 async def find_asset(connection: AsyncConnection, asset_id: str) -> Asset | None:
-    """The asset, deleted or only referred to; None where nothing knows it, or not everybody may see it."""
+    """The asset, also one that is deleted or that only events name.
+
+    None where nothing knows it, or not everybody may see it.
+    """
     known = assets.c
     columns = (known.asset_id, known.name, known.asset_type, known.container_kind, known.container_id)
-    row = (
-        await connection.execute(sa.select(*columns, known.visibility_mode).where(known.asset_id == asset_id))
-    ).first()
-    return Asset(*row[:5]) if row and row.visibility_mode not in PRIVATE_MODES else None
+    query = sa.select(*columns, known.visibility_mode).where(known.asset_id == asset_id)
+    row = (await connection.execute(query)).first()
+    if row is not None:
+        return None if row.visibility_mode in PRIVATE_MODES else Asset(*row[:5])
+    edge = lineage_edges.c
+    named = sa.select(edge.asset_id, edge.name, edge.asset_type, edge.container_kind, edge.container_id)
+    told = (await connection.execute(named.where(edge.asset_id == asset_id).limit(1))).first()
+    return Asset(*told) if told is not None else None
 
 
 async def answer(connection: AsyncConnection, question: Question, max_edges: int = MAX_EDGES) -> Answer:

@@ -7,15 +7,18 @@ import hashlib
 import json
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import jwt
 import pytest
 import yaml
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from service.app import pipeline_of
 from service.changes import AssetSaved, Change, ConnectionDetails, Container, Origin, Rank, Version
 from service.documents import document
 from service.errors import SettingInvalid
@@ -23,11 +26,14 @@ from service.http import openapi
 from service.http.api import Api
 from service.http.probes import listening
 from service.mirror import writer
-from service.settings import HttpSettings, Settings
+from service.mirror.retention import prune
+from service.settings import HttpSettings, RetentionSettings, Settings
+from service.telemetry import Metrics
+from tests.integration.lineage.conftest import Client
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror
-    from tests.integration.lineage.conftest import Client, Served
+    from tests.integration.lineage.conftest import Served
 
 PUBLISHED: dict[str, Any] = {
     "message_version": "v1", "user_id": "IBMid-1", "account_id": "999",
@@ -250,6 +256,23 @@ async def test_bodies_batches_and_events_have_limits(served: Served, tokens_file
         assert (await api.post("/api/v1/lineage", run_event(inputs=many[:2]), "airflow"))[0] == 201
 
 
+async def test_what_is_older_than_lineage_is_kept_is_told(mirror: Mirror, tokens_file: Path) -> None:
+    settings = Settings(http=HttpSettings(tokens_file=tokens_file))
+    pipeline = pipeline_of(settings, mirror.store, Metrics(), horizon_s=86_400.0)
+    api = Api(settings, mirror.store, pipeline)
+    now = datetime.now(UTC).isoformat()
+    async with listening(api.application(), "127.0.0.1", 0, "") as port, aiohttp.ClientSession() as session:
+        client = Client(session, f"http://127.0.0.1:{port}")
+        old = PUBLISHED | {"event_details": PUBLISHED["event_details"] | {"event_time": "2018-04-03T14:01:08.603Z"}}
+        assert (await client.post("/v2/lineage_events", old, "airflow"))[0] == 409
+        body = [run_event(eventTime="2018-04-03T14:01:08Z"), run_event(eventTime=now)]
+        status, answer = await client.post("/api/v1/lineage", body, "airflow")
+
+    assert (status, answer["status"], answer["summary"]["failed"]) == (201, "partial_success", 1)
+    assert [failure["index"] for failure in answer["failed_events"]] == [0]
+    assert await mirror.one("SELECT count(*) FROM lineage_events") == 1
+
+
 # Who may do what.
 
 
@@ -291,6 +314,7 @@ async def test_a_token_may_stand_as_its_hash_and_the_file_is_read_again(
     [
         ("", "names of tokens"), ("{", "no YAML"), ("a b: {token: 0123456789abcdef, scopes: [read]}", "letters"),
         ("a: {token: short, scopes: [read]}", "16"), ("a: {token: 0123456789abcdefg, scopes: [write]}", "ingest"),
+        ("catalog: {token: 0123456789abcdefg, scopes: [read]}", "taken"),
         ("a: {sha256: xyz, scopes: [read]}", "64"), ("a: {scopes: [read]}", "either"),
     ],
 )  # fmt: skip
@@ -373,6 +397,15 @@ async def test_an_issuer_that_cannot_be_reached_is_told(served: Served, provider
 def test_an_issuer_without_audience_would_open_the_door_to_all_its_tokens(half: dict[str, str]) -> None:
     with pytest.raises(SettingInvalid, match="OIDC"):
         Api(Settings(http=HttpSettings(**half)), None, None)  # type: ignore[arg-type]
+
+
+async def test_a_run_that_is_over_its_time_goes_with_the_events_that_told_of_it(api: Client, mirror: Mirror) -> None:
+    await api.post("/api/v1/lineage", run_event(inputs=[dataset("raw")]), "airflow")
+
+    await prune(mirror.store, RetentionSettings(lineage_s=86_400.0))
+
+    for table in ("lineage_events", "lineage_edges", "openlineage_events"):
+        assert await mirror.one(f"SELECT count(*) FROM {table}") == 0
 
 
 # The description.

@@ -171,3 +171,12 @@ async def test_a_graph_that_is_too_wide_is_cut_and_says_so(mirror: Mirror, event
     assert (len(whole.events), whole.cut) == (40, False)
     assert cut.cut
     assert len(cut.events) < 40
+
+
+async def test_assets_that_only_events_of_ours_name_can_be_asked_about(mirror: Mirror, events: Events) -> None:
+    await mirror.take(events.profile())
+
+    async with mirror.store.read() as connection:
+        assert (await graph(connection, "p1", 2)).known
+        assert not (await graph(connection, "nobody", 2)).known
+    assert await ids(mirror, "p1", LineageType.BACKWARD) != []

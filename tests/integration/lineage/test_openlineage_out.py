@@ -16,14 +16,15 @@ from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, R
 from openlineage.client.transport.http import HttpConfig, HttpTransport
 
 from sandbox.openlineage.backend import PocketBackend, serve
-from service.changes import AssetSaved, Change, ConnectionDetails, Container, Origin, Rank, Version
+from service.changes import AssetSaved, Change, ConnectionDetails, Container, Origin, Rank, ThingSaved, Version
 from service.documents import document
 from service.errors import SettingInvalid
 from service.http.api import Api
 from service.http.probes import listening
+from service.kinds import KINDS
 from service.mirror import controls, deliveries, writer
 from service.relay import Relay
-from service.settings import HttpSettings, RelaySettings, Settings, TargetSettings
+from service.settings import HttpSettings, OpenLineageSettings, RelaySettings, Settings, TargetSettings
 from service.targets.base import Target, installed_targets
 from service.targets.openlineage import OpenLineage
 from service.telemetry import Metrics
@@ -118,6 +119,35 @@ async def test_lineage_of_the_catalog_is_told_as_a_run_with_names_and_columns(
     assert [(one["namespace"], one["name"]) for one in told["inputs"]] == [("db2://h:50000", "shop.s.orders")]
     assert [(one["namespace"], one["name"]) for one in told["outputs"]] == [("catalog://", "a2")]
     assert all("catalog-mirror/" in agent for agent in backend.agents)
+
+
+async def test_relationships_between_columns_that_settings_name_are_column_lineage(
+    mirror: Mirror, events: Events, backend: Any
+) -> None:
+    def flow(relationship_id: str, name: str, column: str) -> Change:
+        ends = {
+            "relationship_name": name, "source_kind": "column", "source_id": "a1", "source_column": column,
+            "target_kind": "column", "target_id": "a2", "target_column": f"{column}_sum",
+        }  # fmt: skip
+        values = tuple(ends.get(field.name) for field in KINDS["relationship"].fields)
+        return ThingSaved("relationship", relationship_id, Version(1, Rank.READ), document({}), values)
+
+    states: list[Change] = [
+        AssetSaved("a1", Version(1, Rank.READ), document({})), AssetSaved("a2", Version(1, Rank.READ), document({})),
+        flow("r1", "flows into", "amount"), flow("r2", "is like", "tax"),
+    ]  # fmt: skip
+    async with mirror.store.write() as connection:
+        await writer.apply(connection, enumerate(states))
+    told = OpenLineageSettings(column_relationships=["flows into"])
+    chosen = Settings(targets={"openlineage": TargetSettings(url=backend.url)}, openlineage=told)
+    async with running(mirror, OpenLineage.create("openlineage", chosen)) as here:
+        await here.take(events.lineage("e1", uses=["a1"], generates=["a2"]))
+        await until(here.at_rest)
+
+    (output,) = backend.events[-1]["outputs"]
+    assert output["facets"]["columnLineage"]["fields"] == {
+        "amount_sum": {"inputFields": [{"namespace": "catalog://", "name": "a1", "field": "amount"}]}
+    }
 
 
 async def test_what_came_as_openlineage_goes_on_as_it_came_start_first_and_never_back(
@@ -285,6 +315,16 @@ async def test_a_wrong_token_or_place_waits_and_says_so(
         await until(here.at_rest)
 
     assert backend.states() == ["START", "COMPLETE"]
+
+
+async def test_a_page_for_people_is_no_success(mirror: Mirror, events: Events, backend: Any) -> None:
+    backend.pages = 1
+    async with running(mirror, target(backend.url)) as here:
+        await here.take(events.lineage("e1"))
+        await until(here.at_rest)
+
+    assert backend.states() == ["START", "COMPLETE"]
+    assert len(backend.calls) == 3
 
 
 @pytest.mark.parametrize(
