@@ -87,6 +87,7 @@ advisories: $(STAMP) ## Ask whether a locked requirement has a known vulnerabili
 		echo "Note: pip-audit could not judge $$unknown of $$locked packages, no advisories are served for them here."; \
 	else printf '%s\n' "$$out"; fi
 
+# The sandbox plays remote systems, with secrets that it made up, for demo and tests only.
 audit: $(STAMP) ## Look for what is unsafe in the code that runs (bandit)
 	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml service handlers && echo "bandit: nothing found"
 

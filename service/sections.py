@@ -256,6 +256,7 @@ class TargetSettings(Section):
     )
     token: SecretStr | None = Field(None, description="What we sign in with: sent as a bearer token.")
     token_file: Path | None = Field(None, description="File with that token; read again when it changes.")
+    ca_file: Path | None = Field(None, description="Certificates (PEM) that the target's certificate must lead to.")
     options: dict[str, Any] = Field({}, description="What this target alone can be told, as JSON.")
     event_source_service: str = Field("Catalog Mirror", description="How our own lineage events are marked.")
     user_id: str = Field("catalog-mirror", description="`user_id` of our lineage events.")
@@ -292,6 +293,9 @@ class HttpSettings(Section):
     oidc_audience: str | None = Field(None, description="Whom those tokens are for: their `aud`.")
     oidc_jwks_url: Annotated[str | None, AfterValidator(_is_http_url)] = Field(
         None, description="Where the issuer's keys are. Unset: as the issuer's openid-configuration says."
+    )
+    oidc_ca_file: Path | None = Field(
+        None, description="Certificates (PEM) that the issuer's certificate must lead to."
     )
     oidc_scope_claim: str = Field("scope", description="Claim that holds the scopes: text with spaces, or a list.")
     oidc_scope_prefix: str = Field("", description="What the issuer puts before our scopes, such as `mirror:`.")

@@ -15,6 +15,7 @@ from sandbox.parts.errors import AMQP_TOOLS, PartMissing
 from sandbox.parts.pgbouncer import PrivatePgBouncer
 from sandbox.parts.postgres import PrivatePostgres
 from sandbox.parts.providers import Broker, Postgres, provide_broker, provide_postgres
+from sandbox.parts.tls import Certificates, make_certificates
 
 pytest_plugins = ["sandbox.fixtures"]
 
@@ -75,6 +76,12 @@ def pgbouncer(postgres: Postgres) -> Iterator[PrivatePgBouncer]:
     """PgBouncer in transaction mode before the run's database server: `pgbouncer.through(postgres_url)`."""
     with ExitStack() as stack:
         yield hold(stack, lambda: PrivatePgBouncer(postgres.url))
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """A CA of one's own with a certificate of loopback, and a CA that is a stranger."""
+    return make_certificates(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture(scope="session")

@@ -40,9 +40,21 @@ fsGroupChangePolicy: OnRootMismatch
 {{- if eq .for "migrate" }}{{ $settings = dict "LOG__FORMAT" "json" }}{{ end }}
 {{- with $v.store.schema }}{{ $_ := set $settings "STORE__SCHEMA" . }}{{ end }}
 {{- if or $v.ca.configMap $v.ca.secret }}
-{{- range $v.ca.trustedFor }}
-{{- if or (eq $.for "run") (eq . "store") }}
-{{- $_ := set $settings (printf "%s__CA_FILE" (upper .)) "/etc/catalog-mirror/ca/ca.crt" }}
+{{- $file := "/etc/catalog-mirror/ca/ca.crt" }}
+{{- range $who := $v.ca.trustedFor }}
+{{- if eq $who "store" }}
+{{- $_ := set $settings "STORE__CA_FILE" $file }}
+{{- else if eq $.for "migrate" }}
+{{- else if eq $who "oidc" }}
+{{- $_ := set $settings "HTTP__OIDC_CA_FILE" $file }}
+{{- else if eq $who "targets" }}
+{{- range $name, $_ := $v.settings }}
+{{- if regexMatch "^TARGETS__.+__URL$" $name }}
+{{- $_ := set $settings (printf "%s__CA_FILE" (trimSuffix "__URL" $name)) $file }}
+{{- end }}
+{{- end }}
+{{- else }}
+{{- $_ := set $settings (printf "%s__CA_FILE" (upper $who)) $file }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -21,6 +21,7 @@ from service import __version__
 from service.amqp import wire
 from service.errors import BrokerUnavailable, SettingInvalid, TopologyMissing
 from service.settings import AmqpSettings, hide_password, refreshed
+from service.trust import leading_to
 
 wire.install()
 
@@ -112,15 +113,8 @@ def _tls(settings: AmqpSettings) -> ssl.SSLContext | None:
 
 
 def trust(settings: AmqpSettings) -> ssl.SSLContext:
-    """Whom we believe to be the broker: those whose certificate leads to `AMQP__CA_FILE`, or to the system's.
-
-    Raises:
-        SettingInvalid: the file cannot be read, or holds no certificate.
-    """
-    try:
-        return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingInvalid(setting="CATALOG_MIRROR_AMQP__CA_FILE", problem=str(error)) from None
+    """Whom we believe to be the broker."""
+    return leading_to(settings.ca_file, "AMQP__CA_FILE")
 
 
 async def _close(connection: AbstractConnection, settings: AmqpSettings) -> None:

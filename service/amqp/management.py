@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import aiohttp
 
@@ -62,11 +63,12 @@ async def _ask(settings: AmqpSettings, path: str) -> Any:
     if settings.management_url is None:
         return None
     parts = urlsplit(settings.management_url.get_secret_value())
-    auth = aiohttp.BasicAuth(parts.username or "guest", parts.password or "guest")
+    who = f"{unquote(parts.username or 'guest')}:{unquote(parts.password or 'guest')}"
+    headers = {"Authorization": f"Basic {b64encode(who.encode()).decode()}"}
     url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], f"{parts.path.rstrip('/')}/api/{path}", "", ""))
     timeout = aiohttp.ClientTimeout(total=settings.connect_timeout_s)
     async with (
-        aiohttp.ClientSession(timeout=timeout, auth=auth) as session,
+        aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
         session.get(url, ssl=trust(settings)) as answer,
     ):
         return await answer.json() if answer.status == 200 else None

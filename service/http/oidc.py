@@ -15,6 +15,7 @@ from service.changes import CATALOG
 from service.errors import SettingInvalid, TransientError
 from service.http.tokens import Caller, Scope
 from service.settings import HttpSettings
+from service.trust import leading_to
 
 log = structlog.get_logger(__name__)
 
@@ -46,6 +47,7 @@ class Issuer:
 
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
+        self._tls = leading_to(settings.oidc_ca_file, "HTTP__OIDC_CA_FILE")
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._read_at = float("-inf")
         self._lock = asyncio.Lock()
@@ -85,7 +87,8 @@ class Issuer:
 
     async def _read_keys(self) -> None:
         try:
-            async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+            connector = aiohttp.TCPConnector(ssl=self._tls)
+            async with aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector) as session:
                 url = self._settings.oidc_jwks_url or await self._keys_url(session)
                 found = jwt.PyJWKSet.from_dict(await _json(session, url)).keys
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError, jwt.PyJWTError) as error:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import getpass
 import sqlite3
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -27,6 +26,7 @@ from sqlalchemy.util import await_only
 from service.errors import SettingInvalid, StoreNotWritable, StoreUnavailable
 from service.mirror.tables import UtcTime
 from service.settings import StoreSettings, hide_password, refreshed
+from service.trust import leading_to
 
 #: How often, and after how many seconds each, switching a new file to WAL is tried again.
 _WAL_ATTEMPTS, _WAL_PAUSE_S = 200, 0.05
@@ -208,7 +208,7 @@ class _FreshCredentials:
             url = make_url(_secret(now, migrating=self._migrating).get_secret_value())
             parameters.update(user=url.username, password=url.password)
         if now.ca_file:
-            parameters["ssl"] = _trusting(now.ca_file)
+            parameters["ssl"] = leading_to(now.ca_file, "STORE__CA_FILE")
 
 
 def _secret(settings: StoreSettings, *, migrating: bool) -> SecretStr:
@@ -218,13 +218,6 @@ def _secret(settings: StoreSettings, *, migrating: bool) -> SecretStr:
 def _other_role(settings: StoreSettings, mine: URL) -> str | None:
     role = make_url(settings.url.get_secret_value()).username
     return role if role != mine.username else None
-
-
-def _trusting(ca_file: Path) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=str(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        raise SettingInvalid(setting="CATALOG_MIRROR_STORE__CA_FILE", problem=f"{ca_file}: {error}") from None
 
 
 def _with_tls(url: URL) -> URL:

@@ -90,7 +90,7 @@ class OpenLineage(Target):
             raise SettingInvalid(setting=_setting(name, "VIA"), problem="OpenLineage is told over HTTP alone")
         options = _options(name, chosen)
         sign_in = AsCatalog(name, settings.catalog) if options.sign_in == "catalog" else given(name, chosen)
-        poster = Poster(name, chosen.url, sign_in, options.timeout_s)
+        poster = Poster(name, chosen.url, sign_in, options.timeout_s, chosen.ca_file)
         return cls(name, chosen.origins, options, poster, settings.openlineage)
 
     def attach(self, store: Store) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -13,6 +14,7 @@ from service import __version__, documents
 from service.errors import DeliveryRejected, MirrorError, TargetUnavailable
 from service.redaction import redact_bytes
 from service.targets.sign_in import SignIn
+from service.trust import leading_to
 
 #: Headers by which a backend's operator finds a call again (IBM's among them).
 SUPPORT_HEADERS = ("x-global-transaction-id", "x-request-id", "x-correlation-id", "cf-ray", "server-timing")
@@ -63,10 +65,11 @@ class Reply:
 class Poster:
     """One backend; opened at the first post."""
 
-    def __init__(self, target: str, url: str, sign_in: SignIn, timeout_s: float) -> None:
+    def __init__(self, target: str, url: str, sign_in: SignIn, timeout_s: float, ca_file: Path | None = None) -> None:
         self._target = target
         self.url = url
         self._sign_in = sign_in
+        self._tls = leading_to(ca_file, f"TARGETS__{target.upper()}__CA_FILE")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
@@ -87,7 +90,7 @@ class Poster:
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         try:
             async with self._opened().post(
-                self.url + path, data=body, headers=headers, allow_redirects=False
+                self.url + path, data=body, headers=headers, allow_redirects=False, ssl=self._tls
             ) as response:
                 return Reply(response.status, await response.content.read(_MAX_ANSWER), response.headers)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:

@@ -145,6 +145,7 @@ def test_a_hook_brings_all_that_it_needs(render: Render) -> None:
         if "secret" in source
     }
     assert {("Secret", name) for name in secrets} <= set(hooks), "nothing of the release is there before an install"
+    assert ("NetworkPolicy", "cm-catalog-mirror-migrate") in hooks
     weights = {kind: int(annotations_of(m)["helm.sh/hook-weight"]) for (kind, _), m in hooks.items()}
     assert weights["Secret"] < weights["Job"]
     assert weights["ServiceAccount"] < weights["Job"]
@@ -209,13 +210,16 @@ def test_selectors_find_what_they_are_for(render: Render) -> None:
     labels = deployment["spec"]["template"]["metadata"]["labels"].items()
     [service] = of_kind(manifests, "Service")
     [monitor] = of_kind(manifests, "ServiceMonitor")
-    [policy] = of_kind(manifests, "NetworkPolicy")
+    policy, of_migrations = of_kind(manifests, "NetworkPolicy")
     assert service["spec"]["selector"].items() <= labels
     assert policy["spec"]["podSelector"]["matchLabels"].items() <= labels
     assert monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
     assert monitor["spec"]["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
     [job] = of_kind(manifests, "Job")
-    assert not service["spec"]["selector"].items() <= job["spec"]["template"]["metadata"]["labels"].items()
+    of_job = job["spec"]["template"]["metadata"]["labels"].items()
+    assert not service["spec"]["selector"].items() <= of_job
+    assert of_migrations["spec"]["podSelector"]["matchLabels"].items() <= of_job
+    assert "ingress" not in of_migrations["spec"], "nobody calls a migration"
 
 
 def test_keda_asks_for_our_queue_with_the_secret_that_the_service_has(render: Render) -> None:

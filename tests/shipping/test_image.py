@@ -1,6 +1,7 @@
 """The image, as far as it can be tried without an engine: its own steps, run on this machine as somebody else."""
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -147,3 +148,21 @@ def test_what_the_image_copies_is_let_through_by_dockerignore() -> None:
     ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     let_through = {line[1:].rstrip("/") for line in ignore if line.startswith("!")}
     assert set(STAGES["wheels"].copied) == let_through
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_every_locked_requirement_has_a_wheel_for_the_python_of_the_image(machine: str) -> None:
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    version = re.findall(r"^ARG PYTHON_IMAGE=.*python:(3\.\d+)\.", text, re.M)[0]
+    kinds = [f"manylinux_2_28_{machine}", f"manylinux2014_{machine}", f"manylinux_2_17_{machine}", "any"]
+    abis = [f"cp{version.replace('.', '')}", "abi3", "none"]
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--target", "nowhere",
+            "--no-deps", "--require-hashes", "--only-binary", ":all:", "--python-version", version,
+            "--implementation", "cp", *(word for abi in abis for word in ("--abi", abi)),
+            *(word for kind in kinds for word in ("--platform", kind)), "--requirement", ROOT / "requirements.txt",
+        ],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -46,7 +46,7 @@ def assert_gates_nothing(container: Any) -> None:
 
 def test_the_mode_sidecar_runs_nothing_by_itself(render: Render) -> None:
     kinds = {manifest["kind"] for manifest in render("sidecar")}
-    assert kinds == {"ServiceAccount", "Job", "ConfigMap", "PodMonitor"}, "the account and the Job bring the schema"
+    assert kinds == {"ServiceAccount", "NetworkPolicy", "Job", "ConfigMap", "PodMonitor"}, "the Job brings the schema"
 
 
 def test_the_patch_of_cloud_pak_for_data_adds_a_container_that_gates_nothing(patch: list[Any]) -> None:

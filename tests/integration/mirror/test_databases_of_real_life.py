@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from pydantic import SecretStr
 
 from sandbox.parts.place import own_directory, unprivileged_user
 from sandbox.parts.postgres import PrivatePostgres
+from sandbox.parts.tls import Certificates
 from service.errors import SchemaLocked, StoreUnavailable
 from service.mirror import schema
 from service.mirror.store import Store
@@ -174,42 +174,18 @@ async def upgrade_to(store: Store, revision: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A CA, a certificate of 127.0.0.1 by it, and a CA that has nothing to do with it."""
-    place = tmp_path_factory.mktemp("tls")
-
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=place, check=True, capture_output=True)
-
-    for name in ("ca", "stranger"):
-        openssl(
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-            "-addext", "keyUsage=critical,keyCertSign", "-keyout", f"{name}.key", "-out", f"{name}.pem",
-        )  # fmt: skip
-    openssl(
-        "req", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-keyout", "server.key", "-out", "server.csr"
-    )
-    (place / "names").write_text("subjectAltName=IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n")
-    openssl(
-        "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
-        "-extfile", "names", "-out", "server.pem",
-    )  # fmt: skip
-    return {path.name: path for path in place.iterdir()}
-
-
-@pytest.fixture(scope="module")
-def tls_postgres(certificates: dict[str, Path]) -> Iterator[PrivatePostgres]:
+def tls_postgres(certificates: Certificates) -> Iterator[PrivatePostgres]:
     """A cluster that speaks TLS with the certificate of the company's CA."""
     if not PrivatePostgres.installed() and "CI" not in os.environ:
         pytest.skip("PostgreSQL is not installed")
     user = unprivileged_user("postgres")
     place = own_directory("tls", user)  # where the server may read
     try:
-        for name in ("server.key", "server.pem"):
-            shutil.copy(certificates[name], place / name)
-            (place / name).chmod(0o600)
+        for path in (certificates.key, certificates.certificate):
+            shutil.copy(path, place / path.name)
+            (place / path.name).chmod(0o600)
             if user:
-                shutil.chown(place / name, user)
+                shutil.chown(place / path.name, user)
         files = {"ssl_cert_file": f"{place}/server.pem", "ssl_key_file": f"{place}/server.key"}
         with PrivatePostgres(settings={"ssl": "on", **files}) as server:
             yield server
@@ -218,17 +194,17 @@ def tls_postgres(certificates: dict[str, Path]) -> Iterator[PrivatePostgres]:
 
 
 async def test_the_database_is_believed_by_a_ca_of_ones_own_only(
-    tls_postgres: PrivatePostgres, certificates: dict[str, Path]
+    tls_postgres: PrivatePostgres, certificates: Certificates
 ) -> None:
     url = SecretStr(tls_postgres.url)
-    trusting = Store(StoreSettings(url=url, ca_file=certificates["ca.pem"]))
+    trusting = Store(StoreSettings(url=url, ca_file=certificates.ca))
     try:
         async with trusting.read() as connection:
             encrypted = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
             assert (await connection.execute(sa.text(encrypted))).scalar_one() is True
     finally:
         await trusting.close()
-    strange = Store(StoreSettings(url=url, ca_file=certificates["stranger.pem"]))
+    strange = Store(StoreSettings(url=url, ca_file=certificates.stranger))
     with pytest.raises(StoreUnavailable, match="CERTIFICATE_VERIFY_FAILED"):
         await strange.check()
     await strange.close()

@@ -1,0 +1,99 @@
+"""A CA of one's own is believed wherever we connect to, and a stranger's nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from sandbox.catalog import access
+from sandbox.catalog.model import PocketCatalog
+from sandbox.catalog.server import serve
+from sandbox.parts.process import free_port
+from sandbox.parts.tls import Certificates, tls_front
+from service.amqp import management
+from service.amqp.connection import connected
+from service.catalog import endpoints
+from service.catalog.client import IMPATIENT, CatalogClient
+from service.settings import AmqpSettings, CatalogSettings
+from service.targets.posting import Poster
+from service.targets.sign_in import Given
+
+#: Connects by TLS on this port, believing this file.
+Connect = Callable[[int, Path], Awaitable[None]]
+
+
+@asynccontextmanager
+async def answering(value: object) -> AsyncIterator[int]:
+    """Something over HTTP that answers whatever it is asked."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(value)
+
+    app, port = web.Application(), free_port()
+    app.router.add_route("*", "/{any:.*}", answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield port
+    finally:
+        await runner.cleanup()
+
+
+async def assert_believes_its_own_ca_only(port: int, certificates: Certificates, connect: Connect) -> None:
+    async with tls_front(port, certificates) as front:
+        await connect(front, certificates.ca)
+        with pytest.raises(Exception, match=r"(?i)certificate|ssl"):
+            await connect(front, certificates.stranger)
+
+
+async def test_the_broker(amqp_url: str, certificates: Certificates) -> None:
+    parts = urlsplit(amqp_url)
+
+    async def connect(port: int, ca_file: Path) -> None:
+        url = f"amqps://{parts.username or 'guest'}:{parts.password or 'guest'}@127.0.0.1:{port}{parts.path}"
+        async with connected(AmqpSettings(url=SecretStr(url), ca_file=ca_file), "test"):
+            pass
+
+    await assert_believes_its_own_ca_only(parts.port or 5672, certificates, connect)
+
+
+async def test_its_management_api(certificates: Certificates) -> None:
+    async def connect(port: int, ca_file: Path) -> None:
+        url = SecretStr(f"https://u:p@127.0.0.1:{port}")
+        fill = await management.queue_fill(AmqpSettings(management_url=url, ca_file=ca_file))
+        assert fill is not None
+        assert fill.bytes_used == 7
+
+    async with answering({"message_bytes": 7}) as port:
+        await assert_believes_its_own_ca_only(port, certificates, connect)
+
+
+async def test_the_catalog(certificates: Certificates) -> None:
+    async def connect(port: int, ca_file: Path) -> None:
+        url = f"https://127.0.0.1:{port}"
+        settings = CatalogSettings(url=url, iam_url=url, api_key=SecretStr(access.API_KEY), ca_file=ca_file)
+        async with CatalogClient(settings, patience=IMPATIENT) as client:
+            async for _ in endpoints.catalogs(client):
+                break
+
+    async with serve(PocketCatalog(seed=1, assets=1)) as url:
+        await assert_believes_its_own_ca_only(urlsplit(url).port or 0, certificates, connect)
+
+
+async def test_a_target(certificates: Certificates) -> None:
+    async def connect(port: int, ca_file: Path) -> None:
+        poster = Poster("backend", f"https://127.0.0.1:{port}", Given(lambda: None), 5, ca_file)
+        try:
+            assert (await poster.post("/", {})).is_success
+        finally:
+            await poster.close()
+
+    async with answering({}) as port:
+        await assert_believes_its_own_ca_only(port, certificates, connect)
