@@ -119,11 +119,13 @@ async def test_ctrl_c_ends_a_snapshot_which_goes_on_where_it_was(
     pocket: PocketCatalog, settings: dict[str, str], sqlite_url: str, run_command: RunCommand,
     rows_of: Callable[[str], Rows],
 ) -> None:  # fmt: skip
-    pocket.knobs.latency_s = 0.1
+    pocket.knobs.latency_s = 0.02
     environment: dict[str, Any] = {**os.environ, **{f"CATALOG_MIRROR_{key}": text for key, text in settings.items()}}
     command = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "service", "snapshot", env=environment, stdout=PIPE, stderr=PIPE
-    )
+        sys.executable, "-m", "service", "snapshot", env=environment, stdout=PIPE, stderr=PIPE,
+        # Where the tests themselves run in the background, their children would not hear of it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     rows = rows_of(sqlite_url)
     await rows.until("SELECT count(*) > 0 FROM assets", 1)
     command.send_signal(signal.SIGINT)
