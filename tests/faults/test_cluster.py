@@ -26,6 +26,7 @@ async def test_the_leader_of_our_queue_and_the_node_that_we_are_connected_to_are
     async with TcpProxy.before(cluster[0].url) as proxy:
         through = proxy.through(cluster[0].url)
         async with rig("queue's leader killed", cluster[0].url, sqlite_url, through=through, sink="quorum") as world:
+            world.nodes_die = True
             await world.publish(50)
             await world.mirrored()
             assert await _members(cluster[0]) == 3
