@@ -166,6 +166,10 @@ class TargetUnavailable(TransientError):
     remedy = "Nothing is lost: deliveries wait in the store until it answers."
 
 
+class AnswerLost(TargetUnavailable):
+    """The target {target} was sent something and did not answer: {problem}."""
+
+
 class Unroutable(TransientError):
     """The broker has no queue for the key {routing_key!r} of exchange {exchange!r}: deliveries wait."""
 

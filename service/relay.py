@@ -86,6 +86,7 @@ class Lane:
         self._probe_at = 0.0
         self._age_checked_at = 0.0
         self._claimed_at = 0.0
+        self._tended_at = 0.0
         self.name = target.name
         self.paused = False
         self.notice: MirrorError | None = None
@@ -141,7 +142,11 @@ class Lane:
             return False
         if self.notice:
             await self._release()
-            return time.monotonic() >= self._probe_at and await self._deliver(await self._claim(limit=1))
+            if time.monotonic() < self._probe_at:
+                return False
+            return await self._deliver(await self._claim(limit=1)) or await self._tend()
+        if await self._tend():
+            return True
         if self._memory and time.monotonic() - self._claimed_at < CLAIM_EVERY_S:
             return await self._deliver(self._take())
         started = self._claimed_at = time.monotonic()
@@ -182,6 +187,26 @@ class Lane:
         await self._settle_last()
         return True
 
+    async def _tend(self) -> bool:
+        """Give the target a turn for its own work where one is due; answers whether it wants another at once."""
+        every_s = self._target.tends_every_s
+        if every_s is None or (time.monotonic() - self._tended_at < every_s and not self.notice):
+            return False
+        obstacle, wants_more = None, False
+        try:
+            wants_more = await self._target.tend()
+        except StoreUnavailable:
+            raise
+        except TransientError as error:
+            obstacle = error
+        self._tended_at = 0.0 if wants_more else time.monotonic()
+        before = self.notice
+        self._judge(obstacle, reached=True)
+        if self.notice is not before:
+            async with self._store_written() as connection:
+                await self._tell_notice(connection)
+        return wants_more
+
     async def _settle_last(self) -> None:
         """Write down what became of the last batch; until the store takes it, nothing else goes out."""
         if self._unsettled is not None:
@@ -207,11 +232,14 @@ class Lane:
                     connection, self._store, waiting, self._lease.token, after_s=wait_s, error=str(obstacle)
                 )
             if self.notice is not before:
-                notice = f"{self.notice} {self.notice.advice()}" if self.notice else None
-                await controls.note_target(connection, self.name, notice)
+                await self._tell_notice(connection)
         for outcome, number in (("delivered", arrived), ("refused", refused), ("later", waiting)):
             if number:
                 self._metrics.deliveries.labels(self.name, outcome).inc(len(number))
+
+    async def _tell_notice(self, connection: AsyncConnection) -> None:
+        notice = f"{self.notice} {self.notice.advice()}" if self.notice else None
+        await controls.note_target(connection, self.name, notice)
 
     @asynccontextmanager
     async def _store_written(self) -> AsyncIterator[AsyncConnection]:

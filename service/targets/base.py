@@ -43,6 +43,8 @@ class Target(ABC):
     #: Deliveries that it takes at once, where that is fewer than the relay would give: a batch must not outlast its
     #: lease.
     at_once: int | None = None
+    #: Seconds between two turns of `tend`; None: it has no work of its own.
+    tends_every_s: float | None = None
 
     def __init__(self, name: str, origins: Sequence[Origin]) -> None:
         self.name = name
@@ -76,8 +78,23 @@ class Target(ABC):
             TransientError: the target cannot be reached; what of the batch arrived is unknown.
         """
 
+    async def tend(self) -> bool:
+        """A turn of the work that time asks for, not a change: figures of a window, jobs to follow.
+
+        Turns come while the target is neither paused nor its circuit open, and one probes the circuit. Each replica
+        has its own, so what must not be done twice is claimed in the store. A turn is short: what is left waits for
+        the next.
+
+        Returns:
+            Whether there is more to do at once.
+
+        Raises:
+            TransientError: the target cannot be reached.
+        """
+        return False
+
     async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
-        """Exactly what `deliver` would send for this batch; sends nothing."""
+        """Exactly what `deliver` would send for this batch, and `tend` now; sends nothing."""
         ready = [delivery for delivery in batch if delivery.document is not None]
         return [Sending(self.name, delivery.document or "", (delivery.delivery_id,)) for delivery in ready]
 

@@ -1,4 +1,4 @@
-"""Posts JSON to a backend over HTTP, and judges its answers: arrived, refused for good, or to be tried again."""
+"""Calls a backend over HTTP, in JSON, and judges its answers: arrived, refused for good, or to be tried again."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
 
 from service import __version__, documents
-from service.errors import DeliveryRejected, MirrorError, TargetUnavailable
+from service.errors import AnswerLost, DeliveryRejected, MirrorError, TargetUnavailable
 from service.redaction import redact_bytes
 from service.targets.sign_in import SignIn
 from service.trust import leading_to
 
 #: Headers by which a backend's operator finds a call again (IBM's among them).
 SUPPORT_HEADERS = ("x-global-transaction-id", "x-request-id", "x-correlation-id", "cf-ray", "server-timing")
+#: Seconds to wait for a connection at most.
+_CONNECT_S = 10.0
 #: Bytes of an answer that are read.
 _MAX_ANSWER = 262_144
 #: Characters of an answer that are told.
@@ -70,32 +73,50 @@ class Poster:
         self.url = url
         self._sign_in = sign_in
         self._tls = leading_to(ca_file, f"TARGETS__{target.upper()}__CA_FILE")
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, _CONNECT_S))
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, path: str, value: Any) -> Reply:
-        """Post a JSON value; once more with another token where the first is refused.
+        """Post a JSON value; once more, signed in anew, where the first is refused for that.
 
         Raises:
-            TransientError: no answer, or nobody to sign in now.
+            AnswerLost: it may have been taken: the connection stood, and no answer came.
+            TransientError: nothing was taken: no connection, or nobody to sign in now.
         """
-        body = documents.canonical(value)
-        token = await self._sign_in.token()
-        reply = await self._send(path, body, token)
-        if reply.status == 401 and (other := await self._sign_in.renewed(token)) != token:
-            reply = await self._send(path, body, other)
+        return await self._call("POST", path, documents.canonical(value), {})
+
+    async def get(self, path: str, parameters: Mapping[str, str] = MappingProxyType({})) -> Reply:
+        """Ask; raises as `post` does."""
+        return await self._call("GET", path, None, parameters)
+
+    async def _call(self, method: str, path: str, body: bytes | None, parameters: Mapping[str, str]) -> Reply:
+        signed = await self._sign_in.authorization()
+        reply = await self._send(method, path, body, parameters, signed)
+        if reply.status == 401 and (other := await self._sign_in.renewed(signed)) != signed:
+            reply = await self._send(method, path, body, parameters, other)
         return reply
 
-    async def _send(self, path: str, body: bytes, token: str | None) -> Reply:
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    async def _send(
+        self, method: str, path: str, body: bytes | None, parameters: Mapping[str, str], signed: str | None
+    ) -> Reply:
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if signed:
+            headers["Authorization"] = signed
         try:
-            async with self._opened().post(
-                self.url + path, data=body, headers=headers, allow_redirects=False, ssl=self._tls
+            async with self._opened().request(
+                method,
+                self.url + path,
+                data=body,
+                params=parameters,
+                headers=headers,
+                allow_redirects=False,
+                ssl=self._tls,
             ) as response:
                 return Reply(response.status, await response.content.read(_MAX_ANSWER), response.headers)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             problem = f"{type(error).__name__} at {self.url}{path}"
-            raise TargetUnavailable(target=self._target, problem=problem) from None
+            lost = not isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError))
+            raise (AnswerLost if lost else TargetUnavailable)(target=self._target, problem=problem) from None
 
     def judge(self, reply: Reply, attempts: int) -> MirrorError | None:
         """What an answer means for the delivery that was posted."""

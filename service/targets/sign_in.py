@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Protocol
+
+from pydantic import SecretStr
 
 from service.catalog.auth import TokenSource
 from service.catalog.transport import Transport
@@ -11,15 +14,21 @@ from service.errors import DataError, SettingInvalid, TargetUnavailable
 from service.files import Watched
 from service.settings import CatalogSettings, TargetSettings
 
+_BEARER = "Bearer "
+
+
+def _bearer(token: str) -> str:
+    return _BEARER + token
+
 
 class SignIn(Protocol):
-    """Gives what is sent as a bearer token."""
+    """Gives the value of the `Authorization` header."""
 
-    async def token(self) -> str | None:
-        """The token of this moment; None: nothing is sent."""
+    async def authorization(self) -> str | None:
+        """The header of this moment; None: none is sent."""
 
     async def renewed(self, refused: str | None) -> str | None:
-        """The token after this one was refused; the same where there is no other."""
+        """The header after this one was refused; the same where there is no other."""
 
     async def close(self) -> None:
         """Close what signing in needs."""
@@ -31,13 +40,14 @@ class Given:
     def __init__(self, read: Callable[[], str | None]) -> None:
         self._read = read
 
-    async def token(self) -> str | None:
+    async def authorization(self) -> str | None:
         """As it stands now."""
-        return self._read()
+        token = self._read()
+        return _bearer(token) if token else None
 
     async def renewed(self, refused: str | None) -> str | None:
         """As it stands now: the file may have changed."""
-        return self._read()
+        return await self.authorization()
 
     async def close(self) -> None:
         """Nothing to close."""
@@ -52,8 +62,8 @@ class AsCatalog:
         self._tokens = TokenSource(settings, self._transport.exchange)
         self._is_open = False
 
-    async def token(self) -> str | None:
-        """A token that is good for some time yet.
+    async def authorization(self) -> str | None:
+        """With a token that is good for some time yet.
 
         Raises:
             TransientError: the catalog does not sign us in now.
@@ -61,11 +71,11 @@ class AsCatalog:
         if not self._is_open:
             self._transport.open()
             self._is_open = True
-        return await self._or_later(self._tokens.token())
+        return _bearer(await self._or_later(self._tokens.token()))
 
     async def renewed(self, refused: str | None) -> str | None:
-        """Sign in anew; raises as `token` does."""
-        return await self._or_later(self._tokens.renewed(refused or ""))
+        """Sign in anew; raises as `authorization` does."""
+        return _bearer(await self._or_later(self._tokens.renewed((refused or "").removeprefix(_BEARER))))
 
     async def _or_later(self, signing_in: Awaitable[str]) -> str:
         """What is wrong with the sign-in is not the fault of what is to be delivered."""
@@ -86,12 +96,25 @@ def given(name: str, chosen: TargetSettings) -> Given:
     Raises:
         SettingInvalid: its file cannot be read.
     """
-    if chosen.token_file is None:
-        secret = chosen.token.get_secret_value() if chosen.token else None
-        return Given(lambda: secret)
+    return Given(_secret(name, "TOKEN", chosen.token, chosen.token_file))
+
+
+def password_of(name: str, chosen: TargetSettings) -> Callable[[], str | None]:
+    """Reads the password that settings give; a file is read again when it changes.
+
+    Raises:
+        SettingInvalid: its file cannot be read.
+    """
+    return _secret(name, "PASSWORD", chosen.password, chosen.password_file)
+
+
+def _secret(name: str, member: str, value: SecretStr | None, file: Path | None) -> Callable[[], str | None]:
+    if file is None:
+        secret = value.get_secret_value() if value else None
+        return lambda: secret
     try:
-        watched = Watched(chosen.token_file, str.strip)
+        watched = Watched(file, str.strip)
     except (OSError, ValueError) as error:
-        setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__TOKEN_FILE"
+        setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__{member}_FILE"
         raise SettingInvalid(setting=setting, problem=str(error)) from None
-    return Given(lambda: watched.value)
+    return lambda: watched.value

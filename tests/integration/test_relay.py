@@ -27,6 +27,7 @@ class Toy(Target):
         self.got: list[tuple[str, str]] = []
         self.down = False
         self.refuses: set[str] = set()
+        self.tended = 0
 
     @classmethod
     def create(cls, name: str, settings: Any) -> "Toy":
@@ -43,6 +44,12 @@ class Toy(Target):
                 self.got.append((delivery.entity_id, delivery.change))
                 results.append(None)
         return results
+
+    async def tend(self) -> bool:
+        if self.down:
+            raise TargetUnavailable(target=self.name, problem="down")
+        self.tended += 1
+        return False
 
 
 @pytest.fixture
@@ -111,6 +118,33 @@ async def test_an_outage_opens_the_circuit_loses_nothing_and_closes_again(store:
         row = (await controls.read_targets(connection))[0]
         letters = (await connection.execute(sa.text("SELECT count(*) FROM dead_letters"))).scalar_one()
     assert (row.notice, row.delivered, letters) == (None, 20, 0)
+
+
+async def test_work_of_its_own_waits_for_pause_and_circuit_and_probes_that(store: Store) -> None:
+    toy = Toy()
+    toy.tends_every_s, toy.down = 0.01, True
+    relay = Relay(store, [toy], RelaySettings(poll_s=0.02, retry_max_s=0.1), Metrics())
+    lane = relay.lanes[0]
+    task = asyncio.create_task(relay.run())
+    await _until(lambda: lane.notice)
+    assert "down" in str((await _target(store)).notice)
+    toy.down = False
+    await _until(lambda: toy.tended >= 2)
+    assert (lane.notice, (await _target(store)).notice) == (None, None)
+    lane.set_paused(True)
+    await asyncio.sleep(0.05)
+    before = toy.tended
+    await asyncio.sleep(0.2)
+    assert toy.tended == before
+    lane.set_paused(False)
+    await _until(lambda: toy.tended > before)
+    relay.stop()
+    await task
+
+
+async def _target(store: Store) -> Any:
+    async with store.read() as connection:
+        return (await controls.read_targets(connection))[0]
 
 
 async def test_pending_states_of_one_thing_collapse_to_the_newest(store: Store) -> None:
