@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,8 @@ async def test_a_million_events_with_one_bad_in_a_hundred_leave_a_dead_letter_ea
     rows_of: Callable[..., Any],
 ) -> None:
     rows, number = rows_of(postgres_url), int(os.environ.get("CATALOG_MIRROR_SOAK_EVENTS", "1000000"))
-    memory: list[float] = []
+    per_s = float(os.environ.get("CATALOG_MIRROR_SOAK_EVENTS_PER_S", "inf"))
+    began, memory = time.monotonic(), [0.0]
     async with mirror_process(AMQP__URL=amqp_url, STORE__URL=postgres_url) as service:
         await service.wait_ready()
         for start in range(0, number, 1000):
@@ -118,11 +120,14 @@ async def test_a_million_events_with_one_bad_in_a_hundred_leave_a_dead_letter_ea
             # Not faster than it keeps up with, so that memory is that of the service at work, not of a queue's growth.
             await rows.until(f"SELECT count(*) >= {(start + 1000) * 0.99 - 20_000} FROM data_profiles", True, 300)
             memory.append(_rss_mib(service.pid))
+            await asyncio.sleep(max(0.0, began + (start + 1000) / per_s - time.monotonic()))
+        took_min = (time.monotonic() - began) / 60
         await rows.until("SELECT count(*) FROM data_profiles", number * 99 // 100, 300)
         await rows.until("SELECT count(*) FROM dead_letters", number // 100, 300)
         await rows.until("SELECT count(*) FROM deliveries", 0, 600)
     early, late = memory[len(memory) // 6], memory[-1]
-    print(f"RSS {early:.0f} MiB after a sixth, {late:.0f} MiB at the end, {max(memory):.0f} MiB at most")
+    at_minutes = f"{took_min / 6:.0f}: {early:.0f} MiB, {took_min:.0f}: {late:.0f} MiB"
+    print(f"RSS at minute {at_minutes}, at most {max(memory):.0f} MiB")
     assert late <= early * 1.1
     own = {event_id for (event_id,) in await rows.all("SELECT event_id FROM lineage_events WHERE own")}
     assert set(await catalog.came_back()) == own
