@@ -149,7 +149,7 @@ class Service:
         self.consumer = Consumer(
             amqp, batching, self.pipeline, self.gate, bindings_of(self.settings), self.heartbeat.notice_topology
         )
-        deadline_s, notice = batching.handler_deadline_s, self.heartbeat.notice_full_queue
+        deadline_s, notice = batching.handler_deadline_s, self.heartbeat.notice_gap
         self.watchdog = Watchdog(amqp, self.consumer, deadline_s, self.metrics, notice)
 
     def stop(self) -> None:

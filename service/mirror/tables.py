@@ -316,7 +316,7 @@ suspects = Table(
 gaps = Table(
     "gaps", metadata,
     Column("gap_id", Text, primary_key=True),
-    Column("kind", Text, nullable=False, comment="absence, queue_recreated, queue_full"),
+    Column("kind", Text, nullable=False, comment="absence, queue_recreated, queue_full, queue_purged"),
     Column("detail", Text, nullable=False),
     Column("began_at", UtcTime),
     Column("noticed_at", UtcTime, nullable=False),
