@@ -110,7 +110,7 @@ class HandlerFailed(DataError):
 
 
 class PoisonSuspect(DataError):
-    """The event was in hand, alone, {met} times when the process died."""
+    """The event was in hand, alone, {met} times when the process died, or a process that only read it died too."""
 
     error_class = "poison"
     remedy = "Look for what kills the process (memory, a native crash) before replaying the dead letter."

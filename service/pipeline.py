@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from service import documents
+from service import documents, trial
 from service.answers import Answerer
 from service.brake import Brake
 from service.changes import (
@@ -47,8 +47,10 @@ from service.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
-#: Times that a message may be met alone in hand before it counts as poison.
+#: The time that a message is met alone in hand from which on it has to survive a trial first, or is poison.
 SUSPECT_LIMIT = 3
+#: The time at which it is poison whatever its trials say: what they do not try may be what kills.
+HOPELESS_LIMIT = 6
 #: Messages that are decoded before others have their turn: a millisecond or two, which a transaction waits for at
 #: every statement.
 DECODE_SLICE = 8
@@ -180,12 +182,22 @@ class Pipeline:
         return outcome
 
     async def _meet_suspect(self, message: Message) -> DataError | None:
+        """Note that this message is in hand; answers why it is not read. A trial that we do not outlive is none."""
         try:
+            async with self._store.read() as connection:
+                met = 1 + await controls.suspected(connection, message.key)
+            if met >= HOPELESS_LIMIT or (met >= SUSPECT_LIMIT and not await self._survives(message, met)):
+                return PoisonSuspect(met=met)
             async with self._store.write() as connection:
-                met = await controls.meet_suspect(connection, message.key, documents.column_text(message.routing_key))
+                await controls.meet_suspect(connection, message.key, documents.column_text(message.routing_key))
         except STORE_ERRORS as error:
             raise self._store.unavailable(error) from error
-        return PoisonSuspect(met=met) if met >= SUSPECT_LIMIT else None
+        return None
+
+    async def _survives(self, message: Message, met: int) -> bool:
+        survived = await trial.survives(self._decoder, message, self._settings.handler_deadline_s)
+        log.warning("suspect_tried", message=message.key, met=met, survived=survived)
+        return survived
 
     async def _commit(self, reads: list[Read], origin: Origin, *, braked: bool, suspects: bool) -> Outcome:
         """One transaction; where a row is refused, once more with the batch split until the culprit stands alone."""

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from sandbox.parts.mirror import MirrorProcess
+from service.pipeline import SUSPECT_LIMIT
 
 #: A handler of somebody else's, which a certain event kills as a bug in native code would.
 HANDLER = """
@@ -63,6 +65,37 @@ async def test_an_event_that_kills_the_process_becomes_a_dead_letter_and_no_inno
         await rows.until("SELECT count(*) FROM enrichment_areas", 40)
         assert await rows.all("SELECT routing_key, error_class FROM dead_letters") == [("v2.deadly.poison", "poison")]
         await rows.until("SELECT count(*) FROM suspects", 0)
+
+
+@pytest.mark.timeout(240)
+async def test_an_event_in_hand_at_every_death_is_not_blamed_for_what_others_do(
+    rig: Callable[..., Any], amqp_url: str, postgres_url: str
+) -> None:
+    async with rig("kill -9, the same event in hand", amqp_url, postgres_url) as world:
+        await world.publish(5)
+        await world.mirrored()
+        somebody = await asyncpg.connect(postgres_url)
+        async with somebody.transaction():
+            await somebody.execute("LOCK TABLE data_profiles IN ACCESS EXCLUSIVE MODE")
+            await world.publish(3)
+            while await world.rows.all("SELECT met FROM suspects") != [(SUSPECT_LIMIT,)]:
+                await _until_in_hand(somebody, world.figures.faults)
+                world.figures.faults += 1
+                await world.service.kill()
+                await world.service.start()
+            await _until_in_hand(somebody, world.figures.faults)
+            assert '"survived": true' in world.service.log_text()
+            await world.service.kill()
+        await somebody.close()
+        await world.service.start()
+        await world.resumed()
+
+
+async def _until_in_hand(somebody: asyncpg.Connection, deaths: int) -> None:
+    """Each life waits for the lock in its turn; the database does not notice those that died of it."""
+    async with asyncio.timeout(30):
+        while await somebody.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") <= deaths:
+            await asyncio.sleep(0.05)
 
 
 async def _until_dead_or_done(service: MirrorProcess, rows: Any) -> None:
