@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.mirror.bulk import key_in
 from service.mirror.store import Store
 from service.mirror.tables import (
+    collibra_batches,
     dead_letters,
     deliveries,
     gaps,
@@ -53,6 +54,7 @@ def _overdue(store: Store, settings: RetentionSettings) -> list[tuple[sa.Table, 
         (lineage_events, sa.and_(lineage_events.c.event_time < store.later(-settings.lineage_s), ~undelivered)),
         (usage_facts, sa.and_(usage_facts.c.occurred_at < used_before, ~_is_baseline(used_before))),
         (sync_runs, sa.and_(run.finished_at.is_not(None), run.finished_at < store.later(-settings.closed_s))),
+        (collibra_batches, collibra_batches.c.closed_at < store.later(-settings.closed_s)),
         (gaps, sa.and_(gap.closed_at.is_not(None), gap.closed_at < store.later(-settings.closed_s))),
         (replicas, replicas.c.seen_at < store.later(-_REPLICA_S)),
     ]
