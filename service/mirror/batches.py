@@ -230,19 +230,19 @@ def items_of(batch: Any) -> list[Item]:
 
 
 async def _tell(connection: AsyncConnection, batch: Any, *, known: bool) -> None:
-    """Remember what was accepted of each locator, or that it is not known; what is known of newer windows stays."""
+    """Remember what was accepted of each locator, or that it is not known; what a newer batch told stays."""
     rows = [
         {
             "target": batch.target, "locator": item.key, "assets": json.dumps(item.assets),
             "query_count": item.query_count if known else None,
             "distinct_users": item.distinct_users if known else None,
-            "window_end": batch.window_end, "batch_id": batch.batch_id,
+            "prepared_at": batch.prepared_at, "batch_id": batch.batch_id,
         }
         for item in items_of(batch)
     ]  # fmt: skip
     insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(told)
     new = {name: insert.excluded[name] for name in rows[0] if name not in ("target", "locator")}
-    older = told.c.window_end <= insert.excluded.window_end
+    older = told.c.prepared_at <= insert.excluded.prepared_at
     upsert = insert.on_conflict_do_update(index_elements=["target", "locator"], set_=new, where=older)
     await connection.execute(upsert, rows)
 

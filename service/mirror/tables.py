@@ -432,7 +432,7 @@ collibra_told = Table(
     Column("assets", Text, nullable=False, comment="JSON: the assets behind it when it was last told"),
     Column("query_count", BigInteger, comment="As last accepted; null: what was accepted is not known"),
     Column("distinct_users", BigInteger, comment="As last accepted; null: not told, or not known"),
-    Column("window_end", UtcTime, nullable=False),
+    Column("prepared_at", UtcTime, nullable=False, comment="When the batch was prepared that told it last"),
     Column("batch_id", Text, nullable=False),
     Index("collibra_told_batch", "batch_id"),
 )  # fmt: skip

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 LOCATORS = {"db2": {"type": "DB2", "product": "Db2 LUW", "keys": ["{database}", "{schema}", "{name}"]}}
 #: Nothing waits for midnight, and jobs are looked at as often as there are turns.
 OPTIONS = {"locators": LOCATORS, "delay": 0, "poll": 0.001, "timeout_s": 5}
-DAY_US = 86_400_000_000
 
 
 @dataclass
@@ -48,25 +48,35 @@ class World:
 
     async def use(self, asset_id: str, *users: str | None, days_ago: int = 1) -> None:
         """Somebody uses an asset, once each, some days before the end of the window."""
+        await self._used([(asset_id, user) for user in users], days_ago)
+
+    async def use_each(self, asset_ids: Sequence[str], user: str) -> None:
+        """Somebody uses each of these, once."""
+        await self._used([(asset_id, user) for asset_id in asset_ids], 1)
+
+    async def _used(self, uses: Sequence[tuple[str, str | None]], days_ago: int) -> None:
         end = last_window(datetime.now(UTC), self.target._zone, 0).end
         at_us = round((end - timedelta(days=days_ago)).timestamp() * 1_000_000)
-        facts = [
-            UsageObserved(
-                f"{asset_id}-{user}-{days_ago}-{place}-{time.monotonic_ns()}", asset_id, at_us, "import", user
-            )
-            for place, user in enumerate(users)
-        ]
+        facts = [UsageObserved(uuid4().hex, asset_id, at_us, "import", user) for asset_id, user in uses]
         async with self.mirror.store.write() as connection:
             await writer.write_facts(connection, facts)
 
-    async def asset(self, asset_id: str, path: str | None, link: str | None = "k1", **more: Any) -> None:
+    def lies(self, asset_id: str, path: str | None, link: str | None = "k1", **more: Any) -> Change:
         """An asset whose data lies there."""
         place = more.pop("container", Container("catalog", "c1"))
-        state = AssetSaved(
-            asset_id, Version(more.pop("at_us", time.time_ns() // 1000), Rank.READ), document({}), place,
-            connection_id=link, connection_path=path, **more,
-        )  # fmt: skip
-        await self.apply(state)
+        version = Version(time.time_ns() // 1000, Rank.READ)
+        return AssetSaved(asset_id, version, document({}), place, connection_id=link, connection_path=path, **more)
+
+    async def asset(self, asset_id: str, path: str | None, link: str | None = "k1", **more: Any) -> None:
+        await self.apply(self.lies(asset_id, path, link, **more))
+
+    async def age(self, column: str, seconds: float) -> None:
+        """So much time has passed since what a column of the ledger says."""
+        earlier = {
+            "postgresql": f"{column} - interval '{seconds} seconds'",
+            "sqlite": f"strftime('%Y-%m-%dT%H:%M:%f', {column}, '-{seconds} seconds') || '000Z'",
+        }[self.mirror.store.dialect]
+        await self.mirror.execute(f"UPDATE collibra_batches SET {column} = {earlier}")
 
     async def apply(self, *changes: Change) -> None:
         async with self.mirror.store.write() as connection:

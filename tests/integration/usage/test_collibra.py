@@ -81,15 +81,9 @@ async def test_copies_of_one_data_set_are_one_item_and_a_user_of_both_is_one_use
 
 
 async def test_a_thousand_items_at_most_go_at_once(world: World) -> None:
-    for number in range(1001):
-        await world.asset(f"a{number}", f"/S/T{number}", at_us=1)
-        if number % 200 == 0:
-            await world.use(f"a{number}", "ada")
-    await world.mirror.execute(
-        "INSERT INTO usage_facts (fact_id, asset_id, occurred_at, number, source, version, mirrored_at) "
-        "SELECT 'many ' || a.asset_id, a.asset_id, f.occurred_at, 1, 'import', f.version, f.mirrored_at "
-        "FROM assets a, (SELECT * FROM usage_facts LIMIT 1) f WHERE a.asset_id LIKE 'a%'"
-    )
+    names = [f"a{number}" for number in range(1001)]
+    await world.apply(*(world.lies(name, f"/S/{name}") for name in names))
+    await world.use_each(names, "ada")
     await world.run()
     assert [len(submission) for submission in world.pocket.submissions] == [1000, 1]
     assert len({json.dumps(item["assetLocator"]) for item in world.told()}) == 1001
@@ -274,17 +268,9 @@ async def test_a_job_that_collibra_forgot_is_noted_and_closed_after_its_time(wor
     state, problem = await world.mirror.one("SELECT state, problem FROM collibra_batches")
     assert (state, "knows no job" in problem) == ("accepted", True)
 
-    await _age(world, days=8)
+    await world.age("sent_at", 8 * 86_400)
     await world.run()
     assert await world.states() == ["given_up"]
-
-
-async def _age(world: World, days: int) -> None:
-    earlier = {
-        "postgresql": f"sent_at - interval '{days} days'",
-        "sqlite": f"strftime('%Y-%m-%dT%H:%M:%f', sent_at, '-{days} days') || '000Z'",
-    }[world.mirror.store.dialect]
-    await world.mirror.execute(f"UPDATE collibra_batches SET sent_at = {earlier}")
 
 
 async def test_two_replicas_plan_a_window_once_and_send_each_batch_once(world: World) -> None:

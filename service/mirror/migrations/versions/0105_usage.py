@@ -86,7 +86,7 @@ def _ledger() -> None:
         sa.Column("assets", sa.Text(), nullable=False),
         sa.Column("query_count", sa.BigInteger(), nullable=True),
         sa.Column("distinct_users", sa.BigInteger(), nullable=True),
-        sa.Column("window_end", UtcTime(), nullable=False),
+        sa.Column("prepared_at", UtcTime(), nullable=False),
         sa.Column("batch_id", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("target", "locator"),
     )
