@@ -121,7 +121,7 @@ def _parsed(body: str) -> Any:
 
 async def _plan(name: str, limit: int) -> tuple[str | None, list[Sending], list[str]]:
     settings = quiet_settings()
-    target = _installed(settings, name)
+    target = installed(settings, name)
     async with opened_store(settings) as store:
         target.attach(store)
         async with store.read() as connection:
@@ -137,7 +137,12 @@ async def _plan(name: str, limit: int) -> tuple[str | None, list[Sending], list[
     return (None if waiting == "open" else waiting), sendings, remarks
 
 
-def _installed(settings: Settings, name: str) -> Target:
+def installed(settings: Settings, name: str) -> Target:
+    """The target of this name, as settings describe it.
+
+    Raises:
+        TargetUnknown: there is none, or it is turned off.
+    """
     found = [target for target in installed_targets(settings) if target.name == name]
     if not found:
         raise TargetUnknown(name=name)
@@ -167,7 +172,7 @@ def backfill(
 
 async def _backfill(name: str, chosen: Chosen, dry_run: bool, reason: str | None) -> Counter[str]:
     settings = quiet_settings()
-    target = _installed(settings, name)
+    target = installed(settings, name)
     counts: Counter[str] = Counter()
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task(f"reading the mirror for {name}")

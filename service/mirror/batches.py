@@ -89,6 +89,14 @@ async def planned(connection: AsyncConnection, target: str) -> dict[str, Any] | 
     return mark[0] if mark else None
 
 
+async def planners(connection: AsyncConnection) -> list[str]:
+    """Targets for which a window was planned."""
+    prefix = window_mark("")
+    return sorted(
+        name.removeprefix(prefix) for name in await controls.read_controls(connection) if name.startswith(prefix)
+    )
+
+
 async def prepare(
     connection: AsyncConnection,
     target: str,

@@ -47,7 +47,7 @@ from service.targets.sign_in import SignIn, basic, given
 
 log = structlog.get_logger(__name__)
 
-#: Seconds between two turns.
+#: Seconds between two turns at most.
 TURN_S = 10.0
 #: Seconds that a sender may need beyond two calls (the second after signing in anew), before its batch is in doubt.
 LEASE_MARGIN_S = 5.0
@@ -60,8 +60,6 @@ LOOK_SHARE = 0.1
 class Collibra(Target):
     """One Collibra."""
 
-    tends_every_s = TURN_S
-
     def __init__(
         self, name: str, origins: Sequence[Origin], options: Options, jobs: Jobs, poster: Poster, scope: Scope
     ) -> None:
@@ -72,6 +70,7 @@ class Collibra(Target):
         self._scope = scope
         self._zone = ZoneInfo(options.zone)
         self._locators = Locators(options.locators)
+        self.tends_every_s = min(TURN_S, options.poll)
         self._lease_s = 2 * options.timeout_s + LEASE_MARGIN_S
         self._sender = uuid4().hex
         self._store: Store | None = None
@@ -128,7 +127,7 @@ class Collibra(Target):
             told.append("No locator is set (option `locators`), so nothing can be told: docs/collibra.md says how.")
         if missing:
             told.append(
-                f"{len(missing)} assets that were used have no locator: `catalog-mirror usage locators` lists them."
+                f"Used, but without a locator: {len(missing)} assets (`catalog-mirror usage locators` lists them)."
             )
         if doubtful:
             told.append(f"{len(doubtful)} batches are in doubt: `catalog-mirror usage batches --state uncertain`.")
