@@ -92,7 +92,7 @@ class Jobs:
             TargetUnavailable: it cannot be asked for now.
         """
         reply = await self._poster.get(f"{self._jobs}/{job_id}")
-        if reply.status == 404:
+        if reply.status in (400, 404):
             raise DeliveryRejected(target=self._target, problem=f"it knows no job {job_id}: {reply.told()}")
         self._check(reply)
         found = _job(reply.data())

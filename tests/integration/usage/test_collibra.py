@@ -249,13 +249,15 @@ async def test_a_user_without_the_right_is_told_so(world: World) -> None:
 
 
 @on_one_store
-@pytest.mark.parametrize("status", [401, 403, 500, 429])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
 async def test_a_job_that_cannot_be_asked_for_now_is_asked_for_later(world: World, status: int) -> None:
     await world.use("orders", "ada")
     assert await world.run() == []
     world.pocket.knobs.job_refusals = [status, status]
-    assert await world.run()
-    for _ in range(3):
+    problems = await world.run()
+    noted = await world.mirror.one("SELECT problem FROM collibra_batches")
+    assert any(f"HTTP {status}" in str(told) for told in (*problems, noted))
+    for _ in range(4):
         await world.run()
     assert await world.states() == ["completed"]
 

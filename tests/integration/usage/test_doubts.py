@@ -27,6 +27,7 @@ PROBLEM = "SELECT state, problem FROM collibra_batches"
 on_one_store = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 
+@on_one_store
 @pytest.mark.parametrize("knobs", [{"lost": 1}, {"dropped": 1}, {"broken": [500]}, {"broken": [503]}])
 async def test_what_may_have_been_taken_is_uncertain_and_not_sent_again(world: World, knobs: dict[str, Any]) -> None:
     vars(world.pocket.knobs).update(copy.deepcopy(knobs))
@@ -44,9 +45,10 @@ async def test_what_may_have_been_taken_is_uncertain_and_not_sent_again(world: W
     assert [call for call in world.pocket.calls if call.endswith("/jobs")], "its job was looked for"
 
 
-async def test_a_page_for_people_instead_of_an_answer_leaves_it_in_doubt(world: World) -> None:
+@on_one_store
+async def test_an_answer_that_names_no_job_leaves_it_in_doubt(world: World) -> None:
     world.pocket.knobs.bodies = False
-    world.pocket.knobs.location = "none"  # 202 that names no job
+    world.pocket.knobs.location = "none"
     await world.use("orders", "ada")
     await world.run()
     assert await world.states() == ["uncertain"]
@@ -94,6 +96,22 @@ async def test_a_job_is_not_taken_for_ours_where_two_might_be(world: World) -> N
     for _ in range(3):
         await world.run()
     assert await world.states() == ["completed", "uncertain"]
+
+
+@on_one_store
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
+async def test_jobs_that_cannot_be_looked_through_now_are_looked_through_later(world: World, status: int) -> None:
+    world.pocket.knobs.lost = 1
+    world.pocket.knobs.job_refusals = [status, status]
+    target = world.another(options={"created_by": world.pocket.user_id()})
+    await world.use("orders", "ada")
+    problems = await world.run(target)
+    for _ in range(4):
+        await world.age("looked_at", 3600)
+        await world.run(target)
+    assert any(f"HTTP {status}" in problem for problem in problems)
+    assert await world.states() == ["completed"]
+    assert len(world.pocket.submissions) == 1
 
 
 @on_one_store
@@ -177,6 +195,7 @@ async def test_the_next_window_tells_anew_what_is_in_doubt_and_a_job_that_is_fou
     assert len(world.pocket.submissions) == 3
 
 
+@on_one_store
 async def test_a_batch_that_was_never_sent_gives_way_to_the_next_window(world: World) -> None:
     world.pocket.knobs.refusals = [429] * 3
     await world.use("orders", "ada")

@@ -74,13 +74,10 @@ async def test_facts_go_with_what_their_event_says_last_in_any_order(mirror: Mir
         events.lineage("e2", ago(100), ["a"], event_type="OTHER"),
     ]
     found = []
-    for order in itertools.permutations(told):
+    for number, order in enumerate(itertools.permutations(told)):
         await mirror.clear()
-        for message in order:
-            await take(mirror, chosen, message)
-        found.append(await mirror.all("SELECT fact_id, asset_id, occurred_at FROM usage_facts ORDER BY asset_id"))
-        await mirror.clear()
-        await take(mirror, chosen, *order)
+        for batch in (order,) if number % 2 else ((message,) for message in order):
+            await take(mirror, chosen, *batch)
         found.append(await mirror.all("SELECT fact_id, asset_id, occurred_at FROM usage_facts ORDER BY asset_id"))
 
     assert [asset for _, asset, _ in found[0]] == ["b", "c"]
