@@ -95,6 +95,13 @@ class LineInvalid(DataError):
     remedy = 'A line is {{"routing_key": "…", "body": …}} or has "body_base64"; see docs/replay.md.'
 
 
+class UsageLineInvalid(DataError):
+    """The line tells no use of an asset: {problem}."""
+
+    error_class = "usage_line"
+    remedy = 'A line is {{"who": "…", "what": "…", "when": "…"}}; see docs/collibra.md.'
+
+
 class StoreRefusedRow(DataError):
     """The store refuses a row of this event: {problem}."""
 

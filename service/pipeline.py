@@ -39,6 +39,7 @@ from service.events.message import Message
 from service.mirror import controls, dead_letters, deliveries, writer
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import STORE_ERRORS, Fault, Store, fault_of
+from service.mirror.usage.observing import Observer
 from service.mirror.writer import Applied
 from service.routing import Router
 from service.scope import Scope
@@ -124,8 +125,10 @@ class Pipeline:
         verifies_hints: bool = False,
         scope: Scope | None = None,
         horizon_s: float | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._store = store
+        self._observer = observer
         self._settings = settings
         self._metrics = metrics
         self._answerer = answerer
@@ -138,6 +141,7 @@ class Pipeline:
             scope or Scope(ScopeSettings()),
             verifies_hints=verifies_hints,
             horizon_s=horizon_s,
+            observer=observer,
         )
         self.brake = Brake(settings.brake_window, settings.brake_failures)
 
@@ -163,6 +167,8 @@ class Pipeline:
         poison = await self._meet_suspect(messages[0]) if alone else None
         if poison:
             return [Read(messages[0], error=poison)]
+        if self._observer:
+            await self._observer.prepare(self._store)
         reads: list[Read] = []
         for start in range(0, len(messages), DECODE_SLICE):
             reads += [self._decoder.read(message) for message in messages[start : start + DECODE_SLICE]]
@@ -291,6 +297,9 @@ class _Transaction:
             return
         changes = [(index, change) for index in indices for change in self._reads[index].changes]
         applied = await writer.apply(connection, changes, self._origin)
+        if self._pipeline._observer:
+            readings = self._pipeline._observer.readings(change for _, change in applied.effective)
+            await writer.write_facts(connection, readings)
         await self._send(connection, await self._outgoing(connection, changes, applied))
         for index in indices:
             was_own = index in applied.own

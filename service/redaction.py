@@ -309,7 +309,15 @@ def principals_in_bytes(body: bytes, mode: Principals) -> bytes:
     return _EMAIL.sub(lambda match: _hide(match[0], mode), text).encode("utf-8", "surrogateescape")
 
 
+def principal(name: str, mode: Principals) -> str:
+    """A user's name as `mode` has it; one that is hashed already stays as it is."""
+    return name if mode is Principals.KEEP or name.startswith(_HASHED) else _hide(name, mode)
+
+
+_HASHED = "sha256:"
+
+
 def _hide(name: str, mode: Principals) -> str:
     if mode is Principals.DROP or not name:
         return ""
-    return "sha256:" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return _HASHED + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]

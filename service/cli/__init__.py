@@ -24,6 +24,7 @@ from service.cli import (
     store,
     targets,
     topology,
+    usage,
 )
 from service.cli.common import report
 from service.errors import MirrorError
@@ -44,6 +45,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(targets.app, name="targets")
 app.add_typer(topology.app, name="topology")
+app.add_typer(usage.app, name="usage")
 app.add_typer(store.app, name="db")
 app.add_typer(mirror.app, name="mirror")
 app.add_typer(scope.app, name="scope")

@@ -42,6 +42,13 @@ async def set_control(connection: AsyncConnection, name: str, value: Any) -> Non
     await _set(connection, controls, "name", {"name": name, "value": json.dumps(value), "updated_at": now})
 
 
+async def set_once(connection: AsyncConnection, name: str, value: Any) -> None:
+    """Set one control unless it is set already."""
+    now = store_clock(connection.dialect.name)
+    insert = _insert(connection, controls).values(name=name, value=json.dumps(value), updated_at=now)
+    await connection.execute(insert.on_conflict_do_nothing(index_elements=["name"]))
+
+
 async def clear_control(connection: AsyncConnection, name: str) -> bool:
     """Remove one control; answers whether it was set."""
     return bool((await connection.execute(sa.delete(controls).where(controls.c.name == name))).rowcount)

@@ -98,6 +98,10 @@ class Target(ABC):
         ready = [delivery for delivery in batch if delivery.document is not None]
         return [Sending(self.name, delivery.document or "", (delivery.delivery_id,)) for delivery in ready]
 
+    async def remarks(self) -> list[str]:
+        """What a person should know beside the plan, such as what is missing for more to be sent; a sentence each."""
+        return []
+
     async def close(self) -> None:
         """Let go of connections."""
         return

@@ -22,7 +22,7 @@ SUPPORT_HEADERS = ("x-global-transaction-id", "x-request-id", "x-correlation-id"
 #: Seconds to wait for a connection at most.
 _CONNECT_S = 10.0
 #: Bytes of an answer that are read.
-_MAX_ANSWER = 262_144
+_MAX_ANSWER = 1_048_576
 #: Characters of an answer that are told.
 _SHOWN = 300
 #: Attempts after which "internal error" counts as the event's fault: such answers were seen for valid events for days.
@@ -66,14 +66,29 @@ class Reply:
 
 
 class Poster:
-    """One backend; opened at the first post."""
+    """One backend; opened at the first post.
 
-    def __init__(self, target: str, url: str, sign_in: SignIn, timeout_s: float, ca_file: Path | None = None) -> None:
+    Args:
+        fresh: each call has a connection of its own: one that is kept may die unseen, and an answer seem lost although
+            nothing was taken.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        url: str,
+        sign_in: SignIn,
+        timeout_s: float,
+        ca_file: Path | None = None,
+        *,
+        fresh: bool = False,
+    ) -> None:
         self._target = target
         self.url = url
         self._sign_in = sign_in
         self._tls = leading_to(ca_file, f"TARGETS__{target.upper()}__CA_FILE")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, _CONNECT_S))
+        self._fresh = fresh
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, path: str, value: Any) -> Reply:
@@ -112,7 +127,7 @@ class Poster:
                 allow_redirects=False,
                 ssl=self._tls,
             ) as response:
-                return Reply(response.status, await response.content.read(_MAX_ANSWER), response.headers)
+                return Reply(response.status, await _read(response.content), response.headers)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             problem = f"{type(error).__name__} at {self.url}{path}"
             lost = not isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError))
@@ -145,6 +160,17 @@ class Poster:
             # The default name of Python's own clients is refused at IBM's edge.
             agent = {"User-Agent": f"catalog-mirror/{__version__}"}
             self._session = aiohttp.ClientSession(
-                headers=agent, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
+                headers=agent,
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                connector=aiohttp.TCPConnector(force_close=self._fresh),
             )
         return self._session
+
+
+async def _read(content: aiohttp.StreamReader) -> bytes:
+    """The whole answer, which may come in pieces, up to the limit."""
+    read = bytearray()
+    while len(read) < _MAX_ANSWER and (piece := await content.read(_MAX_ANSWER - len(read))):
+        read += piece
+    return bytes(read)
