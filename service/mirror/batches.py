@@ -291,6 +291,12 @@ async def in_state(
     return list(await connection.execute(query.where(batches.c.state.in_(states)) if states else query))
 
 
+async def without_job(connection: AsyncConnection) -> list[Any]:
+    """Batches of every target that may have been taken, or are just on their way, and of which no job is known."""
+    may_have = batches.c.state.in_((SENDING, UNCERTAIN, GIVEN_UP, COMPLETED)), batches.c.job_id.is_(None)
+    return list(await connection.execute(sa.select(batches).where(*may_have)))
+
+
 async def find(connection: AsyncConnection, beginning: str) -> list[Any]:
     """Batches whose ids begin so."""
     query = sa.select(batches).where(batches.c.batch_id.startswith(beginning, autoescape=True)).limit(2)

@@ -99,6 +99,22 @@ async def test_a_job_is_not_taken_for_ours_where_two_might_be(world: World) -> N
 
 
 @on_one_store
+async def test_the_job_of_a_batch_that_is_just_on_its_way_is_not_taken_for_that_of_one_in_doubt(world: World) -> None:
+    await world.use("orders", "ada")
+    await world.use("customers", "ada")
+    target = world.another(options={"created_by": world.pocket.user_id(), "batch_max": 1})
+    assert await target.tend()  # plans two batches
+    world.pocket.knobs.dropped = 1
+    with pytest.raises(TargetUnavailable):
+        await target.tend()
+    async with world.mirror.store.write() as connection:
+        assert await batches.claim(connection, world.mirror.store, "collibra", "another replica", 60)
+    world.pocket.add_job()  # the other replica has its answer, and has not written it down yet
+    await world.run(target)
+    assert await world.states() == ["uncertain", "sending"]
+
+
+@on_one_store
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
 async def test_jobs_that_cannot_be_looked_through_now_are_looked_through_later(world: World, status: int) -> None:
     world.pocket.knobs.lost = 1
