@@ -171,6 +171,11 @@ async def accept(connection: AsyncConnection, batch: Any, job: Job) -> bool:
     moved = await _move(connection, batch, (SENDING, UNCERTAIN), ACCEPTED, **values)
     if moved:
         await _tell(connection, batch, known=True)
+        counted = {
+            "delivered": target_states.c.delivered + batch.items,
+            "last_delivered_at": store_clock(connection.dialect.name),
+        }
+        await connection.execute(sa.update(target_states).where(target_states.c.target == batch.target).values(counted))
     return moved
 
 

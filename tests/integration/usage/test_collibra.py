@@ -43,6 +43,7 @@ async def test_the_figures_of_a_window_are_told_once_and_their_job_is_followed_t
     assert len(world.pocket.submissions) == 1
     row = await world.mirror.one("SELECT state, job_status, report, problem FROM collibra_batches")
     assert row == ("completed", "Completed", '{"processed":2}', None)
+    assert await world.mirror.one("SELECT delivered FROM target_states") == 2
 
 
 async def test_the_next_window_tells_only_what_changed_and_what_fell_to_nothing_once(world: World) -> None:
