@@ -186,6 +186,20 @@ async def test_a_failed_job_keeps_its_report_and_the_next_window_tells_all_of_it
 
 
 @on_one_store
+async def test_a_report_is_kept_without_the_secrets_that_it_tells(world: World) -> None:
+    await world.use("orders", "ada")
+    await world.run()
+    (job,) = world.pocket.jobs.values()
+    job.remark = {"password": "s3cr3t-42", "note": "Authorization: Basic czNjcjN0LTQyOng=", "rows": [1, None, "ok"]}
+    for _ in range(2):
+        await world.run()
+    report = await world.mirror.one("SELECT report FROM collibra_batches")
+    assert json.loads(report)["rows"] == [1, None, "ok"]
+    assert "s3cr3t" not in report
+    assert "czNj" not in report
+
+
+@on_one_store
 @pytest.mark.parametrize("status", [301, 401, 403, 404, 429])
 async def test_what_was_refused_for_now_was_not_taken_and_is_sent_again(world: World, status: int) -> None:
     world.pocket.knobs.refusals = [status, status]  # 401 is tried twice in one go

@@ -261,7 +261,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     )
 )
 @settings(
-    max_examples=25, deadline=None,
+    max_examples=12, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 async def test_whatever_goes_wrong_no_window_tells_an_asset_twice_and_the_last_figures_arrive(
