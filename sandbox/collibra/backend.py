@@ -67,6 +67,8 @@ class Job:
     fails: bool
     status: str = "Waiting"
     since: float = field(default_factory=time.monotonic)
+    #: What its report says besides: no form of it is documented.
+    remark: dict[str, Any] = field(default_factory=dict)
 
     def go_on(self, step_s: float) -> None:
         """To the next status, if it is time."""
@@ -85,7 +87,7 @@ class Job:
             told["endDate"] = self.created_on
             if report:
                 problem = {"error": "the assets could not be matched"} if self.fails else {}
-                return {**told, "report": {"processed": 0 if self.fails else len(self.items), **problem}}
+                return {**told, "report": {"processed": 0 if self.fails else len(self.items), **problem, **self.remark}}
         return told
 
 

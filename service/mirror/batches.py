@@ -171,6 +171,11 @@ async def accept(connection: AsyncConnection, batch: Any, job: Job) -> bool:
     moved = await _move(connection, batch, (SENDING, UNCERTAIN), ACCEPTED, **values)
     if moved:
         await _tell(connection, batch, known=True)
+        counted = {
+            "delivered": target_states.c.delivered + batch.items,
+            "last_delivered_at": store_clock(connection.dialect.name),
+        }
+        await connection.execute(sa.update(target_states).where(target_states.c.target == batch.target).values(counted))
     return moved
 
 
@@ -289,6 +294,12 @@ async def in_state(
     if target is not None:
         query = query.where(batches.c.target == target)
     return list(await connection.execute(query.where(batches.c.state.in_(states)) if states else query))
+
+
+async def without_job(connection: AsyncConnection) -> list[Any]:
+    """Batches of every target that may have been taken, or are just on their way, and of which no job is known."""
+    may_have = batches.c.state.in_((SENDING, UNCERTAIN, GIVEN_UP, COMPLETED)), batches.c.job_id.is_(None)
+    return list(await connection.execute(sa.select(batches).where(*may_have)))
 
 
 async def find(connection: AsyncConnection, beginning: str) -> list[Any]:

@@ -113,4 +113,8 @@ async def test_a_batch_whose_sender_was_killed_is_found_among_the_jobs_where_it_
 
     assert len(collibra.submissions) == 1
     assert collibra.submissions[0][0]["queryCount"] == 2
+    store = b"".join(
+        file.read_bytes() for file in Path(sqlite_url.removeprefix("sqlite:///")).parent.glob("mirror.db*")
+    )
+    assert [PASSWORD in service.log_text(), PASSWORD.encode() in store] == [False, False]
     assert await rows.one("SELECT job_id FROM collibra_batches") == next(iter(collibra.jobs))

@@ -14,7 +14,7 @@ SKEW_S = 300
 
 
 def taken_by(
-    doubtful: Sequence[Any], listed: Collection[Listed], makers: Collection[str], known: Collection[str]
+    jobless: Sequence[Any], listed: Collection[Listed], makers: Collection[str], known: Collection[str]
 ) -> list[tuple[Any, Job]]:
     """The batches whose job can be told for sure.
 
@@ -22,17 +22,18 @@ def taken_by(
     the batch's if no other job fits that batch and the job fits no other batch.
 
     Args:
+        jobless: every batch whose job is not known: also those on their way, to which a new job may belong.
         makers: as whom our jobs are made; nobody, where that is not known: then nothing can be told.
         known: jobs that the ledger has.
     """
     ours = [one for one in listed if one.job.created_by in makers and one.job.job_id not in known]
     fits = {
         batch.batch_id: [one.job for one in ours if one.created_on and one.created_on >= _began(batch)]
-        for batch in doubtful
+        for batch in jobless
     }
     return [
         (batch, job)
-        for batch in doubtful
+        for batch in jobless
         for job in fits[batch.batch_id]
         if len(fits[batch.batch_id]) == 1 and sum(job in jobs for jobs in fits.values()) == 1
     ]

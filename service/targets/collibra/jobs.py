@@ -16,7 +16,7 @@ from service.documents import canonical
 from service.errors import DataError, DeliveryRejected, TargetUnavailable
 from service.events.times import read_time, to_datetime
 from service.mirror.batches import Job
-from service.redaction import redact_text
+from service.redaction import redact
 from service.targets.posting import Poster, Reply
 
 #: Jobs of one page at most, and the largest offset.
@@ -128,7 +128,7 @@ def _job(data: Any) -> Job | None:
     """The job that an answer shows; its report, of which no form is documented, as text."""
     if not isinstance(data, dict) or (job_id := _uuid(data.get("id"))) is None:
         return None
-    report = None if data.get("report") is None else redact_text(canonical(data["report"]).decode())
+    report = None if data.get("report") is None else canonical(redact(data["report"])[0]).decode()
     return Job(job_id, _text(data.get("status")), _text(data.get("createdBy")), report)
 
 

@@ -104,10 +104,13 @@ async def _located(connection: AsyncConnection, ids: Collection[str]) -> list[Lo
 async def _united(
     connection: AsyncConnection, window: Window, used: Mapping[str, Figure], groups: Mapping[str, Sequence[str]]
 ) -> dict[str, Figure]:
-    """Figures by locator: of assets that share one (copies of the same data), a user of both is one user."""
+    """Figures by locator: of assets that share one (copies of the same data), a user of both is one user.
+
+    Facts may go between two statements: what is not found the second time waits for the next window.
+    """
     same = {asset: members[0] for members in groups.values() for asset in members[1:]}
     figure = await figures(connection, window, same) if same else used
-    return {key: figure[members[0]] for key, members in groups.items()}
+    return {key: figure[members[0]] for key, members in groups.items() if members[0] in figure}
 
 
 def _changed(

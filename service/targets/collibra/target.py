@@ -210,9 +210,9 @@ class Collibra(Target):
                 raise TargetUnavailable(target=self.name, problem="the process stood still before it sent anything")
             answer = await self._jobs.submit(json.loads(batch.body))
         except AnswerLost as error:
-            answer = Answer(Fate.DOUBTFUL, str(error))
+            answer = Answer(Fate.DOUBTFUL, f"it was sent figures and did not answer: {error.details['problem']}")
         except TargetUnavailable as error:
-            answer = Answer(Fate.NOT_NOW, str(error))
+            answer = Answer(Fate.NOT_NOW, str(error.details["problem"]))
         await self._record(batch, answer)
         return True
 
@@ -236,29 +236,33 @@ class Collibra(Target):
 
     async def _see_to_doubts(self) -> None:
         """Mark what nobody is sending any more, close what is too old, and look for the jobs of the rest."""
-        deadline_s = self._options.deadline
         async with self._writing() as connection:
-            for row in await batches.lapse(connection, self._attached, self.name):
-                log.warning("usage_batch_in_doubt", target=self.name, batch=row.batch_id)
-            for state, after_s in ((batches.UNCERTAIN, deadline_s), (batches.ACCEPTED, JOB_AGE_S)):
-                for row in await batches.give_up(connection, self._attached, self.name, state, after_s):
-                    log.warning("usage_batch_given_up", target=self.name, batch=row.batch_id)
+            await self._mark_and_close(connection)
             doubtful = await batches.in_state(connection, self.name, batches.UNCERTAIN)
             now = (await connection.execute(sa.select(self._attached.now()))).scalar_one()
             if not any(_is_to_be_looked_for(row, now, self._options.poll) for row in doubtful):
                 return
             await batches.due(connection, self._attached, self.name, batches.UNCERTAIN, 0)
-        await self._look_for_jobs(doubtful)
+        await self._look_for_jobs()
 
-    async def _look_for_jobs(self, doubtful: Sequence[Any]) -> None:
+    async def _mark_and_close(self, connection: AsyncConnection) -> None:
+        for row in await batches.lapse(connection, self._attached, self.name):
+            log.warning("usage_batch_in_doubt", target=self.name, batch=row.batch_id)
+        for state, after_s in ((batches.UNCERTAIN, self._options.deadline), (batches.ACCEPTED, JOB_AGE_S)):
+            for row in await batches.give_up(connection, self._attached, self.name, state, after_s):
+                log.warning("usage_batch_given_up", target=self.name, batch=row.batch_id)
+
+    async def _look_for_jobs(self) -> None:
         listed = [one async for one in self._jobs.all()]
         async with self._writing() as connection:
             makers = await batches.makers(connection, self.name)
             if self._options.created_by is not None:
                 makers.add(str(self._options.created_by))
             known = await batches.known_jobs(connection)
-            for batch, job in taken_by(doubtful, listed, makers, known):
-                if await batches.accept(connection, batch, job):
+            jobless = await batches.without_job(connection)
+            for batch, job in taken_by(jobless, listed, makers, known):
+                is_ours = batch.target == self.name and batch.state == batches.UNCERTAIN
+                if is_ours and await batches.accept(connection, batch, job):
                     log.info("usage_batch_found", target=self.name, batch=batch.batch_id, job=job.job_id)
 
     # Jobs

@@ -95,11 +95,29 @@ class World:
                     return problems
         raise AssertionError("it never comes to rest")
 
+    async def begin_anew(self) -> None:
+        """Nothing was ever used, planned or told; the assets are there."""
+        self.pocket.submissions.clear()
+        self.pocket.jobs.clear()
+        await self.mirror.clear()
+        async with self.mirror.store.write() as connection:
+            await controls.ensure_targets(connection, ["collibra"])
+        await self.apply(*self.assets())
+
+    def assets(self) -> list[Change]:
+        """A connection, and two assets behind it."""
+        link = ConnectionDetails("db2", None, "db.example.com", None, "SHOP")
+        first = AssetSaved("k1", Version(1, Rank.READ), document({}), connection=link)
+        return [first, self.lies("orders", "/SALES/ORDERS"), self.lies("customers", "/SALES/CUSTOMERS")]
+
     async def next_day(self) -> None:
         """What was planned was planned yesterday: the window that is over now is another one."""
         async with self.mirror.store.write() as connection:
             name = batches.window_mark("collibra")
-            mark, _ = (await controls.read_controls(connection))[name]
+            known = await controls.read_controls(connection)
+            if name not in known:
+                return
+            mark, _ = known[name]
             earlier = datetime.fromisoformat(mark["end"]) - timedelta(days=1)
             await controls.set_control(connection, name, {**mark, "end": earlier.isoformat()})
 
@@ -133,10 +151,7 @@ async def world(mirror: Mirror) -> AsyncIterator[World]:
         made.target.attach(mirror.store)
         async with mirror.store.write() as connection:
             await controls.ensure_targets(connection, ["collibra"])
-        link = ConnectionDetails("db2", None, "db.example.com", None, "SHOP")
-        await made.apply(AssetSaved("k1", Version(1, Rank.READ), document({}), connection=link))
-        await made.asset("orders", "/SALES/ORDERS")
-        await made.asset("customers", "/SALES/CUSTOMERS")
+        await made.apply(*made.assets())
         yield made
         for target in (made.target, *made.others):
             await target.close()

@@ -43,6 +43,7 @@ async def test_the_figures_of_a_window_are_told_once_and_their_job_is_followed_t
     assert len(world.pocket.submissions) == 1
     row = await world.mirror.one("SELECT state, job_status, report, problem FROM collibra_batches")
     assert row == ("completed", "Completed", '{"processed":2}', None)
+    assert await world.mirror.one("SELECT delivered FROM target_states") == 2
 
 
 async def test_the_next_window_tells_only_what_changed_and_what_fell_to_nothing_once(world: World) -> None:
@@ -182,6 +183,20 @@ async def test_a_failed_job_keeps_its_report_and_the_next_window_tells_all_of_it
     await world.next_day()
     await world.run()
     assert world.counts() == [("ORDERS", 1, 1)] * 2
+
+
+@on_one_store
+async def test_a_report_is_kept_without_the_secrets_that_it_tells(world: World) -> None:
+    await world.use("orders", "ada")
+    await world.run()
+    (job,) = world.pocket.jobs.values()
+    job.remark = {"password": "s3cr3t-42", "note": "Authorization: Basic czNjcjN0LTQyOng=", "rows": [1, None, "ok"]}
+    for _ in range(2):
+        await world.run()
+    report = await world.mirror.one("SELECT report FROM collibra_batches")
+    assert json.loads(report)["rows"] == [1, None, "ok"]
+    assert "s3cr3t" not in report
+    assert "czNj" not in report
 
 
 @on_one_store

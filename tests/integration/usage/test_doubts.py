@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox.collibra.backend import VISITOR
+from sandbox.collibra.backend import VISITOR, Knobs
 from service.errors import TargetUnavailable
 from service.mirror import batches
 from service.mirror.batches import Job
@@ -96,6 +97,22 @@ async def test_a_job_is_not_taken_for_ours_where_two_might_be(world: World) -> N
     for _ in range(3):
         await world.run()
     assert await world.states() == ["completed", "uncertain"]
+
+
+@on_one_store
+async def test_the_job_of_a_batch_that_is_just_on_its_way_is_not_taken_for_that_of_one_in_doubt(world: World) -> None:
+    await world.use("orders", "ada")
+    await world.use("customers", "ada")
+    target = world.another(options={"created_by": world.pocket.user_id(), "batch_max": 1})
+    assert await target.tend()  # plans two batches
+    world.pocket.knobs.dropped = 1
+    with pytest.raises(TargetUnavailable):
+        await target.tend()
+    async with world.mirror.store.write() as connection:
+        assert await batches.claim(connection, world.mirror.store, "collibra", "another replica", 60)
+    world.pocket.add_job()  # the other replica has its answer, and has not written it down yet
+    await world.run(target)
+    assert await world.states() == ["uncertain", "sending"]
 
 
 @on_one_store
@@ -229,6 +246,52 @@ async def test_a_person_may_know_better(world: World, answer: dict[str, Any], st
     assert await world.states() == states
     assert len(world.pocket.submissions) == sent
     assert await world.mirror.one("SELECT query_count FROM collibra_told") == 1
+
+
+FAULTS: dict[str, dict[str, Any]] = {
+    "none": {}, "lost": {"lost": 1}, "dropped": {"dropped": 1}, "broken": {"broken": [500]},
+    "busy": {"refusals": [429]}, "refused": {"refusals": [400]}, "fails": {"failing": 1}, "dies": {},
+}  # fmt: skip
+
+
+@on_one_store
+@given(
+    days=st.lists(
+        st.tuples(st.sampled_from(sorted(FAULTS)), st.sampled_from(["orders", "customers"]), st.booleans()), max_size=5
+    )
+)
+@settings(
+    max_examples=12, deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)  # fmt: skip
+async def test_whatever_goes_wrong_no_window_tells_an_asset_twice_and_the_last_figures_arrive(
+    world: World, days: list[tuple[str, str, bool]]
+) -> None:
+    await world.begin_anew()
+    target = world.another(options={"created_by": world.pocket.user_id(), "batch_max": 1})
+    for fault, asset, is_found in days:
+        vars(world.pocket.knobs).update(copy.deepcopy(FAULTS[fault]))
+        before = len(world.pocket.submissions)
+        await world.use(asset, "ada")
+        if fault == "dies" and await target._plan_if_due():
+            async with world.mirror.store.write() as connection:
+                batch = await batches.claim(connection, world.mirror.store, "collibra", "a process that died", 0)
+            await target._jobs.submit(json.loads(batch.body))
+            await world.age("lease_until", 1)
+        for _ in range(3):
+            await world.run(target)
+            if not is_found:
+                world.pocket.jobs.clear()
+        told = [item["assetLocator"]["keys"][-1] for [item] in world.pocket.submissions[before:]]
+        assert len(told) == len(set(told))
+        world.pocket.knobs = Knobs()
+        await world.next_day()
+
+    await world.use("orders", "last")
+    for _ in range(4):
+        await world.run(target)
+    number = 1 + sum(asset == "orders" for _, asset, _ in days)
+    assert world.counts()[-1] == ("ORDERS", number, 1 + (number > 1))
 
 
 def _batch(number: int, sent_s: int) -> Any:

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from service.app import pipeline_of
 from service.changes import AssetSaved, Change, ConnectionDetails, Container, Origin, Rank, ThingSaved, Version
+from service.decoding import Read
 from service.documents import document
 from service.errors import SettingInvalid
 from service.events.message import Message
@@ -107,15 +108,11 @@ def statistic(count: int, seconds_ago: float, which: str = "DOWNLOADS", asset: s
 
 async def test_the_growth_of_chosen_statistics_counts_without_users(mirror: Mirror) -> None:
     pipeline = pipeline_of(settings(statistics=["DOWNLOADS"]), mirror.store, Metrics())
-    observer = pipeline._observer
-    assert observer is not None
     for change in (
         statistic(5, 400), statistic(5, 300), statistic(7, 200), statistic(8, 100), statistic(2, 50),
         statistic(9, 40, "EDITS"), statistic(30, 30, "EDITS"),
     ):  # fmt: skip
-        async with mirror.store.write() as connection:
-            applied = await writer.apply(connection, [(0, change)])
-            await writer.write_facts(connection, observer.readings(change for _, change in applied.effective))
+        await pipeline.commit([Read(Message("read", b"{}"), changes=(change,))], Origin.SYNC)
 
     assert await mirror.all("SELECT asset_id, uses, user_hash FROM v1_usage ORDER BY occurred_at") == [
         ("a", 2, None), ("a", 1, None),
