@@ -17,6 +17,7 @@ from uuid import uuid4
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.changes import Origin
 from service.errors import DataError, DeliveryTooOld, MirrorError, StoreUnavailable, TransientError
 from service.mirror import controls, deliveries
 from service.mirror.deliveries import Delivery, Lease
@@ -38,8 +39,10 @@ class Relay:
 
     def __init__(self, store: Store, targets: Sequence[Target], settings: RelaySettings, metrics: Metrics) -> None:
         self._settings = settings
+        lineage = tuple(target.name for target in targets if target.lineage and Origin.LIVE in target.origins)
         for target in targets:
             target.attach(store)
+            target.metrics, target.announces_to = metrics, lineage
         token = uuid4().hex
         self.lanes = [Lane(store, target, settings, metrics, token) for target in targets]
         self._by_name = {lane.name: lane for lane in self.lanes}
@@ -73,7 +76,7 @@ class Lane:
     def __init__(self, store: Store, target: Target, settings: RelaySettings, metrics: Metrics, token: str) -> None:
         self._store = store
         self._target = target
-        self._at_once = min(settings.batch_max, target.at_once or settings.batch_max)
+        self._at_once = target.at_once or settings.batch_max
         self._settings = settings
         self._metrics = metrics
         self._lease = Lease(token, settings.lease_s)
@@ -168,7 +171,8 @@ class Lane:
 
     async def _claim(self, limit: int) -> list[Delivery]:
         async with self._store_written() as connection:
-            return await deliveries.claim(connection, self._store, self.name, self._lease, limit)
+            ahead_s = self._target.settles_s
+            return await deliveries.claim(connection, self._store, self.name, self._lease, limit, ahead_s)
 
     async def _deliver(self, batch: list[Delivery]) -> bool:
         if not batch:

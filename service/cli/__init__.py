@@ -15,6 +15,7 @@ from service.cli import (
     docs,
     doctor,
     lineage,
+    links,
     mirror,
     reading,
     replay,
@@ -43,6 +44,7 @@ for group in (run, status, audit, demo, reading, replay, capture, lineage, docto
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(targets.app, name="targets")
+app.add_typer(links.app, name="links")
 app.add_typer(topology.app, name="topology")
 app.add_typer(store.app, name="db")
 app.add_typer(mirror.app, name="mirror")

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from service.answers import Answerer
-from service.app import LINEAGE_TARGET
+from service.answers import LINEAGE_TARGET, Answerer
 from service.backfill import Backfill, Chosen
 from service.cli.common import (
     Json,
@@ -97,12 +96,14 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Print exactly what would be sent to a target now, oldest first; sends nothing."""
-    waiting, sendings = run_async(_plan(name, limit))
+    waiting, sendings, lacks = run_async(_plan(name, limit))
     if as_json:
         print_json([{"to": one.to, "deliveries": one.deliveries, "body": _parsed(one.body)} for one in sendings])
         return
     if waiting:
         out.print(f"{name} is not being told now: {waiting}.", markup=False)
+    for lack in lacks:
+        out.print(lack, markup=False)
     for one in sendings:
         out.print(one.to, style="bold", markup=False)
         out.print(json.dumps(_parsed(one.body), indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
@@ -117,7 +118,7 @@ def _parsed(body: str) -> Any:
         return body
 
 
-async def _plan(name: str, limit: int) -> tuple[str | None, list[Sending]]:
+async def _plan(name: str, limit: int) -> tuple[str | None, list[Sending], list[str]]:
     settings = quiet_settings()
     target = _installed(settings, name)
     async with opened_store(settings) as store:
@@ -125,6 +126,7 @@ async def _plan(name: str, limit: int) -> tuple[str | None, list[Sending]]:
         async with store.read() as connection:
             batch = await deliveries.peek(connection, store, name, limit)
             rows = {row.target: dict(row._mapping) for row in await controls.read_targets(connection)}
+            lacks = await target.lacks(connection)
             held = controls.HELD in await controls.read_controls(connection)
         try:
             sendings = await target.plan(batch)
@@ -132,7 +134,7 @@ async def _plan(name: str, limit: int) -> tuple[str | None, list[Sending]]:
             await target.close()
     state = _state(rows[name]) if name in rows else "open"
     waiting = "deliveries are held" if held else state
-    return (None if waiting == "open" else waiting), sendings
+    return (None if waiting == "open" else waiting), sendings, lacks
 
 
 def _installed(settings: Settings, name: str) -> Target:
@@ -170,6 +172,7 @@ async def _backfill(name: str, chosen: Chosen, dry_run: bool, reason: str | None
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task(f"reading the mirror for {name}")
         async with opened_store(settings, migrate=True) as store:
+            target.attach(store)
             answerer = Answerer(settings.target(LINEAGE_TARGET))
             work = Backfill(store, target, answerer, Scope(settings.scope), chosen, dry_run=dry_run)
             async for kind, number in work.run():

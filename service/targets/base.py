@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from service.changes import Change, Origin
 from service.errors import MirrorError, SettingInvalid
 from service.mirror.deliveries import Delivery
 from service.mirror.store import Store
 from service.settings import Settings
+from service.telemetry import Metrics
 
 GROUP = "catalog_mirror.targets"
 
@@ -40,11 +43,17 @@ class Target(ABC):
     sources: frozenset[str] = frozenset()
     #: Takes OpenLineage events as they were sent, instead of the lineage event that they are part of.
     takes_originals: bool = False
-    #: Deliveries that it takes at once, where that is fewer than the relay would give: a batch must not outlast its
-    #: lease.
+    #: Deliveries that it takes at once, where that is not what the relay would give: a batch must not outlast its
+    #: lease, or makes fewer calls the larger it is.
     at_once: int | None = None
     #: Seconds between two turns of `tend`; None: it has no work of its own.
     tends_every_s: float | None = None
+    #: Seconds that deliveries wait in the store, so that a storm of changes goes out as one; then all that wait go.
+    settles_s: float = 0.0
+    #: Names of the targets that take lineage, where a finished job may be announced; the relay tells.
+    announces_to: tuple[str, ...] = ()
+    #: Where to count; the relay tells.
+    metrics: Metrics | None = None
 
     def __init__(self, name: str, origins: Sequence[Origin]) -> None:
         self.name = name
@@ -62,6 +71,14 @@ class Target(ABC):
     def attach(self, store: Store) -> None:
         """Given the mirror before the first delivery, for targets that look things up in it."""
         return
+
+    async def look(self, connection: AsyncConnection) -> None:
+        """Given a transaction before `wants` is asked about a batch, for targets whose wishes stand in the store."""
+        return
+
+    async def lacks(self, connection: AsyncConnection) -> list[str]:
+        """What a person has to do before the target can do its work, a sentence each."""
+        return []
 
     def wants(self, change: Change) -> bool:
         """Whether a change that took effect is delivered here."""

@@ -51,7 +51,7 @@ class Reply:
         """The body as JSON; None where it is none."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def told(self) -> str:
@@ -68,12 +68,18 @@ class Reply:
 class Poster:
     """One backend; opened at the first post."""
 
-    def __init__(self, target: str, url: str, sign_in: SignIn, timeout_s: float, ca_file: Path | None = None) -> None:
+    def __init__(
+        self, target: str, url: str, sign_in: SignIn, timeout_s: float, ca_file: Path | None = None, *,
+        fresh: bool = False, max_answer: int = _MAX_ANSWER,
+    ) -> None:  # fmt: skip
+        """`fresh`: a connection of its own for each call, so that one that died unnoticed is no lost answer."""
         self._target = target
         self.url = url
         self._sign_in = sign_in
         self._tls = leading_to(ca_file, f"TARGETS__{target.upper()}__CA_FILE")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, _CONNECT_S))
+        self._fresh = fresh
+        self._max_answer = max_answer
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, path: str, value: Any) -> Reply:
@@ -112,7 +118,7 @@ class Poster:
                 allow_redirects=False,
                 ssl=self._tls,
             ) as response:
-                return Reply(response.status, await response.content.read(_MAX_ANSWER), response.headers)
+                return Reply(response.status, await body_of(response, self._max_answer), response.headers)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             problem = f"{type(error).__name__} at {self.url}{path}"
             lost = not isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError))
@@ -145,6 +151,17 @@ class Poster:
             # The default name of Python's own clients is refused at IBM's edge.
             agent = {"User-Agent": f"catalog-mirror/{__version__}"}
             self._session = aiohttp.ClientSession(
-                headers=agent, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
-            )
+                connector=aiohttp.TCPConnector(force_close=self._fresh),
+                headers=agent, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(),
+            )  # fmt: skip
         return self._session
+
+
+async def body_of(response: aiohttp.ClientResponse, limit: int = _MAX_ANSWER) -> bytes:
+    """The body in all its pieces; of a longer one the beginning."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) >= limit:
+            break
+    return bytes(body[:limit])
