@@ -35,6 +35,8 @@ log = structlog.get_logger(__name__)
 
 #: Deliveries taken at once, in jobs of the largest size: what is left over makes one job more per operation.
 _JOBS_AT_ONCE, _AT_ONCE_MAX = 10, 50_000
+#: Seconds between two turns of tending at most.
+_TEND_S = 1.0
 #: Jobs that one turn of tending takes in hand.
 _TURN = 50
 #: Bytes of an answer that are read: the answer to a request repeats its scope, with titles.
@@ -44,13 +46,12 @@ _MAX_ANSWER = 64 * 1024**2
 class Pentaho(Target):
     """One Pentaho Data Catalog."""
 
-    tends_every_s = 1.0
-
     def __init__(self, name: str, origins: Sequence[Origin], settings: Settings, options: Options) -> None:
         super().__init__(name, origins)
         chosen = settings.target(name)
         self.options = options
         self.settles_s = options.settle_s
+        self.tends_every_s = min(_TEND_S, options.poll_s)
         self.at_once = min(_AT_ONCE_MAX, _JOBS_AT_ONCE * options.scope_max)
         self.data_sources = DataSources(name, options.data_sources)
         self.url = (chosen.url or "").rstrip("/")
