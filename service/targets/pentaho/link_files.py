@@ -87,16 +87,21 @@ def _link(values: dict[str, Any]) -> Link:
     if kind not in KINDS:
         raise ValueError(f"the kind is one of {', '.join(KINDS)}, not {kind!r}")
     for name, value in (("catalog_id", catalog_id), ("pentaho_id", pentaho_id)):
-        if not is_usable_id(value):
-            raise ValueError(f"{name} is {'missing' if not value else 'no id that can be stored'}")
+        if not _is_id(value):
+            raise ValueError(f"{name} is {'missing' if not value else 'no id: it cannot be stored, or printed'}")
     fqdn_id, scope = _text(values, "fqdn_id"), _scope(values.get("scope"))
     if (kind == "connection") != bool(fqdn_id):
         raise ValueError("a connection, and nothing else, has the fqdn_id of its data source")
     if scope and kind != "rule":
         raise ValueError("a rule, and nothing else, has a scope")
-    if not all(is_usable_id(some) for some in (fqdn_id, *scope) if some):
-        raise ValueError("there is an id that cannot be stored")
+    if not all(_is_id(some) for some in (fqdn_id, *scope) if some):
+        raise ValueError("there is an id that cannot be stored, or printed")
     return Link(kind, catalog_id, pentaho_id, fqdn_id or None, scope)
+
+
+def _is_id(value: str) -> bool:
+    """Whether it can be an id: an odd space that came with a spreadsheet would never be found again."""
+    return is_usable_id(value) and value.isprintable()
 
 
 def _text(values: dict[str, Any], name: str) -> str:

@@ -30,10 +30,10 @@ from service.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
-#: Calls that a job in hand may need: signing in, the call, signing in anew, the call again.
-_CALLS = 4
+#: Slow calls that a job in hand may need: signing in, and the call; more must fit in the same time.
+_CALLS = 2
 #: Seconds by which a lease outlasts them.
-_SPARE_S = 15.0
+_SPARE_S = 5.0
 #: Seconds before a job that was not taken is asked for again: the first time, and at most.
 _RETRY_S, _RETRY_MAX_S = 1.0, 300.0
 _UNKNOWN = "it was asked for before and nobody knows whether it was taken; what destroys is not asked for twice"

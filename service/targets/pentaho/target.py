@@ -189,8 +189,10 @@ class Pentaho(Target):
         refused = [share for share in shares if share.state is State.REFUSED]
         asking = [share for share in shares if share.state is State.ASKING]
         if asking:
-            return obstacle or self.runner.unavailable(asking[0].problem or "another replica asks for it just now")
-        return DeliveryRejected(target=self.name, problem=refused[0].problem) if refused else None
+            return obstacle or self.runner.unavailable(asking[0].problem or "whoever asked for it has not said yet what became of it")
+        if not refused:
+            return None
+        return DeliveryRejected(target=self.name, problem=refused[0].problem)
 
     async def tend(self) -> bool:
         """Ask for jobs that follow on others, and look how running ones stand."""

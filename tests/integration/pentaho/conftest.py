@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,10 +49,13 @@ class Listener(Target):
         return [None] * len(batch)
 
 
-def target_of(url: str, **options: Any) -> Pentaho:
+def target_of(url: str, password_file: Path | None = None, **options: Any) -> Pentaho:
     """The target at this URL, quick."""
     quick = {"settle": 0.2, "poll": 0.05, "poll_max": 0.1, **options}
-    chosen = TargetSettings(url=url, username=USERNAME, password=SecretStr(PASSWORD), options=quick)
+    password: Any = {"password": SecretStr(PASSWORD)}
+    if password_file is not None:
+        password = {"password_file": password_file}
+    chosen = TargetSettings(url=url, username=USERNAME, options=quick, **password)
     made = Pentaho.create("pentaho", Settings(targets={"pentaho": chosen}))
     assert made is not None
     return made
