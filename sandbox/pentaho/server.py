@@ -53,6 +53,8 @@ class PocketPentaho:
     no_datasets: set[str] = field(default_factory=set)
     #: Seconds that each answer takes.
     delay_s: float = 0.0
+    #: Seconds between taking a job and answering.
+    answer_delay_s: float = 0.0
     #: So many jobs are taken, and their answers lost.
     lost_answers: int = 0
     #: Answers of this status, one after the other, before it works again; nothing is taken meanwhile.
@@ -69,6 +71,8 @@ class PocketPentaho:
     #: (path, body) of every job that was taken.
     taken: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     sign_ins: int = 0
+    #: Where it is served.
+    url: str = ""
     #: Is told of each job that was taken.
     told: Callable[[Job], None] | None = None
     _tokens: dict[str, int] = field(default_factory=dict)
@@ -164,6 +168,7 @@ class PocketPentaho:
         self.taken.append((path, body))
         if self.told is not None:
             self.told(job)
+        await asyncio.sleep(self.answer_delay_s)
         if self.lost_answers:
             self.lost_answers -= 1
             await asyncio.sleep(_LOST_S)
@@ -223,6 +228,7 @@ async def serve(pocket: PocketPentaho, port: int = 0, host: str = "127.0.0.1") -
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
-        yield f"http://{host}:{runner.addresses[0][1]}"
+        pocket.url = f"http://{host}:{runner.addresses[0][1]}"
+        yield pocket.url
     finally:
         await runner.cleanup()

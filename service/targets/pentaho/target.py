@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import sqlalchemy as sa
@@ -15,6 +15,7 @@ from service.changes import Change, Origin
 from service.errors import DeliveryRejected, MirrorError, SettingInvalid, TransientError
 from service.mirror import links
 from service.mirror.deliveries import Delivery
+from service.mirror.links import Link
 from service.mirror.store import STORE_ERRORS, Store
 from service.mirror.tables import target_states
 from service.settings import Settings, TargetSettings
@@ -26,6 +27,7 @@ from service.targets.pentaho.ledger import Share, State
 from service.targets.pentaho.operations import EXECUTE_PATH, OPERATIONS
 from service.targets.pentaho.options import Options, options_of
 from service.targets.pentaho.planning import Planned
+from service.targets.pentaho.rules import Concern, Wish
 from service.targets.pentaho.runner import Runner
 from service.targets.pentaho.sign_in import PasswordSignIn
 from service.targets.posting import Poster
@@ -39,6 +41,8 @@ _JOBS_AT_ONCE, _AT_ONCE_MAX = 10, 50_000
 _TEND_S = 1.0
 #: Jobs that one turn of tending takes in hand.
 _TURN = 50
+#: Why a job waits that another replica, or one that died, has in hand.
+_SILENT = "whoever asked for the job has not said yet what became of it"
 #: Bytes of an answer that are read: the answer to a request repeats its scope, with titles.
 _MAX_ANSWER = 64 * 1024**2
 
@@ -165,17 +169,14 @@ class Pentaho(Target):
             connection, self.name, {one.catalog_id for some in found.values() for one in some}
         )
         wishes = {
-            delivery_id: [
-                wish
-                for one in some
-                for wish in rules.wishes(
-                    one, [link for link in linked.get(one.catalog_id, ()) if link.kind == one.kind],
-                    self.options, self.data_sources,
-                )
-            ]
+            delivery_id: [wish for one in some for wish in self._wishes(one, linked.get(one.catalog_id, ()))]
             for delivery_id, some in found.items()
-        }  # fmt: skip
+        }
         return planning.jobs(wishes, self.options.scope_max)
+
+    def _wishes(self, concern: Concern, linked: Sequence[Link]) -> Iterator[Wish]:
+        of_its_kind = [link for link in linked if link.kind == concern.kind]
+        return rules.wishes(concern, of_its_kind, self.options, self.data_sources)
 
     def _results(
         self, batch: Sequence[Delivery], shares: Sequence[Share], obstacle: TransientError | None
@@ -189,7 +190,7 @@ class Pentaho(Target):
         refused = [share for share in shares if share.state is State.REFUSED]
         asking = [share for share in shares if share.state is State.ASKING]
         if asking:
-            return obstacle or self.runner.unavailable(asking[0].problem or "whoever asked for it has not said yet what became of it")
+            return obstacle or self.runner.unavailable(asking[0].problem or _SILENT)
         if not refused:
             return None
         return DeliveryRejected(target=self.name, problem=refused[0].problem)

@@ -103,7 +103,7 @@ class Running:
 async def pocket() -> AsyncIterator[PocketPentaho]:
     """A pocket Pentaho, served at its `url`."""
     made = PocketPentaho()
-    async with serve(made) as made.url:  # type: ignore[attr-defined]
+    async with serve(made):
         yield made
 
 

@@ -234,7 +234,7 @@ async def test_what_is_planned_is_exactly_what_is_sent(running: Running, pocket:
         planned = await here.target.plan(batch)
         await here.mirror.execute("UPDATE deliveries SET due_at = created_at")
         await here.at_rest()
-    prefix = f"POST {pocket.url}/api/public/v1/jobs/execute/"  # type: ignore[attr-defined]
+    prefix = f"POST {pocket.url}/api/public/v1/jobs/execute/"
     told = [(one.to.removeprefix(prefix), json.loads(one.body)) for one in planned]
     assert sorted(told, key=str) == sorted(pocket.taken, key=str)
 
