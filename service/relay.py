@@ -17,13 +17,12 @@ from uuid import uuid4
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.changes import Origin
 from service.errors import DataError, DeliveryTooOld, MirrorError, StoreUnavailable, TransientError
 from service.mirror import controls, deliveries
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import STORE_ERRORS, Store
 from service.settings import RelaySettings
-from service.targets.base import Target
+from service.targets.base import Target, announced_to
 from service.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -39,7 +38,7 @@ class Relay:
 
     def __init__(self, store: Store, targets: Sequence[Target], settings: RelaySettings, metrics: Metrics) -> None:
         self._settings = settings
-        lineage = tuple(target.name for target in targets if target.lineage and Origin.LIVE in target.origins)
+        lineage = announced_to(targets)
         for target in targets:
             target.attach(store)
             target.metrics, target.announces_to = metrics, lineage

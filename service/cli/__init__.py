@@ -17,6 +17,7 @@ from service.cli import (
     lineage,
     links,
     mirror,
+    pentaho,
     reading,
     replay,
     run,
@@ -45,6 +46,7 @@ app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(targets.app, name="targets")
 app.add_typer(links.app, name="links")
+app.add_typer(pentaho.app, name="pentaho")
 app.add_typer(topology.app, name="topology")
 app.add_typer(store.app, name="db")
 app.add_typer(mirror.app, name="mirror")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,10 +14,9 @@ from service.errors import UsageError
 from service.mirror import audit, links
 from service.mirror.links import KINDS, Imported, Link
 from service.settings import Settings
-from service.targets.base import installed_targets
 from service.targets.pentaho import checks, link_files
 from service.targets.pentaho.link_files import Form
-from service.targets.pentaho.target import Pentaho
+from service.targets.pentaho.target import configured
 
 app = typer.Typer(help="What in the catalog is what at Pentaho.", no_args_is_help=True)
 #: The target by its usual name.
@@ -140,11 +139,6 @@ def check(
 
 
 async def _check(settings: Settings, name: str) -> list[checks.Finding]:
-    target = _configured(settings, name)
+    target = configured(settings, name)
     async with opened_store(settings, migrate=True) as store, store.read() as connection:
         return await checks.findings(connection, name, target.options if target else None)
-
-
-def _configured(settings: Settings, name: str) -> Any:
-    found = (one for one in installed_targets(settings) if one.name == name and isinstance(one, Pentaho))
-    return next(found, None)

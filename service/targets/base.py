@@ -120,6 +120,11 @@ class Target(ABC):
         return
 
 
+def announced_to(targets: Sequence[Target]) -> tuple[str, ...]:
+    """Names of the targets that are told of what other targets did: those of live lineage."""
+    return tuple(target.name for target in targets if target.lineage and Origin.LIVE in target.origins)
+
+
 def installed_targets(settings: Settings) -> list[Target]:
     """Every installed target that settings do not turn off, and those that settings add by their `kind`.
 

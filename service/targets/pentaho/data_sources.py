@@ -9,19 +9,11 @@ import yaml
 
 from service.errors import SettingInvalid
 from service.files import Watched
-from service.redaction import SECRET_WORDS
+from service.targets.pentaho.operations import is_secret
 from service.targets.pentaho.options import DataSourceOptions
 
-#: Fields of Pentaho's connections that are secret and whose names do not betray it by one of the usual words.
-_SECRET_FIELDS = frozenset({"azuresharedkey", "accessid", "secretmanagerkey"})
 #: What is shown in the place of a secret.
 HIDDEN = "***"
-
-
-def is_secret(field: str) -> bool:
-    """Whether a field of a connection holds a secret."""
-    plain = field.lower().replace("_", "").replace("-", "")
-    return plain in _SECRET_FIELDS or any(word in plain for word in SECRET_WORDS)
 
 
 def _mapping(text: str) -> dict[str, Any]:

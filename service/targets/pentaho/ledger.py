@@ -26,6 +26,8 @@ from service.targets.pentaho.planning import Planned
 
 #: Ids that one statement names at most.
 _CHUNK = 20_000
+#: What `asked_by` begins with where a person asked: what is refused then is theirs to divide.
+BY_HAND = "by "
 #: Characters of what went wrong that are kept.
 _PROBLEM = 500
 
@@ -206,7 +208,7 @@ async def write(
         values["asked_at"] = None
     if verdict.state not in OPEN:
         values["finished_at"] = store.now()
-    mine = (_jobs.job_key == job.job_key, _jobs.lease_token == token)
+    mine = (_jobs.job_key == job.job_key, _jobs.lease_token == token, _jobs.state.in_(OPEN))
     return bool((await connection.execute(sa.update(pentaho_jobs).where(*mine).values(values))).rowcount)
 
 
@@ -218,6 +220,13 @@ async def divide(connection: AsyncConnection, target: str, job: Job, requests: S
         for chunk in _chunks(what.ids_of(request)):
             theirs = (_parts.job_key == job.job_key, key_in(connection, _parts.pentaho_id, chunk))
             await connection.execute(sa.update(pentaho_job_parts).where(*theirs).values(job_key=key))
+
+
+async def forget(connection: AsyncConnection, store: Store, target: str, job_key: str, problem: str) -> bool:
+    """Neither ask for an open job nor look at it any more; answers whether it was open."""
+    values = {"state": State.LOST.value, "finished_at": store.now(), "problem": documents.column_text(problem)}
+    mine = (_jobs.target == target, _jobs.job_key == job_key, _jobs.state.in_(OPEN))
+    return bool((await connection.execute(sa.update(pentaho_jobs).where(*mine).values(values))).rowcount)
 
 
 async def asking(connection: AsyncConnection, target: str, limit: int = 100) -> list[str]:

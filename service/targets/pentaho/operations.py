@@ -13,12 +13,22 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from service.errors import DataError
+from service.redaction import SECRET_WORDS
 
 EXECUTE_PATH = "/api/public/v1/jobs/execute/"
 STATUS_PATH = "/api/public/v1/jobs/{id}/status"
 
+#: Fields of Pentaho's connections that are secret and whose names do not betray it by one of the usual words.
+_SECRET_FIELDS = frozenset({"azuresharedkey", "accessid", "secretmanagerkey"})
+
 Id = Annotated[str, StringConstraints(min_length=1)]
 Ids = Annotated[list[Id], Field(min_length=1)]
+
+
+def is_secret(field: str) -> bool:
+    """Whether a field of a connection holds a secret."""
+    plain = field.lower().replace("_", "").replace("-", "")
+    return plain in _SECRET_FIELDS or any(word in plain for word in SECRET_WORDS)
 
 
 class RequestInvalid(DataError):

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from service.errors import SettingInvalid
 from service.sections import Duration
 from service.settings import TargetSettings
-from service.targets.pentaho.operations import OPERATIONS, RequestInvalid, Takes
+from service.targets.pentaho.operations import OPERATIONS, RequestInvalid, Takes, is_secret
 
 Rule = Literal[
     "connection_saved", "connection_deleted", "asset_saved", "profile_finished", "enrichment_area_saved", "list_saved",
@@ -126,6 +126,8 @@ def _check_chains(rule: Rule, chains: tuple[Chain, ...]) -> None:
 def _check_body(name: str, more: dict[str, Any]) -> None:
     if name not in OPERATIONS:
         raise ValueError(f"bodies: there is no operation {name!r}")
+    if secret := next(filter(is_secret, more), None):
+        raise ValueError(f"bodies.{name}: {secret} would be stored; it belongs under data_sources, in a secret_file")
     operation = OPERATIONS[name]
     stands_for = {"scope": ["-"], "ruleId": ["-"], "collectionId": "-", "id": "-", "fqdnId": "-", "resourceId": "-"}
     needed = {field: stands_for[field] for field in operation.body.model_fields if field in stands_for}

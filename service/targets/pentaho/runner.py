@@ -175,7 +175,9 @@ class Runner:
     async def _wind_up(self, connection: AsyncConnection, job: Job, verdict: Verdict) -> bool:
         """Write a verdict with all that follows from it, in one transaction."""
         halves = None
-        if verdict.state is State.REFUSED and (halves := planning.halves(job.operation.name, job.request)):
+        if verdict.state is State.REFUSED and not job.asked_by.startswith(ledger.BY_HAND):
+            halves = planning.halves(job.operation.name, job.request)
+        if halves:
             verdict = Verdict(State.DIVIDED, problem=verdict.problem)
         token, deadline_s = self._lease.token, self._options.deadline_s
         if not await ledger.write(connection, self._store, job, verdict, token, deadline_s):

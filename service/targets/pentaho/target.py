@@ -19,7 +19,7 @@ from service.mirror.links import Link
 from service.mirror.store import STORE_ERRORS, Store
 from service.mirror.tables import target_states
 from service.settings import Settings, TargetSettings
-from service.targets.base import Sending, Target
+from service.targets.base import Sending, Target, announced_to, installed_targets
 from service.targets.pentaho import checks, ledger, matters, planning, rules
 from service.targets.pentaho.announcing import Announcer
 from service.targets.pentaho.data_sources import DataSources
@@ -60,7 +60,7 @@ class Pentaho(Target):
         self.data_sources = DataSources(name, options.data_sources)
         self.url = (chosen.url or "").rstrip("/")
         sign_in = _sign_in(name, self.url, chosen, options)
-        self._poster = Poster(
+        self.poster = Poster(
             name, self.url, sign_in, options.timeout_s, chosen.ca_file, fresh=True, max_answer=_MAX_ANSWER
         )
         self._answerer = Answerer(settings.target(LINEAGE_TARGET))
@@ -96,7 +96,7 @@ class Pentaho(Target):
             to = self.announces_to if self.options.announce else ()
             announcer = Announcer(self.name, self._answerer, to)
             self._runner = Runner(
-                self.name, self._mirror, self.options, self.data_sources, self._poster, announcer, self.metrics
+                self.name, self._mirror, self.options, self.data_sources, self.poster, announcer, self.metrics
             )
         return self._runner
 
@@ -235,7 +235,16 @@ class Pentaho(Target):
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._poster.close()
+        await self.poster.close()
+
+
+def configured(settings: Settings, name: str) -> Pentaho | None:
+    """The Pentaho of this name, ready for work by hand; None where settings have none."""
+    targets = installed_targets(settings)
+    found = next((one for one in targets if one.name == name and isinstance(one, Pentaho)), None)
+    if found is not None:
+        found.announces_to = announced_to(targets)
+    return found
 
 
 def _to_ask(shares: Sequence[Share], tried: set[str]) -> list[str]:
