@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from typer.testing import CliRunner, Result
 
 from sandbox.pentaho.bodies import BODIES
@@ -68,7 +70,7 @@ list,l1,{COLLECTION},,
 
 
 @pytest.fixture
-def command(pocket: PocketPentaho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+def command(pocket: PocketPentaho, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
     """Runs `catalog-mirror …` against the pocket Pentaho."""
     secret_file = tmp_path / "secret.yaml"
     secret_file.write_text("password: open-sesame\n")
@@ -80,13 +82,15 @@ def command(pocket: PocketPentaho, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     }  # fmt: skip
     for name, value in settings.items():
         monkeypatch.setenv(f"CATALOG_MIRROR_{name}", value)
-    # What the runner takes for stderr is closed afterwards; logging of later tests must not go there.
-    monkeypatch.setattr("service.cli.common.configure_logging", lambda settings: None)
+    handlers = list(logging.getLogger().handlers)
 
     async def run(*arguments: str, text: str | None = None) -> Result:
         return await asyncio.to_thread(CliRunner().invoke, app, arguments, text)
 
-    return run
+    yield run
+    # What the runner took for stderr is closed now; logging of later tests must not go there.
+    logging.getLogger().handlers[:] = handlers
+    structlog.reset_defaults()
 
 
 async def test_every_operation_by_hand_sends_what_its_documents_ask_for(
