@@ -12,7 +12,7 @@ from typing import Any
 from aio_pika.abc import AbstractConnection
 from rich.console import Console
 
-from benchmarks import broker, ingest, lineage, parts, peer, reading, report, runs
+from benchmarks import broker, ingest, lineage, parts, peer, pentaho, reading, report, runs
 from benchmarks.errors import BenchFailed
 from service.settings import Settings
 
@@ -62,6 +62,11 @@ async def _lineage(chosen: Sequence[str], on: parts.Parts) -> dict[str, Any]:
             rates = await ingest.measure(on)
         console.print(f"Into the store: {rates['profiles']:,.0f} profiles/s, {rates['lineage']:,.0f} lineage events/s")
         told |= ingest.summary(rates)
+    if pentaho.NAME in chosen:
+        with console.status("telling Pentaho"):
+            jobs = await pentaho.measure(on)
+        console.print(pentaho.line(jobs))
+        told |= pentaho.summary(jobs)
     return told
 
 

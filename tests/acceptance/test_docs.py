@@ -134,7 +134,7 @@ def test_every_command_that_a_page_names_exists(page: Path) -> None:
     known = _command_paths()
     groups = {path.split()[0] for path in known if " " in path}
     for first, second in re.findall(
-        r"catalog-mirror ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+))?\b(?![:.]\d)", page.read_text("utf-8")
+        r"catalog-mirror ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+(?:-[a-z]+)*))?\b(?![:.]\d)", page.read_text("utf-8")
     ):
         if first in {"command", "sidecar", "test", "in", "helm", "and"}:  # prose, or a release of that name
             continue

@@ -71,13 +71,15 @@ async def test_a_killed_service_loses_no_job_and_doubles_none_whose_answer_arriv
                 await service.start()
             await rows.until("SELECT count(*) FROM deliveries", 0)
             await rows.until("SELECT count(*) FROM pentaho_jobs WHERE state <> 'succeeded'", 0)
+            _, metrics = await service.get("/metrics")
             assert await service.terminate() == 0
         times = taken_of(pocket)
         assert sorted(times) == sorted(entity(number) for number in range(ASSETS)), "none is lost"
         assert {one: times[one] for one in seen} == dict(seen), "whose answer arrived is not asked for again"
         assert await answered(rows) == Counter(dict.fromkeys(times, 1))
         assert await rows.all("SELECT reason FROM dead_letters") == []
-        assert PASSWORD not in service.log_text()
+        stored = b"".join(file.read_bytes() for file in tmp_path.glob("mirror.db*")).decode("latin-1")
+        assert [PASSWORD in text for text in (service.log_text(), metrics, stored)] == [False] * 3
 
 
 async def until_some_are_answered_and_others_on_their_way(rows: Any, pocket: PocketPentaho, before: int) -> None:
