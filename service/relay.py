@@ -195,7 +195,7 @@ class Lane:
         every_s = self._target.tends_every_s
         if every_s is None or (time.monotonic() - self._tended_at < every_s and not self.notice):
             return False
-        obstacle, wants_more = None, False
+        obstacle, wants_more = None, None
         try:
             wants_more = await self._target.tend()
         except StoreUnavailable:
@@ -204,11 +204,11 @@ class Lane:
             obstacle = error
         self._tended_at = 0.0 if wants_more else time.monotonic()
         before = self.notice
-        self._judge(obstacle, reached=True)
+        self._judge(obstacle, reached=wants_more is not None)
         if self.notice is not before:
             async with self._store_written() as connection:
                 await self._tell_notice(connection)
-        return wants_more
+        return bool(wants_more)
 
     async def _settle_last(self) -> None:
         """Write down what became of the last batch; until the store takes it, nothing else goes out."""

@@ -95,7 +95,7 @@ class Target(ABC):
             TransientError: the target cannot be reached; what of the batch arrived is unknown.
         """
 
-    async def tend(self) -> bool:
+    async def tend(self) -> bool | None:
         """A turn of the work that time asks for, not a change: figures of a window, jobs to follow.
 
         Turns come while the target is neither paused nor its circuit open, and one probes the circuit. Each replica
@@ -103,12 +103,12 @@ class Target(ABC):
         the next.
 
         Returns:
-            Whether there is more to do at once.
+            Whether there is more to do at once; None where there was nothing to do, so that nothing is known of it.
 
         Raises:
             TransientError: the target cannot be reached.
         """
-        return False
+        return None
 
     async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
         """Exactly what `deliver` would send for this batch, and `tend` now; sends nothing."""

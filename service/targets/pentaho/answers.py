@@ -51,11 +51,11 @@ class Answer:
     told: str
 
 
-def read(reply: Reply, attempts: int) -> Answer:
-    """What an answer means; `attempts` were made before this one."""
+def read(reply: Reply, attempts: int, shown: Reply) -> Answer:
+    """What an answer means; `attempts` were made before this one, and `shown` is it without our secrets."""
     data = reply.data()
     status = _status_of(reply, data)
-    told = told_of(reply)
+    told = told_of(shown)
     if status < 300:
         return _read_success(reply, data, told)
     if status == 500 and attempts + 1 >= MAX_INTERNAL_ERRORS:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import yaml
@@ -11,6 +13,7 @@ from service.errors import SettingInvalid
 from service.files import Watched
 from service.targets.pentaho.operations import is_secret
 from service.targets.pentaho.options import DataSourceOptions
+from service.targets.posting import Reply
 
 #: What is shown in the place of a secret.
 HIDDEN = "***"
@@ -64,9 +67,16 @@ class DataSources:
         """The names of the secret fields, for people."""
         return dict.fromkeys(sorted(self.secrets(data_source_id)), HIDDEN)
 
-    def scrubbed(self, text: str, data_source_id: str) -> str:
-        """A text of Pentaho's in which the secrets that we sent do not stand."""
-        values = [value for value in self.secrets(data_source_id).values() if isinstance(value, str) and value]
-        for value in sorted(values, key=len, reverse=True):
-            text = text.replace(value, HIDDEN)
-        return text
+    def scrubbed(self, reply: Reply, data_source_id: str) -> Reply:
+        """An answer in which the secrets that we sent do not stand."""
+        values = [value for value in self.secrets(data_source_id).values() if isinstance(value, str)]
+        return scrubbed(reply, values)
+
+
+def scrubbed(reply: Reply, secrets: Iterable[str]) -> Reply:
+    """An answer without these texts, as they are or as JSON has them; before it is cut, so that no part is left."""
+    forms = {form for secret in secrets for form in (secret, json.dumps(secret)[1:-1]) if form}
+    body = reply.body
+    for form in sorted(forms, key=len, reverse=True):
+        body = body.replace(form.encode("utf-8", "surrogatepass"), HIDDEN.encode())
+    return replace(reply, body=body)

@@ -105,6 +105,8 @@ class Options(_Part):
             _check_chains(rule, chains)
         for name, more in self.bodies.items():
             _check_body(name, more)
+        for name, source in self.data_sources.items():
+            _check_data_source(name, source)
         if both := self.done_words & self.failed_words:
             raise ValueError(f"{sorted(both)[0]!r} is both a done_words and a failed_words")
         return self
@@ -135,6 +137,13 @@ def _check_body(name: str, more: dict[str, Any]) -> None:
         operation.check({**needed, **more})
     except RequestInvalid as error:
         raise ValueError(f"bodies: {error}") from None
+
+
+def _check_data_source(name: str, source: DataSourceOptions) -> None:
+    try:
+        OPERATIONS["metadata_ingest"].check(source.model_extra or {})
+    except RequestInvalid as error:
+        raise ValueError(f"data_sources.{name}: {error}") from None
 
 
 def options_of(name: str, chosen: TargetSettings) -> Options:

@@ -108,7 +108,8 @@ class Runner:
             return self._unknown(job, str(lost), again_s), lost
         except TransientError as error:
             return Verdict(State.ASKING, problem=str(error), untaken=True, again_s=again_s), error
-        return self._judge(job, answers.read(reply, job.attempts), again_s)
+        shown = self._data_sources.scrubbed(reply, _data_source(job.operation.name, job.request))
+        return self._judge(job, answers.read(reply, job.attempts, shown), again_s)
 
     def _unknown(self, job: Job, problem: str, again_s: float) -> Verdict:
         """It may have been taken: asked for again, unless that could destroy twice."""
@@ -117,12 +118,14 @@ class Runner:
         return Verdict(State.ASKING, problem=problem, again_s=again_s)
 
     def _judge(self, job: Job, answer: Answer, again_s: float) -> tuple[Verdict, TransientError | None]:
-        told = self._scrubbed(job, answer.told)
+        told = answer.told
         match answer.meaning:
             case Meaning.TAKEN:
                 job_id = documents.column_text(answer.job_id or "")
                 again_s = self._options.poll_s
                 return Verdict(State.RUNNING, job_id, answer.status, again_s=again_s), None
+            case Meaning.TAKEN_WITHOUT_ID if answer.status and self._state(answer.status) is State.FAILED:
+                return Verdict(State.REFUSED, status=answer.status, problem=told, untaken=True), None
             case Meaning.TAKEN_WITHOUT_ID:
                 return Verdict(State.LOST, status=answer.status, problem=f"the answer names no job: {told}"), None
             case Meaning.REFUSED:
@@ -202,9 +205,6 @@ class Runner:
     def shown(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """The body as people may see it."""
         return request | self._data_sources.hidden(_data_source(operation, request))
-
-    def _scrubbed(self, job: Job, text: str) -> str:
-        return self._data_sources.scrubbed(text, _data_source(job.operation.name, job.request))
 
     def unavailable(self, problem: str) -> TargetUnavailable:
         """The target cannot be told now."""

@@ -11,7 +11,7 @@ import aiohttp
 from service import __version__
 from service.errors import TargetUnavailable
 from service.targets.pentaho.answers import told_of
-from service.targets.pentaho.data_sources import HIDDEN
+from service.targets.pentaho.data_sources import scrubbed
 from service.targets.pentaho.options import SignInOptions
 from service.targets.posting import Reply, body_of
 from service.trust import leading_to
@@ -54,7 +54,7 @@ class PasswordSignIn:
         data = reply.data()
         token = data.get("data", {}).get("accessToken") if isinstance(data, dict) and _has_data(data) else None
         if not reply.is_success or not isinstance(token, str) or not token:
-            told = told_of(reply).replace(self._password() or HIDDEN, HIDDEN)
+            told = told_of(scrubbed(reply, [self._password() or ""]))
             problem = f"it does not sign us in as {self._username}: {told}"
             if reply.is_success:  # what it says may be a token in another place
                 problem = f"its sign-in at {self._url} answers without data.accessToken"

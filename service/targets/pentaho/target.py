@@ -195,14 +195,14 @@ class Pentaho(Target):
             return None
         return DeliveryRejected(target=self.name, problem=refused[0].problem)
 
-    async def tend(self) -> bool:
+    async def tend(self) -> bool | None:
         """Ask for jobs that follow on others, and look how running ones stand."""
         await self.runner.flush()
         async with self._reading() as connection:
             keys = await ledger.due(connection, self._mirror, self.name, _TURN)
         if keys and (obstacle := await self.runner.work(keys)):
             raise obstacle
-        return len(keys) == _TURN
+        return len(keys) == _TURN if keys else None
 
     async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
         """The requests of these deliveries and of jobs that wait, secrets hidden; looking up states is not shown."""

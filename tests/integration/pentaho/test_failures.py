@@ -151,15 +151,15 @@ async def test_other_answers_are_understood_and_one_without_an_id_is_not_asked_f
     running: Running, pocket: PocketPentaho, made: Made
 ) -> None:
     async with running() as here:
-        names = ["data_profiling", "data_discovery", "pii_detection", "usage_statistics"]
-        pocket.other_answers = [{"_id": "x1"}, {"data": [{"id": 7}]}, {"status": "OK"}, ["?"]]
+        names = ["data_profiling", "data_discovery", "pii_detection", "usage_statistics", "metadata_re_ingest"]
+        pocket.other_answers = [{"_id": "x1"}, {"data": [{"id": 7}]}, {"status": "OK"}, ["?"], {"status": "Error"}]
         for name in names:
             (key,) = await _insert(here.mirror, Planned(name, {"scope": [made.uuid(1)]}, (), "test"))
             await here.until(f"SELECT count(*) FROM pentaho_jobs WHERE job_key = '{key}' AND state = 'asking'", 0)
         rows = dict(await here.mirror.all("SELECT operation, coalesce(pentaho_job_id, state) FROM pentaho_jobs"))
-        assert rows == dict(zip(names, ["x1", "7", "lost", "lost"], strict=True))
+        assert rows == dict(zip(names, ["x1", "7", "lost", "lost", "refused"], strict=True))
         await here.mirror.execute("UPDATE pentaho_jobs SET state = 'overdue'")
-    assert len(pocket.taken) == 4
+    assert len(pocket.taken) == 5
 
 
 @pytest.mark.parametrize("form", ["text", "list", "object"])
@@ -169,7 +169,7 @@ async def test_an_error_is_told_in_whatever_form_it_comes_and_without_our_secret
     pocket.messages = form
     secret_file = tmp_path / "secret.json"
     secret_file.write_text(json.dumps({"password": "open-sesame"}))
-    known = {"open-sesame": {"port": 5432, "secret_file": str(secret_file)}}
+    known = {"open-sesame": {"port": "5432", "secret_file": str(secret_file)}}
     pocket.unknown = {"open-sesame"}  # what Pentaho says holds the secret
     async with running(data_sources=known) as here:
         await _insert(here.mirror, Planned("test_connection", {"resourceId": "open-sesame"}, (), "test"))
@@ -251,6 +251,8 @@ async def test_what_is_planned_is_exactly_what_is_sent(running: Running, pocket:
         ({"token": "t", "options": {"bodies": {"data_profiling": {"cfg": 1}}}}, "cfg"),
         ({"token": "t", "options": {"done_words": ["Error"]}}, "error"),
         ({"token": "t", "options": {"scope_max": 0}}, "scope_max"),
+        ({"token": "t", "options": {"data_sources": {"d": {"port": 5432}}}}, "port"),
+        ({"token": "t", "options": {"bodies": {"metadata_ingest": {"password": "p"}}}}, "secret_file"),
         ({"token": "t", "options": {"data_sources": {"d": {"secret_file": "/nowhere"}}}}, "secret_file"),
     ],
 )
