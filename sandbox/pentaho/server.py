@@ -47,6 +47,8 @@ class PocketPentaho:
     words_of: dict[str, list[str]] = field(default_factory=dict)
     #: Ids that there are not: a body that names one is refused as a whole.
     unknown: set[str] = field(default_factory=set)
+    #: Ids at which it fails inside, for ever.
+    cursed: set[str] = field(default_factory=set)
     #: Ids of a scope at most.
     scope_max: int | None = None
     #: Collections that are not of type dataset cannot be aggregated.
@@ -132,6 +134,8 @@ class PocketPentaho:
                 return self._error(400, "the body is no JSON")
             if wrong := bodies.problems(path, body) or self._wrong(path, body):
                 return self._error(400, *wrong)
+            if self.cursed & set(body.get("scope", [])):
+                return self._error(500, "Internal server error")
             return await self._take(request, path, body)
 
         return start

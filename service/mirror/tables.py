@@ -405,6 +405,8 @@ pentaho_jobs = Table(
     Column("status", Text, comment="As Pentaho words it"),
     Column("problem", Text, comment="What went wrong last"),
     Column("attempts", Integer, nullable=False, server_default=text("0"), comment="How often it was asked for"),
+    Column("failures", Integer, nullable=False, server_default=text("0"),
+           comment="Internal errors that it was answered with, one after the other"),
     Column("polls", Integer, nullable=False, server_default=text("0"), comment="How often its status was looked at"),
     Column("asked_at", UtcTime, comment="When it was last sent; null: it was surely not taken"),
     Column("lease_token", Text),

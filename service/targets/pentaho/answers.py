@@ -19,7 +19,7 @@ from service.targets.posting import SUPPORT_HEADERS, Reply
 _ID_NAMES = ("_id", "id", "jobId", "job_id")
 #: Characters of a message that are told.
 _SHOWN = 300
-#: Attempts after which an internal error counts as the request's fault.
+#: Internal errors in a row after which they count as the request's fault.
 MAX_INTERNAL_ERRORS = 8
 #: Statuses that say "not now".
 _LATER = frozenset({408, 425, 429})
@@ -49,19 +49,21 @@ class Answer:
     status: str | None
     #: What it says, for people.
     told: str
+    #: It is an internal error.
+    is_internal: bool = False
 
 
-def read(reply: Reply, attempts: int, shown: Reply) -> Answer:
-    """What an answer means; `attempts` were made before this one, and `shown` is it without our secrets."""
+def read(reply: Reply, failures: int, shown: Reply) -> Answer:
+    """What an answer means after so many internal errors in a row; `shown` is it without our secrets."""
     data = reply.data()
     status = _status_of(reply, data)
     told = told_of(shown)
     if status < 300:
         return _read_success(reply, data, told)
-    if status == 500 and attempts + 1 >= MAX_INTERNAL_ERRORS:
-        return Answer(Meaning.REFUSED, None, None, f"{told} ({attempts + 1} times)")
+    if status == 500 and failures + 1 >= MAX_INTERNAL_ERRORS:
+        return Answer(Meaning.REFUSED, None, None, f"{told} ({failures + 1} times)")
     if status >= 500:
-        return Answer(Meaning.FAILED, None, None, told)
+        return Answer(Meaning.FAILED, None, None, told, is_internal=status == 500)
     if status in (401, 403):
         return Answer(Meaning.LATER, None, None, f"it does not accept our token: {told}")
     if status in _LATER:

@@ -67,8 +67,9 @@ class Job:
     pentaho_job_id: str | None
     status: str | None
     problem: str | None
-    #: How often it was asked for, and looked at, before.
+    #: How often it was asked for, answered with an internal error in a row, and looked at, before.
     attempts: int
+    failures: int
     polls: int
     #: It was sent before, and nobody knows what became of that.
     was_asked: bool
@@ -85,6 +86,8 @@ class Verdict:
     problem: str | None = None
     #: It was surely not taken.
     untaken: bool = False
+    #: It was answered with an internal error.
+    failed: bool = False
     #: Seconds until it is its turn again, while it is open.
     again_s: float = 0.0
 
@@ -184,7 +187,7 @@ async def take(connection: AsyncConnection, store: Store, job_key: str, lease: L
 def _job(row: Any) -> Job:
     return Job(
         row.job_key, OPERATIONS[row.operation], json.loads(row.request), tuple(row.follows.split()), row.asked_by,
-        State(row.state), row.pentaho_job_id, row.status, row.problem, row.attempts, row.polls,
+        State(row.state), row.pentaho_job_id, row.status, row.problem, row.attempts, row.failures, row.polls,
         row.asked_at is not None, bool(row.is_overdue),
     )  # fmt: skip
 
@@ -196,6 +199,7 @@ async def write(
     values: dict[str, Any] = {
         "state": verdict.state.value, "lease_token": None, "lease_until": None,
         "next_at": store.later(verdict.again_s),
+        "failures": job.failures + 1 if verdict.failed else 0,
         "problem": documents.column_text(verdict.problem[:_PROBLEM]) if verdict.problem else None,
     }  # fmt: skip
     if verdict.status is not None:

@@ -75,7 +75,7 @@ class Options(_Part):
 
     rules: dict[Rule, tuple[Chain, ...]] = RULES
     settle_s: Duration = Field(60, alias="settle", ge=0)
-    scope_max: int = Field(1000, ge=1, le=50_000)
+    scope_max: int = Field(1000, ge=1, le=20_000)
     bodies: dict[str, dict[str, Any]] = {}
     data_sources: dict[str, DataSourceOptions] = Field({}, repr=False)
     sign_in: SignInOptions = SignInOptions()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -109,7 +110,7 @@ class Runner:
         except TransientError as error:
             return Verdict(State.ASKING, problem=str(error), untaken=True, again_s=again_s), error
         shown = self._data_sources.scrubbed(reply, _data_source(job.operation.name, job.request))
-        return self._judge(job, answers.read(reply, job.attempts, shown), again_s)
+        return self._judge(job, answers.read(reply, job.failures, shown), again_s)
 
     def _unknown(self, job: Job, problem: str, again_s: float) -> Verdict:
         """It may have been taken: asked for again, unless that could destroy twice."""
@@ -133,7 +134,8 @@ class Runner:
             case Meaning.LATER:
                 return Verdict(State.ASKING, problem=told, untaken=True, again_s=again_s), self.unavailable(told)
             case Meaning.FAILED:
-                return self._unknown(job, told, again_s), self.unavailable(told)
+                unknown = self._unknown(job, told, again_s)
+                return replace(unknown, failed=answer.is_internal), self.unavailable(told)
 
     async def _look(self, job: Job) -> tuple[Verdict, TransientError | None]:
         """How it stands; an answer that says nothing usable leaves it running until its deadline."""

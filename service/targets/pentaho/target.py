@@ -36,7 +36,7 @@ from service.targets.sign_in import SignIn, given, password_of
 log = structlog.get_logger(__name__)
 
 #: Deliveries taken at once, in jobs of the largest size: what is left over makes one job more per operation.
-_JOBS_AT_ONCE, _AT_ONCE_MAX = 10, 50_000
+_JOBS_AT_ONCE, _AT_ONCE_MAX = 10, 20_000
 #: Seconds between two turns of tending at most.
 _TEND_S = 1.0
 #: Jobs that one turn of tending takes in hand.

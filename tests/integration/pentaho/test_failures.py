@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -136,6 +137,22 @@ async def test_one_id_that_is_refused_is_found_and_hurts_nobody_else(
     assert sorted(arrived) == sorted(made.uuid(n) for n in range(20) if n != 13)
 
 
+async def test_an_id_that_fails_inside_for_ever_holds_the_others_up_for_a_while_only(
+    running: Running, pocket: PocketPentaho, made: Made
+) -> None:
+    pocket.cursed = {made.uuid(2)}
+    async with running(*(Link("asset", f"a{n}", made.uuid(n)) for n in range(4))) as here:
+        await here.change(*(made.asset(f"a{n}") for n in range(4)))
+        await here.at_rest()
+        ((entity, reason),) = await here.mirror.all("SELECT entity_id, reason FROM dead_letters")
+    assert entity == "a2"
+    assert "HTTP 500" in reason
+    assert "8 times" in reason
+    assert sorted(one for scope in pocket.scopes("metadata/re-ingest") for one in scope) == [
+        made.uuid(n) for n in (0, 1, 3)
+    ]
+
+
 async def test_a_limit_of_ids_that_nobody_documents_divides_the_job(
     running: Running, pocket: PocketPentaho, made: Made
 ) -> None:
@@ -223,6 +240,32 @@ async def test_a_job_in_hand_is_nobody_elses_until_its_lease_lapses(mirror: Mirr
         second = await ledger.take(connection, mirror.store, key, Lease("two", 60))
         assert second is not None
         assert second.was_asked
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_whatever_fails_each_change_is_followed_by_a_job(
+    running: Running, pocket: PocketPentaho, made: Made, seed: int
+) -> None:
+    chance, taken_before = random.Random(seed), dict[str, int]()
+    linked = [Link("asset", f"a{n}", made.uuid(n // 2)) for n in range(20)]
+    async with running(*linked, scope_max=3, settle=0.05) as here:
+        for at in range(1, 16):
+            for _ in range(chance.randrange(4)):
+                pocket.failures.append(chance.choice([401, 408, 429, 500, 502, 503]))
+            pocket.lost_answers += chance.random() < 0.2
+            pocket.pages += chance.random() < 0.2
+            if chance.random() < 0.2:
+                pocket.expire_tokens()
+            changed = chance.sample(range(20), chance.randrange(1, 8))
+            await here.change(*(made.asset(f"a{n}", f"state {at}", at) for n in changed))
+            taken_before |= {made.uuid(n // 2): len(pocket.taken) for n in changed}
+            await asyncio.sleep(chance.random() / 20)
+        await here.at_rest()
+        assert await here.mirror.one("SELECT count(*) FROM dead_letters") == 0
+        assert {state for _, state in await here.jobs()} == {"succeeded"}
+    for entity, before in taken_before.items():
+        later = [one for _, body in pocket.taken[before:] for one in body["scope"]]
+        assert entity in later, f"nothing was asked for after the last change of {entity}"
 
 
 async def test_what_is_planned_is_exactly_what_is_sent(running: Running, pocket: PocketPentaho, made: Made) -> None:

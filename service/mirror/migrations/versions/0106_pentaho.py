@@ -34,8 +34,10 @@ def upgrade() -> None:
             for name in ("target", "operation", "request", "follows", "asked_by", "state")
         ),
         *(sa.Column(name, sa.Text(), nullable=True) for name in ("pentaho_job_id", "status", "problem")),
-        sa.Column("attempts", sa.Integer(), nullable=False, server_default=sa.text("0")),
-        sa.Column("polls", sa.Integer(), nullable=False, server_default=sa.text("0")),
+        *(
+            sa.Column(name, sa.Integer(), nullable=False, server_default=sa.text("0"))
+            for name in ("attempts", "failures", "polls")
+        ),
         sa.Column("asked_at", UtcTime(), nullable=True),
         sa.Column("lease_token", sa.Text(), nullable=True),
         sa.Column("lease_until", UtcTime(), nullable=True),
