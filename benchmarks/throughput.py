@@ -12,7 +12,7 @@ from typing import Any
 from aio_pika.abc import AbstractConnection
 from rich.console import Console
 
-from benchmarks import broker, ingest, lineage, parts, peer, pentaho, reading, report, runs
+from benchmarks import broker, ingest, lineage, parts, peer, pentaho, reading, report, runs, usage
 from benchmarks.errors import BenchFailed
 from service.settings import Settings
 
@@ -50,7 +50,7 @@ async def measure(chosen: Sequence[str], events: int, assets: int, rounds: int, 
 
 
 async def _lineage(chosen: Sequence[str], on: parts.Parts) -> dict[str, Any]:
-    """What the graph answers, and how lineage comes in; shown, and told for the last line."""
+    """What the graph answers, how lineage comes in, what usage comes to; shown, and told for the last line."""
     told: dict[str, Any] = {}
     if lineage.NAME in chosen:
         with console.status("asking the lineage graph"):
@@ -62,6 +62,12 @@ async def _lineage(chosen: Sequence[str], on: parts.Parts) -> dict[str, Any]:
             rates = await ingest.measure(on)
         console.print(f"Into the store: {rates['profiles']:,.0f} profiles/s, {rates['lineage']:,.0f} lineage events/s")
         told |= ingest.summary(rates)
+    if usage.NAME in chosen:
+        with console.status("counting a window of usage"):
+            took = await usage.measure(on)
+        united = f"{took['united']:.1f} s with copies united"
+        console.print(f"A window of {usage.FACTS:,} uses: {took['alone']:.1f} s, {united}")
+        told |= usage.summary(took)
     if pentaho.NAME in chosen:
         with console.status("telling Pentaho"):
             jobs = await pentaho.measure(on)

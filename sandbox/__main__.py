@@ -15,9 +15,12 @@ from sandbox.catalog.feed import connect_feed
 from sandbox.catalog.history import History
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
+from sandbox.collibra.backend import PASSWORD, USERNAME, PocketCollibra
+from sandbox.collibra.backend import serve as serve_collibra
 from sandbox.openlineage.backend import PocketBackend
 from sandbox.openlineage.backend import serve as serve_openlineage
-from sandbox.pentaho.server import PASSWORD, USERNAME, Job, PocketPentaho
+from sandbox.pentaho import server as pentaho_server
+from sandbox.pentaho.server import Job, PocketPentaho
 from sandbox.pentaho.server import serve as serve_pentaho
 
 #: Changes a second at most are made in so many turns; more are made together.
@@ -79,6 +82,37 @@ def openlineage(
         raise typer.Exit(1) from error
 
 
+@app.command()
+def collibra(
+    port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free port.")] = 5100,
+    host: Annotated[str, typer.Option(help="On which address to listen.")] = "127.0.0.1",
+    delay: Annotated[float, typer.Option(min=0, help="Seconds before each answer to a submission.")] = 0.0,
+    lose: Annotated[int, typer.Option(min=0, help="So many submissions are taken and never answered.")] = 0,
+    busy: Annotated[int, typer.Option(min=0, help="So many submissions are answered with 429.")] = 0,
+    broken: Annotated[int, typer.Option(min=0, help="So many submissions are taken and answered with 500.")] = 0,
+    failing: Annotated[int, typer.Option(min=0, help="So many jobs end as Failed.")] = 0,
+    step: Annotated[float, typer.Option(min=0, help="Seconds that a job rests in each status.")] = 1.0,
+    token_life: Annotated[float, typer.Option(min=0, help="Seconds that the token which is told is good for.")] = 3600,
+) -> None:
+    """Take figures of popularity as Collibra documents it, judge them, and print what came. Ctrl-C ends it."""
+    pocket = PocketCollibra(told=typer.echo)
+    knobs = pocket.knobs
+    knobs.delay_s, knobs.lost, knobs.failing, knobs.step_s, knobs.token_life_s = delay, lose, failing, step, token_life
+    knobs.refusals, knobs.broken = [429] * busy, [500] * broken
+    try:
+        asyncio.run(_popularity(pocket, host, port))
+    except OSError as error:
+        typer.echo(f"Cannot listen on {host}:{port}: {error}. Try --port 0.", err=True)
+        raise typer.Exit(1) from error
+
+
+async def _popularity(pocket: PocketCollibra, host: str, port: int) -> None:
+    async with serve_collibra(pocket, port, host) as url:
+        who = f"user {USERNAME}, password {PASSWORD}, or token {pocket.issue_token()}"
+        typer.echo(f"Pocket Collibra at {url}: {who}", err=True)
+        await _until_ended()
+
+
 async def _take(backend: PocketBackend, host: str, port: int) -> None:
     async with serve_openlineage(backend, port, host) as url:
         typer.echo(f"Pocket OpenLineage backend at {url}", err=True)
@@ -106,7 +140,8 @@ def pentaho(
 
 async def _take_jobs(pocket: PocketPentaho, host: str, port: int) -> None:
     async with serve_pentaho(pocket, port, host) as url:
-        typer.echo(f"Pocket Pentaho at {url}, user {USERNAME}, password {PASSWORD}", err=True)
+        who = f"user {pentaho_server.USERNAME}, password {pentaho_server.PASSWORD}"
+        typer.echo(f"Pocket Pentaho at {url}, {who}", err=True)
         await _until_ended()
 
 

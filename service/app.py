@@ -22,6 +22,7 @@ from service.http import probes
 from service.http.api import Api
 from service.mirror import controls, schema
 from service.mirror.store import Store
+from service.mirror.usage.observing import Observer
 from service.pipeline import Outlet, Pipeline
 from service.relay import Relay
 from service.scope import Scope
@@ -61,6 +62,8 @@ def pipeline_of(
     horizon_s: float | None = None,
 ) -> Pipeline:
     """The pipeline that these settings describe."""
+    principals, oldest_s = settings.pipeline.principals, settings.retention.usage_s
+    observer = Observer(settings.usage, principals, oldest_s, metrics.expired_usage.inc)
     return Pipeline(
         store,
         router_of(settings),
@@ -72,6 +75,7 @@ def pipeline_of(
         verifies_hints=settings.catalog.url is not None,
         scope=Scope(settings.scope),
         horizon_s=horizon_s,
+        observer=observer,
     )
 
 
@@ -147,7 +151,7 @@ class Service:
         self.consumer = Consumer(
             amqp, batching, self.pipeline, self.gate, bindings_of(self.settings), self.heartbeat.notice_topology
         )
-        deadline_s, notice = batching.handler_deadline_s, self.heartbeat.notice_full_queue
+        deadline_s, notice = batching.handler_deadline_s, self.heartbeat.notice_gap
         self.watchdog = Watchdog(amqp, self.consumer, deadline_s, self.metrics, notice)
 
     def stop(self) -> None:

@@ -42,7 +42,7 @@ class Receiver(Protocol):
     takes_originals: bool
     settles_s: float
 
-    async def look(self, connection: AsyncConnection) -> None:
+    async def prepare(self, connection: AsyncConnection) -> None:
         """Look up what `wants` needs to know."""
 
     def wants(self, change: Change) -> bool:
@@ -77,7 +77,7 @@ class Backfill:
         """
         kinds = _ANSWERED if self._receiver.lineage else tuple(STATES)
         async with self._store.read() as connection:
-            await self._receiver.look(connection)
+            await self._receiver.prepare(connection)
         for kind in kinds:
             async for rows in self._batches(_states(kind, self._chosen)):
                 changes = self._changes(kind, rows)

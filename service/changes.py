@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any, Literal, NamedTuple
 
-from service.documents import DIGEST_BYTES, Document
+from service.documents import DIGEST_BYTES, Document, canonical, digest_of
 
 #: Microseconds in a second.
 SECOND_US = 1_000_000
@@ -314,6 +314,34 @@ class Original(NamedTuple):
     document: Document
 
 
+Source = Literal["lineage", "statistic", "import"]
+
+
+@dataclass(frozen=True, slots=True)
+class UsageObserved:
+    """Somebody used an asset: who, what, when; a fact whose id is the same however often it is told.
+
+    `user` is a hash, None where nobody says who. With a `counter` the fact is a reading of it: it stood at `number`
+    then, and what counts is by how much it grew since the reading before.
+    """
+
+    fact_id: str
+    asset_id: str
+    at_us: int
+    source: Source
+    user: str | None = None
+    number: int = 1
+    counter: str | None = None
+    #: The lineage event that tells it, where one does: the fact goes with what that event says.
+    event_id: str | None = None
+
+    @property
+    def version(self) -> Version:
+        """Which of two facts with one id counts: the later one, then as all versions do."""
+        told = canonical([self.asset_id, self.user, self.number])
+        return Version(self.at_us, Rank.EVENT, digest_of(told))
+
+
 @dataclass(frozen=True, slots=True)
 class LineageRecorded:
     """A lineage event: what was made out of what, when, and who says so.
@@ -335,6 +363,8 @@ class LineageRecorded:
     accumulates: bool = False
     is_complete: bool = True
     original: Original | None = None
+    #: Uses of assets that it tells of, where settings count it as such.
+    usage: tuple[UsageObserved, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +395,7 @@ Change = (
     | ThingSaved
     | ThingDeleted
     | LineageRecorded
+    | UsageObserved
     | RefreshAsked
 )
 
@@ -382,6 +413,8 @@ def entity_of(change: Change) -> tuple[str, str]:
             return change.kind, change.thing_id
         case LineageRecorded():
             return "lineage", change.event_id
+        case UsageObserved():
+            return "usage", change.fact_id
         case RefreshAsked():
             return change.kind, change.entity_id
 

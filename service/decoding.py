@@ -27,6 +27,7 @@ from service.errors import BodyTooLarge, DataError, EventFromTheFuture, HandlerF
 from service.events.keys import words_of
 from service.events.message import Event, Message
 from service.events.times import to_datetime
+from service.mirror.usage.observing import Observer
 from service.redaction import Principals, may_hold_secrets, redact, without_principals
 from service.routing import Router
 from service.scope import Scope
@@ -73,6 +74,7 @@ class Decoder:
         *,
         verifies_hints: bool,
         horizon_s: float | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._router = router
         self._settings = settings
@@ -80,6 +82,7 @@ class Decoder:
         self._scope = scope
         self._horizon_us = None if horizon_s is None else round(horizon_s * SECOND_US)
         self._verifies_hints = verifies_hints
+        self._observer = observer
 
     def read(self, message: Message) -> Read:
         """Decode, redact and handle one message; what cannot be used carries its error."""
@@ -139,7 +142,7 @@ class Decoder:
     def _settled(self, change: Change) -> Change:
         """A hint becomes a refresh where a catalog can be asked, else a tombstone at its own time."""
         if not isinstance(change, AssetDeletionHinted):
-            return change
+            return self._observer.attached(change) if self._observer else change
         if self._verifies_hints:
             return RefreshAsked("asset", change.asset_id, reason="deletion_hinted")
         return AssetDeleted(change.asset_id, Version(change.at_us, Rank.DELETED), hinted=True)

@@ -95,6 +95,13 @@ class LineInvalid(DataError):
     remedy = 'A line is {{"routing_key": "…", "body": …}} or has "body_base64"; see docs/replay.md.'
 
 
+class UsageLineInvalid(DataError):
+    """The line tells no use of an asset: {problem}."""
+
+    error_class = "usage_line"
+    remedy = 'A line is {{"who": "…", "what": "…", "when": "…"}}; see docs/collibra.md.'
+
+
 class StoreRefusedRow(DataError):
     """The store refuses a row of this event: {problem}."""
 
@@ -110,7 +117,7 @@ class HandlerFailed(DataError):
 
 
 class PoisonSuspect(DataError):
-    """The event was in hand, alone, {met} times when the process died."""
+    """The event was in hand, alone, {met} times when the process died, or a process that only read it died too."""
 
     error_class = "poison"
     remedy = "Look for what kills the process (memory, a native crash) before replaying the dead letter."

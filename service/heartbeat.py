@@ -20,9 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service import __version__
 from service.amqp.consumer import BRAKE, STORE, Consumer, State
 from service.amqp.gate import Gate
-from service.amqp.management import Fill
 from service.amqp.topology import Topology
-from service.mirror import controls, dead_letters, progress
+from service.mirror import batches, controls, dead_letters, progress
 from service.mirror.retention import prune
 from service.mirror.store import STORE_ERRORS, Store
 from service.pipeline import Pipeline
@@ -155,6 +154,10 @@ class Heartbeat:
         letters = await dead_letters.count(connection, dead_letters.Filter())
         self._metrics.dead_letters.set(letters)
         self._metrics.gaps.set(len(await controls.open_gaps(connection)))
+        known = await batches.counts(connection)
+        for target in {target for target, _ in known}:
+            for state in batches.STATES:
+                self._metrics.usage_batches.labels(target, state).set(known.get((target, state), 0))
         for kind, differing in (await progress.drift(connection)).items():
             self._metrics.drift.labels(kind).set(differing)
 
@@ -198,15 +201,14 @@ class Heartbeat:
         except STORE_ERRORS as error:
             raise self._store.unavailable(error) from error
 
-    async def notice_full_queue(self, fill: Fill) -> None:
-        """Our queue is full: the broker drops its oldest messages."""
-        detail = f"queue {self._amqp.queue} is full ({fill.bytes_max} bytes): its oldest messages are dropped"
-        log.error("gap", kind="queue_full", detail=detail)
+    async def notice_gap(self, kind: str, detail: str) -> None:
+        """Our queue lost messages, or is about to."""
+        log.error("gap", kind=kind, detail=detail)
         try:
             async with self._store.write() as connection:
-                await controls.record_gap(connection, "queue_full", detail, None)
+                await controls.record_gap(connection, kind, detail, None)
         except STORE_ERRORS as error:
-            log.warning("gap_not_recorded", kind="queue_full", problem=str(error)[:200])
+            log.warning("gap_not_recorded", kind=kind, problem=str(error)[:200])
 
     async def _record_gaps(self, connection: AsyncConnection, found: Topology) -> None:
         known = await controls.read_controls(connection)

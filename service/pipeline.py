@@ -19,7 +19,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from service import documents
+from service import documents, trial
 from service.answers import Answerer
 from service.brake import Brake
 from service.changes import (
@@ -39,6 +39,7 @@ from service.events.message import Message
 from service.mirror import controls, dead_letters, deliveries, writer
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import STORE_ERRORS, Fault, Store, fault_of
+from service.mirror.usage.observing import Observer
 from service.mirror.writer import Applied
 from service.routing import Router
 from service.scope import Scope
@@ -47,8 +48,10 @@ from service.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
-#: Times that a message may be met alone in hand before it counts as poison.
+#: The time that a message is met alone in hand from which on it has to survive a trial first, or is poison.
 SUSPECT_LIMIT = 3
+#: The time at which it is poison whatever its trials say: what they do not try may be what kills.
+HOPELESS_LIMIT = 6
 #: Messages that are decoded before others have their turn: a millisecond or two, which a transaction waits for at
 #: every statement.
 DECODE_SLICE = 8
@@ -80,7 +83,7 @@ class Subscriber(Protocol):
     #: Seconds that its deliveries settle before they go out.
     settles_s: float
 
-    async def look(self, connection: AsyncConnection) -> None:
+    async def prepare(self, connection: AsyncConnection) -> None:
         """Look up what `wants` needs to know, before it is asked about a batch."""
 
     def wants(self, change: Change) -> bool:
@@ -127,8 +130,10 @@ class Pipeline:
         verifies_hints: bool = False,
         scope: Scope | None = None,
         horizon_s: float | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._store = store
+        self._observer = observer
         self._settings = settings
         self._metrics = metrics
         self._answerer = answerer
@@ -141,6 +146,7 @@ class Pipeline:
             scope or Scope(ScopeSettings()),
             verifies_hints=verifies_hints,
             horizon_s=horizon_s,
+            observer=observer,
         )
         self.brake = Brake(settings.brake_window, settings.brake_failures)
 
@@ -166,6 +172,8 @@ class Pipeline:
         poison = await self._meet_suspect(messages[0]) if alone else None
         if poison:
             return [Read(messages[0], error=poison)]
+        if self._observer:
+            await self._observer.prepare(self._store)
         reads: list[Read] = []
         for start in range(0, len(messages), DECODE_SLICE):
             reads += [self._decoder.read(message) for message in messages[start : start + DECODE_SLICE]]
@@ -185,12 +193,22 @@ class Pipeline:
         return outcome
 
     async def _meet_suspect(self, message: Message) -> DataError | None:
+        """Note that this message is in hand; answers why it is not read. A trial that we do not outlive is none."""
         try:
+            async with self._store.read() as connection:
+                met = 1 + await controls.suspected(connection, message.key)
+            if met >= HOPELESS_LIMIT or (met >= SUSPECT_LIMIT and not await self._survives(message, met)):
+                return PoisonSuspect(met=met)
             async with self._store.write() as connection:
-                met = await controls.meet_suspect(connection, message.key, documents.column_text(message.routing_key))
+                await controls.meet_suspect(connection, message.key, documents.column_text(message.routing_key))
         except STORE_ERRORS as error:
             raise self._store.unavailable(error) from error
-        return PoisonSuspect(met=met) if met >= SUSPECT_LIMIT else None
+        return None
+
+    async def _survives(self, message: Message, met: int) -> bool:
+        survived = await trial.survives(self._decoder, message, self._settings.handler_deadline_s)
+        log.warning("suspect_tried", message=message.key, met=met, survived=survived)
+        return survived
 
     async def _commit(self, reads: list[Read], origin: Origin, *, braked: bool, suspects: bool) -> Outcome:
         """One transaction; where a row is refused, once more with the batch split until the culprit stands alone."""
@@ -284,6 +302,9 @@ class _Transaction:
             return
         changes = [(index, change) for index in indices for change in self._reads[index].changes]
         applied = await writer.apply(connection, changes, self._origin)
+        if self._pipeline._observer:
+            readings = self._pipeline._observer.readings(change for _, change in applied.effective)
+            await writer.write_facts(connection, readings)
         await self._send(connection, await self._outgoing(connection, changes, applied))
         for index in indices:
             was_own = index in applied.own
@@ -323,7 +344,7 @@ class _Transaction:
                 for s in lineage
             ]
         for subscriber in active if effective else ():
-            await subscriber.look(connection)
+            await subscriber.prepare(connection)
         for _, change in effective:
             if isinstance(change, LineageRecorded):
                 new += _forwarded(change, lineage) if change.original is None else ()

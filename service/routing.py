@@ -101,11 +101,16 @@ class Router:
         self, handlers: Iterable[Handler], overrides: Mapping[str, str] | None = None, *, defaults: bool = True
     ):
         known = _by_name(handlers)
+        self._chosen = dict(overrides or {}), defaults
         declared = [Route(p, h, h.evidence) for h in known.values() for p in h.patterns] if defaults else []
         chosen = [_override(pattern, name, known) for pattern, name in (overrides or {}).items()]
         replaced = {route.pattern for route in chosen}
         kept = [route for route in declared if route.pattern not in replaced]
         self.routes = [*_most_specific_first(chosen), *_most_specific_first(kept)]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process finds the installed handlers by itself, and makes the same table of them."""
+        return _installed_router, self._chosen
 
     def route(self, words: tuple[str, ...]) -> Route | None:
         """The route that takes a key with these words; None for an unknown key."""
@@ -118,6 +123,10 @@ class Router:
         """The patterns that our queue has to be bound with."""
         bound = (route for route in self.routes if route.handler and route.evidence is not Evidence.OURS)
         return sorted({route.pattern.text for route in bound})
+
+
+def _installed_router(overrides: Mapping[str, str], defaults: bool) -> Router:
+    return Router(installed_handlers(), overrides, defaults=defaults)
 
 
 def _by_name(handlers: Iterable[Handler]) -> dict[str, Handler]:

@@ -35,6 +35,7 @@ _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 Duration = Annotated[float, BeforeValidator(_seconds)]
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+Statistic = Literal["EDITS", "DOWNLOADS", "PUBLISH_TO_CATALOG", "CLONE_TO_PROJECT", "PROMOTE_TO_SPACE"]
 
 
 class Section(BaseModel):
@@ -238,6 +239,26 @@ class RetentionSettings(Section):
         alias="lineage",
         gt=0,
         description="Lineage events, by when they happened. Older ones that still come are refused and counted.",
+    )
+    usage_s: Duration = Field(
+        400 * 86400,
+        alias="usage",
+        ge=32 * 86400,  # a window of 30 days, one of which may have 25 hours, that ended a day ago
+        description="Uses of assets, by when they happened. Older ones that still come are refused and counted.",
+    )
+
+
+class UsageSettings(Section):
+    """What counts as a use of an asset."""
+
+    lineage_events: Names = Field(
+        [], description="`event_type`s of lineage events that count as a use of each asset in `uses_assets`."
+    )
+    statistics: Annotated[list[Statistic], NoDecode, BeforeValidator(_split)] = Field(
+        [], description="The catalog's statistics of assets whose growth counts as uses, such as DOWNLOADS."
+    )
+    salt: SecretStr | None = Field(
+        None, description="Users are kept as hashes with this salt. Unset: one is made once and kept in the store."
     )
 
 

@@ -32,6 +32,7 @@ from service.sections import (
     StoreSettings,
     SyncSettings,
     TargetSettings,
+    UsageSettings,
 )
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "StoreSettings",
     "SyncSettings",
     "TargetSettings",
+    "UsageSettings",
     "hide_password",
     "load",
     "refreshed",
@@ -76,6 +78,7 @@ class Settings(BaseSettings):
     pipeline: PipelineSettings = PipelineSettings()
     relay: RelaySettings = RelaySettings()
     retention: RetentionSettings = RetentionSettings()
+    usage: UsageSettings = UsageSettings()
     targets: dict[str, TargetSettings] = {}
     openlineage: OpenLineageSettings = OpenLineageSettings()
     http: HttpSettings = HttpSettings()

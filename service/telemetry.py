@@ -79,6 +79,13 @@ class Metrics:
         self.expired = Counter(
             "catalog_mirror_expired_events", "Lineage events beyond RETENTION__LINEAGE, refused", registry=registry
         )
+        self.expired_usage = Counter(
+            "catalog_mirror_expired_usage", "Uses of assets beyond RETENTION__USAGE, refused", registry=registry
+        )
+        self.usage_batches = Gauge(
+            "catalog_mirror_usage_batches", "Batches of usage figures by target and state", ["target", "state"],
+            registry=registry,
+        )  # fmt: skip
         self.catalog_calls = Counter(
             "catalog_mirror_catalog_calls", "Calls to the catalog's API by endpoint and status", ["endpoint", "status"],
             registry=registry,

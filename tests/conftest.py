@@ -30,16 +30,16 @@ def hold(stack: ExitStack, provide: Callable[[], AbstractContextManager[_T]]) ->
         _do_without(missing)
 
 
-def _do_without(missing: PartMissing) -> NoReturn:
-    """A missing part is a reason to skip for a person, and a failure for CI."""
+def _do_without(missing: Exception) -> NoReturn:
+    """What is missing is a reason to skip for a person, and a failure for CI."""
     if os.environ.get("CI"):
         pytest.fail(str(missing), pytrace=False)
     pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session", name="do_without")
-def do_without() -> Callable[[PartMissing], NoReturn]:
-    """What a test does about a part that is missing."""
+def do_without() -> Callable[[Exception], NoReturn]:
+    """What a test does about a part, or a tool, that is missing."""
     return _do_without
 
 

@@ -1,4 +1,4 @@
-"""The broker's management API, where a URL is given: it alone tells how full our queue is."""
+"""The broker's management API, where a URL is given: it alone tells how full our queue is, and what it lost."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import aiohttp
 
 from service.amqp.connection import trust, vhost
+from service.amqp.tally import Tally
 from service.amqp.topology import Binding
 from service.settings import AmqpSettings, refreshed
 
@@ -23,6 +24,8 @@ class Fill:
 
     bytes_used: int
     bytes_max: int
+    #: None where the broker does not count.
+    tally: Tally | None = None
 
     @property
     def bytes_free(self) -> int:
@@ -43,7 +46,20 @@ async def queue_fill(settings: AmqpSettings) -> Fill | None:
     arguments = queue.get("arguments") or {}
     bound = arguments.get("x-max-length-bytes", settings.queue_max_bytes)
     used = queue.get("message_bytes")
-    return Fill(used, bound) if isinstance(used, int) and isinstance(bound, int) else None
+    return Fill(used, bound, _tally(queue)) if isinstance(used, int) and isinstance(bound, int) else None
+
+
+def _tally(queue: dict[str, Any]) -> Tally | None:
+    counted, present = queue.get("message_stats"), queue.get("messages")
+    if not isinstance(counted, dict) or not isinstance(present, int):
+        return None
+    taken = sum(_count(counted, name) for name in ("ack", "deliver_no_ack", "get_no_ack"))
+    return Tally(_count(counted, "publish"), taken, present)
+
+
+def _count(counted: dict[str, Any], name: str) -> int:
+    value = counted.get(name)
+    return value if isinstance(value, int) else 0
 
 
 async def queue_bindings(settings: AmqpSettings) -> list[Binding]:

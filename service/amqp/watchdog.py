@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
@@ -19,7 +20,7 @@ from aio_pika.abc import AbstractConnection
 from service.amqp import management, topology
 from service.amqp.connection import connected, translated
 from service.amqp.consumer import Consumer, State
-from service.amqp.management import Fill
+from service.amqp.tally import Accounts
 from service.errors import BrokerUnavailable, TopologyMissing
 from service.settings import AmqpSettings
 from service.telemetry import Metrics
@@ -39,13 +40,14 @@ class Watchdog:
         consumer: Consumer,
         deadline_s: float,
         metrics: Metrics,
-        on_full: Callable[[Fill], Awaitable[None]],
+        on_gap: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._settings = settings
         self._consumer = consumer
         self._deadline_s = deadline_s
         self._metrics = metrics
-        self._on_full = on_full
+        self._on_gap = on_gap
+        self._accounts = Accounts()
         self._seen = -1
         self._strikes = 0
         self.alive = True
@@ -70,7 +72,7 @@ class Watchdog:
             await asyncio.sleep(self._settings.watchdog_interval_s)
 
     async def _measure(self) -> None:
-        """Ask how full the queue is, where the management API may be asked."""
+        """Ask how full the queue is and what it lost, where the management API may be asked."""
         try:
             fill = await management.queue_fill(self._settings)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
@@ -79,8 +81,14 @@ class Watchdog:
         if fill is None:
             return
         self._metrics.queue_bytes_free.set(fill.bytes_free)
+        queue = self._settings.queue
+        vanished = self._accounts.vanished(time.monotonic(), fill.tally) if fill.tally else 0
         if fill.is_full:
-            await self._on_full(fill)
+            detail = f"queue {queue} is full ({fill.bytes_max} bytes): its oldest messages are dropped"
+            await self._on_gap("queue_full", detail)
+        elif vanished:
+            detail = f"{vanished} messages are gone from queue {queue} that nobody took: purged, dropped or expired"
+            await self._on_gap("queue_purged", detail)
 
     def judge(self) -> None:
         """Compare with the last look; act on a dead consumer."""

@@ -26,6 +26,7 @@ from service.cli import (
     store,
     targets,
     topology,
+    usage,
 )
 from service.cli.common import report
 from service.errors import MirrorError
@@ -48,6 +49,7 @@ app.add_typer(targets.app, name="targets")
 app.add_typer(links.app, name="links")
 app.add_typer(pentaho.app, name="pentaho")
 app.add_typer(topology.app, name="topology")
+app.add_typer(usage.app, name="usage")
 app.add_typer(store.app, name="db")
 app.add_typer(mirror.app, name="mirror")
 app.add_typer(scope.app, name="scope")

@@ -24,8 +24,9 @@ from service.changes import SECOND_US
 from service.cli.common import Json, out, print_json, quiet_settings, run_async, show_table
 from service.errors import MirrorError, SchemaMissing, TransientError
 from service.http.access import Access
-from service.mirror import controls, dead_letters, schema
+from service.mirror import batches, controls, dead_letters, schema
 from service.mirror.store import Store
+from service.mirror.usage.observing import STATISTIC
 from service.settings import Settings, hide_password
 from service.targets.base import installed_targets
 
@@ -77,7 +78,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 async def _findings(settings: Settings) -> list[Finding]:
-    checks = (_settings, _store, _broker, _catalog, _targets, _api)
+    checks = (_settings, _store, _broker, _catalog, _usage, _targets, _api)
     return [finding for check in checks async for finding in check(settings)]
 
 
@@ -103,7 +104,10 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
         reachable = await _checked("store", lambda: _store_answers(store))
         yield reachable
         if reachable.verdict is Verdict.OK:
-            yield await _schema(store)
+            yield (fits := await _schema(store))
+            if fits.verdict is Verdict.OK:
+                async for finding in _batches(store):
+                    yield finding
             async for finding in _store_contents(store):
                 yield finding
     finally:
@@ -124,6 +128,15 @@ async def _schema(store: Store) -> Finding:
             "schema", Verdict.WARNING, str(error), f"{error.advice()} `run` does so unless STORE__MIGRATE=false."
         )
     return Finding("schema", Verdict.OK, f"revision {await schema.current(store)}")
+
+
+async def _batches(store: Store) -> AsyncIterator[Finding]:
+    """Batches of usage that nobody knows the fate of."""
+    async with store.read() as connection:
+        for (target, state), number in (await batches.counts(connection)).items():
+            if state == batches.UNCERTAIN:
+                remedy = "`catalog-mirror usage batches --state uncertain` lists them, `usage settle` decides."
+                yield Finding(f"target {target}", Verdict.WARNING, f"{number} batches are uncertain", remedy)
 
 
 async def _store_contents(store: Store) -> AsyncIterator[Finding]:
@@ -242,6 +255,14 @@ def _containers(seen: list[str]) -> Finding:
     return Finding("containers", Verdict.OK, f"{', '.join(seen)} can be seen")
 
 
+async def _usage(settings: Settings) -> AsyncIterator[Finding]:
+    """What is to count as usage and cannot; silent where all is well."""
+    if settings.usage.statistics and STATISTIC in settings.sync.skip:
+        found = "USAGE__STATISTICS names statistics, and SYNC__SKIP leaves statistics out"
+        remedy = "Take `asset_statistic` out of CATALOG_MIRROR_SYNC__SKIP; reading them costs five calls per asset."
+        yield Finding("usage", Verdict.WARNING, found, remedy)
+
+
 async def _targets(settings: Settings) -> AsyncIterator[Finding]:
     async def names() -> str:
         return ", ".join(target.name for target in installed_targets(settings)) or "none is on"
@@ -249,19 +270,19 @@ async def _targets(settings: Settings) -> AsyncIterator[Finding]:
     found = await _checked("targets", names)
     yield found
     if found.verdict is Verdict.OK:
-        async for lacking in _lacking(settings):
-            yield lacking
+        async for remark in _remarks(settings):
+            yield remark
 
 
-async def _lacking(settings: Settings) -> AsyncIterator[Finding]:
-    """What people have to do for targets; silent while the store cannot be asked, which is told elsewhere."""
+async def _remarks(settings: Settings) -> AsyncIterator[Finding]:
+    """What people should know of targets; silent while the store cannot be asked, which is told elsewhere."""
     store = Store(settings.store)
     try:
         await schema.check(store)
-        async with store.read() as connection:
-            for target in installed_targets(settings):
-                for lack in await target.lacks(connection):
-                    yield Finding(f"target {target.name}", Verdict.WARNING, lack)
+        for target in installed_targets(settings):
+            target.attach(store)
+            for remark in await target.remarks():
+                yield Finding(f"target {target.name}", Verdict.WARNING, remark)
     except TransientError as error:
         log.debug("targets_not_asked", problem=str(error))
     finally:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, Annotated, Any, TypeVar
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -28,6 +28,8 @@ from service.pipeline import Fate, Pipeline
 from service.settings import Settings
 from service.targets.base import Target, installed_targets
 from service.telemetry import Metrics
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,9 +69,9 @@ class AlsoReplayed:
         """The target's."""
         return self.target.settles_s
 
-    async def look(self, connection: AsyncConnection) -> None:
+    async def prepare(self, connection: AsyncConnection) -> None:
         """The target's."""
-        await self.target.look(connection)
+        await self.target.prepare(connection)
 
     def wants(self, change: Change) -> bool:
         """The target's."""
@@ -138,18 +140,25 @@ async def _feed(pipeline: Pipeline, messages: Iterator[Message], size: int, coun
 def _opened(name: str, settings: Settings) -> Iterator[Iterator[Message]]:
     """The messages of a file, with a progress bar on a terminal."""
     max_line = settings.pipeline.max_body_bytes * 6 + 65_536
+    with reading_along(name) as (stream, along):
+        yield along(read_lines(stream, max_line))
+
+
+@contextmanager
+def reading_along(name: str) -> Iterator[tuple[IO[bytes], Callable[[Iterable[T]], Iterator[T]]]]:
+    """A file (`-` is stdin) and what shows, on a terminal, how far it is read: put around what is read of it."""
     if name == "-":
-        yield read_lines(sys.stdin.buffer, max_line)
+        yield sys.stdin.buffer, iter
         return
     columns = (TextColumn(Path(name).name), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with Path(name).open("rb") as stream, Progress(*columns, console=err, disable=not err.is_terminal) as progress:
-        task = progress.add_task("replay", total=Path(name).stat().st_size)
-        yield _told(read_lines(stream, max_line), stream, progress, task)
+        task = progress.add_task(name, total=Path(name).stat().st_size)
+        yield stream, lambda items: _told(items, stream, progress, task)
 
 
-def _told(messages: Iterable[Message], stream: IO[bytes], progress: Progress, task: Any) -> Iterator[Message]:
-    for number, message in enumerate(messages):
+def _told(items: Iterable[T], stream: IO[bytes], progress: Progress, task: Any) -> Iterator[T]:
+    for number, item in enumerate(items):
         if number % 200 == 0:
             progress.update(task, completed=stream.tell())
-        yield message
+        yield item
     progress.update(task, completed=stream.tell())

@@ -96,19 +96,19 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Print exactly what would be sent to a target now, oldest first; sends nothing."""
-    waiting, sendings, lacks = run_async(_plan(name, limit))
+    waiting, sendings, remarks = run_async(_plan(name, limit))
     if as_json:
         print_json([{"to": one.to, "deliveries": one.deliveries, "body": _parsed(one.body)} for one in sendings])
         return
     if waiting:
         out.print(f"{name} is not being told now: {waiting}.", markup=False)
-    for lack in lacks:
-        out.print(lack, markup=False)
     for one in sendings:
         out.print(one.to, style="bold", markup=False)
         out.print(json.dumps(_parsed(one.body), indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
     if not sendings:
         out.print("Nothing would be sent.")
+    for remark in remarks:
+        out.print(remark, markup=False, soft_wrap=True)
 
 
 def _parsed(body: str) -> Any:
@@ -120,24 +120,28 @@ def _parsed(body: str) -> Any:
 
 async def _plan(name: str, limit: int) -> tuple[str | None, list[Sending], list[str]]:
     settings = quiet_settings()
-    target = _installed(settings, name)
+    target = installed(settings, name)
     async with opened_store(settings) as store:
         target.attach(store)
         async with store.read() as connection:
             batch = await deliveries.peek(connection, store, name, limit)
             rows = {row.target: dict(row._mapping) for row in await controls.read_targets(connection)}
-            lacks = await target.lacks(connection)
             held = controls.HELD in await controls.read_controls(connection)
         try:
-            sendings = await target.plan(batch)
+            sendings, remarks = await target.plan(batch), await target.remarks()
         finally:
             await target.close()
     state = _state(rows[name]) if name in rows else "open"
     waiting = "deliveries are held" if held else state
-    return (None if waiting == "open" else waiting), sendings, lacks
+    return (None if waiting == "open" else waiting), sendings, remarks
 
 
-def _installed(settings: Settings, name: str) -> Target:
+def installed(settings: Settings, name: str) -> Target:
+    """The target of this name, as settings describe it.
+
+    Raises:
+        TargetUnknown: there is none, or it is turned off.
+    """
     found = [target for target in installed_targets(settings) if target.name == name]
     if not found:
         raise TargetUnknown(name=name)
@@ -167,7 +171,7 @@ def backfill(
 
 async def _backfill(name: str, chosen: Chosen, dry_run: bool, reason: str | None) -> Counter[str]:
     settings = quiet_settings()
-    target = _installed(settings, name)
+    target = installed(settings, name)
     counts: Counter[str] = Counter()
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task(f"reading the mirror for {name}")

@@ -42,6 +42,13 @@ async def set_control(connection: AsyncConnection, name: str, value: Any) -> Non
     await _set(connection, controls, "name", {"name": name, "value": json.dumps(value), "updated_at": now})
 
 
+async def set_once(connection: AsyncConnection, name: str, value: Any) -> None:
+    """Set one control unless it is set already."""
+    now = store_clock(connection.dialect.name)
+    insert = _insert(connection, controls).values(name=name, value=json.dumps(value), updated_at=now)
+    await connection.execute(insert.on_conflict_do_nothing(index_elements=["name"]))
+
+
 async def clear_control(connection: AsyncConnection, name: str) -> bool:
     """Remove one control; answers whether it was set."""
     return bool((await connection.execute(sa.delete(controls).where(controls.c.name == name))).rowcount)
@@ -145,15 +152,21 @@ async def close_gaps(connection: AsyncConnection, noticed_before: datetime) -> i
     return int((await connection.execute(sa.update(gaps).where(old).values(closed_at=now))).rowcount)
 
 
-async def meet_suspect(connection: AsyncConnection, message_key: str, routing_key: str) -> int:
-    """Note that this message is about to be handled alone; answers how often that has been so."""
+async def suspected(connection: AsyncConnection, message_key: str) -> int:
+    """How often this message was about to be handled alone and its effects were not committed."""
+    query = sa.select(suspects.c.met).where(suspects.c.message_key == message_key)
+    return (await connection.execute(query)).scalar_one_or_none() or 0
+
+
+async def meet_suspect(connection: AsyncConnection, message_key: str, routing_key: str) -> None:
+    """Note that this message is about to be handled alone."""
     now = store_clock(connection.dialect.name)
     values = {"message_key": message_key, "routing_key": routing_key, "met": 1, "last_at": now}
     insert = _insert(connection, suspects).values(values)
     again = insert.on_conflict_do_update(
         index_elements=["message_key"], set_={"met": suspects.c.met + 1, "last_at": now}
     )
-    return int((await connection.execute(again.returning(suspects.c.met))).scalar_one())
+    await connection.execute(again)
 
 
 async def clear_suspects(connection: AsyncConnection, message_keys: Sequence[str]) -> None:

@@ -139,6 +139,17 @@ _HANDWRITTEN = (
         ("event_id", "asset_id", "role"),
     ),
     View(
+        "v1_usage", "Uses of assets that settings count as such; of a statistic, by how much it grew",
+        {
+            "fact_id": "Its id", "asset_id": "What was used", "asset_name": "Name of the asset", **_CONTAINER,
+            "user_hash": "Who used it, hashed; the same for the same user. Null: nobody says who",
+            "occurred_at": "When; of a statistic, when it was read", "uses": "How often, mostly once",
+            "source": "lineage, statistic or import", "event_id": "The lineage event that tells it",
+            "mirrored_at": _ROW["mirrored_at"],
+        },
+        ("fact_id",),
+    ),
+    View(
         "v1_freshness", "How far the mirror can be trusted, per container and kind",
         {
             "container_id": "The container; empty for what lives in none",

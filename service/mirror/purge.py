@@ -9,7 +9,7 @@ from service.changes import Container
 from service.kinds import KINDS
 from service.mirror.bulk import key_in
 from service.mirror.store import Store
-from service.mirror.tables import assets, containers, data_profiles, refreshes, sync_states, things
+from service.mirror.tables import assets, containers, data_profiles, refreshes, sync_states, things, usage_facts
 from service.mirror.writer import PART_TABLES
 from service.scope import Scope
 
@@ -57,6 +57,7 @@ async def purge(store: Store, scope: Scope) -> int:
 _OF_ASSETS = (
     *(table.c.asset_id for table in PART_TABLES),
     data_profiles.c.asset_id,
+    usage_facts.c.asset_id,
     *(things[kind.name].c[kind.asset] for kind in KINDS.values() if kind.asset),
 )
 

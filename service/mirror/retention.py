@@ -6,12 +6,15 @@ deleted, and their documents are gone already.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror.bulk import key_in
 from service.mirror.store import Store
 from service.mirror.tables import (
+    collibra_batches,
     dead_letters,
     deliveries,
     gaps,
@@ -22,6 +25,7 @@ from service.mirror.tables import (
     pentaho_jobs,
     replicas,
     sync_runs,
+    usage_facts,
 )
 from service.settings import RetentionSettings
 
@@ -45,15 +49,29 @@ async def prune(store: Store, settings: RetentionSettings) -> dict[str, int]:
 def _overdue(store: Store, settings: RetentionSettings) -> list[tuple[sa.Table, sa.ColumnElement[bool]]]:
     letter, run, gap, job = dead_letters.c, sync_runs.c, gaps.c, pentaho_jobs.c
     undelivered = sa.exists().where(deliveries.c.entity_id == lineage_events.c.event_id)
+    used_before = store.later(-settings.usage_s)
     return [
         (dead_letters, sa.and_(letter.closed_at.is_not(None), letter.closed_at < store.later(-settings.closed_s))),
         (dead_letters, sa.and_(letter.closed_at.is_(None), letter.last_at < store.later(-settings.dead_letters_s))),
         (lineage_events, sa.and_(lineage_events.c.event_time < store.later(-settings.lineage_s), ~undelivered)),
+        (usage_facts, sa.and_(usage_facts.c.occurred_at < used_before, ~_is_baseline(used_before))),
         (sync_runs, sa.and_(run.finished_at.is_not(None), run.finished_at < store.later(-settings.closed_s))),
+        (collibra_batches, collibra_batches.c.closed_at < store.later(-settings.closed_s)),
         (pentaho_jobs, sa.and_(job.finished_at.is_not(None), job.finished_at < store.later(-settings.closed_s))),
         (gaps, sa.and_(gap.closed_at.is_not(None), gap.closed_at < store.later(-settings.closed_s))),
         (replicas, replicas.c.seen_at < store.later(-_REPLICA_S)),
     ]
+
+
+def _is_baseline(horizon: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
+    """The last reading of a counter before the horizon: from there its growth is counted, however old it is."""
+    fact, later = usage_facts.c, usage_facts.alias("later")
+    newer = sa.exists().where(
+        later.c.counter == fact.counter,
+        later.c.occurred_at > fact.occurred_at,
+        later.c.occurred_at < horizon,
+    )
+    return sa.and_(fact.counter.is_not(None), ~newer)
 
 
 async def _remove(connection: AsyncConnection, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:

@@ -26,6 +26,7 @@ from service.changes import (
     RefreshAsked,
     ThingDeleted,
     ThingSaved,
+    UsageObserved,
     Version,
 )
 from service.documents import DIGEST_BYTES, column_text
@@ -70,6 +71,10 @@ class Plan:
     added_edges: set[tuple[Any, ...]] = field(default_factory=set)
     #: OpenLineage events as they were sent, by their id.
     originals: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    #: The newest of each id, whichever state of its lineage event wins.
+    facts: dict[str, UsageObserved] = field(default_factory=dict)
+    #: Index of the event that each came from.
+    fact_events: dict[str, int] = field(default_factory=dict)
     refreshes: list[RefreshAsked] = field(default_factory=list)
 
 
@@ -293,10 +298,27 @@ def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:
         _mention_asset(plan, event, edge.asset_id, edge.container)
     if change.accumulates:
         plan.added_edges.update(edge_values(change))
+        for fact in change.usage:
+            _usage_observed(plan, event, fact)
     if change.original:
         original_id, document = change.original
         plan.originals[original_id] = (original_id, change.event_id, _moment(change.version.at_us), document.text)
     _put(plan.lineage_events, change.event_id, change.version, lineage_values(change, own=False), event, change)
+
+
+def _usage_observed(plan: Plan, event: int, change: UsageObserved) -> None:
+    there = plan.facts.get(change.fact_id)
+    if there is None or change.version.key > there.version.key:
+        plan.facts[change.fact_id] = change
+        plan.fact_events[change.fact_id] = event
+
+
+def fact_values(change: UsageObserved) -> tuple[Any, ...]:
+    """The row of a fact, in the order of the writer's columns."""
+    return (
+        change.fact_id, _text(change.asset_id), change.user, _moment(change.at_us), change.number, change.source,
+        _text(change.counter), _text(change.event_id), change.version.key,
+    )  # fmt: skip
 
 
 def _refresh_asked(plan: Plan, event: int, change: RefreshAsked) -> None:
@@ -315,5 +337,6 @@ _PLANNERS: dict[type, Any] = {
     ThingSaved: _thing_saved,
     ThingDeleted: _thing_deleted,
     LineageRecorded: _lineage_recorded,
+    UsageObserved: _usage_observed,
     RefreshAsked: _refresh_asked,
 }

@@ -316,7 +316,7 @@ suspects = Table(
 gaps = Table(
     "gaps", metadata,
     Column("gap_id", Text, primary_key=True),
-    Column("kind", Text, nullable=False, comment="absence, queue_recreated, queue_full"),
+    Column("kind", Text, nullable=False, comment="absence, queue_recreated, queue_full, queue_purged"),
     Column("detail", Text, nullable=False),
     Column("began_at", UtcTime),
     Column("noticed_at", UtcTime, nullable=False),
@@ -378,6 +378,63 @@ target_states = Table(
     Column("notice", Text, comment="Why its circuit is open; null: closed"),
     Column("delivered", BigInteger, nullable=False, server_default=text("0")),
     Column("last_delivered_at", UtcTime),
+)  # fmt: skip
+
+usage_facts = Table(
+    "usage_facts", metadata,
+    Column("fact_id", Text, primary_key=True),
+    Column("asset_id", Text, nullable=False, comment="What was used"),
+    Column("user_hash", Text, comment="Who used it, hashed with a salt; null: nobody says who"),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("number", BigInteger, nullable=False, comment="Uses; of a counter, where it stood"),
+    Column("source", Text, nullable=False, comment="lineage, statistic or import"),
+    Column("counter", Text, comment="The statistic that this is a reading of: its growth counts"),
+    Column("event_id", Text, comment="The lineage event that tells it"),
+    Column("version", LargeBinary, nullable=False, comment="Sorts bytewise; the highest version is the row"),
+    Column("replaces", LargeBinary, comment="The version that the last write replaced"),
+    Column("mirrored_at", UtcTime, nullable=False, comment="When this row was written"),
+    Index("usage_facts_time", "occurred_at"),
+    Index("usage_facts_counter", "counter", "occurred_at"),
+    Index("usage_facts_event", "event_id"),
+)  # fmt: skip
+
+collibra_batches = Table(
+    "collibra_batches", metadata,
+    Column("batch_id", Text, primary_key=True),
+    Column("target", Text, nullable=False),
+    Column("window_end", UtcTime, nullable=False, comment="End of the 30 days that its figures are of"),
+    Column("number", Integer, nullable=False, comment="Its place among the batches that were planned with it"),
+    Column("state", Text, nullable=False,
+           comment="prepared, sending, accepted, completed, failed, uncertain, given_up or superseded"),
+    Column("items", Integer, nullable=False),
+    Column("body", Text, nullable=False, comment="JSON: exactly what is sent"),
+    Column("assets", Text, nullable=False, comment="JSON: per item the assets that it is about"),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("problem", Text, comment="Why the last attempt failed, or why nothing is known of it"),
+    Column("sender", Text, comment="The process that sends it"),
+    Column("lease_until", UtcTime, comment="Till then its sender may be waiting for the answer"),
+    Column("prepared_at", UtcTime, nullable=False),
+    Column("sent_at", UtcTime, comment="When the last attempt began"),
+    Column("job_id", Text, comment="The job that took it"),
+    Column("job_status", Text, comment="As Collibra words it: Waiting, Running, Completed, Failed"),
+    Column("created_by", Text, comment="Who made the job, as Collibra says: the user that we sign in as"),
+    Column("report", Text, comment="JSON: the job's report, or the words with which it was refused"),
+    Column("looked_at", UtcTime, comment="When its job was last asked for"),
+    Column("closed_at", UtcTime),
+    Index("collibra_batches_state", "target", "state"),
+    Index("collibra_batches_job", "job_id"),
+)  # fmt: skip
+
+collibra_told = Table(
+    "collibra_told", metadata,
+    Column("target", Text, primary_key=True),
+    Column("locator", Text, primary_key=True, comment="JSON: the assetLocator"),
+    Column("assets", Text, nullable=False, comment="JSON: the assets behind it when it was last told"),
+    Column("query_count", BigInteger, comment="As last accepted; null: what was accepted is not known"),
+    Column("distinct_users", BigInteger, comment="As last accepted; null: not told, or not known"),
+    Column("prepared_at", UtcTime, nullable=False, comment="When the batch was prepared that told it last"),
+    Column("batch_id", Text, nullable=False),
+    Index("collibra_told_batch", "batch_id"),
 )  # fmt: skip
 
 links = Table(

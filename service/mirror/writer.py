@@ -14,7 +14,16 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.changes import AssetSaved, Change, LineageRecorded, Origin, Rank, RefreshAsked, Version
+from service.changes import (
+    AssetSaved,
+    Change,
+    LineageRecorded,
+    Origin,
+    Rank,
+    RefreshAsked,
+    UsageObserved,
+    Version,
+)
 from service.kinds import KINDS
 from service.mirror import refreshes
 from service.mirror.bulk import BulkInsert, key_in, rows_by_key, state_insert
@@ -26,6 +35,7 @@ from service.mirror.rows import (
     column_rows,
     connection_rows,
     edge_values,
+    fact_values,
     lineage_values,
     plan_of,
     term_rows,
@@ -42,6 +52,7 @@ from service.mirror.tables import (
     lineage_events,
     openlineage_events,
     things,
+    usage_facts,
 )
 
 _PLACE = ("container_kind", "container_id")
@@ -78,6 +89,16 @@ _originals = BulkInsert(
     key=("openlineage_id",),
     on_conflict="nothing",
     returning=("openlineage_id",),
+    clocked=("mirrored_at",),
+)
+
+
+_facts = BulkInsert(
+    usage_facts,
+    ("fact_id", "asset_id", "user_hash", "occurred_at", "number", "source", "counter", "event_id", "version"),
+    key=("fact_id",),
+    on_conflict="newer",
+    returning=("fact_id", "replaces"),
     clocked=("mirrored_at",),
 )
 
@@ -227,6 +248,16 @@ async def _write_lineage(connection: AsyncConnection, plan: Plan, applied: Appli
     edges = {*plan.added_edges, *(edge for event in whole for edge in edge_values(event))}
     await _edges.run(connection, _one_each(edges))
     applied.originals = {row[0] for row in await _originals.run(connection, list(plan.originals.values()))}
+    if changed:
+        await connection.execute(sa.delete(usage_facts).where(key_in(connection, usage_facts.c.event_id, changed)))
+    told = [fact for event in whole for fact in event.usage]
+    news = await write_facts(connection, [*plan.facts.values(), *told])
+    applied.events |= {plan.fact_events[fact_id] for fact_id in news if fact_id in plan.fact_events}
+
+
+async def write_facts(connection: AsyncConnection, facts: Iterable[UsageObserved]) -> set[str]:
+    """Insert facts of usage, the newest of each id; answers the ids of those that were news."""
+    return {row[0] for row in await _facts.run(connection, [fact_values(fact) for fact in facts])}
 
 
 def _is_later(version: Version, replaced: bytes) -> bool:

@@ -92,9 +92,8 @@ class Naming:
         rule = self._rules.get((asset.datasource_type or "").lower())
         if rule is None or not asset.path:
             return None
-        fields = _fields(asset, rule)
-        needed = _needed(rule)
-        if any(not fields[name] for name in needed):
+        fields = fields_of(asset, rule.port)
+        if any(not fields[name] for name in names_in(rule.namespace, rule.name)):
             return None
         return DatasetName(rule.namespace.format(**fields), rule.name.format(**fields))
 
@@ -124,7 +123,8 @@ def paths_of(dataset: DatasetName) -> list[str]:
     return list(dict.fromkeys(path for one in joined if one for path in (f"/{one}", one)))
 
 
-def _fields(asset: Located, rule: Rule) -> dict[str, str]:
+def fields_of(asset: Located, default_port: str | None = None) -> dict[str, str]:
+    """What templates may use of where an asset lies; empty where it is not known."""
     words = [word for word in (asset.path or "").split("/") if word]
     bucket = asset.bucket or (words[0] if len(words) > 1 else "")
     key = words[1:] if words[:1] == [bucket] else words
@@ -132,7 +132,7 @@ def _fields(asset: Located, rule: Rule) -> dict[str, str]:
     return {
         "host": host,
         "account": host.removesuffix(".snowflakecomputing.com"),
-        "port": asset.port or rule.port or "",
+        "port": asset.port or default_port or "",
         "database": asset.database or "",
         "bucket": bucket,
         "path": "/".join(words),
@@ -141,8 +141,9 @@ def _fields(asset: Located, rule: Rule) -> dict[str, str]:
     }
 
 
-def _needed(rule: Rule) -> set[str]:
-    return {name for template in (rule.namespace, rule.name) for _, name, _, _ in Formatter().parse(template) if name}
+def names_in(*templates: str) -> set[str]:
+    """The fields that templates use; raises `ValueError` for a brace that nothing closes."""
+    return {name for template in templates for _, name, _, _ in Formatter().parse(template) if name is not None}
 
 
 def _rule(kind: str, told: object, setting: str) -> Rule:
@@ -159,6 +160,6 @@ def _rule(kind: str, told: object, setting: str) -> Rule:
 
 def _is_usable(rule: Rule) -> bool:
     try:
-        return _needed(rule) <= FIELDS
+        return names_in(rule.namespace, rule.name) <= FIELDS
     except ValueError:  # a brace that nothing closes
         return False

@@ -72,13 +72,9 @@ class Target(ABC):
         """Given the mirror before the first delivery, for targets that look things up in it."""
         return
 
-    async def look(self, connection: AsyncConnection) -> None:
+    async def prepare(self, connection: AsyncConnection) -> None:
         """Given a transaction before `wants` is asked about a batch, for targets whose wishes stand in the store."""
         return
-
-    async def lacks(self, connection: AsyncConnection) -> list[str]:
-        """What a person has to do before the target can do its work, a sentence each."""
-        return []
 
     def wants(self, change: Change) -> bool:
         """Whether a change that took effect is delivered here."""
@@ -114,6 +110,10 @@ class Target(ABC):
         """Exactly what `deliver` would send for this batch, and `tend` now; sends nothing."""
         ready = [delivery for delivery in batch if delivery.document is not None]
         return [Sending(self.name, delivery.document or "", (delivery.delivery_id,)) for delivery in ready]
+
+    async def remarks(self) -> list[str]:
+        """What a person should know beside the plan, such as what is missing for more to be sent; a sentence each."""
+        return []
 
     async def close(self) -> None:
         """Let go of connections."""

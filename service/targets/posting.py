@@ -22,7 +22,7 @@ SUPPORT_HEADERS = ("x-global-transaction-id", "x-request-id", "x-correlation-id"
 #: Seconds to wait for a connection at most.
 _CONNECT_S = 10.0
 #: Bytes of an answer that are read.
-_MAX_ANSWER = 262_144
+_MAX_ANSWER = 1_048_576
 #: Characters of an answer that are told.
 _SHOWN = 300
 #: Attempts after which "internal error" counts as the event's fault: such answers were seen for valid events for days.
@@ -66,13 +66,25 @@ class Reply:
 
 
 class Poster:
-    """One backend; opened at the first post."""
+    """One backend; opened at the first post.
+
+    Args:
+        fresh: each call has a connection of its own: one that is kept may die unseen, and an answer seem lost although
+            nothing was taken.
+        max_answer: bytes of an answer that are read.
+    """
 
     def __init__(
-        self, target: str, url: str, sign_in: SignIn, timeout_s: float, ca_file: Path | None = None, *,
-        fresh: bool = False, max_answer: int = _MAX_ANSWER,
-    ) -> None:  # fmt: skip
-        """`fresh`: a connection of its own for each call, so that one that died unnoticed is no lost answer."""
+        self,
+        target: str,
+        url: str,
+        sign_in: SignIn,
+        timeout_s: float,
+        ca_file: Path | None = None,
+        *,
+        fresh: bool = False,
+        max_answer: int = _MAX_ANSWER,
+    ) -> None:
         self._target = target
         self.url = url
         self._sign_in = sign_in
@@ -118,7 +130,7 @@ class Poster:
                 allow_redirects=False,
                 ssl=self._tls,
             ) as response:
-                return Reply(response.status, await body_of(response, self._max_answer), response.headers)
+                return Reply(response.status, await read_all(response.content, self._max_answer), response.headers)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             problem = f"{type(error).__name__} at {self.url}{path}"
             lost = not isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError))
@@ -151,17 +163,17 @@ class Poster:
             # The default name of Python's own clients is refused at IBM's edge.
             agent = {"User-Agent": f"catalog-mirror/{__version__}"}
             self._session = aiohttp.ClientSession(
+                headers=agent,
+                timeout=self._timeout,
+                cookie_jar=aiohttp.DummyCookieJar(),
                 connector=aiohttp.TCPConnector(force_close=self._fresh),
-                headers=agent, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar(),
-            )  # fmt: skip
+            )
         return self._session
 
 
-async def body_of(response: aiohttp.ClientResponse, limit: int = _MAX_ANSWER) -> bytes:
-    """The body in all its pieces; of a longer one the beginning."""
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) >= limit:
-            break
-    return bytes(body[:limit])
+async def read_all(content: aiohttp.StreamReader, limit: int = _MAX_ANSWER) -> bytes:
+    """The whole answer, which may come in pieces, up to the limit."""
+    read = bytearray()
+    while len(read) < limit and (piece := await content.read(limit - len(read))):
+        read += piece
+    return bytes(read)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
@@ -44,6 +45,26 @@ class Given:
         """As it stands now."""
         token = self._read()
         return _bearer(token) if token else None
+
+    async def renewed(self, refused: str | None) -> str | None:
+        """As it stands now: the file may have changed."""
+        return await self.authorization()
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class Basic:
+    """A user and a password, which may come from a file that changes."""
+
+    def __init__(self, username: str, read: Callable[[], str | None]) -> None:
+        self._username = username
+        self._read = read
+
+    async def authorization(self) -> str | None:
+        """As it stands now (RFC 7617, in UTF-8)."""
+        pair = f"{self._username}:{self._read() or ''}".encode()
+        return "Basic " + base64.b64encode(pair).decode()
 
     async def renewed(self, refused: str | None) -> str | None:
         """As it stands now: the file may have changed."""
@@ -97,6 +118,20 @@ def given(name: str, chosen: TargetSettings) -> Given:
         SettingInvalid: its file cannot be read.
     """
     return Given(_secret(name, "TOKEN", chosen.token, chosen.token_file))
+
+
+def basic(name: str, chosen: TargetSettings) -> Basic:
+    """User and password that settings give.
+
+    Raises:
+        SettingInvalid: there is no password, its file cannot be read, or the user's name has a colon.
+    """
+    setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__"
+    if chosen.password is None and chosen.password_file is None:
+        raise SettingInvalid(setting=f"{setting}PASSWORD", problem="there is none for the user that USERNAME names")
+    if ":" in (chosen.username or ""):
+        raise SettingInvalid(setting=f"{setting}USERNAME", problem="a colon would end the name")
+    return Basic(chosen.username or "", password_of(name, chosen))
 
 
 def password_of(name: str, chosen: TargetSettings) -> Callable[[], str | None]:

@@ -11,7 +11,7 @@ import asyncio
 import json
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,6 +189,56 @@ def small_disk(tmp_path: Path) -> Any:
         pytest.skip(f"no file system of its own: {mounted.stderr.decode().strip()}")
     yield place
     subprocess.run(["umount", "-l", place], check=True)
+
+
+class FailingDisk:
+    """A real file system in a file, which does what ext4 does when its disk fails: it becomes read-only."""
+
+    def __init__(self, directory: Path) -> None:
+        self.place = directory / "failing"
+        self._image = directory / "failing.img"
+        self.place.mkdir()
+        with self._image.open("wb") as image:
+            image.truncate(64 * 1024 * 1024)
+        _root("mkfs.ext4", "-q", str(self._image))
+
+    def mount(self) -> None:
+        """Have it there, to be read and written."""
+        _root("mount", "-o", "loop,errors=remount-ro", str(self._image), str(self.place))
+
+    def fail(self) -> None:
+        """The kernel meets an error in it."""
+        name = Path(_root("losetup", "-n", "-O", "NAME", "-j", str(self._image)).strip()).name
+        Path(f"/sys/fs/ext4/{name}/trigger_fs_error").write_text("1")
+
+    def repair(self) -> None:
+        """What an operator does once nobody uses it."""
+        _root("umount", str(self.place))
+        _root("fsck.ext4", "-y", str(self._image), accept=(0, 1))
+        self.mount()
+
+    def remove(self) -> None:
+        """Take it away, whoever still uses it."""
+        _root("umount", "-l", str(self.place))
+
+
+def _root(*command: str, accept: tuple[int, ...] = (0,)) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode not in accept:
+        raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
+    return done.stdout
+
+
+@pytest.fixture
+def failing_disk(tmp_path: Path) -> Iterator[FailingDisk]:
+    """Only root may have one, where the kernel gives loop devices."""
+    try:
+        disk = FailingDisk(tmp_path)
+        disk.mount()
+    except OSError as error:
+        pytest.skip(f"no file system of its own: {error}")
+    yield disk
+    disk.remove()
 
 
 @pytest.fixture

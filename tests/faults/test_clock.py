@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -13,13 +13,14 @@ HOUR_S = 3600
 
 
 @pytest.fixture
-def clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, do_without: Callable[[PartMissing], None]) -> SteppingClock:
+def clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, do_without: Callable[[Exception], NoReturn]
+) -> SteppingClock:
     """A clock of the services that this test starts."""
     try:
         made = SteppingClock(tmp_path)
     except PartMissing as missing:
         do_without(missing)
-        raise
     for name, value in made.environment.items():
         monkeypatch.setenv(name, value)
     return made

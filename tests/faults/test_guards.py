@@ -74,7 +74,7 @@ GUARDS = (
     Guard(
         "suspect",
         "service/pipeline.py",
-        (("SUSPECT_LIMIT = 3", "SUSPECT_LIMIT = 1000"),),
+        (("SUSPECT_LIMIT = 3", "SUSPECT_LIMIT = 1000"), ("HOPELESS_LIMIT = 6", "HOPELESS_LIMIT = 1000")),
         "test_poison.py::test_an_event_that_kills_the_process_becomes_a_dead_letter_and_no_innocent_does",
     ),
     Guard(

@@ -2,13 +2,16 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 
 from sandbox.parts.mirror import MirrorProcess
+from service.pipeline import SUSPECT_LIMIT
 
 #: A handler of somebody else's, which a certain event kills as a bug in native code would.
 HANDLER = """
@@ -64,6 +67,37 @@ async def test_an_event_that_kills_the_process_becomes_a_dead_letter_and_no_inno
         await rows.until("SELECT count(*) FROM suspects", 0)
 
 
+@pytest.mark.timeout(240)
+async def test_an_event_in_hand_at_every_death_is_not_blamed_for_what_others_do(
+    rig: Callable[..., Any], amqp_url: str, postgres_url: str
+) -> None:
+    async with rig("kill -9, the same event in hand", amqp_url, postgres_url) as world:
+        await world.publish(5)
+        await world.mirrored()
+        somebody = await asyncpg.connect(postgres_url)
+        async with somebody.transaction():
+            await somebody.execute("LOCK TABLE data_profiles IN ACCESS EXCLUSIVE MODE")
+            await world.publish(3)
+            while await world.rows.all("SELECT met FROM suspects") != [(SUSPECT_LIMIT,)]:
+                await _until_in_hand(somebody, world.figures.faults)
+                world.figures.faults += 1
+                await world.service.kill()
+                await world.service.start()
+            await _until_in_hand(somebody, world.figures.faults)
+            assert '"survived": true' in world.service.log_text()
+            await world.service.kill()
+        await somebody.close()
+        await world.service.start()
+        await world.resumed()
+
+
+async def _until_in_hand(somebody: asyncpg.Connection, deaths: int) -> None:
+    """Each life waits for the lock in its turn; the database does not notice those that died of it."""
+    async with asyncio.timeout(30):
+        while await somebody.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") <= deaths:
+            await asyncio.sleep(0.05)
+
+
 async def _until_dead_or_done(service: MirrorProcess, rows: Any) -> None:
     for _ in range(400):
         if service.ended or await rows.one("SELECT count(*) FROM dead_letters"):
@@ -107,7 +141,8 @@ async def test_a_million_events_with_one_bad_in_a_hundred_leave_a_dead_letter_ea
     rows_of: Callable[..., Any],
 ) -> None:
     rows, number = rows_of(postgres_url), int(os.environ.get("CATALOG_MIRROR_SOAK_EVENTS", "1000000"))
-    memory: list[float] = []
+    per_s = float(os.environ.get("CATALOG_MIRROR_SOAK_EVENTS_PER_S", "inf"))
+    began, memory = time.monotonic(), [0.0]
     async with mirror_process(AMQP__URL=amqp_url, STORE__URL=postgres_url) as service:
         await service.wait_ready()
         for start in range(0, number, 1000):
@@ -118,11 +153,14 @@ async def test_a_million_events_with_one_bad_in_a_hundred_leave_a_dead_letter_ea
             # Not faster than it keeps up with, so that memory is that of the service at work, not of a queue's growth.
             await rows.until(f"SELECT count(*) >= {(start + 1000) * 0.99 - 20_000} FROM data_profiles", True, 300)
             memory.append(_rss_mib(service.pid))
+            await asyncio.sleep(max(0.0, began + (start + 1000) / per_s - time.monotonic()))
+        took_min = (time.monotonic() - began) / 60
         await rows.until("SELECT count(*) FROM data_profiles", number * 99 // 100, 300)
         await rows.until("SELECT count(*) FROM dead_letters", number // 100, 300)
         await rows.until("SELECT count(*) FROM deliveries", 0, 600)
     early, late = memory[len(memory) // 6], memory[-1]
-    print(f"RSS {early:.0f} MiB after a sixth, {late:.0f} MiB at the end, {max(memory):.0f} MiB at most")
+    at_minutes = f"{took_min / 6:.0f}: {early:.0f} MiB, {took_min:.0f}: {late:.0f} MiB"
+    print(f"RSS at minute {at_minutes}, at most {max(memory):.0f} MiB")
     assert late <= early * 1.1
     own = {event_id for (event_id,) in await rows.all("SELECT event_id FROM lineage_events WHERE own")}
     assert set(await catalog.came_back()) == own

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import sqlalchemy as sa
@@ -49,12 +49,13 @@ async def assert_nothing_lost(rows: Any, catalog: Any) -> None:
     assert set(await catalog.came_back()) == own
 
 
-def timings() -> tuple[str, float]:
+@pytest.fixture
+def timings(do_without: Callable[[Exception], NoReturn]) -> tuple[str, float]:
     """The chart's own: what the service gets to drain, and when Kubernetes would kill it after SIGTERM."""
     try:
         manifests = chart.render(chart.VALUE_SETS["openshift"])
     except ToolMissing as missing:
-        pytest.skip(str(missing))
+        do_without(missing)
     pod = chart.pods_of(manifests)["Deployment cm-catalog-mirror"]
     [container] = pod["containers"]
     environment = {variable["name"]: variable["value"] for variable in container["env"]}
@@ -64,6 +65,7 @@ def timings() -> tuple[str, float]:
 
 @pytest.mark.timeout(240)
 async def test_a_rolling_restart_with_the_timings_of_the_chart_loses_nothing(
+    timings: tuple[str, float],
     load: asyncio.Task[None],
     catalog: Any,
     amqp_url: str,
@@ -71,7 +73,7 @@ async def test_a_rolling_restart_with_the_timings_of_the_chart_loses_nothing(
     mirror_process: Callable[..., MirrorProcess],
     rows_of: Callable[..., Any],
 ) -> None:
-    drain_s, killed_after_s = timings()
+    drain_s, killed_after_s = timings
 
     def replica() -> MirrorProcess:
         return mirror_process(AMQP__URL=amqp_url, STORE__URL=postgres_url, PIPELINE__DRAIN_S=drain_s)

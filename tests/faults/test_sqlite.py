@@ -40,3 +40,21 @@ async def test_a_disk_that_is_full(
         assert "full" in str(body["reasons"])
         filler.unlink()
         await world.resumed()
+
+
+async def test_a_file_system_that_becomes_read_only_while_it_runs(
+    rig: Callable[..., Any], amqp_url: str, failing_disk: Any
+) -> None:
+    url = f"sqlite:///{failing_disk.place / 'mirror.db'}"
+    async with rig("file system read-only", amqp_url, url, **IMPATIENT) as world:
+        await world.publish(50)
+        await world.mirrored()
+        await asyncio.to_thread(failing_disk.fail)
+        await world.publish(100)
+        await world.service.wait_for(_is_down)
+        assert (await world.service.get("/livez"))[0] == 200
+        await world.service.terminate()
+        await world.rows.store.close()
+        await asyncio.to_thread(failing_disk.repair)
+        await world.service.start()
+        await world.resumed()

@@ -8,35 +8,6 @@ import sqlalchemy as sa
 
 from sandbox.parts.mirror import MirrorProcess
 
-EVENTS = 400
-
-
-async def test_a_stopped_database_pauses_the_consumer_and_nothing_is_lost(
-    catalog: Any,
-    profile_event: Callable[..., tuple[str, bytes]],
-    amqp_url: str,
-    private_postgres: Any,
-    mirror_process: Callable[..., MirrorProcess],
-    rows_of: Callable[..., Any],
-) -> None:
-    url = await asyncio.to_thread(private_postgres.create_database, "stopped")
-    events = [profile_event(number, at_s=number) for number in range(EVENTS)]
-    rows = rows_of(url)
-    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=url, STORE__TIMEOUT_S="5") as service:
-        await service.wait_ready()
-        await catalog.publish(events[:100])
-        await rows.until("SELECT count(*) FROM data_profiles", 100)
-        await asyncio.to_thread(private_postgres.stop)
-        await catalog.publish(events[100:])
-        body = await service.wait_for(lambda status, body: body["status"] == "degraded")
-        assert any("store cannot be used" in reason for reason in body["reasons"])
-        assert (await service.get("/livez"))[0] == 200
-        await asyncio.to_thread(private_postgres.start)
-        await rows.until("SELECT count(*) FROM data_profiles", EVENTS)
-        await rows.until("SELECT count(*) FROM deliveries", 0)
-    assert await rows.one("SELECT count(*) FROM dead_letters") == 0
-    assert len(set(await catalog.came_back())) == EVENTS
-
 
 async def test_a_row_that_the_store_refuses_hurts_only_itself(
     catalog: Any,

@@ -42,7 +42,7 @@ class Subscriber:
     wanted: tuple[type, ...] = ()
     settles_s: float = 0.0
 
-    async def look(self, connection: Any) -> None:
+    async def prepare(self, connection: Any) -> None:
         """Nothing is looked up."""
 
     def wants(self, change: Change) -> bool:

@@ -28,6 +28,7 @@ class Located:
     port: str | None = None
     database: str | None = None
     bucket: str | None = None
+    connection_id: str | None = None
 
 
 async def located(connection: AsyncConnection, asset_ids: Collection[str]) -> list[Located]:
@@ -48,7 +49,7 @@ async def _read(connection: AsyncConnection, chosen: sa.ColumnElement[bool]) -> 
     query = (
         sa.select(
             asset.asset_id, asset.name, asset.container_kind, asset.container_id, asset.connection_path,
-            link.datasource_type, link.host, link.port, link.database, link.bucket,
+            link.datasource_type, link.host, link.port, link.database, link.bucket, asset.connection_id,
         )
         .outerjoin(connections, link.asset_id == asset.connection_id)
         .where(chosen)
@@ -58,7 +59,7 @@ async def _read(connection: AsyncConnection, chosen: sa.ColumnElement[bool]) -> 
 
 def _located(row: Any) -> Located:
     container = Container(row.container_kind, row.container_id) if row.container_kind else None
-    where = (row.datasource_type, row.host, row.port, row.database, row.bucket)
+    where = (row.datasource_type, row.host, row.port, row.database, row.bucket, row.connection_id)
     return Located(row.asset_id, row.name, container, row.connection_path, *where)
 
 

@@ -197,7 +197,7 @@ async def write(
 ) -> bool:
     """Write a verdict down and let go of the job; False where somebody else has it in hand by now."""
     values: dict[str, Any] = {
-        "state": verdict.state.value, "lease_token": None, "lease_until": None,
+        "state": verdict.state.value, **dict.fromkeys(("lease_token", "lease_until")),
         "next_at": store.later(verdict.again_s),
         "failures": job.failures + 1 if verdict.failed else 0,
         "problem": documents.column_text(verdict.problem[:_PROBLEM]) if verdict.problem else None,

@@ -13,7 +13,7 @@ from service.errors import TargetUnavailable
 from service.targets.pentaho.answers import told_of
 from service.targets.pentaho.data_sources import scrubbed
 from service.targets.pentaho.options import SignInOptions
-from service.targets.posting import Reply, body_of
+from service.targets.posting import Reply, read_all
 from service.trust import leading_to
 
 
@@ -75,7 +75,7 @@ class PasswordSignIn:
                 ) as session,
                 session.post(self._url, data=form, allow_redirects=False, ssl=self._tls) as response,
             ):
-                return Reply(response.status, await body_of(response), response.headers)
+                return Reply(response.status, await read_all(response.content), response.headers)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             problem = f"{type(error).__name__} at {self._url}"
             raise TargetUnavailable(target=self._target, problem=problem) from None

@@ -106,7 +106,7 @@ class Pentaho(Target):
             raise RuntimeError("the target has no store yet")
         return self._store
 
-    async def look(self, connection: AsyncConnection) -> None:
+    async def prepare(self, connection: AsyncConnection) -> None:
         """What is linked, read anew when it changed."""
         revision = await links.revision(connection, self.name)
         if revision == self._revision:
@@ -126,9 +126,11 @@ class Pentaho(Target):
             self.metrics.unlinked.labels(self.name, matter.link_kind).inc()
         return False
 
-    async def lacks(self, connection: AsyncConnection) -> list[str]:
-        """Links, as long as there are none."""
-        return [] if any((await links.ids_by_kind(connection, self.name)).values()) else [checks.NOTHING_LINKED]
+    async def remarks(self) -> list[str]:
+        """That links are missing, as long as there are none."""
+        async with self._reading() as connection:
+            linked = await links.ids_by_kind(connection, self.name)
+        return [] if any(linked.values()) else [checks.NOTHING_LINKED]
 
     async def deliver(self, batch: Sequence[Delivery]) -> list[MirrorError | None]:
         """Write down which jobs the batch asks for, then ask; a delivery has arrived when all of its jobs have ids.

@@ -76,7 +76,7 @@ class Running:
         store = self.mirror.store
         async with store.write() as connection:
             applied = await writer.apply(connection, enumerate(changes))
-            await self.target.look(connection)
+            await self.target.prepare(connection)
             wanted = [change for _, change in applied.effective if self.target.wants(change)]
             new = [deliveries.of_state("pentaho", change, self.target.settles_s) for change in wanted]
             await deliveries.create_in_turn(connection, store, new)

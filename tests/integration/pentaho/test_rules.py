@@ -36,8 +36,7 @@ async def test_what_is_not_linked_sends_nothing_is_counted_and_what_to_do_is_sai
     async with running() as here:
         await here.change(made.asset("a1"), made.asset("k", asset_type="connection"), made.profile("p", "a1", "none"))
         await here.at_rest()
-        async with here.mirror.store.read() as connection:
-            assert "links import" in (await here.target.lacks(connection))[0]
+        assert "links import" in (await here.target.remarks())[0]
         unlinked = here.metrics.unlinked
         assert [unlinked.labels("pentaho", kind)._value.get() for kind in ("asset", "connection")] == [1, 1]
     assert pocket.taken == []

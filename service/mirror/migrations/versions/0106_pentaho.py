@@ -11,7 +11,7 @@ from alembic import op
 from service.mirror.tables import UtcTime
 
 revision = "0106"
-down_revision = "0104"
+down_revision = "0105"
 branch_labels = None
 depends_on = None
 
