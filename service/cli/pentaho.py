@@ -24,6 +24,7 @@ from service.targets.pentaho.operations import OPERATIONS, STATUS_PATH, Operatio
 from service.targets.pentaho.planning import Planned
 from service.targets.pentaho.rules import more_of
 from service.targets.pentaho.target import Pentaho, configured
+from service.targets.pentaho.usage import date_range
 
 app = typer.Typer(help="Jobs at Pentaho Data Catalog, by hand.", no_args_is_help=True)
 jobs_app = typer.Typer(help="Jobs that were asked for.", no_args_is_help=True)
@@ -75,7 +76,7 @@ def _usage(operation: Operation) -> Callable[..., None]:
         target: OfTarget = "pentaho", as_json: Json = False,
     ) -> None:  # fmt: skip
         linked = ("asset", "--scope or --asset", tuple(asset or ()))
-        more = {"configs": {"startDate": first, "endDate": last}} | _members(body)
+        more = {"configs": date_range(first, last)} | _members(body)
         _tell(_Asked(operation, tuple(scope or ()), linked, more, target, wait, dry_run), as_json)
 
     return command

@@ -43,7 +43,7 @@ _PLACES: dict[Kind, tuple[tuple[sa.Table, str], ...]] = {
 #: The types of assets that are looked for.
 _TYPES = {"asset": "data_asset", "connection": "connection"}
 _RULES: dict[Kind, tuple[Rule, ...]] = {
-    "asset": ("asset_saved", "profile_finished"),
+    "asset": ("asset_saved", "profile_finished", "usage_observed"),
     "connection": ("connection_saved", "connection_deleted"),
     "list": ("list_saved",),
     "enrichment_area": ("enrichment_area_saved",),

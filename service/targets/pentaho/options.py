@@ -14,7 +14,7 @@ from service.targets.pentaho.operations import OPERATIONS, RequestInvalid, Takes
 
 Rule = Literal[
     "connection_saved", "connection_deleted", "asset_saved", "profile_finished", "enrichment_area_saved", "list_saved",
-    "rule_saved",
+    "rule_saved", "usage_observed",
 ]  # fmt: skip
 #: Operations of which each but the first waits until the one before has succeeded.
 Chain = tuple[str, ...]
@@ -28,6 +28,7 @@ TAKES: dict[Rule, Takes] = {
     "enrichment_area_saved": Takes.ENTITIES,
     "list_saved": Takes.COLLECTION,
     "rule_saved": Takes.RULES,
+    "usage_observed": Takes.ENTITIES,
 }
 #: What happens where settings say nothing. Nothing is removed at Pentaho unless settings say so.
 RULES: dict[Rule, tuple[Chain, ...]] = {
@@ -38,6 +39,7 @@ RULES: dict[Rule, tuple[Chain, ...]] = {
     "enrichment_area_saved": (("data_profiling", "data_discovery", "data_identification"), ("pii_detection",)),
     "list_saved": (("collection_profiling", "collection_aggregation"),),
     "rule_saved": (("business_rule",), ("business_rule_with_row_counter",)),
+    "usage_observed": (("usage_statistics",),),
 }
 
 
@@ -75,6 +77,7 @@ class Options(_Part):
 
     rules: dict[Rule, tuple[Chain, ...]] = RULES
     settle_s: Duration = Field(60, alias="settle", ge=0)
+    usage_every_s: Duration = Field(24 * 3600, alias="usage_every", gt=0)
     scope_max: int = Field(1000, ge=1, le=20_000)
     bodies: dict[str, dict[str, Any]] = {}
     data_sources: dict[str, DataSourceOptions] = Field({}, repr=False)

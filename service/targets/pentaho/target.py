@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -20,7 +22,7 @@ from service.mirror.store import STORE_ERRORS, Store
 from service.mirror.tables import target_states
 from service.settings import Settings, TargetSettings
 from service.targets.base import Sending, Target, announced_to, installed_targets
-from service.targets.pentaho import checks, ledger, matters, planning, rules
+from service.targets.pentaho import checks, ledger, matters, planning, rules, usage
 from service.targets.pentaho.announcing import Announcer
 from service.targets.pentaho.data_sources import DataSources
 from service.targets.pentaho.ledger import Share, State
@@ -39,6 +41,8 @@ log = structlog.get_logger(__name__)
 _JOBS_AT_ONCE, _AT_ONCE_MAX = 10, 20_000
 #: Seconds between two turns of tending at most.
 _TEND_S = 1.0
+#: Seconds between two looks whether usage statistics are due, at most.
+_USAGE_LOOK_S = 60.0
 #: Jobs that one turn of tending takes in hand.
 _TURN = 50
 #: Why a job waits that another replica, or one that died, has in hand.
@@ -69,6 +73,7 @@ class Pentaho(Target):
         self._store: Store | None = None
         self._runner: Runner | None = None
         self._revision: str | None = ""
+        self._usage_looked_at = -math.inf
         self._linked: Mapping[str, frozenset[str]] = {}
 
     @classmethod
@@ -200,11 +205,28 @@ class Pentaho(Target):
     async def tend(self) -> bool | None:
         """Ask for jobs that follow on others, and look how running ones stand."""
         await self.runner.flush()
+        await self._look_at_usage()
         async with self._reading() as connection:
             keys = await ledger.due(connection, self._mirror, self.name, _TURN)
         if keys and (obstacle := await self.runner.work(keys)):
             raise obstacle
         return len(keys) == _TURN if keys else None
+
+    async def _look_at_usage(self) -> None:
+        """Now and then, whether usage statistics are to be asked for."""
+        now = time.monotonic()
+        if now < self._usage_looked_at + min(_USAGE_LOOK_S, self.options.usage_every_s):
+            return
+        self._usage_looked_at = now
+        async with self._reading() as connection:
+            is_due = await usage.is_due(connection, self._mirror, self.name, self.options)
+        if not is_due:
+            return
+        try:
+            async with self._mirror.write() as connection:
+                await usage.take_turn(connection, self._mirror, self.name, self.options)
+        except STORE_ERRORS as error:
+            raise self._mirror.unavailable(error) from error
 
     async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
         """The requests of these deliveries and of jobs that wait, secrets hidden; looking up states is not shown."""
@@ -214,6 +236,7 @@ class Pentaho(Target):
             there = {share.delivery_id for share in shares}
             fresh = await self._jobs(connection, [one for one in batch if one.delivery_id not in there])
             keys = sorted({share.job_key for share in shares if share.state is State.ASKING})
+            fresh += await usage.due(connection, self._mirror, self.name, self.options)
             due = await ledger.asking(connection, self.name)
             written = await ledger.requests(connection, [*keys, *(key for key in due if key not in keys)])
         planned = [

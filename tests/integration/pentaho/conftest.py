@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,17 @@ import pytest
 from pydantic import SecretStr
 
 from sandbox.pentaho.server import PASSWORD, USERNAME, PocketPentaho, serve
-from service.changes import AssetSaved, Change, Origin, ProfileSaved, Rank, ThingSaved, Version
+from service.changes import (
+    SECOND_US,
+    AssetSaved,
+    Change,
+    Origin,
+    ProfileSaved,
+    Rank,
+    ThingSaved,
+    UsageObserved,
+    Version,
+)
 from service.documents import document
 from service.kinds import KINDS
 from service.mirror import controls, deliveries, links, writer
@@ -142,6 +153,10 @@ class Made:
     def profile(self, profile_id: str, asset_id: str, status: str, at: int = 1) -> Change:
         version = Version(at, Rank.EVENT, status.encode().ljust(16))
         return ProfileSaved(profile_id, version, document({"s": status}), asset_id, status=status)
+
+    def use(self, asset_id: str, at: str) -> Change:
+        at_us = round(datetime.fromisoformat(at).timestamp() * SECOND_US)
+        return UsageObserved(f"{asset_id} {at}", asset_id, at_us, "import")
 
     def thing(self, kind: str, thing_id: str, **values: Any) -> Change:
         told = tuple(values.get(field.name) for field in KINDS[kind].fields)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
+
 from service.changes import AssetDeleted, Rank, Version
 from service.mirror import links
 from service.mirror.links import Link
+from service.mirror.tables import controls
 
 if TYPE_CHECKING:
     from sandbox.pentaho.server import PocketPentaho
@@ -80,3 +84,27 @@ async def test_a_finished_job_is_announced_once_in_the_lineage(
         assert await here.mirror.one("SELECT count(*) FROM lineage_events WHERE own") == 1
     assert told["event_details"]["event_type"] == "PENTAHO_METADATA_RE_INGEST_SUCCEEDED"
     assert sorted(asset["id"] for asset in told["uses_assets"]) == ["a1", "a2"]
+
+
+async def test_usage_is_asked_for_once_in_a_while_with_the_days_of_what_was_used(
+    running: Running, pocket: PocketPentaho, made: Made
+) -> None:
+    linked = [Link("asset", f"a{n}", made.uuid(n)) for n in range(3)]
+    async with running(*linked, usage_every="1h") as here:
+        await here.until("SELECT count(*) FROM controls WHERE name = 'usage_told_to:pentaho'", 1)
+        assert pocket.taken == [], "the first turn only begins to count"
+        used = {"a0": "2026-05-03T23:59:00Z", "a1": "2026-05-01T00:00:01Z", "unlinked": "2025-01-01T00:00:00Z"}
+        await here.change(*(made.use(asset_id, at) for asset_id, at in used.items()))
+        long_ago = sa.update(controls).where(controls.c.name == "usage_told_to:pentaho")
+        async with here.mirror.store.write() as connection:
+            await connection.execute(long_ago.values(updated_at=here.mirror.store.later(-7200)))
+        (planned,) = await here.target.plan([])
+        here.target._usage_looked_at = -math.inf
+        await here.until("SELECT count(*) FROM pentaho_jobs WHERE state = 'succeeded'", 1)
+        assert await here.target.plan([]) == [], "it is told once"
+    body = {
+        "scope": [made.uuid(0), made.uuid(1)],
+        "configs": {"startDate": "2026-05-01", "endDate": "2026-05-03"},
+    }
+    assert pocket.taken == [("usage-statistics", body)]
+    assert json.loads(planned.body) == body
