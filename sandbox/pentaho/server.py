@@ -61,6 +61,8 @@ class PocketPentaho:
     lost_answers: int = 0
     #: Answers of this status, one after the other, before it works again; nothing is taken meanwhile.
     failures: list[int] = field(default_factory=list)
+    #: The same for signing in.
+    sign_in_failures: list[int] = field(default_factory=list)
     #: So many calls are answered by a page for people, with 200.
     pages: int = 0
     #: Calls that a token is good for; None: for ever.
@@ -97,6 +99,8 @@ class PocketPentaho:
         return app
 
     async def _sign_in(self, request: web.Request) -> web.Response:
+        if self.sign_in_failures:
+            return self._error(self.sign_in_failures.pop(0), "It does not work now.")
         if request.content_type != "application/x-www-form-urlencoded":
             return self._error(400, "the body must be form-encoded")
         form = await request.post()

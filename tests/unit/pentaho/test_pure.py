@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import string
 from contextlib import suppress
 from typing import Any
@@ -11,9 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.mirror.links import KINDS, Link
-from service.targets.pentaho import link_files, planning
+from service.targets.pentaho import answers, link_files, planning
+from service.targets.pentaho.answers import Meaning
+from service.targets.pentaho.data_sources import HIDDEN, scrubbed
 from service.targets.pentaho.link_files import LinksInvalid
 from service.targets.pentaho.rules import Wish
+from service.targets.posting import Reply
 
 shown = st.characters(exclude_categories=["C", "Z"])
 ids = st.text(shown | st.just(" "), min_size=1, max_size=12).map(lambda text: f"i{text}d").filter(str.isprintable)
@@ -101,3 +105,50 @@ def test_halves_are_the_whole(some: list[str]) -> None:
     assert found is not None
     assert [one for half in found for one in half["scope"]] == sorted(some)
     assert all(half["scope"] and half["configs"] == {"x": 1} for half in found)
+
+
+def _reply(status: int, body: Any) -> Reply:
+    return Reply(status, body if isinstance(body, bytes) else json.dumps(body).encode(), {})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "meaning", "says"),
+    [
+        (200, {"status": "OK", "data": {"_id": "65f0"}}, Meaning.TAKEN, "HTTP 200"),
+        (201, {"id": 12}, Meaning.TAKEN, "HTTP 201"),
+        (200, b"", Meaning.TAKEN_WITHOUT_ID, "HTTP 200"),
+        (200, {"data": None}, Meaning.TAKEN_WITHOUT_ID, "HTTP 200"),
+        (200, b"<html>Sign in</html>", Meaning.LATER, "a page answers"),
+        (200, {"status": 400, "message": "no scope"}, Meaning.REFUSED, "no scope"),
+        (302, b"", Meaning.LATER, "not where it takes jobs"),
+        (400, {"status": 400, "message": ["a", {"b": ["c"]}]}, Meaning.REFUSED, "HTTP 400 a; b: c"),
+        (401, {"status": 401, "message": "Unauthorized"}, Meaning.LATER, "does not accept our token"),
+        (403, b"no", Meaning.LATER, "does not accept our token"),
+        (404, {"status": 404, "message": {"error": "no such entity"}}, Meaning.REFUSED, "error: no such entity"),
+        (404, {"statusCode": 404, "message": "Cannot POST /x"}, Meaning.LATER, "not where it takes jobs"),
+        (404, b"not found", Meaning.LATER, "not where it takes jobs"),
+        (413, b"too large", Meaning.REFUSED, "too large"),
+        (429, {"message": "slowly"}, Meaning.LATER, "slowly"),
+        (500, b"[" * 100_000, Meaning.FAILED, "HTTP 500"),
+        (503, {"status": 503, "message": {"password": "open-sesame"}}, Meaning.FAILED, "redacted"),
+    ],
+)
+def test_answers_are_understood_in_whatever_form(status: int, body: Any, meaning: Meaning, says: str) -> None:
+    reply = _reply(status, body)
+    answer = answers.read(reply, 0, reply)
+    assert answer.meaning is meaning
+    assert says in answer.told
+    assert "open-sesame" not in answer.told
+
+
+@given(st.binary(max_size=60), st.integers(200, 599))
+def test_any_answer_means_something(body: bytes, status: int) -> None:
+    assert answers.read(_reply(status, body), 0, _reply(status, body)).meaning in Meaning
+
+
+@given(st.text(min_size=1, max_size=20), st.text(max_size=20), st.booleans())
+def test_no_secret_stands_in_what_is_told(secret: str, around: str, as_json: bool) -> None:
+    told = around + secret + around
+    body = json.dumps({"message": told}).encode() if as_json else told.encode("utf-8", "surrogatepass")
+    clean = scrubbed(_reply(400, body), [secret]).body
+    assert secret.encode("utf-8", "surrogatepass") not in clean.replace(HIDDEN.encode(), b"")
