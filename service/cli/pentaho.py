@@ -41,7 +41,7 @@ Rules = Annotated[list[str] | None, typer.Option("--rule", help="Business rules 
 Source = Annotated[str | None, typer.Option("--data-source", help="The data source at Pentaho.")]
 FqdnId = Annotated[str | None, typer.Option("--fqdn-id", help="Its fqdnId, where it is not linked.")]
 Connection = Annotated[str | None, typer.Option("--connection", help="A connection of the catalog that is linked.")]
-_OPERATIONS_ARE_FOUND = "docs/pentaho.md tells what each operation needs."
+_NEEDS = "docs/pentaho.md tells what each operation needs."
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def _members(text: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise UsageError("--body is no JSON object", _OPERATIONS_ARE_FOUND)
+        raise UsageError("--body is no JSON object", _NEEDS)
     if secret := next(filter(is_secret, value), None):
         raise UsageError(f"{secret} would be stored with the job", "Put it into the secret_file of the data source.")
     return value
@@ -211,7 +211,7 @@ async def _planned(target: Pentaho, connection: Any, asked: _Asked) -> list[Plan
         raise UsageError(f"{min(missing)} is not linked as {kind}", "`catalog-mirror links list` shows what is.")
     ids = sorted({*asked.ids, *(link.pentaho_id for link in chosen)})
     if not ids:
-        raise UsageError(f"{what.command} needs {option}", _OPERATIONS_ARE_FOUND)
+        raise UsageError(f"{what.command} needs {option}", _NEEDS)
     size = target.options.scope_max if what.many else 1
     groups = [ids[start : start + size] for start in range(0, len(ids), size)]
     by = f"{BY_HAND}{who()}"

@@ -446,6 +446,8 @@ links = Table(
     Column("fqdn_id", Text, comment="Of a data source: its fqdnId"),
     Column("scope", Text, comment="Of a rule: the entities whose rows are counted, joined with spaces"),
     Column("linked_at", UtcTime, nullable=False),
+    Index("links_catalog", "target", "catalog_id"),
+    Index("links_pentaho", "target", "pentaho_id"),
 )  # fmt: skip
 
 pentaho_jobs = Table(

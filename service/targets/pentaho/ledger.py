@@ -20,7 +20,7 @@ from service import documents
 from service.mirror.bulk import BulkInsert, key_in
 from service.mirror.deliveries import Lease
 from service.mirror.store import Store
-from service.mirror.tables import deliveries, pentaho_job_parts, pentaho_jobs
+from service.mirror.tables import deliveries, pentaho_job_parts, pentaho_jobs, target_states
 from service.targets.pentaho.operations import OPERATIONS, Operation
 from service.targets.pentaho.planning import Planned
 
@@ -65,8 +65,6 @@ class Job:
     asked_by: str
     state: State
     pentaho_job_id: str | None
-    status: str | None
-    problem: str | None
     #: How often it was asked for, answered with an internal error in a row, and looked at, before.
     attempts: int
     failures: int
@@ -105,6 +103,12 @@ _insert_parts = BulkInsert(
 )
 
 
+async def one_at_a_time(connection: AsyncConnection, target: str) -> None:
+    """Let nobody else plan jobs of this target meanwhile, so that what two replicas have in hand is planned once."""
+    mine = sa.select(target_states.c.target).where(target_states.c.target == target)
+    await connection.execute(mine.with_for_update())
+
+
 async def insert(connection: AsyncConnection, target: str, planned: Sequence[Planned], after: str = "") -> list[str]:
     """Write jobs down, to be asked for; answers their keys.
 
@@ -132,13 +136,12 @@ class Share:
     job_key: str
     state: State
     problem: str | None
-    attempts: int
 
 
 async def shares(connection: AsyncConnection, delivery_ids: Sequence[str]) -> list[Share]:
     """The jobs that deliveries led to; those of an earlier life of a delivery, which was told again, do not count."""
     query = (
-        sa.select(_parts.delivery_id, _jobs.job_key, _jobs.state, _jobs.problem, _jobs.attempts)
+        sa.select(_parts.delivery_id, _jobs.job_key, _jobs.state, _jobs.problem)
         .distinct()
         .select_from(pentaho_job_parts)
         .join(pentaho_jobs, _jobs.job_key == _parts.job_key)
@@ -148,7 +151,7 @@ async def shares(connection: AsyncConnection, delivery_ids: Sequence[str]) -> li
     found: list[Share] = []
     for chunk in _chunks(delivery_ids):
         rows = await connection.execute(query.where(key_in(connection, _parts.delivery_id, chunk)))
-        found += [Share(row[0], row[1], State(row[2]), row[3], row[4]) for row in rows]
+        found += [Share(row[0], row[1], State(row[2]), row[3]) for row in rows]
     return found
 
 
@@ -187,7 +190,7 @@ async def take(connection: AsyncConnection, store: Store, job_key: str, lease: L
 def _job(row: Any) -> Job:
     return Job(
         row.job_key, OPERATIONS[row.operation], json.loads(row.request), tuple(row.follows.split()), row.asked_by,
-        State(row.state), row.pentaho_job_id, row.status, row.problem, row.attempts, row.failures, row.polls,
+        State(row.state), row.pentaho_job_id, row.attempts, row.failures, row.polls,
         row.asked_at is not None, bool(row.is_overdue),
     )  # fmt: skip
 

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -19,7 +18,6 @@ from service.mirror import links
 from service.mirror.deliveries import Delivery
 from service.mirror.links import Link
 from service.mirror.store import STORE_ERRORS, Store
-from service.mirror.tables import target_states
 from service.settings import Settings, TargetSettings
 from service.targets.base import Sending, Target, announced_to, installed_targets
 from service.targets.pentaho import checks, ledger, matters, planning, rules, usage
@@ -156,17 +154,12 @@ class Pentaho(Target):
     async def _planned(self, batch: Sequence[Delivery]) -> list[Share]:
         ids = [delivery.delivery_id for delivery in batch]
         await self.runner.flush()
-        try:
-            async with self._mirror.write() as connection:
-                # One at a time, so that what two replicas have in hand becomes one set of jobs.
-                mine = sa.select(target_states.c.target).where(target_states.c.target == self.name)
-                await connection.execute(mine.with_for_update())
-                there = {share.delivery_id for share in await ledger.shares(connection, ids)}
-                fresh = [delivery for delivery in batch if delivery.delivery_id not in there]
-                await ledger.insert(connection, self.name, await self._jobs(connection, fresh))
-                return await ledger.shares(connection, ids)
-        except STORE_ERRORS as error:
-            raise self._mirror.unavailable(error) from error
+        async with self._writing() as connection:
+            await ledger.one_at_a_time(connection, self.name)
+            there = {share.delivery_id for share in await ledger.shares(connection, ids)}
+            fresh = [delivery for delivery in batch if delivery.delivery_id not in there]
+            await ledger.insert(connection, self.name, await self._jobs(connection, fresh))
+            return await ledger.shares(connection, ids)
 
     async def _jobs(self, connection: AsyncConnection, batch: Sequence[Delivery]) -> list[Planned]:
         found = await matters.of_deliveries(
@@ -220,13 +213,9 @@ class Pentaho(Target):
         self._usage_looked_at = now
         async with self._reading() as connection:
             is_due = await usage.is_due(connection, self._mirror, self.name, self.options)
-        if not is_due:
-            return
-        try:
-            async with self._mirror.write() as connection:
+        if is_due:
+            async with self._writing() as connection:
                 await usage.take_turn(connection, self._mirror, self.name, self.options)
-        except STORE_ERRORS as error:
-            raise self._mirror.unavailable(error) from error
 
     async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
         """The requests of these deliveries and of jobs that wait, secrets hidden; looking up states is not shown."""
@@ -254,6 +243,14 @@ class Pentaho(Target):
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         try:
             async with self._mirror.read() as connection:
+                yield connection
+        except STORE_ERRORS as error:
+            raise self._mirror.unavailable(error) from error
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with self._mirror.write() as connection:
                 yield connection
         except STORE_ERRORS as error:
             raise self._mirror.unavailable(error) from error

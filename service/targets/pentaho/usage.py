@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.mirror import controls
 from service.mirror.store import Store
 from service.mirror.tables import controls as controls_table
-from service.mirror.tables import links, target_states, usage_facts
+from service.mirror.tables import links, usage_facts
 from service.targets.pentaho import ledger
 from service.targets.pentaho.operations import OPERATIONS
 from service.targets.pentaho.options import Options, Rule
@@ -25,8 +25,7 @@ _WITH_RANGE = "usage_statistics"
 
 async def take_turn(connection: AsyncConnection, store: Store, target: str, options: Options) -> None:
     """Write down the jobs of a turn that is due, once for all replicas; the first turn only begins to count."""
-    mine = sa.select(target_states.c.target).where(target_states.c.target == target)
-    await connection.execute(mine.with_for_update())
+    await ledger.one_at_a_time(connection, target)
     since, is_due = await _last(connection, store, target, options)
     if not is_due:
         return

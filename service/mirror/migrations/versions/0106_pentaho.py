@@ -26,6 +26,8 @@ def upgrade() -> None:
         sa.Column("linked_at", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("target", "kind", "catalog_id", "pentaho_id"),
     )
+    op.create_index("links_catalog", "links", ["target", "catalog_id"])
+    op.create_index("links_pentaho", "links", ["target", "pentaho_id"])
     op.create_table(
         "pentaho_jobs",
         sa.Column("job_key", sa.Text(), nullable=False),
