@@ -19,6 +19,9 @@ from sandbox.collibra.backend import PASSWORD, USERNAME, PocketCollibra
 from sandbox.collibra.backend import serve as serve_collibra
 from sandbox.openlineage.backend import PocketBackend
 from sandbox.openlineage.backend import serve as serve_openlineage
+from sandbox.pentaho import server as pentaho_server
+from sandbox.pentaho.server import Job, PocketPentaho
+from sandbox.pentaho.server import serve as serve_pentaho
 
 #: Changes a second at most are made in so many turns; more are made together.
 _TURNS_A_SECOND = 20
@@ -114,6 +117,36 @@ async def _take(backend: PocketBackend, host: str, port: int) -> None:
     async with serve_openlineage(backend, port, host) as url:
         typer.echo(f"Pocket OpenLineage backend at {url}", err=True)
         await _until_ended()
+
+
+@app.command()
+def pentaho(
+    port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free port.")] = 8090,
+    host: Annotated[str, typer.Option(help="On which address to listen.")] = "127.0.0.1",
+    delay: Annotated[float, typer.Option(min=0, help="Seconds that each answer takes.")] = 0.0,
+    lost_answers: Annotated[int, typer.Option(min=0, help="The first jobs are taken, and their answers lost.")] = 0,
+    failures: Annotated[str, typer.Option(help="The first calls are answered so: 429,503,500.")] = "",
+    token_calls: Annotated[int | None, typer.Option(min=1, help="Calls after which a token has expired.")] = None,
+) -> None:
+    """Answer like Pentaho Data Catalog: sign-in and jobs, strict where its documents are; prints each job taken."""
+    pocket = PocketPentaho(delay_s=delay, lost_answers=lost_answers, token_calls=token_calls, told=_tell_job)
+    pocket.failures = [int(status) for status in failures.split(",") if status.strip()]
+    try:
+        asyncio.run(_take_jobs(pocket, host, port))
+    except OSError as error:
+        typer.echo(f"Cannot listen on {host}:{port}: {error}. Try --port 0.", err=True)
+        raise typer.Exit(1) from error
+
+
+async def _take_jobs(pocket: PocketPentaho, host: str, port: int) -> None:
+    async with serve_pentaho(pocket, port, host) as url:
+        who = f"user {pentaho_server.USERNAME}, password {pentaho_server.PASSWORD}"
+        typer.echo(f"Pocket Pentaho at {url}, {who}", err=True)
+        await _until_ended()
+
+
+def _tell_job(job: Job) -> None:
+    typer.echo(json.dumps({"job": job.job_id, "operation": job.path, "fields": sorted(job.body)}))
 
 
 async def _until_ended() -> None:

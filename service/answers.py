@@ -26,6 +26,8 @@ from service.events.lineage import bare_asset
 from service.events.times import to_iso_milliseconds
 from service.settings import TargetSettings
 
+#: The target whose settings word our lineage events.
+LINEAGE_TARGET = "catalog_lineage"
 #: Namespace of the ids that we make.
 NAMESPACE = UUID("5b0a3f1e-6d0c-5c1b-9a55-0c47a1096d1e")
 
@@ -84,6 +86,17 @@ class Answerer:
             type(change).__name__.removesuffix("Saved").removesuffix("Deleted"), entity_id, change.version
         )
         event_type = self._event_types[type(change).__name__]
+        return self._told(event_id, event_type, category, at_us, uses, generates)
+
+    def announcement(self, event_id: str, event_type: str, at_us: int, uses: list[LineageEdge]) -> LineageRecorded:
+        """The lineage event of something that a target did with assets; `event_types` may word it otherwise."""
+        word = self._event_types.get(event_type, event_type)
+        return self._told(event_id, word, _MODIFICATIONS, at_us, uses, [])
+
+    def _told(
+        self, event_id: str, event_type: str, category: str, at_us: int, uses: list[LineageEdge],
+        generates: list[LineageEdge],
+    ) -> LineageRecorded:  # fmt: skip
         kept = document(
             {
                 "message_version": "v1",

@@ -14,7 +14,7 @@ from service import routing
 from service.amqp.consumer import Consumer
 from service.amqp.gate import Gate
 from service.amqp.watchdog import Watchdog
-from service.answers import Answerer
+from service.answers import LINEAGE_TARGET, Answerer
 from service.catalog.client import CatalogClient
 from service.errors import NothingToConsume, SchemaMissing, SettingInvalid, StoreUnavailable
 from service.heartbeat import Heartbeat
@@ -34,8 +34,6 @@ from service.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
-#: The target whose settings word our lineage events.
-LINEAGE_TARGET = "catalog_lineage"
 #: Container objects that may come into being before cyclic garbage is looked for: two batches of parsed events.
 GC_THRESHOLD = 100_000
 #: Seconds between two looks whether our queue is bound.

@@ -40,6 +40,10 @@ class Receiver(Protocol):
     forwards: bool
     sources: frozenset[str]
     takes_originals: bool
+    settles_s: float
+
+    async def prepare(self, connection: AsyncConnection) -> None:
+        """Look up what `wants` needs to know."""
 
     def wants(self, change: Change) -> bool:
         """Whether this state is delivered to it."""
@@ -72,6 +76,8 @@ class Backfill:
         With `dry_run`, deliveries that are pending already are counted too.
         """
         kinds = _ANSWERED if self._receiver.lineage else tuple(STATES)
+        async with self._store.read() as connection:
+            await self._receiver.prepare(connection)
         for kind in kinds:
             async for rows in self._batches(_states(kind, self._chosen)):
                 changes = self._changes(kind, rows)
@@ -79,7 +85,7 @@ class Backfill:
                     yield LINEAGE, await self._answer(changes)
                 else:
                     wanted = [change for change in changes if self._receiver.wants(change)]
-                    yield kind, await self._create([deliveries.of_state(self._receiver.name, one) for one in wanted])
+                    yield kind, await self._create([self._delivery(one) for one in wanted])
         if self._receiver.lineage:
             async for rows in self._batches(_events(self._chosen, self._receiver)):
                 new = [deliveries.of_lineage(self._receiver.name, row.event_id, None) for row in rows]
@@ -87,6 +93,9 @@ class Backfill:
             if self._receiver.takes_originals:
                 async for rows in self._batches(_runs(self._chosen, self._receiver)):
                     yield RUN, await self._create(await self._originals([row.event_id for row in rows]))
+
+    def _delivery(self, change: Change) -> Delivery:
+        return deliveries.of_state(self._receiver.name, change, self._receiver.settles_s)
 
     async def _batches(self, query: sa.Select[Any]) -> AsyncIterator[Sequence[Any]]:
         """Rows in the order of the query's first column, which names a row."""

@@ -80,6 +80,11 @@ class Subscriber(Protocol):
     sources: frozenset[str]
     #: Takes OpenLineage events as they were sent, instead of the lineage event that they are part of.
     takes_originals: bool
+    #: Seconds that its deliveries settle before they go out.
+    settles_s: float
+
+    async def prepare(self, connection: AsyncConnection) -> None:
+        """Look up what `wants` needs to know, before it is asked about a batch."""
 
     def wants(self, change: Change) -> bool:
         """Whether this change, having taken effect, is delivered to it."""
@@ -338,11 +343,13 @@ class _Transaction:
                 for event in own.values()
                 for s in lineage
             ]
+        for subscriber in active if effective else ():
+            await subscriber.prepare(connection)
         for _, change in effective:
             if isinstance(change, LineageRecorded):
                 new += _forwarded(change, lineage) if change.original is None else ()
             else:
-                new += [deliveries.of_state(s.name, change) for s in active if not s.lineage and s.wants(change)]
+                new += _of_state(change, active)
         for change in _by_time(change for _, change in changes):
             if change.original and change.original.openlineage_id in originals:
                 new += _forwarded(change, lineage)
@@ -368,6 +375,13 @@ class _Transaction:
             outcome.fates[fate] += 1
             outcome.topics[read.topic, fate] += 1
         return outcome
+
+
+def _of_state(change: Change, targets: Iterable[Subscriber]) -> Iterator[Delivery]:
+    """A state that took effect, to whoever wants it."""
+    for target in targets:
+        if not target.lineage and target.wants(change):
+            yield deliveries.of_state(target.name, change, target.settles_s)
 
 
 def _forwarded(change: LineageRecorded, targets: Iterable[Subscriber]) -> Iterator[Delivery]:

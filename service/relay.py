@@ -22,7 +22,7 @@ from service.mirror import controls, deliveries
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import STORE_ERRORS, Store
 from service.settings import RelaySettings
-from service.targets.base import Target
+from service.targets.base import Target, announced_to
 from service.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -38,8 +38,10 @@ class Relay:
 
     def __init__(self, store: Store, targets: Sequence[Target], settings: RelaySettings, metrics: Metrics) -> None:
         self._settings = settings
+        lineage = announced_to(targets)
         for target in targets:
             target.attach(store)
+            target.metrics, target.announces_to = metrics, lineage
         token = uuid4().hex
         self.lanes = [Lane(store, target, settings, metrics, token) for target in targets]
         self._by_name = {lane.name: lane for lane in self.lanes}
@@ -73,7 +75,7 @@ class Lane:
     def __init__(self, store: Store, target: Target, settings: RelaySettings, metrics: Metrics, token: str) -> None:
         self._store = store
         self._target = target
-        self._at_once = min(settings.batch_max, target.at_once or settings.batch_max)
+        self._at_once = target.at_once or settings.batch_max
         self._settings = settings
         self._metrics = metrics
         self._lease = Lease(token, settings.lease_s)
@@ -168,7 +170,8 @@ class Lane:
 
     async def _claim(self, limit: int) -> list[Delivery]:
         async with self._store_written() as connection:
-            return await deliveries.claim(connection, self._store, self.name, self._lease, limit)
+            ahead_s = self._target.settles_s
+            return await deliveries.claim(connection, self._store, self.name, self._lease, limit, ahead_s)
 
     async def _deliver(self, batch: list[Delivery]) -> bool:
         if not batch:
@@ -192,7 +195,7 @@ class Lane:
         every_s = self._target.tends_every_s
         if every_s is None or (time.monotonic() - self._tended_at < every_s and not self.notice):
             return False
-        obstacle, wants_more = None, False
+        obstacle, wants_more = None, None
         try:
             wants_more = await self._target.tend()
         except StoreUnavailable:
@@ -201,11 +204,11 @@ class Lane:
             obstacle = error
         self._tended_at = 0.0 if wants_more else time.monotonic()
         before = self.notice
-        self._judge(obstacle, reached=True)
+        self._judge(obstacle, reached=wants_more is not None)
         if self.notice is not before:
             async with self._store_written() as connection:
                 await self._tell_notice(connection)
-        return wants_more
+        return bool(wants_more)
 
     async def _settle_last(self) -> None:
         """Write down what became of the last batch; until the store takes it, nothing else goes out."""

@@ -229,7 +229,7 @@ class RetentionSettings(Section):
     """How long things are kept that nobody asks for any more."""
 
     closed_s: Duration = Field(
-        30 * 86400, alias="closed", gt=0, description="Dead letters, gaps and runs that are closed: 12h, 30d."
+        30 * 86400, alias="closed", gt=0, description="Dead letters, gaps, runs and targets' jobs that are closed: 30d."
     )
     dead_letters_s: Duration = Field(
         365 * 86400, alias="dead_letters", gt=0, description="Dead letters that nobody closed, since last met."

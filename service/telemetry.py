@@ -39,6 +39,14 @@ class Metrics:
             "catalog_mirror_delivery_age_seconds", "From committed to delivered", ["target"],
             buckets=_AGE_BUCKETS, registry=registry,
         )  # fmt: skip
+        self.unlinked = Counter(
+            "catalog_mirror_unlinked_changes", "Changes that a target was not told because nothing is linked, by kind",
+            ["target", "kind"], registry=registry,
+        )  # fmt: skip
+        self.target_jobs = Counter(
+            "catalog_mirror_target_jobs", "Jobs at a target by operation and what became of them",
+            ["target", "operation", "outcome"], registry=registry,
+        )  # fmt: skip
         self.dead_letters = Gauge("catalog_mirror_dead_letters", "Open dead letters", registry=registry)
         self.gaps = Gauge("catalog_mirror_gaps", "Open gaps", registry=registry)
         self.circuit_open = Gauge(

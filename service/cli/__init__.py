@@ -15,7 +15,9 @@ from service.cli import (
     docs,
     doctor,
     lineage,
+    links,
     mirror,
+    pentaho,
     reading,
     replay,
     run,
@@ -44,6 +46,8 @@ for group in (run, status, audit, demo, reading, replay, capture, lineage, docto
 app.add_typer(dead_letters.app, name="dead-letters")
 app.add_typer(deliveries.app, name="deliveries")
 app.add_typer(targets.app, name="targets")
+app.add_typer(links.app, name="links")
+app.add_typer(pentaho.app, name="pentaho")
 app.add_typer(topology.app, name="topology")
 app.add_typer(usage.app, name="usage")
 app.add_typer(store.app, name="db")

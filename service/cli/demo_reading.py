@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -15,12 +16,16 @@ from sandbox.catalog import access
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
 from sandbox.catalog.shapes import CLEAR_SECRET
+from sandbox.pentaho.server import PASSWORD, USERNAME, PocketPentaho
+from sandbox.pentaho.server import serve as serve_pentaho
 from service.app import Service
 from service.cli.common import out, show_table
 from service.cli.reading import watched
 from service.errors import RunFailed
+from service.mirror import links
+from service.mirror.links import Link
 from service.mirror.store import Store
-from service.settings import CatalogSettings, Settings, SyncSettings
+from service.settings import CatalogSettings, Settings, SyncSettings, TargetSettings
 from service.sync.runs import RECONCILE
 from service.sync.sweep import Options
 
@@ -32,20 +37,28 @@ MANY = 30
 Check = Callable[[str], Awaitable[Any]]
 
 
-def settings_of(demo: Settings, url: str) -> Settings:
-    """The demo's settings, for a service that only reads."""
+def settings_of(demo: Settings, url: str, pentaho_url: str) -> Settings:
+    """The demo's settings, for a service that reads, and tells Pentaho."""
     catalog = CatalogSettings(url=url, iam_url=url, api_key=SecretStr(access.API_KEY), calls_per_minute=100_000)
-    return demo.model_copy(update={"catalog": catalog, "sync": SyncSettings(poll_s=0.3)})
+    options = {"settle": 1, "poll": 0.2}
+    told = TargetSettings(url=pentaho_url, username=USERNAME, password=SecretStr(PASSWORD), options=options)
+    return demo.model_copy(update={"catalog": catalog, "sync": SyncSettings(poll_s=0.3), "targets": {"pentaho": told}})
 
 
 async def tell(demo: Settings, path: Path, running: Any, fail: Callable[[str], Exception]) -> None:
     """Tell the chapter; what does not come out as it should is raised as `fail` words it."""
     catalog = PocketCatalog(seed=7, assets=ASSETS)
     out.print("\nNow the catalog itself, over REST and without a broker: a pocket one that answers as documented.\n")
-    async with serve(catalog) as url, running(settings_of(demo, url)) as service:
+    pentaho = PocketPentaho()
+    async with (
+        serve(catalog) as url,
+        serve_pentaho(pentaho) as pentaho_url,
+        running(settings_of(demo, url, pentaho_url)) as service,
+    ):
         story = _Story(catalog, service, fail)
         await story.snapshot()
         await story.changes()
+        await story.pentaho(pentaho)
         await story.lost_role()
         await story.mass_deletion()
         story.no_secret(path)
@@ -90,6 +103,20 @@ class _Story:
                 raise self._fail("no lineage of the new asset came back over REST")
             await asyncio.sleep(0.1)
         out.print(f"  ← {len(self._catalog.received_lineage())} lineage events came back over REST", style="green")
+
+    async def pentaho(self, pocket: PocketPentaho) -> None:
+        """Changes of what is linked become one job at Pentaho."""
+        asset_id, entity = self._catalog.create_asset(self._where, "Invoices"), str(uuid4())
+        await self._until("SELECT count(*) FROM v1_assets WHERE asset_id = :id", 1, id=asset_id)
+        async with self._store.write() as connection:
+            await links.store(connection, "pentaho", [Link("asset", asset_id, entity)], replace=False)
+        for name in ("Invoices 2026", "Invoices 2027"):
+            self._catalog.patch_asset(asset_id, name=name)
+        _said("an asset is linked to an entity at Pentaho, and renamed twice: that becomes one job there")
+        await self._until("SELECT count(*) FROM pentaho_jobs WHERE state = 'succeeded'", 1)
+        if pocket.taken != [("metadata/re-ingest", {"scope": [entity]})]:
+            raise self._fail(f"Pentaho was asked for {pocket.taken}")
+        out.print("  ← Pentaho took one job (metadata/re-ingest), and has done it", style="green", markup=False)
 
     async def lost_role(self) -> None:
         """A role that was taken away deletes nothing."""

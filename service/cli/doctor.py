@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 import sqlalchemy as sa
+import structlog
 import typer
 from aio_pika.abc import AbstractConnection
 
@@ -21,13 +22,15 @@ from service.catalog.paging import Pages
 from service.catalog.turns import Lane
 from service.changes import SECOND_US
 from service.cli.common import Json, out, print_json, quiet_settings, run_async, show_table
-from service.errors import MirrorError, SchemaMissing
+from service.errors import MirrorError, SchemaMissing, TransientError
 from service.http.access import Access
 from service.mirror import batches, controls, dead_letters, schema
 from service.mirror.store import Store
 from service.mirror.usage.observing import STATISTIC
 from service.settings import Settings, hide_password
 from service.targets.base import installed_targets
+
+log = structlog.get_logger(__name__)
 
 #: Seconds that our clock and the catalog's may differ by; a `Date` has whole seconds and a call takes time.
 CLOCK_TOLERANCE_S = 30
@@ -264,7 +267,26 @@ async def _targets(settings: Settings) -> AsyncIterator[Finding]:
     async def names() -> str:
         return ", ".join(target.name for target in installed_targets(settings)) or "none is on"
 
-    yield await _checked("targets", names)
+    found = await _checked("targets", names)
+    yield found
+    if found.verdict is Verdict.OK:
+        async for remark in _remarks(settings):
+            yield remark
+
+
+async def _remarks(settings: Settings) -> AsyncIterator[Finding]:
+    """What people should know of targets; silent while the store cannot be asked, which is told elsewhere."""
+    store = Store(settings.store)
+    try:
+        await schema.check(store)
+        for target in installed_targets(settings):
+            target.attach(store)
+            for remark in await target.remarks():
+                yield Finding(f"target {target.name}", Verdict.WARNING, remark)
+    except TransientError as error:
+        log.debug("targets_not_asked", problem=str(error))
+    finally:
+        await store.close()
 
 
 async def _api(settings: Settings) -> AsyncIterator[Finding]:

@@ -14,6 +14,7 @@ from typing import IO, Annotated, Any, TypeVar
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.app import pipeline_of
 from service.changes import Change, Origin
@@ -62,6 +63,15 @@ class AlsoReplayed:
     def takes_originals(self) -> bool:
         """The target's."""
         return self.target.takes_originals
+
+    @property
+    def settles_s(self) -> float:
+        """The target's."""
+        return self.target.settles_s
+
+    async def prepare(self, connection: AsyncConnection) -> None:
+        """The target's."""
+        await self.target.prepare(connection)
 
     def wants(self, change: Change) -> bool:
         """The target's."""

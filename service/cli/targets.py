@@ -10,8 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from service.answers import Answerer
-from service.app import LINEAGE_TARGET
+from service.answers import LINEAGE_TARGET, Answerer
 from service.backfill import Backfill, Chosen
 from service.cli.common import (
     Json,
@@ -177,6 +176,7 @@ async def _backfill(name: str, chosen: Chosen, dry_run: bool, reason: str | None
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task(f"reading the mirror for {name}")
         async with opened_store(settings, migrate=True) as store:
+            target.attach(store)
             answerer = Answerer(settings.target(LINEAGE_TARGET))
             work = Backfill(store, target, answerer, Scope(settings.scope), chosen, dry_run=dry_run)
             async for kind, number in work.run():

@@ -60,6 +60,12 @@ async def read_controls(connection: AsyncConnection) -> dict[str, tuple[Any, dat
     return {row.name: (json.loads(row.value), row.updated_at) for row in rows}
 
 
+async def read_control(connection: AsyncConnection, name: str) -> Any:
+    """The value of one control; None where it is not set."""
+    value = (await connection.execute(sa.select(controls.c.value).where(controls.c.name == name))).scalar_one_or_none()
+    return None if value is None else json.loads(value)
+
+
 async def remember_bindings(
     connection: AsyncConnection, queue: str, exchange: str, patterns: Sequence[str]
 ) -> list[tuple[str, str]]:

@@ -29,6 +29,8 @@ LINEAGE = "lineage_event"
 RUN = "lineage_run"
 #: What is an event of its own, not the state of a thing.
 EVENT_KINDS = (LINEAGE, RUN)
+#: Rows that one statement names at most.
+_CHUNK = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class Delivery:
     age_s: float = 0.0
     #: Never goes from memory, where it could overtake an older one: the store gives it out in its turn.
     waits: bool = False
+    #: Seconds until it is due.
+    settles_s: float = 0.0
 
 
 def of_lineage(target: str, event_id: str, document: str | None) -> Delivery:
@@ -67,20 +71,25 @@ def of_run(target: str, run_id: str, openlineage_id: str) -> Delivery:
     return Delivery(f"{target}:{openlineage_id}", target, RUN, run_id, LineageRecorded.__name__, waits=True)
 
 
-def of_state(target: str, change: Any) -> Delivery:
-    """The delivery of one state of one thing; `change` has a version."""
+def of_state(target: str, change: Any, settles_s: float = 0.0) -> Delivery:
+    """The delivery of one state of one thing; `change` has a version. One that settles waits in the store."""
     entity_kind, entity_id = entity_of(change)
     delivery_id = f"{target}:{entity_kind}:{entity_id}:{change.version.key.hex()}"
-    return Delivery(delivery_id, target, entity_kind, entity_id, type(change).__name__)
+    name = type(change).__name__
+    return Delivery(delivery_id, target, entity_kind, entity_id, name, waits=settles_s > 0, settles_s=settles_s)
 
 
+_COLUMNS = ("delivery_id", "target", "entity_kind", "entity_id", "change")
 _insert = BulkInsert(
     deliveries,
-    ("delivery_id", "target", "entity_kind", "entity_id", "change", "lease_token", "lease_until"),
+    (*_COLUMNS, "lease_token", "lease_until"),
     key=("delivery_id",),
     on_conflict="nothing",
     returning=("delivery_id",),
     clocked=("created_at", "due_at"),
+)
+_insert_settling = BulkInsert(
+    deliveries, (*_COLUMNS, "due_at"), ("delivery_id",), "nothing", ("delivery_id",), clocked=("created_at",)
 )
 
 
@@ -102,8 +111,17 @@ async def create(connection: AsyncConnection, store: Store, new: Sequence[Delive
     if lease:
         until = (await connection.execute(sa.select(store.later(lease.seconds)))).scalar_one()
     token = lease.token if lease else None
-    rows = [(d.delivery_id, d.target, d.entity_kind, d.entity_id, d.change, token, until) for d in new]
-    return {row[0] for row in await _insert.run(connection, rows)}
+    rows = [(*_values(d), token, until) for d in new if not d.settles_s]
+    created = {row[0] for row in await _insert.run(connection, rows)}
+    for settles_s in sorted({d.settles_s for d in new if d.settles_s}):
+        due = (await connection.execute(sa.select(store.later(settles_s)))).scalar_one()
+        settling = [(*_values(d), due) for d in new if d.settles_s == settles_s]
+        created |= {row[0] for row in await _insert_settling.run(connection, settling)}
+    return created
+
+
+def _values(new: Delivery) -> tuple[str, ...]:
+    return new.delivery_id, new.target, new.entity_kind, new.entity_id, new.change
 
 
 async def create_in_turn(connection: AsyncConnection, store: Store, new: Sequence[Delivery]) -> set[str]:
@@ -118,17 +136,25 @@ async def create_in_turn(connection: AsyncConnection, store: Store, new: Sequenc
     return created
 
 
-async def claim(connection: AsyncConnection, store: Store, target: str, lease: Lease, limit: int) -> list[Delivery]:
-    """Lease due heads of one target, oldest first.
+async def claim(
+    connection: AsyncConnection, store: Store, target: str, lease: Lease, limit: int, ahead_s: float = 0.0
+) -> list[Delivery]:
+    """Lease due heads of one target, oldest first; with `ahead_s` also those due within it, once one is due.
 
     Where an entity has newer pending deliveries of its state, the head carries the newest state already, so they are
     superseded and removed in the same transaction.
     """
     now = store.now()
     free = sa.or_(deliveries.c.lease_until.is_(None), deliveries.c.lease_until < now)
+    until = now
+    if ahead_s:
+        one = sa.select(deliveries.c.seq).where(deliveries.c.target == target, deliveries.c.due_at <= now, free)
+        if (await connection.execute(one.limit(1))).first() is None:
+            return []
+        until = store.later(ahead_s)
     due = (
         sa.select(deliveries.c.seq)
-        .where(deliveries.c.target == target, deliveries.c.due_at <= now, free, _IS_HEAD)
+        .where(deliveries.c.target == target, deliveries.c.due_at <= until, free, _IS_HEAD)
         .order_by(deliveries.c.seq)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -165,16 +191,25 @@ async def _read(connection: AsyncConnection, rows: Sequence[Any], clock: datetim
 
 
 async def _collapse(connection: AsyncConnection, heads: Sequence[Any]) -> None:
-    states = [row for row in heads if row.entity_kind not in EVENT_KINDS]
-    for row in states:
-        later = (
-            deliveries.c.target == row.target,
-            deliveries.c.entity_kind == row.entity_kind,
-            deliveries.c.entity_id == row.entity_id,
-            deliveries.c.seq > row.seq,
-            deliveries.c.lease_token.is_(None),
+    states = [row.seq for row in heads if row.entity_kind not in EVENT_KINDS]
+    head, later = deliveries.alias("head"), deliveries.alias("later")
+    superseded = (
+        sa.select(later.c.seq)
+        .join(
+            head,
+            sa.and_(
+                later.c.target == head.c.target,
+                later.c.entity_kind == head.c.entity_kind,
+                later.c.entity_id == head.c.entity_id,
+                later.c.seq > head.c.seq,
+            ),
         )
-        await connection.execute(sa.delete(deliveries).where(*later))
+        .where(later.c.lease_token.is_(None))
+    )
+    for start in range(0, len(states), _CHUNK):
+        mine = superseded.where(key_in(connection, head.c.seq, states[start : start + _CHUNK]))
+        delete = sa.delete(deliveries).where(deliveries.c.seq.in_(mine), deliveries.c.lease_token.is_(None))
+        await connection.execute(delete)
 
 
 async def _documents(connection: AsyncConnection, rows: Sequence[Any]) -> dict[str, str]:

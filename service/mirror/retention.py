@@ -21,6 +21,8 @@ from service.mirror.tables import (
     lineage_edges,
     lineage_events,
     openlineage_events,
+    pentaho_job_parts,
+    pentaho_jobs,
     replicas,
     sync_runs,
     usage_facts,
@@ -45,7 +47,7 @@ async def prune(store: Store, settings: RetentionSettings) -> dict[str, int]:
 
 
 def _overdue(store: Store, settings: RetentionSettings) -> list[tuple[sa.Table, sa.ColumnElement[bool]]]:
-    letter, run, gap = dead_letters.c, sync_runs.c, gaps.c
+    letter, run, gap, job = dead_letters.c, sync_runs.c, gaps.c, pentaho_jobs.c
     undelivered = sa.exists().where(deliveries.c.entity_id == lineage_events.c.event_id)
     used_before = store.later(-settings.usage_s)
     return [
@@ -55,6 +57,7 @@ def _overdue(store: Store, settings: RetentionSettings) -> list[tuple[sa.Table, 
         (usage_facts, sa.and_(usage_facts.c.occurred_at < used_before, ~_is_baseline(used_before))),
         (sync_runs, sa.and_(run.finished_at.is_not(None), run.finished_at < store.later(-settings.closed_s))),
         (collibra_batches, collibra_batches.c.closed_at < store.later(-settings.closed_s)),
+        (pentaho_jobs, sa.and_(job.finished_at.is_not(None), job.finished_at < store.later(-settings.closed_s))),
         (gaps, sa.and_(gap.closed_at.is_not(None), gap.closed_at < store.later(-settings.closed_s))),
         (replicas, replicas.c.seen_at < store.later(-_REPLICA_S)),
     ]
@@ -72,7 +75,7 @@ def _is_baseline(horizon: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
 
 
 async def _remove(connection: AsyncConnection, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
-    """One batch, in the order of keys, as all writers go; edges before their events."""
+    """One batch, in the order of keys, as all writers go; what belongs to them first."""
     key = next(iter(table.primary_key))
     query = sa.select(key).where(condition).order_by(key).limit(BATCH)
     keys = (await connection.execute(query)).scalars().all()
@@ -81,5 +84,8 @@ async def _remove(connection: AsyncConnection, table: sa.Table, condition: sa.Co
     if table is lineage_events:
         for part in (lineage_edges, openlineage_events):
             await connection.execute(sa.delete(part).where(key_in(connection, part.c.event_id, keys)))
+    if table is pentaho_jobs:
+        mine = key_in(connection, pentaho_job_parts.c.job_key, keys)
+        await connection.execute(sa.delete(pentaho_job_parts).where(mine))
     await connection.execute(sa.delete(table).where(key_in(connection, key, keys)))
     return len(keys)

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from service.changes import Change, Origin
 from service.errors import MirrorError, SettingInvalid
 from service.mirror.deliveries import Delivery
 from service.mirror.store import Store
 from service.settings import Settings
+from service.telemetry import Metrics
 
 GROUP = "catalog_mirror.targets"
 
@@ -40,11 +43,17 @@ class Target(ABC):
     sources: frozenset[str] = frozenset()
     #: Takes OpenLineage events as they were sent, instead of the lineage event that they are part of.
     takes_originals: bool = False
-    #: Deliveries that it takes at once, where that is fewer than the relay would give: a batch must not outlast its
-    #: lease.
+    #: Deliveries that it takes at once, where that is not what the relay would give: a batch must not outlast its
+    #: lease, or makes fewer calls the larger it is.
     at_once: int | None = None
     #: Seconds between two turns of `tend`; None: it has no work of its own.
     tends_every_s: float | None = None
+    #: Seconds that deliveries wait in the store, so that a storm of changes goes out as one; then all that wait go.
+    settles_s: float = 0.0
+    #: Names of the targets that take lineage, where a finished job may be announced; the relay tells.
+    announces_to: tuple[str, ...] = ()
+    #: Where to count; the relay tells.
+    metrics: Metrics | None = None
 
     def __init__(self, name: str, origins: Sequence[Origin]) -> None:
         self.name = name
@@ -63,6 +72,10 @@ class Target(ABC):
         """Given the mirror before the first delivery, for targets that look things up in it."""
         return
 
+    async def prepare(self, connection: AsyncConnection) -> None:
+        """Given a transaction before `wants` is asked about a batch, for targets whose wishes stand in the store."""
+        return
+
     def wants(self, change: Change) -> bool:
         """Whether a change that took effect is delivered here."""
         return False
@@ -78,7 +91,7 @@ class Target(ABC):
             TransientError: the target cannot be reached; what of the batch arrived is unknown.
         """
 
-    async def tend(self) -> bool:
+    async def tend(self) -> bool | None:
         """A turn of the work that time asks for, not a change: figures of a window, jobs to follow.
 
         Turns come while the target is neither paused nor its circuit open, and one probes the circuit. Each replica
@@ -86,12 +99,12 @@ class Target(ABC):
         the next.
 
         Returns:
-            Whether there is more to do at once.
+            Whether there is more to do at once; None where there was nothing to do, so that nothing is known of it.
 
         Raises:
             TransientError: the target cannot be reached.
         """
-        return False
+        return None
 
     async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
         """Exactly what `deliver` would send for this batch, and `tend` now; sends nothing."""
@@ -105,6 +118,11 @@ class Target(ABC):
     async def close(self) -> None:
         """Let go of connections."""
         return
+
+
+def announced_to(targets: Sequence[Target]) -> tuple[str, ...]:
+    """Names of the targets that are told of what other targets did: those of live lineage."""
+    return tuple(target.name for target in targets if target.lineage and Origin.LIVE in target.origins)
 
 
 def installed_targets(settings: Settings) -> list[Target]:

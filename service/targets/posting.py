@@ -51,7 +51,7 @@ class Reply:
         """The body as JSON; None where it is none."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     def told(self) -> str:
@@ -71,6 +71,7 @@ class Poster:
     Args:
         fresh: each call has a connection of its own: one that is kept may die unseen, and an answer seem lost although
             nothing was taken.
+        max_answer: bytes of an answer that are read.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Poster:
         ca_file: Path | None = None,
         *,
         fresh: bool = False,
+        max_answer: int = _MAX_ANSWER,
     ) -> None:
         self._target = target
         self.url = url
@@ -89,6 +91,7 @@ class Poster:
         self._tls = leading_to(ca_file, f"TARGETS__{target.upper()}__CA_FILE")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, _CONNECT_S))
         self._fresh = fresh
+        self._max_answer = max_answer
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, path: str, value: Any) -> Reply:
@@ -127,7 +130,7 @@ class Poster:
                 allow_redirects=False,
                 ssl=self._tls,
             ) as response:
-                return Reply(response.status, await _read(response.content), response.headers)
+                return Reply(response.status, await read_all(response.content, self._max_answer), response.headers)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             problem = f"{type(error).__name__} at {self.url}{path}"
             lost = not isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError))
@@ -168,9 +171,9 @@ class Poster:
         return self._session
 
 
-async def _read(content: aiohttp.StreamReader) -> bytes:
+async def read_all(content: aiohttp.StreamReader, limit: int = _MAX_ANSWER) -> bytes:
     """The whole answer, which may come in pieces, up to the limit."""
     read = bytearray()
-    while len(read) < _MAX_ANSWER and (piece := await content.read(_MAX_ANSWER - len(read))):
+    while len(read) < limit and (piece := await content.read(limit - len(read))):
         read += piece
     return bytes(read)

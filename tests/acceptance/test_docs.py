@@ -133,8 +133,9 @@ def _command_paths() -> set[str]:
 def test_every_command_that_a_page_names_exists(page: Path) -> None:
     known = _command_paths()
     groups = {path.split()[0] for path in known if " " in path}
+    known |= {path.rpartition(" ")[0] for path in known if path.count(" ") > 1}  # a group within a group
     for first, second in re.findall(
-        r"catalog-mirror ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+))?\b(?![:.]\d)", page.read_text("utf-8")
+        r"catalog-mirror ([a-z]+(?:-[a-z]+)*)(?: ([a-z]+(?:-[a-z]+)*))?\b(?![:.]\d)", page.read_text("utf-8")
     ):
         if first in {"command", "sidecar", "test", "in", "helm", "and"}:  # prose, or a release of that name
             continue

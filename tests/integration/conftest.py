@@ -40,6 +40,10 @@ class Subscriber:
     sources: frozenset[str] = frozenset()
     takes_originals: bool = False
     wanted: tuple[type, ...] = ()
+    settles_s: float = 0.0
+
+    async def prepare(self, connection: Any) -> None:
+        """Nothing is looked up."""
 
     def wants(self, change: Change) -> bool:
         return isinstance(change, self.wanted)

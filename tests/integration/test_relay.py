@@ -13,6 +13,7 @@ from service.errors import DeliveryRejected, MirrorError, TargetUnavailable
 from service.mirror import controls, deliveries, schema
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import Store
+from service.mirror.tables import deliveries as outbox
 from service.relay import Relay
 from service.settings import RelaySettings, StoreSettings
 from service.targets.base import Target
@@ -28,6 +29,7 @@ class Toy(Target):
         self.down = False
         self.refuses: set[str] = set()
         self.tended = 0
+        self.idle = False
 
     @classmethod
     def create(cls, name: str, settings: Any) -> "Toy":
@@ -45,7 +47,9 @@ class Toy(Target):
                 results.append(None)
         return results
 
-    async def tend(self) -> bool:
+    async def tend(self) -> bool | None:
+        if self.idle:
+            return None
         if self.down:
             raise TargetUnavailable(target=self.name, problem="down")
         self.tended += 1
@@ -138,6 +142,23 @@ async def test_work_of_its_own_waits_for_pause_and_circuit_and_probes_that(store
     assert toy.tended == before
     lane.set_paused(False)
     await _until(lambda: toy.tended > before)
+    relay.stop()
+    await task
+
+
+async def test_a_turn_without_work_does_not_close_a_circuit(store: Store) -> None:
+    toy = Toy()
+    toy.tends_every_s, toy.down, toy.idle = 0.01, True, True
+    relay = Relay(store, [toy], RelaySettings(poll_s=0.01, retry_max_s=0.2), Metrics())
+    await _create(store, _delivery(1, "a1", "AssetSaved"))
+    task = asyncio.create_task(relay.run())
+    await _until(lambda: relay.lanes[0].notice)
+    async with store.write() as connection:  # not due for long: only turns are left to probe with
+        await connection.execute(sa.update(outbox).values(due_at=store.later(600)))
+    await asyncio.sleep(0.5)
+    assert relay.lanes[0].notice, "nobody heard of the target"
+    toy.idle = toy.down = False
+    await _until(lambda: not relay.lanes[0].notice)
     relay.stop()
     await task
 

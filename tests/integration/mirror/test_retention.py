@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from service.answers import Answerer
@@ -14,8 +15,11 @@ from service.changes import Origin
 from service.events.message import Message
 from service.mirror import audit, retention
 from service.mirror.retention import prune
+from service.mirror.tables import pentaho_jobs
 from service.pipeline import Fate, Pipeline
 from service.settings import PipelineSettings, RetentionSettings, TargetSettings
+from service.targets.pentaho import ledger
+from service.targets.pentaho.planning import Planned
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -65,6 +69,20 @@ async def test_closed_dead_letters_go_sooner_than_open_ones(mirror: Mirror) -> N
 
     assert await prune(mirror.store, RetentionSettings()) == {"dead_letters": 1}
     assert await mirror.one("SELECT count(*) FROM dead_letters") == 1
+
+
+async def test_jobs_of_targets_go_with_their_parts_some_time_after_their_end(mirror: Mirror) -> None:
+    async with mirror.store.write() as connection:
+        parts = (("pentaho:asset:a1:00", "e1"),)
+        planned = [Planned("data_profiling", {"scope": ["e1"]}, (), "asset_saved", parts) for _ in range(3)]
+        old, young, _ = await ledger.insert(connection, "pentaho", planned)
+        for key, seconds in ((old, -40 * 86_400.0), (young, -60.0)):
+            values = {"state": "succeeded", "finished_at": mirror.store.later(seconds)}
+            await connection.execute(sa.update(pentaho_jobs).where(pentaho_jobs.c.job_key == key).values(values))
+
+    assert await prune(mirror.store, RetentionSettings()) == {"pentaho_jobs": 1}
+    assert await mirror.one("SELECT count(*) FROM pentaho_jobs") == 2
+    assert await mirror.one("SELECT count(*) FROM pentaho_job_parts") == 2
 
 
 async def test_it_goes_piece_by_piece(mirror: Mirror, events: Events, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,1 @@
+"""A pocket Pentaho Data Catalog: its sign-in and its fourteen operations on jobs, strict where its documents are."""

@@ -1,0 +1,333 @@
+"""`pentaho`: every operation of Pentaho Data Catalog by hand, and the jobs that were asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from service.cli.common import Json, err, opened_store, out, print_json, quiet_settings, run_async, show_table, who
+from service.errors import DeliveryRejected, UsageError
+from service.mirror import audit, links
+from service.mirror.links import Link
+from service.mirror.store import Store
+from service.targets.pentaho import answers, ledger
+from service.targets.pentaho.ledger import BY_HAND, OPEN, State
+from service.targets.pentaho.operations import OPERATIONS, STATUS_PATH, Operation, Takes, is_secret
+from service.targets.pentaho.planning import Planned
+from service.targets.pentaho.rules import more_of
+from service.targets.pentaho.target import Pentaho, configured
+from service.targets.pentaho.usage import date_range
+
+app = typer.Typer(help="Jobs at Pentaho Data Catalog, by hand.", no_args_is_help=True)
+jobs_app = typer.Typer(help="Jobs that were asked for.", no_args_is_help=True)
+
+OfTarget = Annotated[str, typer.Option("--target", help="Which Pentaho, where there are several.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow the job to its end; exit 1 unless it succeeds.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only print what would be sent.")]
+More = Annotated[str, typer.Option("--body", metavar="JSON", help="More members of the body.")]
+Scope = Annotated[list[str] | None, typer.Option("--scope", help="Entities at Pentaho; may be repeated.")]
+Assets = Annotated[list[str] | None, typer.Option("--asset", help="Assets of the catalog that are linked.")]
+Collection = Annotated[str | None, typer.Option("--collection", help="The collection at Pentaho.")]
+OfList = Annotated[str | None, typer.Option("--list", help="A list of the catalog that is linked.")]
+Rules = Annotated[list[str] | None, typer.Option("--rule", help="Business rules at Pentaho; may be repeated.")]
+Source = Annotated[str | None, typer.Option("--data-source", help="The data source at Pentaho.")]
+FqdnId = Annotated[str | None, typer.Option("--fqdn-id", help="Its fqdnId, where it is not linked.")]
+Connection = Annotated[str | None, typer.Option("--connection", help="A connection of the catalog that is linked.")]
+_NEEDS = "docs/pentaho.md tells what each operation needs."
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a person asks for: of the catalog (by links) or at Pentaho, and how."""
+
+    operation: Operation
+    ids: tuple[str, ...]
+    linked: tuple[str, str, tuple[str, ...]]
+    more: dict[str, Any]
+    target: str
+    wait: bool
+    dry_run: bool
+
+
+def _of_entities(operation: Operation) -> Callable[..., None]:
+    def command(
+        scope: Scope = None, asset: Assets = None, body: More = "{}", wait: Wait = False, dry_run: DryRun = False,
+        target: OfTarget = "pentaho", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        linked = ("asset", "--scope or --asset", tuple(asset or ()))
+        _tell(_Asked(operation, tuple(scope or ()), linked, _members(body), target, wait, dry_run), as_json)
+
+    return command
+
+
+def _usage(operation: Operation) -> Callable[..., None]:
+    def command(
+        first: Annotated[str, typer.Option("--from", metavar="DATE", help="First day, as 2026-05-01.")],
+        last: Annotated[str, typer.Option("--to", metavar="DATE", help="Last day.")],
+        scope: Scope = None, asset: Assets = None, body: More = "{}", wait: Wait = False, dry_run: DryRun = False,
+        target: OfTarget = "pentaho", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        linked = ("asset", "--scope or --asset", tuple(asset or ()))
+        more = {"configs": date_range(first, last)} | _members(body)
+        _tell(_Asked(operation, tuple(scope or ()), linked, more, target, wait, dry_run), as_json)
+
+    return command
+
+
+def _of_collection(operation: Operation) -> Callable[..., None]:
+    def command(
+        collection: Collection = None, of_list: OfList = None, wait: Wait = False, dry_run: DryRun = False,
+        target: OfTarget = "pentaho", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        linked = ("list", "--collection or --list", (of_list,) if of_list else ())
+        _tell(_Asked(operation, (collection,) if collection else (), linked, {}, target, wait, dry_run), as_json)
+
+    return command
+
+
+def _of_rules(operation: Operation) -> Callable[..., None]:
+    def command(
+        rule: Rules = None, scope: Scope = None, wait: Wait = False, dry_run: DryRun = False,
+        target: OfTarget = "pentaho", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        more: dict[str, Any] = {"scope": sorted(set(scope))} if scope else {}
+        _tell(_Asked(operation, tuple(rule or ()), ("rule", "--rule", ()), more, target, wait, dry_run), as_json)
+
+    return command
+
+
+def _of_data_source(operation: Operation) -> Callable[..., None]:
+    def command(
+        data_source: Source = None, fqdn_id: FqdnId = None, connection: Connection = None, body: More = "{}",
+        wait: Wait = False, dry_run: DryRun = False, target: OfTarget = "pentaho", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        linked = ("connection", "--data-source or --connection", (connection,) if connection else ())
+        more = _members(body) | ({"fqdnId": fqdn_id} if fqdn_id else {})
+        ids = (data_source,) if data_source else ()
+        _tell(_Asked(operation, ids, linked, more, target, wait, dry_run), as_json)
+
+    return command
+
+
+def _removal(operation: Operation) -> Callable[..., None]:
+    def command(
+        data_source: Annotated[str, typer.Option("--data-source", help="The data source at Pentaho.")],
+        yes: Annotated[bool, typer.Option("--yes", help="Yes, with its metadata and data.")] = False,
+        fqdn_id: FqdnId = None, wait: Wait = False, dry_run: DryRun = False,
+        target: OfTarget = "pentaho", as_json: Json = False,
+    ) -> None:  # fmt: skip
+        if not yes and not dry_run:
+            raise UsageError(f"{data_source} would be deleted at Pentaho, with its metadata and data", "Say --yes.")
+        more = {"fqdnId": fqdn_id} if fqdn_id else {}
+        linked = ("connection", "--data-source", ())
+        _tell(_Asked(operation, (data_source,), linked, more, target, wait, dry_run), as_json)
+
+    return command
+
+
+_SHAPES = {
+    Takes.ENTITIES: _of_entities,
+    Takes.COLLECTION: _of_collection,
+    Takes.RULES: _of_rules,
+    Takes.DATA_SOURCE: _of_data_source,
+}
+_OWN_SHAPES = {"usage_statistics": _usage, "remove_datasource": _removal}
+
+for _operation in OPERATIONS.values():
+    _shape = _OWN_SHAPES.get(_operation.name, _SHAPES[_operation.takes])
+    app.command(_operation.command, help=_operation.meaning)(_shape(_operation))
+app.add_typer(jobs_app, name="jobs")
+
+
+def _members(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise UsageError("--body is no JSON object", _NEEDS)
+    if secret := next(filter(is_secret, value), None):
+        raise UsageError(f"{secret} would be stored with the job", "Put it into the secret_file of the data source.")
+    return value
+
+
+def _tell(asked: _Asked, as_json: bool) -> None:
+    rows = run_async(_ask(asked))
+    if as_json or asked.dry_run:
+        print_json(rows)
+    else:
+        _show(rows)
+    good = {State.SUCCEEDED} if asked.wait else {State.ASKING, State.RUNNING, State.SUCCEEDED}
+    if not asked.dry_run and any(row["state"] not in good for row in rows):
+        raise typer.Exit(1)
+
+
+async def _ask(asked: _Asked) -> list[dict[str, Any]]:
+    async with _pentaho(asked.target) as (target, store):
+        async with store.read() as connection:
+            planned = await _planned(target, connection, asked)
+        if asked.dry_run:
+            return [{"to": one.operation, "body": target.runner.shown(one.operation, one.request)} for one in planned]
+        async with store.write() as connection:
+            keys = await ledger.insert(connection, target.name, planned)
+            detail = {"operation": asked.operation.name, "jobs": keys}
+            await audit.record(connection, who(), "pentaho.ask", target.name, detail=detail)
+        if obstacle := await target.runner.work(keys):
+            raise obstacle
+        if asked.wait:
+            await _follow(target, store, keys)
+        return await _rows(store, target.name, keys)
+
+
+@asynccontextmanager
+async def _pentaho(name: str) -> AsyncIterator[tuple[Pentaho, Store]]:
+    settings = quiet_settings()
+    target = configured(settings, name)
+    if target is None:
+        advice = f"Set CATALOG_MIRROR_TARGETS__{name.upper()}__URL; docs/pentaho.md tells what else."
+        raise UsageError(f"there is no Pentaho called {name!r} in the settings", advice)
+    async with opened_store(settings, migrate=True) as store:
+        target.attach(store)
+        try:
+            yield target, store
+        finally:
+            await target.close()
+
+
+async def _planned(target: Pentaho, connection: Any, asked: _Asked) -> list[Planned]:
+    """The jobs that make what was asked for; as many as the largest scope needs."""
+    what, (kind, option, catalog_ids) = asked.operation, asked.linked
+    found = await links.of_catalog(connection, target.name, catalog_ids)
+    chosen = [link for catalog_id in catalog_ids for link in found.get(catalog_id, ()) if link.kind == kind]
+    if missing := set(catalog_ids) - {link.catalog_id for link in chosen}:
+        raise UsageError(f"{min(missing)} is not linked as {kind}", "`catalog-mirror links list` shows what is.")
+    ids = sorted({*asked.ids, *(link.pentaho_id for link in chosen)})
+    if not ids:
+        raise UsageError(f"{what.command} needs {option}", _NEEDS)
+    size = target.options.scope_max if what.many else 1
+    groups = [ids[start : start + size] for start in range(0, len(ids), size)]
+    by = f"{BY_HAND}{who()}"
+    return [Planned(what.name, await _request(target, connection, asked, some), (), by) for some in groups]
+
+
+async def _request(target: Pentaho, connection: Any, asked: _Asked, ids: Sequence[str]) -> dict[str, Any]:
+    what, options = asked.operation, target.options
+    more = dict(options.bodies.get(what.name, {}))
+    if what.takes is Takes.DATA_SOURCE:
+        known = (await links.of_pentaho(connection, target.name, ids)).get(ids[0], [Link("connection", "", ids[0])])
+        more = more_of(what, known[0], options, target.data_sources)
+    return what.request(ids, {name: value for name, value in (more | asked.more).items() if value is not None})
+
+
+async def _follow(target: Pentaho, store: Store, keys: Sequence[str]) -> None:
+    """Look how they stand until all are at their end; a running service looks too, and one of us finds it."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, disable=not err.is_terminal) as bar:
+        task = bar.add_task("asked")
+        while rows := [row for row in await _rows(store, target.name, keys) if row["state"] in OPEN]:
+            told = ", ".join(f"{row['operation']}: {row['status'] or row['state']}" for row in rows[:3])
+            bar.update(task, description=told)
+            await asyncio.sleep(target.options.poll_s)
+            if obstacle := await target.runner.work([row["job_key"] for row in rows]):
+                raise obstacle
+
+
+async def _rows(store: Store, target: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+    async with store.read() as connection:
+        return [row for key in keys for row in await ledger.listed(connection, target, key=key)]
+
+
+def _show(rows: Sequence[dict[str, Any]]) -> None:
+    columns = ("job", "operation", "state", "at Pentaho", "its status", "since", "problem")
+    cells = [
+        (r["job_key"][:8], r["operation"], r["state"], r["pentaho_job_id"], r["status"], r["created_at"], r["problem"])
+        for r in rows
+    ]
+    show_table("Jobs", columns, cells, "No job was asked for.")
+
+
+@app.command("job-status")
+def job_status(
+    job_id: Annotated[str, typer.Argument(help="The job's id at Pentaho.")],
+    target: OfTarget = "pentaho",
+    as_json: Json = False,
+) -> None:
+    """Ask Pentaho how a job stands."""
+    data = run_async(_status(target, job_id))
+    if as_json:
+        print_json(data)
+    else:
+        out.print(answers.status_word(data) or "It tells no status.", markup=False)
+
+
+async def _status(name: str, job_id: str) -> Any:
+    async with _pentaho(name) as (target, _):
+        reply = await target.poster.get(STATUS_PATH.format(id=quote(job_id, safe="")))
+        if not reply.is_success or reply.is_page:
+            raise DeliveryRejected(target=name, problem=answers.told_of(reply))
+        return reply.data()
+
+
+@jobs_app.command("list")
+def list_(
+    state: Annotated[str | None, typer.Option(help=f"Only in this state: {', '.join(State)}.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Rows at most.")] = 50,
+    target: OfTarget = "pentaho",
+    as_json: Json = False,
+) -> None:
+    """List jobs, the newest first."""
+    if state is not None and state not in set(State):
+        raise UsageError(f"there is no state {state!r}", f"It is one of {', '.join(State)}.")
+    rows = run_async(_listed(target, state, limit, None))
+    if as_json:
+        print_json(rows)
+    else:
+        _show(rows)
+
+
+@jobs_app.command("show")
+def show(
+    job: Annotated[str, typer.Argument(help="The job, or its id at Pentaho, or the first characters.")],
+    target: OfTarget = "pentaho",
+) -> None:
+    """Print all that is known of jobs, as JSON; exit 1 if there is none."""
+    rows = run_async(_listed(target, None, 50, job))
+    print_json(rows)
+    if not rows:
+        raise typer.Exit(1)
+
+
+@jobs_app.command("forget")
+def forget(
+    job: Annotated[str, typer.Argument(help="The job, or its first characters.")],
+    reason: Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")] = None,
+    target: OfTarget = "pentaho",
+) -> None:
+    """Neither ask for an open job nor look at it any more; at Pentaho it goes on if it runs there."""
+    number = run_async(_forget(target, job, reason))
+    out.print(f"{number} forgotten.")
+    if not number:
+        raise typer.Exit(1)
+
+
+async def _listed(target: str, state: str | None, limit: int, key: str | None) -> list[dict[str, Any]]:
+    async with opened_store(quiet_settings(), migrate=True) as store, store.read() as connection:
+        return await ledger.listed(connection, target, state, limit, key)
+
+
+async def _forget(target: str, job: str, reason: str | None) -> int:
+    async with opened_store(quiet_settings(), migrate=True) as store, store.write() as connection:
+        keys = [row["job_key"] for row in await ledger.listed(connection, target, key=job)]
+        problem = f"forgotten by {who()}"
+        number = sum([await ledger.forget(connection, store, target, key, problem) for key in keys])
+        if number:
+            await audit.record(connection, who(), "pentaho.forget", target, reason, {"jobs": keys})
+        return number

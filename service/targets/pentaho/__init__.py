@@ -1,0 +1,1 @@
+"""Pentaho Data Catalog: changes become jobs there, for what is linked (docs/pentaho.md)."""
