@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,29 +24,13 @@ from service.mirror.store import Store
 from service.mirror.stored import STATES, change_of
 from service.mirror.tables import lineage_edges, lineage_events, openlineage_events
 from service.openlineage.words import EVENT_TYPES, JOB_DESCRIBED
+from service.outgoing import Subscriber
 from service.scope import Scope
 
 #: Rows of one transaction.
 ROWS = 500
 #: Kinds whose states are answered in lineage.
 _ANSWERED = ("asset", "data_profile")
-
-
-class Receiver(Protocol):
-    """What backfilling needs to know of a target."""
-
-    name: str
-    lineage: bool
-    forwards: bool
-    sources: frozenset[str]
-    takes_originals: bool
-    settles_s: float
-
-    async def prepare(self, connection: AsyncConnection) -> None:
-        """Look up what `wants` needs to know."""
-
-    def wants(self, change: Change) -> bool:
-        """Whether this state is delivered to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +45,7 @@ class Backfill:
     """One backfill of one target; with `dry_run` it only counts, and writes nothing."""
 
     def __init__(
-        self, store: Store, receiver: Receiver, answerer: Answerer, scope: Scope, chosen: Chosen, *, dry_run: bool
+        self, store: Store, receiver: Subscriber, answerer: Answerer, scope: Scope, chosen: Chosen, *, dry_run: bool
     ) -> None:
         self._store = store
         self._receiver = receiver
@@ -157,7 +141,7 @@ def _states(kind: str, chosen: Chosen) -> sa.Select[Any]:
     return query.where(table.c.version_at >= chosen.since) if chosen.since else query
 
 
-def _events(chosen: Chosen, receiver: Receiver) -> sa.Select[Any]:
+def _events(chosen: Chosen, receiver: Subscriber) -> sa.Select[Any]:
     """Lineage events that are ours, and of those that came from elsewhere what the receiver is told of them."""
     event = lineage_events.c
     told = _from_elsewhere(receiver)
@@ -168,12 +152,12 @@ def _events(chosen: Chosen, receiver: Receiver) -> sa.Select[Any]:
     return _within(chosen, sa.select(event.event_id).where(sa.or_(event.own, told)))
 
 
-def _runs(chosen: Chosen, receiver: Receiver) -> sa.Select[Any]:
+def _runs(chosen: Chosen, receiver: Subscriber) -> sa.Select[Any]:
     """Lineage events that the receiver is told of in the words of those who sent them."""
     return _within(chosen, sa.select(lineage_events.c.event_id).where(_from_elsewhere(receiver), _HAS_ORIGINALS))
 
 
-def _from_elsewhere(receiver: Receiver) -> sa.ColumnElement[bool]:
+def _from_elsewhere(receiver: Subscriber) -> sa.ColumnElement[bool]:
     """Not ours, and not from the receiver itself; what an older version wrote came from the catalog."""
     event = lineage_events.c
     if not receiver.forwards:

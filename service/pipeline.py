@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -24,10 +24,7 @@ from service.answers import Answerer
 from service.brake import Brake
 from service.changes import (
     SECOND_US,
-    Change,
-    LineageRecorded,
     Origin,
-    was_read,
 )
 from service.decoding import Decoder, Read
 from service.errors import (
@@ -40,7 +37,7 @@ from service.mirror import controls, dead_letters, deliveries, writer
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import STORE_ERRORS, Fault, Store, fault_of
 from service.mirror.usage.observing import Observer
-from service.mirror.writer import Applied
+from service.outgoing import Outgoing, Subscriber
 from service.routing import Router
 from service.scope import Scope
 from service.settings import PipelineSettings, ScopeSettings
@@ -66,28 +63,6 @@ class Fate(StrEnum):
     UNCHANGED = "unchanged"
     IGNORED = "ignored"
     DEAD_LETTERED = "dead_lettered"
-
-
-class Subscriber(Protocol):
-    """What the pipeline needs to know of a target."""
-
-    name: str
-    origins: frozenset[Origin]
-    #: Takes lineage: our answers, and what came from elsewhere if `forwards`.
-    lineage: bool
-    forwards: bool
-    #: Systems that it is: what came from one of them is not told to it.
-    sources: frozenset[str]
-    #: Takes OpenLineage events as they were sent, instead of the lineage event that they are part of.
-    takes_originals: bool
-    #: Seconds that its deliveries settle before they go out.
-    settles_s: float
-
-    async def prepare(self, connection: AsyncConnection) -> None:
-        """Look up what `wants` needs to know, before it is asked about a batch."""
-
-    def wants(self, change: Change) -> bool:
-        """Whether this change, having taken effect, is delivered to it."""
 
 
 class Outlet(Protocol):
@@ -136,8 +111,7 @@ class Pipeline:
         self._observer = observer
         self._settings = settings
         self._metrics = metrics
-        self._answerer = answerer
-        self._subscribers = tuple(subscribers)
+        self._outgoing = Outgoing(answerer, subscribers)
         self._outlet = outlet
         self._decoder = Decoder(
             router,
@@ -305,7 +279,7 @@ class _Transaction:
         if self._pipeline._observer:
             readings = self._pipeline._observer.readings(change for _, change in applied.effective)
             await writer.write_facts(connection, readings)
-        await self._send(connection, await self._outgoing(connection, changes, applied))
+        await self._send(connection, await self._pipeline._outgoing.of(connection, self._origin, changes, applied))
         for index in indices:
             was_own = index in applied.own
             written = Fate.APPLIED if index in applied.events else Fate.UNCHANGED
@@ -322,38 +296,6 @@ class _Transaction:
             self._outcome.fresh += [delivery for delivery in ready if delivery.delivery_id in created]
         created |= await deliveries.create_in_turn(connection, store, waiting)
         self._outcome.deliveries += len(created)
-
-    async def _outgoing(
-        self, connection: AsyncConnection, changes: Iterable[tuple[int, Change]], applied: Applied
-    ) -> list[Delivery]:
-        """Deliveries of this batch: answers per distinct event, lineage of others, and changes that took effect."""
-        effective, originals = applied.effective, applied.originals
-        active = [s for s in self._pipeline._subscribers if self._origin in s.origins]
-        lineage = [subscriber for subscriber in active if subscriber.lineage]
-        new: list[Delivery] = []
-        if lineage:
-            effects = {id(change) for _, change in effective}
-            answered = (change for _, change in changes if not was_read(change) or id(change) in effects)
-            answers = [self._pipeline._answerer.answer(change) for change in answered]
-            events = [answer for answer in answers if answer is not None]
-            fresh = await writer.record_own_lineage(connection, events)
-            own = {event.event_id: event for event in events if event.event_id in fresh}
-            new += [
-                deliveries.of_lineage(s.name, event.event_id, event.document.text)
-                for event in own.values()
-                for s in lineage
-            ]
-        for subscriber in active if effective else ():
-            await subscriber.prepare(connection)
-        for _, change in effective:
-            if isinstance(change, LineageRecorded):
-                new += _forwarded(change, lineage) if change.original is None else ()
-            else:
-                new += _of_state(change, active)
-        for change in _by_time(change for _, change in changes):
-            if change.original and change.original.openlineage_id in originals:
-                new += _forwarded(change, lineage)
-        return new
 
     async def _store_dead_letters(self, connection: AsyncConnection) -> None:
         settings = self._pipeline._settings
@@ -375,32 +317,6 @@ class _Transaction:
             outcome.fates[fate] += 1
             outcome.topics[read.topic, fate] += 1
         return outcome
-
-
-def _of_state(change: Change, targets: Iterable[Subscriber]) -> Iterator[Delivery]:
-    """A state that took effect, to whoever wants it."""
-    for target in targets:
-        if not target.lineage and target.wants(change):
-            yield deliveries.of_state(target.name, change, target.settles_s)
-
-
-def _forwarded(change: LineageRecorded, targets: Iterable[Subscriber]) -> Iterator[Delivery]:
-    """Lineage that others told, to every target but the one that it came from."""
-    for target in targets:
-        if not target.forwards or change.came_from in target.sources:
-            continue
-        if change.original and target.takes_originals:
-            yield deliveries.of_run(target.name, change.event_id, change.original.openlineage_id)
-        elif change.original is None:
-            yield deliveries.of_lineage(target.name, change.event_id, change.document.text)
-        elif change.is_complete:  # told when it is read from the store, with what all events of the run say
-            yield replace(deliveries.of_lineage(target.name, change.event_id, None), waits=True)
-
-
-def _by_time(changes: Iterable[Change]) -> list[LineageRecorded]:
-    """Lineage in the order in which it happened; of one moment, what ends a run comes last."""
-    told = [change for change in changes if isinstance(change, LineageRecorded)]
-    return sorted(told, key=lambda change: (change.version.at_us or 0, change.is_complete))
 
 
 def _problem(error: BaseException) -> str:

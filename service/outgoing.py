@@ -1,0 +1,123 @@
+"""What goes out of a batch, and to whom: our answers, the lineage of others, and states that took effect.
+
+Lineage back is per distinct event, so that it does not depend on order or batching; everything else is told for
+what took effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.answers import Answerer
+from service.changes import Change, LineageRecorded, Origin, was_read
+from service.mirror import deliveries, writer
+from service.mirror.deliveries import Delivery
+from service.mirror.writer import Applied
+
+#: Changes of a batch, each with the place of its event in it.
+Placed = Sequence[tuple[int, Change]]
+
+
+class Subscriber(Protocol):
+    """What deciding what goes out needs to know of a target."""
+
+    name: str
+    origins: frozenset[Origin]
+    #: Takes lineage: our answers, and what came from elsewhere if `forwards`.
+    lineage: bool
+    forwards: bool
+    #: Systems that it is: what came from one of them is not told to it.
+    sources: frozenset[str]
+    #: Takes OpenLineage events as they were sent, instead of the lineage event that they are part of.
+    takes_originals: bool
+    #: Seconds that its deliveries settle before they go out.
+    settles_s: float
+
+    async def prepare(self, connection: AsyncConnection) -> None:
+        """Look up what `wants` needs to know, before it is asked about a batch."""
+
+    def wants(self, change: Change) -> bool:
+        """Whether this change, having taken effect, is delivered to it."""
+
+
+class Outgoing:
+    """Decides for every batch; answers are recorded on the way."""
+
+    def __init__(self, answerer: Answerer, subscribers: Sequence[Subscriber]) -> None:
+        self._answerer = answerer
+        self._subscribers = tuple(subscribers)
+
+    async def of(
+        self, connection: AsyncConnection, origin: Origin, changes: Placed, applied: Applied
+    ) -> list[Delivery]:
+        """Deliveries of a batch, to those who want this origin's."""
+        active = [subscriber for subscriber in self._subscribers if origin in subscriber.origins]
+        lineage = [subscriber for subscriber in active if subscriber.lineage]
+        for subscriber in active if applied.effective else ():
+            await subscriber.prepare(connection)
+        return [
+            *(await self._answers(connection, changes, applied, lineage) if lineage else ()),
+            *_of_effects(applied, active, lineage),
+            *_of_originals(changes, applied, lineage),
+        ]
+
+    async def _answers(
+        self, connection: AsyncConnection, changes: Placed, applied: Applied, lineage: Sequence[Subscriber]
+    ) -> list[Delivery]:
+        """Our answers that were not on record, per distinct event."""
+        effects = {id(change) for _, change in applied.effective}
+        answered = (change for _, change in changes if not was_read(change) or id(change) in effects)
+        events = [answer for change in answered if (answer := self._answerer.answer(change)) is not None]
+        fresh = await writer.record_own_lineage(connection, events)
+        own = {event.event_id: event for event in events if event.event_id in fresh}
+        return [
+            deliveries.of_lineage(subscriber.name, event.event_id, event.document.text)
+            for event in own.values()
+            for subscriber in lineage
+        ]
+
+
+def _of_effects(applied: Applied, active: Sequence[Subscriber], lineage: Sequence[Subscriber]) -> Iterator[Delivery]:
+    """What took effect: lineage that came in the catalog's words, and states."""
+    for _, change in applied.effective:
+        if not isinstance(change, LineageRecorded):
+            yield from _of_state(change, active)
+        elif change.original is None:
+            yield from _forwarded(change, lineage)
+
+
+def _of_originals(changes: Placed, applied: Applied, lineage: Sequence[Subscriber]) -> Iterator[Delivery]:
+    """OpenLineage events that were not on record, in their order."""
+    for change in _by_time(change for _, change in changes):
+        if change.original and change.original.openlineage_id in applied.originals:
+            yield from _forwarded(change, lineage)
+
+
+def _of_state(change: Change, targets: Iterable[Subscriber]) -> Iterator[Delivery]:
+    """A state that took effect, to whoever wants it."""
+    for target in targets:
+        if not target.lineage and target.wants(change):
+            yield deliveries.of_state(target.name, change, target.settles_s)
+
+
+def _forwarded(change: LineageRecorded, targets: Iterable[Subscriber]) -> Iterator[Delivery]:
+    """Lineage that others told, to every target but the one that it came from."""
+    for target in targets:
+        if not target.forwards or change.came_from in target.sources:
+            continue
+        if change.original and target.takes_originals:
+            yield deliveries.of_run(target.name, change.event_id, change.original.openlineage_id)
+        elif change.original is None:
+            yield deliveries.of_lineage(target.name, change.event_id, change.document.text)
+        elif change.is_complete:  # told when it is read from the store, with what all events of the run say
+            yield replace(deliveries.of_lineage(target.name, change.event_id, None), waits=True)
+
+
+def _by_time(changes: Iterable[Change]) -> list[LineageRecorded]:
+    """Lineage in the order in which it happened; of one moment, what ends a run comes last."""
+    told = [change for change in changes if isinstance(change, LineageRecorded)]
+    return sorted(told, key=lambda change: (change.version.at_us or 0, change.is_complete))
