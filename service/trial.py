@@ -11,10 +11,15 @@ import resource
 import sys
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from pickle import PicklingError
+
+import structlog
 
 from service.decoding import Decoder
 from service.errors import HandlerFailed
 from service.events.message import Message
+
+log = structlog.get_logger(__name__)
 
 #: Bytes of memory that reading one message may take, interpreter and handlers included: fewer than a container has
 #: left, so that what fills memory is found by its trial, and does not take us along.
@@ -30,6 +35,9 @@ async def survives(decoder: Decoder, message: Message, seconds: float) -> bool:
         await asyncio.to_thread(process.start)
         await asyncio.to_thread(process.join, seconds)
         return process.exitcode == 0 or not begun.poll()
+    except (OSError, PicklingError, TypeError, AttributeError):  # no process to be had, or it cannot be told everything
+        log.exception("trial_impossible", message=message.key)
+        return True
     finally:
         begun.close()
         begins.close()

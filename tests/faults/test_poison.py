@@ -62,7 +62,7 @@ async def test_an_event_that_kills_the_process_becomes_a_dead_letter_and_no_inno
             if await rows.one("SELECT count(*) FROM dead_letters"):
                 break
             await service.start()
-        await rows.until("SELECT count(*) FROM enrichment_areas", 40)
+        await rows.until("SELECT count(*) FROM enrichment_areas", 40, 90)
         assert await rows.all("SELECT routing_key, error_class FROM dead_letters") == [("v2.deadly.poison", "poison")]
         await rows.until("SELECT count(*) FROM suspects", 0)
 
@@ -93,7 +93,7 @@ async def test_an_event_in_hand_at_every_death_is_not_blamed_for_what_others_do(
 
 async def _until_in_hand(somebody: asyncpg.Connection, deaths: int) -> None:
     """Each life waits for the lock in its turn; the database does not notice those that died of it."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while await somebody.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") <= deaths:
             await asyncio.sleep(0.05)
 

@@ -57,6 +57,11 @@ async def test_what_kills_the_process_that_reads_it_is_found(decoder: Decoder, w
     assert not await survives(decoder, Message(f"v2.trial.{what}", b"{}"), 60)
 
 
+async def test_a_trial_that_cannot_be_held_blames_nobody(decoder: Decoder) -> None:
+    decoder._router = lambda: None  # type: ignore[assignment]
+    assert await survives(decoder, Message("v2.trial.signal", b"{}"), 60)
+
+
 async def test_what_never_comes_back_is_given_up(decoder: Decoder) -> None:
     began = time.monotonic()
     assert not await survives(decoder, Message("v2.trial.loop", b"{}"), 5)
