@@ -16,6 +16,7 @@ from sandbox.catalog.clock import http_date
 from sandbox.catalog.ids import Kind
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.problems import Problem
+from sandbox.serving import serving
 
 Handler = Callable[[Call], Answer]
 
@@ -78,13 +79,8 @@ _HTML = "<html><head><title>{0}</title></head><body><h1>{0} Service Temporarily 
 @asynccontextmanager
 async def serve(catalog: PocketCatalog, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """Answer for this catalog in the running event loop; gives the base URL. Port 0 takes a free one."""
-    runner = web.AppRunner(make_app(catalog), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        yield f"http://{host}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with serving(make_app(catalog), port, host) as url:
+        yield url
 
 
 def make_app(catalog: PocketCatalog) -> web.Application:

@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import web
 
 from sandbox.collibra import checks
+from sandbox.serving import serving
 
 BASE = "/rest/dataUsage/v1"
 #: Who may sign in: user and password. The second may sign in, and may do nothing.
@@ -253,10 +254,5 @@ def _now() -> str:
 @asynccontextmanager
 async def serve(collibra: PocketCollibra, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """Answer in the running event loop; gives the URL without the API's path."""
-    runner = web.AppRunner(collibra.application(), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        yield f"http://{host}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with serving(collibra.application(), port, host) as url:
+        yield url

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from sandbox.serving import serving
 from service.openlineage import schema
 
 #: Facets that IBM's endpoint does not take although the specification has them.
@@ -107,10 +108,5 @@ def _problem(status: int, message: str) -> web.Response:
 @asynccontextmanager
 async def serve(backend: PocketBackend, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """Answer in the running event loop; gives the base URL."""
-    runner = web.AppRunner(backend.application(), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        yield f"http://{host}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with serving(backend.application(), port, host) as url:
+        yield url

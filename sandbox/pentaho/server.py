@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.pentaho import bodies
+from sandbox.serving import serving
 
 USERNAME, PASSWORD = "mirror", "pocket-password"
 _JOBS = "/api/public/v1/jobs"
@@ -232,11 +233,6 @@ def _now() -> str:
 @asynccontextmanager
 async def serve(pocket: PocketPentaho, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[str]:
     """Answer in the running event loop; gives the base URL."""
-    runner = web.AppRunner(pocket.application(), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        pocket.url = f"http://{host}:{runner.addresses[0][1]}"
-        yield pocket.url
-    finally:
-        await runner.cleanup()
+    async with serving(pocket.application(), port, host) as url:
+        pocket.url = url
+        yield url

@@ -18,6 +18,7 @@ from service.errors import MirrorError, SettingInvalid
 from service.mirror.deliveries import Delivery
 from service.mirror.store import Store
 from service.settings import Settings
+from service.targets.options import setting_of
 from service.telemetry import Metrics
 
 GROUP = "catalog_mirror.targets"
@@ -135,7 +136,7 @@ def installed_targets(settings: Settings) -> list[Target]:
     added = {name: chosen.kind for name, chosen in settings.targets.items() if chosen.kind and name not in kinds}
     for name, kind in added.items():
         if kind not in kinds:
-            setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__KIND"
+            setting = setting_of(name, "KIND")
             raise SettingInvalid(setting=setting, problem=f"there is no {kind!r}; there are {', '.join(sorted(kinds))}")
     chosen_kinds = {name: name for name in kinds} | added
     made = (kinds[kind].load().create(name, settings) for name, kind in chosen_kinds.items())

@@ -25,6 +25,7 @@ from service.errors import (
 from service.mirror.deliveries import Delivery
 from service.settings import AmqpSettings, CatalogSettings, Settings
 from service.targets.base import Sending, Target
+from service.targets.options import setting_of
 
 #: Seconds that a batch of posts may take within the budget of calls; a lease is longer.
 BATCH_S = 10
@@ -44,7 +45,7 @@ class CatalogLineage(Target):
         if chosen.via == "off":
             return None
         if chosen.via == "rest" and settings.catalog.url is None:
-            setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__VIA"
+            setting = setting_of(name, "VIA")
             raise SettingInvalid(setting=setting, problem="rest needs CATALOG_MIRROR_CATALOG__URL, which is not set")
         if chosen.via == "rest" or (chosen.via == "auto" and settings.catalog.url is not None):
             return LineageOverRest(name, chosen.origins, settings.catalog)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from service import documents
 from service.changes import Origin
@@ -22,8 +22,9 @@ from service.mirror.store import STORE_ERRORS, Store
 from service.openlineage import limits, looking, writing
 from service.openlineage.naming import Naming
 from service.openlineage.writing import Knowledge
-from service.settings import OpenLineageSettings, Settings, TargetSettings
+from service.settings import OpenLineageSettings, Settings
 from service.targets.base import Sending, Target
+from service.targets.options import options_of, setting_of
 from service.targets.posting import Poster, Reply
 from service.targets.sign_in import AsCatalog, given
 
@@ -87,8 +88,8 @@ class OpenLineage(Target):
         if chosen.via == "off" or chosen.url is None:
             return None
         if chosen.via == "amqp":
-            raise SettingInvalid(setting=_setting(name, "VIA"), problem="OpenLineage is told over HTTP alone")
-        options = _options(name, chosen)
+            raise SettingInvalid(setting=setting_of(name, "VIA"), problem="OpenLineage is told over HTTP alone")
+        options = options_of(name, chosen, Options)
         sign_in = AsCatalog(name, settings.catalog) if options.sign_in == "catalog" else given(name, chosen)
         poster = Poster(name, chosen.url, sign_in, options.timeout_s, chosen.ca_file)
         return cls(name, chosen.origins, options, poster, settings.openlineage)
@@ -251,16 +252,3 @@ def _body(delivery: Delivery) -> dict[str, Any]:
 
 def _text(value: Any) -> str:
     return documents.canonical(value).decode()
-
-
-def _setting(name: str, member: str) -> str:
-    return f"CATALOG_MIRROR_TARGETS__{name.upper()}__{member}"
-
-
-def _options(name: str, chosen: TargetSettings) -> Options:
-    try:
-        return Options.model_validate(chosen.options)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise SettingInvalid(setting=_setting(name, "OPTIONS"), problem=problem) from None

@@ -14,6 +14,7 @@ from service.catalog.transport import Transport
 from service.errors import DataError, SettingInvalid, TargetUnavailable
 from service.files import Watched
 from service.settings import CatalogSettings, TargetSettings
+from service.targets.options import setting_of
 
 _BEARER = "Bearer "
 
@@ -126,11 +127,12 @@ def basic(name: str, chosen: TargetSettings) -> Basic:
     Raises:
         SettingInvalid: there is no password, its file cannot be read, or the user's name has a colon.
     """
-    setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__"
     if chosen.password is None and chosen.password_file is None:
-        raise SettingInvalid(setting=f"{setting}PASSWORD", problem="there is none for the user that USERNAME names")
+        raise SettingInvalid(
+            setting=setting_of(name, "PASSWORD"), problem="there is none for the user that USERNAME names"
+        )
     if ":" in (chosen.username or ""):
-        raise SettingInvalid(setting=f"{setting}USERNAME", problem="a colon would end the name")
+        raise SettingInvalid(setting=setting_of(name, "USERNAME"), problem="a colon would end the name")
     return Basic(chosen.username or "", password_of(name, chosen))
 
 
@@ -150,6 +152,6 @@ def _secret(name: str, member: str, value: SecretStr | None, file: Path | None) 
     try:
         watched = Watched(file, str.strip)
     except (OSError, ValueError) as error:
-        setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__{member}_FILE"
+        setting = setting_of(name, f"{member}_FILE")
         raise SettingInvalid(setting=setting, problem=str(error)) from None
     return lambda: watched.value

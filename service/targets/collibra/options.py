@@ -6,12 +6,10 @@ from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from service.errors import SettingInvalid
 from service.openlineage.naming import FIELDS, names_in
 from service.sections import Duration
-from service.settings import TargetSettings
 
 #: What a template may use: what names data sets elsewhere, and the last words of the path.
 TEMPLATE_FIELDS = FIELDS | {"schema", "name"}
@@ -74,18 +72,3 @@ class Options(BaseModel):
     #: The user that we sign in as, as its jobs name it.
     created_by: UUID | None = None
     timeout_s: float = Field(30, gt=0)
-
-
-def options_of(name: str, chosen: TargetSettings) -> Options:
-    """The options of a target.
-
-    Raises:
-        SettingInvalid: names the first that cannot be used.
-    """
-    try:
-        return Options.model_validate(chosen.options)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__OPTIONS"
-        raise SettingInvalid(setting=setting, problem=problem) from None

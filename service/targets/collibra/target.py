@@ -40,8 +40,9 @@ from service.targets.base import Sending, Target
 from service.targets.collibra.doubts import taken_by
 from service.targets.collibra.jobs import COMPLETED, FAILED, Answer, Fate, Jobs
 from service.targets.collibra.locators import Locators
-from service.targets.collibra.options import Options, options_of
+from service.targets.collibra.options import Options
 from service.targets.collibra.planning import Plan, plan_of
+from service.targets.options import options_of, setting_of
 from service.targets.posting import Poster
 from service.targets.sign_in import SignIn, basic, given
 
@@ -82,9 +83,8 @@ class Collibra(Target):
         if chosen.via == "off" or chosen.url is None:
             return None
         if chosen.via == "amqp":
-            setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__VIA"
-            raise SettingInvalid(setting=setting, problem="Collibra is told over HTTP alone")
-        options = options_of(name, chosen)
+            raise SettingInvalid(setting=setting_of(name, "VIA"), problem="Collibra is told over HTTP alone")
+        options = options_of(name, chosen, Options)
         sign_in = _sign_in(name, chosen)
         poster = Poster(name, chosen.url, sign_in, options.timeout_s, chosen.ca_file, fresh=True)
         return cls(name, chosen.origins, options, Jobs(name, poster, options.path), poster, Scope(settings.scope))
@@ -324,8 +324,6 @@ def _sign_in(name: str, chosen: TargetSettings) -> SignIn:
     if chosen.username:
         return basic(name, chosen)
     if chosen.token is None and chosen.token_file is None:
-        setting = f"CATALOG_MIRROR_TARGETS__{name.upper()}__USERNAME"
-        raise SettingInvalid(
-            setting=setting, problem="neither a user with a password nor a TOKEN is set to sign in with"
-        )
+        problem = "neither a user with a password nor a TOKEN is set to sign in with"
+        raise SettingInvalid(setting=setting_of(name, "USERNAME"), problem=problem)
     return given(name, chosen)

@@ -11,6 +11,7 @@ import yaml
 
 from service.errors import SettingInvalid
 from service.files import Watched
+from service.targets.options import setting_of
 from service.targets.pentaho.operations import is_secret
 from service.targets.pentaho.options import DataSourceOptions
 from service.targets.posting import Reply
@@ -48,7 +49,7 @@ class DataSources:
         try:
             return Watched(options.secret_file, _mapping)  # type: ignore[arg-type]  # the caller looked
         except (OSError, ValueError) as error:
-            setting = f"CATALOG_MIRROR_TARGETS__{target.upper()}__OPTIONS"
+            setting = setting_of(target, "OPTIONS")
             raise SettingInvalid(setting=setting, problem=f"data_sources.{name}.secret_file: {error}") from None
 
     def __contains__(self, data_source_id: object) -> bool:

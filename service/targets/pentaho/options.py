@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from service.errors import SettingInvalid
 from service.sections import Duration
-from service.settings import TargetSettings
 from service.targets.pentaho.operations import OPERATIONS, RequestInvalid, Takes, is_secret
 
 Rule = Literal[
@@ -147,17 +145,3 @@ def _check_data_source(name: str, source: DataSourceOptions) -> None:
         OPERATIONS["metadata_ingest"].check(source.model_extra or {})
     except RequestInvalid as error:
         raise ValueError(f"data_sources.{name}: {error}") from None
-
-
-def options_of(name: str, chosen: TargetSettings) -> Options:
-    """The options of one target.
-
-    Raises:
-        SettingInvalid: with the first that cannot be used; never with a value.
-    """
-    try:
-        return Options.model_validate(chosen.options)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
-        raise SettingInvalid(setting=f"CATALOG_MIRROR_TARGETS__{name.upper()}__OPTIONS", problem=problem) from None

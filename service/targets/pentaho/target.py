@@ -20,12 +20,13 @@ from service.mirror.links import Link
 from service.mirror.store import STORE_ERRORS, Store
 from service.settings import Settings, TargetSettings
 from service.targets.base import Sending, Target, announced_to, installed_targets
+from service.targets.options import options_of, setting_of
 from service.targets.pentaho import checks, ledger, matters, planning, rules, usage
 from service.targets.pentaho.announcing import Announcer
 from service.targets.pentaho.data_sources import DataSources
 from service.targets.pentaho.ledger import Share, State
 from service.targets.pentaho.operations import EXECUTE_PATH, OPERATIONS
-from service.targets.pentaho.options import Options, options_of
+from service.targets.pentaho.options import Options
 from service.targets.pentaho.planning import Planned
 from service.targets.pentaho.rules import Concern, Wish
 from service.targets.pentaho.runner import Runner
@@ -85,8 +86,8 @@ class Pentaho(Target):
         if chosen.via == "off" or chosen.url is None:
             return None
         if chosen.via == "amqp":
-            raise SettingInvalid(setting=_setting(name, "VIA"), problem="Pentaho is told over HTTP alone")
-        return cls(name, chosen.origins, settings, options_of(name, chosen))
+            raise SettingInvalid(setting=setting_of(name, "VIA"), problem="Pentaho is told over HTTP alone")
+        return cls(name, chosen.origins, settings, options_of(name, chosen, Options))
 
     def attach(self, store: Store) -> None:
         """Links, jobs and the state of things are there."""
@@ -273,16 +274,12 @@ def _to_ask(shares: Sequence[Share], tried: set[str]) -> list[str]:
     return sorted({share.job_key for share in shares if share.state is State.ASKING} - tried)
 
 
-def _setting(name: str, member: str) -> str:
-    return f"CATALOG_MIRROR_TARGETS__{name.upper()}__{member}"
-
-
 def _sign_in(name: str, url: str, chosen: TargetSettings, options: Options) -> SignIn:
     """A token where one is given, else user and password."""
     if chosen.token or chosen.token_file:
         return given(name, chosen)
     if not chosen.username or not (chosen.password or chosen.password_file):
         problem = "Pentaho asks for a user with PASSWORD or PASSWORD_FILE, or for a TOKEN or TOKEN_FILE"
-        raise SettingInvalid(setting=_setting(name, "USERNAME"), problem=problem)
+        raise SettingInvalid(setting=setting_of(name, "USERNAME"), problem=problem)
     password = password_of(name, chosen)
     return PasswordSignIn(name, url, chosen.username, password, options.sign_in, options.timeout_s, chosen.ca_file)
