@@ -11,7 +11,7 @@ import resource
 import sys
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from pickle import PicklingError
+from pickle import PicklingError  # nosec B403: the error alone; we read no pickle
 
 import structlog
 
