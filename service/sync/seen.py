@@ -26,7 +26,8 @@ class Seen:
 
     def __contains__(self, text: str) -> bool:
         if not self._sorted:
-            self._buckets = [array("Q", sorted(bucket)) for bucket in self._buckets]
+            for place, bucket in enumerate(self._buckets):  # one by one, lest all of it be there twice
+                self._buckets[place] = array("Q", sorted(bucket))
             self._sorted = True
         number = _hash(text)
         bucket = self._buckets[number % _BUCKETS]
