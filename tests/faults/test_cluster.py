@@ -41,6 +41,7 @@ async def test_the_leader_of_our_queue_and_the_node_that_we_are_connected_to_are
             await world.resumed()
             await asyncio.to_thread(leader.start)
             await world.resumed()
+            await _until_whole(leader)  # of three, two have to be there: the next may die once this one is back
 
             proxy.lead_to(leader.url)  # where new connections go when this one dies, too
             world.catalog.url = leader.url
@@ -59,6 +60,16 @@ async def _members(node: PrivateBroker) -> int:
     said = await asyncio.to_thread(node.ctl, "list_queues", "--no-table-headers", "name", "members")
     (line,) = [line for line in said.splitlines() if line.startswith("catalog-mirror\t")]
     return line.count("@localhost")
+
+
+async def _until_whole(node: PrivateBroker) -> None:
+    """Wait until every quorum queue has all of its members at work."""
+    async with asyncio.timeout(90):
+        while True:
+            said = await asyncio.to_thread(node.ctl, "list_queues", "--no-table-headers", "type", "online")
+            quorum = [line for line in said.splitlines() if "quorum" in line.partition("\t")[0]]
+            if quorum and all(line.count("@localhost") == 3 for line in quorum):
+                return
 
 
 async def _leader(cluster: list[PrivateBroker], asked: PrivateBroker) -> PrivateBroker:
