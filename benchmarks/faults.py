@@ -26,9 +26,7 @@ def table(lines: list[dict[str, Any]]) -> str:
 
 
 def _row(fault: str, lines: list[dict[str, Any]]) -> str:
-    sums = [
-        sum(line[name] for line in lines) for name in ("faults", "sent", "lost", "lineage_lost", "lineage_repeated")
-    ]
+    sums = [sum(line[name] for line in lines) for name in _SUMS]
     seconds = [second for line in lines for second in line["resumed_s"]] or [0.0]
     times = [f"{statistics.median(seconds):.1f} s", f"{max(seconds):.1f} s"]
     return f"| {fault} | {' | '.join(f'{number:,}' for number in sums)} | {' | '.join(times)} |"
