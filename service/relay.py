@@ -10,8 +10,8 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from uuid import uuid4
 
 import structlog
@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.errors import DataError, DeliveryTooOld, MirrorError, StoreUnavailable, TransientError
 from service.mirror import controls, deliveries
 from service.mirror.deliveries import Delivery, Lease
-from service.mirror.store import STORE_ERRORS, Store
+from service.mirror.store import Store
 from service.settings import RelaySettings
 from service.targets.base import Target, announced_to
 from service.telemetry import Metrics
@@ -169,7 +169,7 @@ class Lane:
         return batch
 
     async def _claim(self, limit: int) -> list[Delivery]:
-        async with self._store_written() as connection:
+        async with self._store.writing() as connection:
             ahead_s = self._target.settles_s
             return await deliveries.claim(connection, self._store, self.name, self._lease, limit, ahead_s)
 
@@ -206,7 +206,7 @@ class Lane:
         before = self.notice
         self._judge(obstacle, reached=wants_more is not None)
         if self.notice is not before:
-            async with self._store_written() as connection:
+            async with self._store.writing() as connection:
                 await self._tell_notice(connection)
         return bool(wants_more)
 
@@ -225,7 +225,7 @@ class Lane:
         obstacle = next((result for result in results if isinstance(result, TransientError)), None)
         before = self.notice
         wait_s = self._judge(obstacle, reached=bool(arrived or refused))
-        async with self._store_written() as connection:
+        async with self._store.writing() as connection:
             if arrived:
                 await deliveries.done(connection, self.name, arrived, self._lease.token)
             for delivery, error in refused:
@@ -243,15 +243,6 @@ class Lane:
     async def _tell_notice(self, connection: AsyncConnection) -> None:
         notice = f"{self.notice} {self.notice.advice()}" if self.notice else None
         await controls.note_target(connection, self.name, notice)
-
-    @asynccontextmanager
-    async def _store_written(self) -> AsyncIterator[AsyncConnection]:
-        """A writing transaction, whose failure is `StoreUnavailable`."""
-        try:
-            async with self._store.write() as connection:
-                yield connection
-        except STORE_ERRORS as error:
-            raise self._store.unavailable(error) from error
 
     def _judge(self, error: MirrorError | None, *, reached: bool) -> float:
         """Open or close the circuit; answers the seconds until it is tried again."""
@@ -276,7 +267,7 @@ class Lane:
             return
         self._memory.clear()
         try:
-            async with self._store_written() as connection:
+            async with self._store.writing() as connection:
                 await deliveries.give_back(connection, self._store, ids, self._lease.token, after_s=0, error=None)
         except StoreUnavailable as error:
             log.warning("leases_left_to_lapse", target=self.name, number=len(ids), problem=str(error)[:200])
@@ -287,7 +278,7 @@ class Lane:
             return
         self._age_checked_at = time.monotonic()
         limit, max_age_s = self._settings.batch_max, self._settings.max_age_s
-        async with self._store_written() as connection:
+        async with self._store.writing() as connection:
             for row in await deliveries.too_old(connection, self._store, self.name, max_age_s, limit):
                 error = DeliveryTooOld(target=self.name, problem=row.last_error or "no attempt failed")
                 await deliveries.bury(connection, row, error)

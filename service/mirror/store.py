@@ -82,17 +82,32 @@ class Store:
         async with self.engine.connect() as connection:
             yield await connection.execution_options(mirror_reads=True)
 
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """As `write`, for whom every failure is an outage: raises `StoreUnavailable`."""
+        try:
+            async with self.write() as connection:
+                yield connection
+        except STORE_ERRORS as error:
+            raise self.unavailable(error) from error
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """As `read`, for whom every failure is an outage: raises `StoreUnavailable`."""
+        try:
+            async with self.read() as connection:
+                yield connection
+        except STORE_ERRORS as error:
+            raise self.unavailable(error) from error
+
     async def check(self) -> None:
         """Probe the store.
 
         Raises:
             StoreUnavailable: it does not answer, or not within the timeout.
         """
-        try:
-            async with self.read() as connection:
-                await connection.execute(sa.select(1))
-        except STORE_ERRORS as error:
-            raise self.unavailable(error) from error
+        async with self.reading() as connection:
+            await connection.execute(sa.select(1))
 
     def check_writable(self) -> None:
         """Look whether an SQLite store can be created or written, before anything else happens.

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -32,7 +31,7 @@ from service.errors import (
 from service.mirror import batches
 from service.mirror.batches import Item
 from service.mirror.deliveries import Delivery
-from service.mirror.store import STORE_ERRORS, Store
+from service.mirror.store import Store
 from service.mirror.usage.window import Window, last_window
 from service.scope import Scope
 from service.settings import Settings, TargetSettings
@@ -109,7 +108,7 @@ class Collibra(Target):
 
     async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
         """The submissions that wait, and those of a window that is due and was not planned yet."""
-        async with self._reading() as connection:
+        async with self._attached.reading() as connection:
             rows = await batches.in_state(connection, self.name, batches.PREPARED)
             waiting = [row.body for row in reversed(rows)]
             window = await self._due(connection)
@@ -119,7 +118,7 @@ class Collibra(Target):
 
     async def remarks(self) -> list[str]:
         """What has no locator, what is in doubt."""
-        async with self._reading() as connection:
+        async with self._attached.reading() as connection:
             missing = (await self.look(connection)).unlocated
             doubtful = await batches.in_state(connection, self.name, batches.UNCERTAIN)
         told = []
@@ -145,10 +144,10 @@ class Collibra(Target):
 
     async def _plan_if_due(self) -> bool:
         """Plan the newest window that is over, once, whichever replica comes first; not while a batch is on its way."""
-        async with self._reading() as connection:
+        async with self._attached.reading() as connection:
             if await self._due(connection) is None:
                 return False
-        async with self._writing() as connection:
+        async with self._attached.writing() as connection:
             await batches.lock(connection, self.name)
             window = await self._due(connection)
             if window is None or await batches.in_state(connection, self.name, batches.SENDING, limit=1):
@@ -201,7 +200,7 @@ class Collibra(Target):
             TargetUnavailable: it was not taken, or nobody knows.
         """
         began = time.monotonic()
-        async with self._writing() as connection:
+        async with self._attached.writing() as connection:
             batch = await batches.claim(connection, self._attached, self.name, self._sender, self._lease_s)
         if batch is None:
             return False
@@ -218,7 +217,7 @@ class Collibra(Target):
 
     async def _record(self, batch: Any, answer: Answer) -> None:
         """Write down what became of a batch; raises `TargetUnavailable` where the next had better wait."""
-        async with self._writing() as connection:
+        async with self._attached.writing() as connection:
             if answer.fate is Fate.TAKEN and answer.job:
                 await batches.accept(connection, batch, answer.job)
             elif answer.fate is Fate.REFUSED:
@@ -236,7 +235,7 @@ class Collibra(Target):
 
     async def _see_to_doubts(self) -> None:
         """Mark what nobody is sending any more, close what is too old, and look for the jobs of the rest."""
-        async with self._writing() as connection:
+        async with self._attached.writing() as connection:
             await self._mark_and_close(connection)
             doubtful = await batches.in_state(connection, self.name, batches.UNCERTAIN)
             now = (await connection.execute(sa.select(self._attached.now()))).scalar_one()
@@ -254,7 +253,7 @@ class Collibra(Target):
 
     async def _look_for_jobs(self) -> None:
         listed = [one async for one in self._jobs.all()]
-        async with self._writing() as connection:
+        async with self._attached.writing() as connection:
             makers = await batches.makers(connection, self.name)
             if self._options.created_by is not None:
                 makers.add(str(self._options.created_by))
@@ -268,7 +267,7 @@ class Collibra(Target):
     # Jobs
 
     async def _follow_jobs(self) -> None:
-        async with self._writing() as connection:
+        async with self._attached.writing() as connection:
             rows = await batches.due(connection, self._attached, self.name, batches.ACCEPTED, self._options.poll)
         for batch in rows:
             await self._follow(batch)
@@ -277,11 +276,11 @@ class Collibra(Target):
         try:
             job = await self._jobs.find(batch.job_id)
         except DeliveryRejected as error:
-            async with self._writing() as connection:
+            async with self._attached.writing() as connection:
                 await batches.note(connection, batch, str(error))
             return
         failed, ended = job.status == FAILED, job.status in (COMPLETED, FAILED)
-        async with self._writing() as connection:
+        async with self._attached.writing() as connection:
             await batches.follow(connection, batch, job, failed=failed, ended=ended)
         if ended:
             told = log.warning if failed else log.info
@@ -294,22 +293,6 @@ class Collibra(Target):
         if self._store is None:
             raise StoreUnavailable(problem="the target was not attached to a store", where="nowhere")
         return self._store
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._attached.write() as connection:
-                yield connection
-        except STORE_ERRORS as error:
-            raise self._attached.unavailable(error) from error
-
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._attached.read() as connection:
-                yield connection
-        except STORE_ERRORS as error:
-            raise self._attached.unavailable(error) from error
 
 
 def _is_to_be_looked_for(batch: Any, now: datetime, poll_s: float) -> bool:

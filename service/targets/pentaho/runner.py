@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -16,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service import documents
 from service.errors import AnswerLost, TargetUnavailable, TransientError
 from service.mirror.deliveries import Lease
-from service.mirror.store import STORE_ERRORS, Store
+from service.mirror.store import Store
 from service.targets.pentaho import answers, ledger, planning
 from service.targets.pentaho.announcing import Announcer
 from service.targets.pentaho.answers import Answer, Meaning
@@ -88,7 +87,7 @@ class Runner:
             await self._write(job, verdict)
 
     async def _step(self, job_key: str) -> TransientError | None:
-        async with self._written() as connection:
+        async with self._store.writing() as connection:
             job = await ledger.take(connection, self._store, job_key, self._lease)
         if job is None:
             return None
@@ -164,7 +163,7 @@ class Runner:
         return State.FAILED if word.casefold() in self._options.failed_words else None
 
     async def _write(self, job: Job, verdict: Verdict) -> None:
-        async with self._written() as connection:
+        async with self._store.writing() as connection:
             taken = await self._wind_up(connection, job, verdict)
         self._unwritten.pop(job.job_key, None)
         if taken and verdict.state is not job.state:
@@ -211,14 +210,6 @@ class Runner:
     def unavailable(self, problem: str) -> TargetUnavailable:
         """The target cannot be told now."""
         return TargetUnavailable(target=self._target, problem=problem)
-
-    @asynccontextmanager
-    async def _written(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._store.write() as connection:
-                yield connection
-        except STORE_ERRORS as error:
-            raise self._store.unavailable(error) from error
 
 
 def _data_source(operation: str, request: dict[str, Any]) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping, Sequence
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,7 +16,7 @@ from service.errors import DeliveryRejected, MirrorError, SettingInvalid, Transi
 from service.mirror import links
 from service.mirror.deliveries import Delivery
 from service.mirror.links import Link
-from service.mirror.store import STORE_ERRORS, Store
+from service.mirror.store import Store
 from service.settings import Settings, TargetSettings
 from service.targets.base import Sending, Target, announced_to, installed_targets
 from service.targets.options import options_of, setting_of
@@ -132,7 +131,7 @@ class Pentaho(Target):
 
     async def remarks(self) -> list[str]:
         """That links are missing, as long as there are none."""
-        async with self._reading() as connection:
+        async with self._mirror.reading() as connection:
             linked = await links.ids_by_kind(connection, self.name)
         return [] if any(linked.values()) else [checks.NOTHING_LINKED]
 
@@ -148,14 +147,14 @@ class Pentaho(Target):
         while obstacle is None and (keys := _to_ask(shares, tried)):
             tried.update(keys)
             obstacle = await self.runner.work(keys)
-            async with self._reading() as connection:
+            async with self._mirror.reading() as connection:
                 shares = await ledger.shares(connection, [delivery.delivery_id for delivery in batch])
         return self._results(batch, shares, obstacle)
 
     async def _planned(self, batch: Sequence[Delivery]) -> list[Share]:
         ids = [delivery.delivery_id for delivery in batch]
         await self.runner.flush()
-        async with self._writing() as connection:
+        async with self._mirror.writing() as connection:
             await ledger.one_at_a_time(connection, self.name)
             there = {share.delivery_id for share in await ledger.shares(connection, ids)}
             fresh = [delivery for delivery in batch if delivery.delivery_id not in there]
@@ -200,7 +199,7 @@ class Pentaho(Target):
         """Ask for jobs that follow on others, and look how running ones stand."""
         await self.runner.flush()
         await self._look_at_usage()
-        async with self._reading() as connection:
+        async with self._mirror.reading() as connection:
             keys = await ledger.due(connection, self._mirror, self.name, _TURN)
         if keys and (obstacle := await self.runner.work(keys)):
             raise obstacle
@@ -212,16 +211,16 @@ class Pentaho(Target):
         if now < self._usage_looked_at + min(_USAGE_LOOK_S, self.options.usage_every_s):
             return
         self._usage_looked_at = now
-        async with self._reading() as connection:
+        async with self._mirror.reading() as connection:
             is_due = await usage.is_due(connection, self._mirror, self.name, self.options)
         if is_due:
-            async with self._writing() as connection:
+            async with self._mirror.writing() as connection:
                 await usage.take_turn(connection, self._mirror, self.name, self.options)
 
     async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
         """The requests of these deliveries and of jobs that wait, secrets hidden; looking up states is not shown."""
         ids = [delivery.delivery_id for delivery in batch]
-        async with self._reading() as connection:
+        async with self._mirror.reading() as connection:
             shares = await ledger.shares(connection, ids)
             there = {share.delivery_id for share in shares}
             fresh = await self._jobs(connection, [one for one in batch if one.delivery_id not in there])
@@ -239,22 +238,6 @@ class Pentaho(Target):
         body = documents.canonical(self.runner.shown(operation, request)).decode()
         to = f"POST {self.url}{EXECUTE_PATH}{OPERATIONS[operation].path}"
         return Sending(to, body, tuple(sorted(set(delivery_ids))))
-
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._mirror.read() as connection:
-                yield connection
-        except STORE_ERRORS as error:
-            raise self._mirror.unavailable(error) from error
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        try:
-            async with self._mirror.write() as connection:
-                yield connection
-        except STORE_ERRORS as error:
-            raise self._mirror.unavailable(error) from error
 
     async def close(self) -> None:
         """Close the connections."""
