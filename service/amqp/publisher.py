@@ -1,4 +1,8 @@
-"""Publishes batches with confirms over a connection of its own, which it opens when there is something to publish."""
+"""Publishes batches with confirms over a connection of its own, which it opens when there is something to publish.
+
+A channel whose first message to a quorum queue finds its leader dead is refused for as long as it is open, also when
+there is another leader (RabbitMQ 3.10.8, `rabbit_fifo_client:enqueue`): after a refusal it is not used again.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from service.amqp.channel import ConfirmingChannel, Outgoing, open_channel
+from service.amqp.channel import REFUSED, ConfirmingChannel, Outgoing, open_channel
 from service.amqp.connection import connected, translated, underlay
 from service.settings import AmqpSettings
 
@@ -15,7 +19,7 @@ CONFIRM_TIMEOUT_S = 30.0
 
 
 class Publisher:
-    """Publishes to one exchange; reconnects by itself at the next batch after a failure."""
+    """Publishes to one exchange; reconnects by itself at the next batch after a failure or a refusal."""
 
     def __init__(self, settings: AmqpSettings) -> None:
         self._settings = settings
@@ -38,10 +42,13 @@ class Publisher:
             try:
                 with translated(self._settings):
                     channel = await self._open()
-                    return await channel.publish(self._settings.exchange, messages, CONFIRM_TIMEOUT_S)
+                    results = await channel.publish(self._settings.exchange, messages, CONFIRM_TIMEOUT_S)
             except BaseException:
                 await self._drop()
                 raise
+            if REFUSED in results:
+                await self._drop()
+            return results
 
     async def _open(self) -> ConfirmingChannel:
         if self._channel is not None and not self._channel.is_closed:

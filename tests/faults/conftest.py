@@ -43,7 +43,7 @@ class Figures:
     lost: int = 0
     lineage_lost: int = 0
     lineage_repeated: int = 0
-    #: The catalog's own messages that the broker refused, while it was up.
+    #: How often the broker, while it was up, refused what the catalog published at once.
     refused: int = 0
     #: Seconds from the end of each fault until one more event was mirrored and its lineage told.
     resumed_s: list[float] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Rig:
         self.catalog = catalog
         self.rows = rows
         self.services = services
-        #: Nodes of a cluster are killed: a queue whose leader dies refuses what it had not passed on to the others.
+        #: Nodes of a cluster are killed: a queue refuses what comes while it has no leader, and it is sent again.
         self.nodes_die = False
         self.figures = Figures(fault)
 
@@ -79,9 +79,11 @@ class Rig:
                 async with asyncio.timeout(20):
                     return await self.catalog.publish(events)
             except DeliveryError:
-                if not self.nodes_die:  # the broker is up and refuses: that is our doing
-                    self.figures.refused += 1
+                self.figures.refused += 1
+                if not self.nodes_die:
                     raise
+                await asyncio.sleep(0.2)
+                await self.reconnect()  # a channel that met a dead leader refuses for as long as it is open
             except (AMQPError, OSError, TimeoutError, RuntimeError):
                 await self.reconnect()
 

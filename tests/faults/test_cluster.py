@@ -1,22 +1,29 @@
 """A cluster of three brokers: the leader of our queue is killed, and the node that we are connected to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from sandbox.parts.broker import PrivateBroker
-from sandbox.parts.process import off_loop
 from sandbox.parts.proxy import TcpProxy
 
 
+@pytest.fixture(scope="module")
+def three_nodes() -> Iterator[list[PrivateBroker]]:
+    with ExitStack() as stack:
+        first = stack.enter_context(PrivateBroker())
+        yield [first, *[stack.enter_context(PrivateBroker(joins=first)) for _ in range(2)]]
+
+
 @pytest.fixture
-async def cluster() -> AsyncIterator[list[PrivateBroker]]:
-    async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(off_loop(PrivateBroker()))
-        yield [first, *[await stack.enter_async_context(off_loop(PrivateBroker(joins=first))) for _ in range(2)]]
+async def cluster(three_nodes: list[PrivateBroker]) -> list[PrivateBroker]:
+    """All three at work, whatever a test before has killed."""
+    for node in three_nodes:
+        await asyncio.to_thread(node.start)
+    return three_nodes
 
 
 @pytest.mark.timeout(240)
@@ -30,7 +37,7 @@ async def test_the_leader_of_our_queue_and_the_node_that_we_are_connected_to_are
             await world.publish(50)
             await world.mirrored()
             assert await _members(cluster[0]) == 3
-            leader = await _leader(cluster, cluster[0])
+            leader = await _leader("catalog-mirror", cluster)
             # Whoever leads: the catalog and we are connected to another one, and the other way round.
             other = next(node for node in cluster if node is not leader)
             world.catalog.url = other.url
@@ -46,6 +53,32 @@ async def test_the_leader_of_our_queue_and_the_node_that_we_are_connected_to_are
             proxy.lead_to(leader.url)  # where new connections go when this one dies, too
             world.catalog.url = leader.url
             await _kill_under_load(world, other)
+            await world.resumed()
+
+
+@pytest.mark.timeout(240)
+async def test_a_cluster_without_a_majority_refuses_our_lineage_and_takes_it_once_there_is_one_again(
+    rig: Callable[..., Any], cluster: list[PrivateBroker], sqlite_url: str, run_command: Callable[..., Any]
+) -> None:
+    async with TcpProxy.before(cluster[0].url) as proxy:
+        through = proxy.through(cluster[0].url)
+        async with rig(
+            "majority of the cluster lost", cluster[0].url, sqlite_url, through=through, sink="quorum"
+        ) as world:
+            world.nodes_die = True
+            lost = await _leader("sink", cluster)
+            back, stays = (node for node in cluster if node is not lost)
+            await run_command("targets", "pause", "catalog_lineage", STORE__URL=sqlite_url)
+            await world.publish(50)
+            await world.mirrored()
+            for node in (back, lost):  # in this order nobody is left to elect another leader
+                await asyncio.to_thread(node.kill)
+            proxy.lead_to(stays.url)
+            proxy.cut()  # so that the first that we tell over the new connection finds no leader
+            await run_command("targets", "resume", "catalog_lineage", STORE__URL=sqlite_url)
+            await world.rows.until("SELECT count(*) FROM target_states WHERE notice LIKE '%refused%'", 1)
+            world.catalog.url = stays.url
+            await asyncio.to_thread(back.start)
             await world.resumed()
 
 
@@ -72,7 +105,7 @@ async def _until_whole(node: PrivateBroker) -> None:
                 return
 
 
-async def _leader(cluster: list[PrivateBroker], asked: PrivateBroker) -> PrivateBroker:
-    said = await asyncio.to_thread(asked.ctl, "list_queues", "--no-table-headers", "name", "leader")
-    (line,) = [line for line in said.splitlines() if line.startswith("catalog-mirror\t")]
+async def _leader(queue: str, cluster: list[PrivateBroker]) -> PrivateBroker:
+    said = await asyncio.to_thread(cluster[0].ctl, "list_queues", "--no-table-headers", "name", "leader")
+    (line,) = [line for line in said.splitlines() if line.startswith(f"{queue}\t")]
     return next(node for node in cluster if node.node in line)
