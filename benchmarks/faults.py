@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 _HEAD = (
-    "| fault | times | events sent | lost | lineage lost | lineage repeated | publishers refused "
+    "| fault | times | events sent | lost | rows wrong | lineage lost | lineage repeated | publishers refused "
     "| at work again, median | worst |"
 )
-_SUMS = ("faults", "sent", "lost", "lineage_lost", "lineage_repeated", "refused")
+_SUMS = ("faults", "sent", "lost", "wrong", "lineage_lost", "lineage_repeated", "refused")
 
 
 def table(lines: list[dict[str, Any]]) -> str:

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ class Figures:
     faults: int = 0
     sent: int = 0
     lost: int = 0
+    #: Rows that differ from what was sent.
+    wrong: int = 0
     lineage_lost: int = 0
     lineage_repeated: int = 0
     #: How often the broker, while it was up, refused what the catalog published at once.
@@ -68,7 +71,7 @@ class Rig:
     async def publish(self, number: int) -> None:
         """Publish the next events, each confirmed; what an outage left unconfirmed is published again."""
         first = self.figures.sent
-        events = [make_profile_event(n, at_s=n) for n in range(first, first + number)]
+        events = [_event(n) for n in range(first, first + number)]
         for start in range(0, number, CHUNK):
             await self._confirmed(events[start : start + CHUNK])
         self.figures.sent += number
@@ -115,14 +118,35 @@ class Rig:
         await self.mirrored()
         await self.rows.until("SELECT count(*) FROM lineage_events WHERE own", figures.sent)
         await self.rows.until("SELECT count(*) FROM deliveries", 0)
-        figures.lost = figures.sent - await self.rows.one("SELECT count(*) FROM data_profiles")
+        rows = await self.rows.all("SELECT profile_id, asset_id, status, version_at, document FROM data_profiles")
+        figures.lost = figures.sent - len(rows)
+        figures.wrong = len({_facts(*row) for row in rows} - {_told(_event(n)[1]) for n in range(figures.sent)})
         own = {event_id for (event_id,) in await self.rows.all("SELECT event_id FROM lineage_events WHERE own")}
         await self.reconnect()
         came_back = await self.catalog.came_back()
         figures.lineage_lost = len(own - set(came_back))
         figures.lineage_repeated = len(came_back) - len(set(came_back))
         assert await self.rows.all("SELECT routing_key, reason FROM dead_letters") == []
-        assert (figures.lost, figures.lineage_lost, set(came_back) - own) == (0, 0, set())
+        assert (figures.lost, figures.wrong, figures.lineage_lost, set(came_back) - own) == (0, 0, 0, set())
+
+
+def _event(number: int) -> tuple[str, bytes]:
+    """Routing key and body of the event that the catalog publishes as this one of all."""
+    return make_profile_event(number, at_s=number)
+
+
+def _told(body: bytes) -> tuple[object, ...]:
+    """What a row should hold, from the body of its event."""
+    event = json.loads(body)
+    ids, profile = event["details"], event["state"]["entity"]["data_profile"]
+    at = datetime.fromisoformat(event["published"])
+    return _facts(ids["profile_id"], ids["dataset_id"], profile["execution"]["status"], at, json.dumps(event["state"]))
+
+
+def _facts(profile_id: str, asset_id: str, status: str, at: str | datetime, document: str) -> tuple[object, ...]:
+    """The same of a row, whatever the store and the order of members in its document."""
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return profile_id, asset_id, status, moment, json.dumps(json.loads(document), sort_keys=True)
 
 
 @pytest.fixture
