@@ -243,8 +243,7 @@ def _problem(status: int, message: str) -> web.Response:
         "statusCode": status, "titleMessage": "Popularity", "helpMessage": "", "userMessage": message,
         "errorCode": f"pocket-{status}",
     }  # fmt: skip
-    headers = {"Retry-After": "1"} if status in (429, 503) else {}
-    return web.json_response(body, status=status, headers=headers)
+    return web.json_response(body, status=status)
 
 
 def _now() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import aiohttp
 
 from service import __version__, documents
+from service.catalog.refusals import asked_to_wait
 from service.errors import AnswerLost, DeliveryRejected, MirrorError, TargetUnavailable
 from service.redaction import redact_bytes
 from service.targets.sign_in import SignIn
@@ -25,6 +27,9 @@ _CONNECT_S = 10.0
 _MAX_ANSWER = 1_048_576
 #: Characters of an answer that are told.
 _SHOWN = 300
+#: Statuses with which a backend may ask for a pause, and seconds of it that it gets at most.
+_PAUSING = (429, 503)
+_MAX_PAUSE_S = 3600.0
 #: Attempts after which "internal error" counts as the event's fault: such answers were seen for valid events for days.
 MAX_INTERNAL_ERRORS = 8
 
@@ -68,6 +73,8 @@ class Reply:
 class Poster:
     """One backend; opened at the first post.
 
+    Where it refuses with `Retry-After` (RFC 9110, 10.2.3), nothing more is sent to it until then.
+
     Args:
         fresh: each call has a connection of its own: one that is kept may die unseen, and an answer seem lost although
             nothing was taken.
@@ -93,13 +100,14 @@ class Poster:
         self._fresh = fresh
         self._max_answer = max_answer
         self._session: aiohttp.ClientSession | None = None
+        self._quiet_until = 0.0
 
     async def post(self, path: str, value: Any) -> Reply:
         """Post a JSON value; once more, signed in anew, where the first is refused for that.
 
         Raises:
             AnswerLost: it may have been taken: the connection stood, and no answer came.
-            TransientError: nothing was taken: no connection, or nobody to sign in now.
+            TransientError: nothing was taken: no connection, nobody to sign in now, or it asked us to wait.
         """
         return await self._call("POST", path, documents.canonical(value), {})
 
@@ -108,10 +116,14 @@ class Poster:
         return await self._call("GET", path, None, parameters)
 
     async def _call(self, method: str, path: str, body: bytes | None, parameters: Mapping[str, str]) -> Reply:
+        if (left_s := self._quiet_until - time.monotonic()) > 0:
+            raise TargetUnavailable(target=self._target, problem=f"it asked us to wait for another {left_s:.0f} s")
         signed = await self._sign_in.authorization()
         reply = await self._send(method, path, body, parameters, signed)
         if reply.status == 401 and (other := await self._sign_in.renewed(signed)) != signed:
             reply = await self._send(method, path, body, parameters, other)
+        if reply.status in _PAUSING:
+            self._quiet_until = time.monotonic() + min(asked_to_wait(reply.headers) or 0.0, _MAX_PAUSE_S)
         return reply
 
     async def _send(
