@@ -52,6 +52,8 @@ class State(StrEnum):
 
 
 OPEN = (State.ASKING, State.RUNNING)
+#: Ends that a person should hear of.
+BAD = (State.FAILED, State.OVERDUE, State.REFUSED, State.LOST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -57,6 +59,9 @@ class Runner:
         self._lease = Lease(uuid4().hex, self._patience_s + _SPARE_S)
         #: What became of jobs, as long as the store does not take it.
         self._unwritten: dict[str, tuple[Job, Verdict]] = {}
+        if metrics:  # there from the start: the first one of a kind has to count as growth
+            for name, state in product(OPERATIONS, ledger.BAD):
+                metrics.target_jobs.labels(target, name, state.value)
 
     async def work(self, job_keys: Sequence[str]) -> TransientError | None:
         """Ask for, or look at, each of these jobs, a few at a time; answers why the rest had better wait.
@@ -167,9 +172,11 @@ class Runner:
             taken = await self._wind_up(connection, job, verdict)
         self._unwritten.pop(job.job_key, None)
         if taken and verdict.state is not job.state:
-            log.info(
+            log.log(
+                logging.WARNING if verdict.state in ledger.BAD else logging.INFO,
                 "pentaho_job", target=self._target, job=job.job_key, operation=job.operation.name,
                 state=verdict.state.value, pentaho_job_id=verdict.job_id or job.pentaho_job_id,
+                **({"problem": verdict.problem} if verdict.problem else {}),
             )  # fmt: skip
             if self._metrics and verdict.state is not State.ASKING:
                 self._metrics.target_jobs.labels(self._target, job.operation.name, verdict.state.value).inc()
