@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from contextlib import AsyncExitStack
-from typing import Annotated
+from collections.abc import Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Annotated, Any
 
 import typer
 
@@ -60,11 +61,8 @@ def catalog(
     """
     pocket = PocketCatalog(seed, assets)
     pocket.knobs.search_feed, pocket.knobs.index_lag_s = search_feed, index_lag
-    try:
-        asyncio.run(_run(pocket, host, port, amqp, changes_per_second))
-    except OSError as error:
-        typer.echo(f"Cannot listen on {host}:{port}, or cannot reach the broker: {error}. Try --port 0.", err=True)
-        raise typer.Exit(1) from error
+    what = f"listen on {host}:{port}, or cannot reach the broker" if amqp else f"listen on {host}:{port}"
+    _run(_live_catalog(pocket, host, port, amqp, changes_per_second), what)
 
 
 @app.command()
@@ -75,11 +73,7 @@ def openlineage(
 ) -> None:
     """Take OpenLineage events as Marquez does, judge each by the schema, and print what came. Ctrl-C ends it."""
     backend = PocketBackend(ibm=ibm, told=lambda event: typer.echo(json.dumps(event)))
-    try:
-        asyncio.run(_take(backend, host, port))
-    except OSError as error:
-        typer.echo(f"Cannot listen on {host}:{port}: {error}. Try --port 0.", err=True)
-        raise typer.Exit(1) from error
+    _serve(serve_openlineage(backend, port, host), host, port, "Pocket OpenLineage backend at {url}")
 
 
 @app.command()
@@ -99,24 +93,8 @@ def collibra(
     knobs = pocket.knobs
     knobs.delay_s, knobs.lost, knobs.failing, knobs.step_s, knobs.token_life_s = delay, lose, failing, step, token_life
     knobs.refusals, knobs.broken = [429] * busy, [500] * broken
-    try:
-        asyncio.run(_popularity(pocket, host, port))
-    except OSError as error:
-        typer.echo(f"Cannot listen on {host}:{port}: {error}. Try --port 0.", err=True)
-        raise typer.Exit(1) from error
-
-
-async def _popularity(pocket: PocketCollibra, host: str, port: int) -> None:
-    async with serve_collibra(pocket, port, host) as url:
-        who = f"user {USERNAME}, password {PASSWORD}, or token {pocket.issue_token()}"
-        typer.echo(f"Pocket Collibra at {url}: {who}", err=True)
-        await _until_ended()
-
-
-async def _take(backend: PocketBackend, host: str, port: int) -> None:
-    async with serve_openlineage(backend, port, host) as url:
-        typer.echo(f"Pocket OpenLineage backend at {url}", err=True)
-        await _until_ended()
+    who = f"user {USERNAME}, password {PASSWORD}, or token {pocket.issue_token()}"
+    _serve(serve_collibra(pocket, port, host), host, port, f"Pocket Collibra at {{url}}: {who}")
 
 
 @app.command()
@@ -131,22 +109,31 @@ def pentaho(
     """Answer like Pentaho Data Catalog: sign-in and jobs, strict where its documents are; prints each job taken."""
     pocket = PocketPentaho(delay_s=delay, lost_answers=lost_answers, token_calls=token_calls, told=_tell_job)
     pocket.failures = [int(status) for status in failures.split(",") if status.strip()]
-    try:
-        asyncio.run(_take_jobs(pocket, host, port))
-    except OSError as error:
-        typer.echo(f"Cannot listen on {host}:{port}: {error}. Try --port 0.", err=True)
-        raise typer.Exit(1) from error
-
-
-async def _take_jobs(pocket: PocketPentaho, host: str, port: int) -> None:
-    async with serve_pentaho(pocket, port, host) as url:
-        who = f"user {pentaho_server.USERNAME}, password {pentaho_server.PASSWORD}"
-        typer.echo(f"Pocket Pentaho at {url}, {who}", err=True)
-        await _until_ended()
+    who = f"user {pentaho_server.USERNAME}, password {pentaho_server.PASSWORD}"
+    _serve(serve_pentaho(pocket, port, host), host, port, f"Pocket Pentaho at {{url}}, {who}")
 
 
 def _tell_job(job: Job) -> None:
     typer.echo(json.dumps({"job": job.job_id, "operation": job.path, "fields": sorted(job.body)}))
+
+
+def _serve(served: AbstractAsyncContextManager[str], host: str, port: int, greeting: str) -> None:
+    """Serve until it is ended, greeting with the URL."""
+
+    async def run() -> None:
+        async with served as url:
+            typer.echo(greeting.format(url=url), err=True)
+            await _until_ended()
+
+    _run(run(), f"listen on {host}:{port}")
+
+
+def _run(work: Coroutine[Any, Any, None], what: str) -> None:
+    try:
+        asyncio.run(work)
+    except OSError as error:
+        typer.echo(f"Cannot {what}: {error}. Try --port 0.", err=True)
+        raise typer.Exit(1) from error
 
 
 async def _until_ended() -> None:
@@ -156,7 +143,9 @@ async def _until_ended() -> None:
     await ended.wait()
 
 
-async def _run(pocket: PocketCatalog, host: str, port: int, amqp: str | None, changes_per_second: float) -> None:
+async def _live_catalog(
+    pocket: PocketCatalog, host: str, port: int, amqp: str | None, changes_per_second: float
+) -> None:
     async with AsyncExitStack() as stack:
         if amqp is not None:
             pocket.sink = await stack.enter_async_context(connect_feed(amqp))
