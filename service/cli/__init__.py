@@ -3,57 +3,89 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, cast
 
 import typer
+from typer.core import TyperGroup
 
-from service.cli import (
-    audit,
-    capture,
-    dead_letters,
-    deliveries,
-    demo,
-    docs,
-    doctor,
-    lineage,
-    links,
-    mirror,
-    pentaho,
-    reading,
-    replay,
-    run,
-    scope,
-    status,
-    store,
-    targets,
-    topology,
-    usage,
-)
-from service.cli.common import report
 from service.errors import MirrorError
 
-app = typer.Typer(
+#: Where each command is, in the order in which `--help` lists them: a function, or the program of a group.
+PLACES = {
+    "run": "run:run",
+    "status": "status:status",
+    "pause": "status:pause",
+    "resume": "status:resume",
+    "audit": "audit:audit",
+    "demo": "demo:demo",
+    "snapshot": "reading:snapshot",
+    "reconcile": "reading:reconcile",
+    "refresh": "reading:refresh",
+    "replay": "replay:replay",
+    "capture": "capture:capture",
+    "lineage": "lineage:lineage",
+    "doctor": "doctor:doctor",
+    "dead-letters": "dead_letters:app",
+    "deliveries": "deliveries:app",
+    "targets": "targets:app",
+    "links": "links:app",
+    "pentaho": "pentaho:app",
+    "topology": "topology:app",
+    "usage": "usage:app",
+    "db": "store:app",
+    "mirror": "mirror:app",
+    "scope": "scope:app",
+    "docs": "docs:app",
+}
+
+
+def _program(**options: Any) -> typer.Typer:
+    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, **options)
+
+
+class _Commands(Mapping[str, Any]):
+    """Commands by name; a module is imported when its command is asked for, as none needs what all others do."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, _, attribute = PLACES[name].partition(":")
+        found = getattr(import_module(f"{__name__}.{module}"), attribute)
+        holder = _program()
+        if isinstance(found, typer.Typer):
+            holder.add_typer(found, name=name)
+        else:
+            holder.command(name)(found)
+        return typer.main.get_group(holder).commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(PLACES)
+
+    def __len__(self) -> int:
+        return len(PLACES)
+
+
+class _Program(TyperGroup):
+    """The program itself, whose commands are those of `PLACES`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = cast(Any, _Commands())
+
+
+app = _program(
     name="catalog-mirror",
     help="Keeps a live copy of a data catalog outside of it, and passes its changes on.",
     epilog="Settings are environment variables CATALOG_MIRROR_<SECTION>__<NAME>: see `catalog-mirror docs settings`. "
     "Start with `catalog-mirror demo`, then `catalog-mirror doctor`.",
     no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
+    cls=_Program,
 )
-for group in (run, status, audit, demo, reading, replay, capture, lineage, doctor):
-    group.register(app)
-app.add_typer(dead_letters.app, name="dead-letters")
-app.add_typer(deliveries.app, name="deliveries")
-app.add_typer(targets.app, name="targets")
-app.add_typer(links.app, name="links")
-app.add_typer(pentaho.app, name="pentaho")
-app.add_typer(topology.app, name="topology")
-app.add_typer(usage.app, name="usage")
-app.add_typer(store.app, name="db")
-app.add_typer(mirror.app, name="mirror")
-app.add_typer(scope.app, name="scope")
-app.add_typer(docs.app, name="docs")
+
+
+@app.callback()
+def _program_itself() -> None:
+    """So that there is a program around the commands."""
 
 
 def main() -> None:
@@ -61,6 +93,8 @@ def main() -> None:
     try:
         app()
     except MirrorError as error:
+        from service.cli.common import report  # with all that it needs, only when it is needed
+
         sys.exit(report(error))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -10,11 +10,6 @@ from service.cli.common import Json, opened_store, print_json, quiet_settings, r
 from service.mirror import audit as log
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("audit")(audit)
-
-
 def audit(
     subject: Annotated[str | None, typer.Option(help="Only what was done to this, such as a dead letter's id.")] = None,
     action: Annotated[str | None, typer.Option(help="Only this action or family, such as dead_letter.")] = None,

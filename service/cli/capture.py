@@ -22,11 +22,6 @@ from service.events.recording import line_of
 from service.settings import Settings
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("capture")(capture)
-
-
 def capture(
     file: Annotated[str, typer.Argument(help="Where to write; - is stdout. An existing file is appended to.")],
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so many seconds.")] = None,

@@ -63,11 +63,6 @@ class DemoFailed(MirrorError):
     remedy = "Please report this with the lines above."
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("demo")(demo)
-
-
 def demo(
     broker: Annotated[str | None, typer.Option(help="Use this broker (amqp://…) instead of a private one.")] = None,
     no_broker: Annotated[bool, typer.Option("--no-broker", help="Replay the story without any broker.")] = False,

@@ -54,11 +54,6 @@ class Finding:
     remedy: str = ""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("doctor")(doctor)
-
-
 def doctor(as_json: Json = False) -> None:
     """Check settings, store, broker, catalog and targets; exit 1 if the service could not work as set up.
 

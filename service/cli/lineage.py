@@ -43,11 +43,6 @@ class AssetUnknown(MirrorError):
     remedy = "Ids are the catalog's own: see `SELECT asset_id, name FROM v1_assets`."
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("lineage")(lineage)
-
-
 def lineage(
     asset: Annotated[str, typer.Argument(help="The asset's id in the catalog.")],
     depth: Annotated[int, typer.Option(min=1, max=20, help="Events to follow in each direction.")] = 4,

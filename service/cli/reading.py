@@ -35,13 +35,6 @@ _NOBODY = "the service that was to do it is gone; start it again, or run this co
 _COMMAND = "command-"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("snapshot")(snapshot)
-    app.command("reconcile")(reconcile)
-    app.command("refresh")(refresh)
-
-
 def snapshot(
     estimate: Annotated[bool, typer.Option("--estimate", help="Only tell how many calls and how long.")] = False,
     pause: Annotated[bool, typer.Option("--pause", help="Hold the run that is going on.")] = False,

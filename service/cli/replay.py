@@ -78,11 +78,6 @@ class AlsoReplayed:
         return self.target.wants(change)
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("replay")(replay)
-
-
 def replay(
     files: Annotated[list[str], typer.Argument(help="NDJSON files that `capture` wrote; - is stdin.")],
     deliver: Annotated[bool, typer.Option("--deliver", help="Also create deliveries; `run` sends them.")] = False,

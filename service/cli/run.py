@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-import typer
-
 from service.app import Service
 from service.settings import Settings, load
 from service.telemetry import configure_logging
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("run")(run)
 
 
 def run() -> None:

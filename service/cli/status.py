@@ -16,13 +16,6 @@ from service.mirror.tables import assets, containers, data_profiles, deliveries,
 from service.sync.runs import RECONCILE, SNAPSHOT
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("status")(status)
-    app.command("pause")(pause)
-    app.command("resume")(resume)
-
-
 def status(as_json: Json = False) -> None:
     """Show the running replicas, what is mirrored, what waits, and what needs a person."""
     found = run_async(_status())
