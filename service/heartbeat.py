@@ -192,14 +192,9 @@ class Heartbeat:
         Raises:
             StoreUnavailable: it could not be looked up; consuming must not start before it was.
         """
-        try:
-            async with self._store.write() as connection:
-                await self._record_gaps(connection, found)
-                return await controls.remember_bindings(
-                    connection, self._amqp.queue, self._amqp.exchange, self._bindings
-                )
-        except STORE_ERRORS as error:
-            raise self._store.unavailable(error) from error
+        async with self._store.writing() as connection:
+            await self._record_gaps(connection, found)
+            return await controls.remember_bindings(connection, self._amqp.queue, self._amqp.exchange, self._bindings)
 
     async def notice_gap(self, kind: str, detail: str) -> None:
         """Our queue lost messages, or is about to."""

@@ -157,10 +157,8 @@ class Pipeline:
     async def commit(self, reads: list[Read], origin: Origin, *, braked: bool = False, alone: bool = False) -> Outcome:
         """Commit what `decode` read, and hand fresh deliveries to the outlet; raises as `process` does."""
         started = time.perf_counter()
-        try:
+        async with self._store.translated():
             outcome = await self._commit(reads, origin, braked=braked, suspects=alone)
-        except STORE_ERRORS as error:
-            raise self._store.unavailable(error) from error
         self._observe(reads, outcome, time.perf_counter() - started, origin)
         if outcome.fresh and self._outlet:
             self._outlet.accept(outcome.fresh)
@@ -168,15 +166,12 @@ class Pipeline:
 
     async def _meet_suspect(self, message: Message) -> DataError | None:
         """Note that this message is in hand; answers why it is not read. A trial that we do not outlive is none."""
-        try:
-            async with self._store.read() as connection:
-                met = 1 + await controls.suspected(connection, message.key)
-            if met >= HOPELESS_LIMIT or (met >= SUSPECT_LIMIT and not await self._survives(message, met)):
-                return PoisonSuspect(met=met)
-            async with self._store.write() as connection:
-                await controls.meet_suspect(connection, message.key, documents.column_text(message.routing_key))
-        except STORE_ERRORS as error:
-            raise self._store.unavailable(error) from error
+        async with self._store.reading() as connection:
+            met = 1 + await controls.suspected(connection, message.key)
+        if met >= HOPELESS_LIMIT or (met >= SUSPECT_LIMIT and not await self._survives(message, met)):
+            return PoisonSuspect(met=met)
+        async with self._store.writing() as connection:
+            await controls.meet_suspect(connection, message.key, documents.column_text(message.routing_key))
         return None
 
     async def _survives(self, message: Message, met: int) -> bool:

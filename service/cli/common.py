@@ -17,7 +17,7 @@ from rich.table import Table
 
 from service.errors import ConfigurationError, MirrorError
 from service.mirror import schema
-from service.mirror.store import STORE_ERRORS, Store
+from service.mirror.store import Store
 from service.settings import LogSettings, Settings, load
 from service.telemetry import configure_logging
 
@@ -57,10 +57,8 @@ async def opened_store(settings: Settings, *, migrate: bool = False) -> AsyncIte
         if migrate and settings.store.migrate:
             await schema.migrate(settings.store)
         await schema.check(store)
-        try:
+        async with store.translated():
             yield store
-        except STORE_ERRORS as error:
-            raise store.unavailable(error) from error
     finally:
         await store.close()
 

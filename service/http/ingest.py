@@ -19,7 +19,6 @@ from service.events.message import Event, Message
 from service.http import published
 from service.http.gathered import Gathered
 from service.http.problems import Problem, refused
-from service.http.reading import reading
 from service.mirror.store import Store
 from service.openlineage import looking
 from service.openlineage.naming import Naming
@@ -108,7 +107,7 @@ class Ingest:
         return [place for place, read in enumerate(reads) if read.expired]
 
     async def _look_up(self, events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-        async with reading(self._store) as connection:
+        async with self._store.reading() as connection:
             return await looking.assets_behind(connection, self._naming, events)
 
     async def _commit(self, reads: list[Read]) -> list[DataError | None]:

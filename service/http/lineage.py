@@ -15,7 +15,6 @@ from service.http.access import CALLER, needs
 from service.http.ingest import Ingest
 from service.http.problems import forbidden, not_found
 from service.http.query import Query, path_id
-from service.http.reading import reading
 from service.http.tokens import Scope
 from service.mirror.lineage import questions
 from service.mirror.lineage.events import edges_of, read_events
@@ -71,7 +70,7 @@ class LineageApi:
         question = _question(path_id(request, "asset_id"), query)
         classified = query.choice("classification", Classification)
         query.choice("asset_type", AssetType)
-        async with reading(self._store) as connection:
+        async with self._store.reading() as connection:
             await self._allowed(connection, question.asset_id, query)
             found = await questions.answer(connection, question, self._max_edges)
             edges = await edges_of(connection, [event.event_id for event in found.events])
@@ -90,7 +89,7 @@ class LineageApi:
         query = Query(request, *_PLACE)
         query.choice("asset_type", AssetType)
         asset_id = path_id(request, "asset_id")
-        async with reading(self._store) as connection:
+        async with self._store.reading() as connection:
             asset = await self._allowed(connection, asset_id, query)
             found = await summarise(connection, asset_id, self._max_edges)
         return web.json_response(shapes.summary(asset_id, asset, found))
@@ -99,7 +98,7 @@ class LineageApi:
         """One lineage event."""
         Query(request)
         event_id = path_id(request, "event_id")
-        async with reading(self._store) as connection:
+        async with self._store.reading() as connection:
             rows = await read_events(connection, [event_id])
             edges = await edges_of(connection, [event_id])
         if not rows:

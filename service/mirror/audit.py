@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.documents import column_text
-from service.mirror.bulk import store_clock
+from service.mirror.clock import store_now
 from service.mirror.tables import audit_log
 
 
@@ -29,7 +29,7 @@ async def record(
         detail: nothing secret.
     """
     values = {
-        "at": store_clock(connection.dialect.name),
+        "at": store_now(connection.dialect.name),
         "who": column_text(who),
         "action": action,
         "subject": column_text(subject),

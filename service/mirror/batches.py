@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.documents import canonical, column_text
 from service.mirror import controls
-from service.mirror.bulk import store_clock
+from service.mirror.clock import store_now
 from service.mirror.store import Store
 from service.mirror.tables import collibra_batches as batches
 from service.mirror.tables import collibra_told as told
@@ -109,7 +109,7 @@ async def prepare(
     Args:
         contents: of each batch its items, and its body.
     """
-    now = store_clock(connection.dialect.name)
+    now = store_now(connection.dialect.name)
     stale = sa.update(batches).where(batches.c.target == target, batches.c.state == PREPARED)
     await connection.execute(stale.values(state=SUPERSEDED, closed_at=now))
     for number, (items, body) in enumerate(contents, 1):
@@ -173,7 +173,7 @@ async def accept(connection: AsyncConnection, batch: Any, job: Job) -> bool:
         await _tell(connection, batch, known=True)
         counted = {
             "delivered": target_states.c.delivered + batch.items,
-            "last_delivered_at": store_clock(connection.dialect.name),
+            "last_delivered_at": store_now(connection.dialect.name),
         }
         await connection.execute(sa.update(target_states).where(target_states.c.target == batch.target).values(counted))
     return moved
@@ -228,7 +228,7 @@ async def _move(
              for name, value in values.items()}  # fmt: skip
     texts.setdefault("problem", None)
     if close:
-        texts["closed_at"] = store_clock(connection.dialect.name)
+        texts["closed_at"] = store_now(connection.dialect.name)
     mine = (batches.c.batch_id == batch.batch_id, batches.c.state.in_(before), batches.c.attempts == batch.attempts)
     known = {name: value for name, value in texts.items() if value is not None or name == "problem"}
     return bool((await connection.execute(sa.update(batches).where(*mine).values(state=state, **known))).rowcount)

@@ -17,19 +17,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.documents import canonical
+from service.mirror.clock import store_now
 from service.mirror.tables import MAPPING
 
 #: Rows that one statement of SQLite may take: its variables are limited to 32,766.
 _SQLITE_VARIABLES = 30_000
 
 Conflict = Literal["nothing", "newer"]
-
-
-def store_clock(dialect: str) -> sa.ColumnElement[Any]:
-    """The store's own clock, in SQL."""
-    if dialect == "sqlite":
-        return sa.literal_column("strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z'")
-    return sa.func.clock_timestamp()
 
 
 @dataclass(frozen=True)
@@ -95,7 +89,7 @@ class BulkInsert:
     def _postgresql(self) -> Any:
         incoming = self._incoming()
         selected: list[Any] = [incoming.c[name] for name in self.columns]
-        selected += [store_clock("postgresql") for _ in self.clocked]
+        selected += [store_now("postgresql") for _ in self.clocked]
         selected += [sa.literal(value, self.table.c[name].type) for name, value in self.constants.items()]
         source = sa.select(*selected)
         if self.on_conflict == "newer":
@@ -114,7 +108,7 @@ class BulkInsert:
     @cached_property
     def _sqlite(self) -> Any:
         values: dict[str, Any] = {name: sa.bindparam(name) for name in self.columns}
-        values |= {name: store_clock("sqlite") for name in self.clocked}
+        values |= {name: store_now("sqlite") for name in self.clocked}
         values |= {name: sa.literal(value, self.table.c[name].type) for name, value in self.constants.items()}
         return self._finish(sqlite.insert(self.table).values(values))
 

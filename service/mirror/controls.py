@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.mirror.bulk import store_clock
+from service.mirror.clock import store_now
 from service.mirror.store import Store
 from service.mirror.tables import controls, gaps, replicas, suspects, target_states
 
@@ -38,13 +38,13 @@ async def _set(connection: AsyncConnection, table: sa.Table, key: str, values: d
 
 async def set_control(connection: AsyncConnection, name: str, value: Any) -> None:
     """Set one control; its value is anything JSON holds."""
-    now = store_clock(connection.dialect.name)
+    now = store_now(connection.dialect.name)
     await _set(connection, controls, "name", {"name": name, "value": json.dumps(value), "updated_at": now})
 
 
 async def set_once(connection: AsyncConnection, name: str, value: Any) -> None:
     """Set one control unless it is set already."""
-    now = store_clock(connection.dialect.name)
+    now = store_now(connection.dialect.name)
     insert = _insert(connection, controls).values(name=name, value=json.dumps(value), updated_at=now)
     await connection.execute(insert.on_conflict_do_nothing(index_elements=["name"]))
 
@@ -87,7 +87,7 @@ async def heartbeat(connection: AsyncConnection, replica_id: str, started_at: da
     values = {
         "replica_id": replica_id,
         "started_at": started_at,
-        "seen_at": store_clock(connection.dialect.name),
+        "seen_at": store_now(connection.dialect.name),
         "status": json.dumps(status),
     }
     await _set(connection, replicas, "replica_id", values)
@@ -135,7 +135,7 @@ async def record_gap(connection: AsyncConnection, kind: str, detail: str, began_
     )
     if (await connection.execute(open_one)).scalar_one():
         return
-    now = store_clock(connection.dialect.name)
+    now = store_now(connection.dialect.name)
     values = {"gap_id": uuid4().hex, "kind": kind, "detail": detail, "began_at": began_at, "noticed_at": now}
     await connection.execute(_insert(connection, gaps).values(values))
 
@@ -147,7 +147,7 @@ async def open_gaps(connection: AsyncConnection) -> list[Any]:
 
 async def close_gaps(connection: AsyncConnection, noticed_before: datetime) -> int:
     """Close the gaps that were noticed before a moment: everything was compared since. Answers how many."""
-    now = store_clock(connection.dialect.name)
+    now = store_now(connection.dialect.name)
     old = sa.and_(gaps.c.closed_at.is_(None), gaps.c.noticed_at < noticed_before)
     return int((await connection.execute(sa.update(gaps).where(old).values(closed_at=now))).rowcount)
 
@@ -160,7 +160,7 @@ async def suspected(connection: AsyncConnection, message_key: str) -> int:
 
 async def meet_suspect(connection: AsyncConnection, message_key: str, routing_key: str) -> None:
     """Note that this message is about to be handled alone."""
-    now = store_clock(connection.dialect.name)
+    now = store_now(connection.dialect.name)
     values = {"message_key": message_key, "routing_key": routing_key, "met": 1, "last_at": now}
     insert = _insert(connection, suspects).values(values)
     again = insert.on_conflict_do_update(

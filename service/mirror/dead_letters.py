@@ -17,7 +17,7 @@ from service.documents import canonical, column_text
 from service.errors import DataError
 from service.events.message import Message
 from service.events.recording import plain
-from service.mirror.bulk import store_clock
+from service.mirror.clock import store_now
 from service.mirror.tables import dead_letters
 from service.redaction import Principals, principals_in_bytes, redact, redact_bytes, without_principals
 
@@ -87,7 +87,7 @@ def fingerprint_of(error_class: str, reason: str) -> str:
 
 async def store_events(connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
     """Store dead letters of events; one that is there already is counted and opened again."""
-    now = store_clock(connection.dialect.name)
+    now = store_now(connection.dialect.name)
     for letter in sorted(letters, key=lambda letter: letter.dead_letter_id):
         reason = column_text(str(letter.error))
         values = {
@@ -113,7 +113,7 @@ async def store_events(connection: AsyncConnection, letters: Sequence[DeadLetter
 
 async def store_delivery(connection: AsyncConnection, delivery: Any, error: DataError) -> None:
     """Store a delivery (a row of the outbox) that its target refuses for good."""
-    now = store_clock(connection.dialect.name)
+    now = store_now(connection.dialect.name)
     values = {
         "dead_letter_id": delivery.delivery_id,
         "kind": "delivery",
@@ -200,7 +200,7 @@ async def edit(connection: AsyncConnection, letter: Any, body: bytes, *, blanked
         "original_body": letter.body if letter.original_body is None else letter.original_body,
         "blanked": letter.blanked or blanked,
         "truncated": False,
-        "edited_at": store_clock(connection.dialect.name),
+        "edited_at": store_now(connection.dialect.name),
     }
     same = dead_letters.c.dead_letter_id == letter.dead_letter_id
     await connection.execute(sa.update(dead_letters).where(same).values(values))
@@ -220,7 +220,7 @@ async def count(connection: AsyncConnection, which: Filter) -> int:
 
 async def close(connection: AsyncConnection, ids: Sequence[str], state: str) -> None:
     """Mark dead letters as replayed, superseded or discarded."""
-    closed = {"state": state, "closed_at": store_clock(connection.dialect.name)}
+    closed = {"state": state, "closed_at": store_now(connection.dialect.name)}
     await connection.execute(sa.update(dead_letters).where(dead_letters.c.dead_letter_id.in_(ids)).values(closed))
 
 

@@ -19,7 +19,8 @@ from service.changes import LineageRecorded, entity_of
 from service.documents import column_text
 from service.errors import DataError
 from service.mirror import dead_letters as letters
-from service.mirror.bulk import BulkInsert, key_in, rows_by_key, store_clock
+from service.mirror.bulk import BulkInsert, key_in, rows_by_key
+from service.mirror.clock import store_now
 from service.mirror.lineage.events import bodies
 from service.mirror.store import Store
 from service.mirror.tables import deliveries, openlineage_events, target_states
@@ -233,7 +234,7 @@ async def done(connection: AsyncConnection, target: str, ids: Sequence[str], tok
     removed = (await connection.execute(sa.delete(deliveries).where(*condition))).rowcount
     counted = {
         "delivered": target_states.c.delivered + removed,
-        "last_delivered_at": store_clock(connection.dialect.name),
+        "last_delivered_at": store_now(connection.dialect.name),
     }
     await connection.execute(sa.update(target_states).where(target_states.c.target == target).values(counted))
     return int(removed)
@@ -273,7 +274,7 @@ async def pending(connection: AsyncConnection, target: str | None = None, limit:
 
 async def retry_now(connection: AsyncConnection, target: str | None, ids: Sequence[str]) -> int:
     """Make pending deliveries due at once; answers how many."""
-    update = sa.update(deliveries).values(due_at=store_clock(connection.dialect.name))
+    update = sa.update(deliveries).values(due_at=store_now(connection.dialect.name))
     if target:
         update = update.where(deliveries.c.target == target)
     if ids:

@@ -13,9 +13,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.mirror.bulk import store_clock
+from service.mirror.clock import store_now
 from service.mirror.store import Store
-from service.mirror.tables import UtcTime, controls, sync_runs, sync_states
+from service.mirror.tables import controls, sync_runs, sync_states
 
 #: The control that names who reads the catalog just now; it has to be renewed.
 LEADER = "sync_leader"
@@ -50,7 +50,7 @@ class Run:
 async def lead(connection: AsyncConnection, store: Store, who: str) -> bool:
     """Take or keep the lead; False: somebody else has it."""
     insert: Any = (postgresql if store.dialect == "postgresql" else sqlite).insert(controls)
-    now = store_clock(store.dialect)
+    now = store_now(store.dialect)
     insert = insert.values(name=LEADER, value=json.dumps(who), updated_at=now)
     mine = controls.c.value == json.dumps(who)
     free = sa.or_(mine, controls.c.updated_at < store.later(-LEADER_GONE_S))
@@ -77,7 +77,7 @@ async def step_down(connection: AsyncConnection, who: str) -> None:
 
 async def begin(connection: AsyncConnection, mode: str, reason: str, options: Mapping[str, Any]) -> Run:
     """A new run."""
-    now = store_clock(connection.dialect.name)
+    now = store_now(connection.dialect.name)
     run_id = uuid4().hex
     values = {
         "run_id": run_id, "mode": mode, "state": "running", "reason": reason, "options": json.dumps(dict(options)),
@@ -127,7 +127,7 @@ def _run(row: Any) -> Run:
 
 async def save(connection: AsyncConnection, run: Run, *, ended: bool = False) -> None:
     """Write down how far a run has come."""
-    now = store_clock(connection.dialect.name)
+    now = store_now(connection.dialect.name)
     values: dict[str, Any] = {
         "state": run.state, "progress": json.dumps(run.progress), "problem": run.problem, "updated_at": now,
     }  # fmt: skip
@@ -140,7 +140,7 @@ async def note_state(
     connection: AsyncConnection, container_id: str, container_kind: str | None, kind: str, **values: Any
 ) -> None:
     """Write down how fresh one kind is in one container; `now` as a value stands for the store's clock."""
-    now = store_clock(connection.dialect.name)
+    now = store_now(connection.dialect.name)
     told = {name: now if value == "now" else value for name, value in values.items()}
     insert: Any = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(sync_states)
     insert = insert.values(container_id=container_id, container_kind=container_kind, kind=kind, **told)
@@ -164,5 +164,5 @@ async def drift(connection: AsyncConnection) -> dict[str, int]:
 
 async def store_time(connection: AsyncConnection) -> datetime:
     """The store's clock."""
-    clock = sa.type_coerce(store_clock(connection.dialect.name), UtcTime)
+    clock = store_now(connection.dialect.name)
     return (await connection.execute(sa.select(clock))).scalar_one()

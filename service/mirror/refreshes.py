@@ -12,9 +12,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Container, Origin, RefreshAsked
-from service.mirror.bulk import store_clock
+from service.mirror.clock import store_now
 from service.mirror.store import Store
-from service.mirror.tables import UtcTime, refreshes
+from service.mirror.tables import refreshes
 
 #: Requests that one statement names.
 _KEYS_PER_STATEMENT = 500
@@ -29,9 +29,7 @@ async def ask(connection: AsyncConnection, requests: Iterable[RefreshAsked]) -> 
             newest[key] = request
     if not newest:
         return
-    now = (
-        await connection.execute(sa.select(sa.type_coerce(store_clock(connection.dialect.name), UtcTime)))
-    ).scalar_one()
+    now = (await connection.execute(sa.select(store_now(connection.dialect.name)))).scalar_one()
     rows = [
         {
             "kind": kind,
@@ -125,7 +123,7 @@ async def renew(connection: AsyncConnection, store: Store, requests: Iterable[Cl
 
 async def hurry(connection: AsyncConnection, kind: str, entity_id: str) -> None:
     """A person waits for this one: it is due now, however often it failed."""
-    now = store_clock(connection.dialect.name)
+    now = store_now(connection.dialect.name)
     this = sa.and_(refreshes.c.kind == kind, refreshes.c.entity_id == entity_id)
     await connection.execute(sa.update(refreshes).where(this).values(due_at=now, attempts=0))
 
@@ -143,7 +141,7 @@ def _is(request: Claimed) -> sa.ColumnElement[bool]:
 
 async def next_due_s(connection: AsyncConnection) -> float | None:
     """Seconds until the next request is due (negative: it is); None: there is none."""
-    clock = sa.type_coerce(store_clock(connection.dialect.name), UtcTime)
+    clock = store_now(connection.dialect.name)
     row = (await connection.execute(sa.select(sa.func.min(refreshes.c.due_at), clock))).one()
     return None if row[0] is None else float((_aware(row[0]) - row[1]).total_seconds())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from service.mirror.described import VIEWS
-from service.mirror.store import STORE_ERRORS, Store
+from service.mirror.store import Store
 from service.mirror.tables import metadata
 
 #: What the running service may do with each table; what is not named here, with all of them.
@@ -41,10 +41,7 @@ def _schema_of(connection: sa.Connection) -> str:
 
 async def holders(store: Store) -> str:
     """Who holds locks on our tables: process, role, program, and since when, as far as this role may see it."""
-    try:
-        async with store.read() as connection:
-            rows = (await connection.execute(_HOLDERS, {"tables": list(metadata.tables)})).all()
-    except STORE_ERRORS as error:
-        raise store.unavailable(error) from error
+    async with store.reading() as connection:
+        rows = (await connection.execute(_HOLDERS, {"tables": list(metadata.tables)})).all()
     named = [f"session {row.pid} of {row.usename} ({row.application_name or '?'}, since {row.since})" for row in rows]
     return ", ".join(named) or "somebody"

@@ -136,11 +136,8 @@ async def current(store: Store) -> str | None:
     Raises:
         StoreUnavailable: it does not answer.
     """
-    try:
-        async with store.read() as connection:
-            return await connection.run_sync(_revision, store.schema)
-    except STORE_ERRORS as error:
-        raise store.unavailable(error) from error
+    async with store.reading() as connection:
+        return await connection.run_sync(_revision, store.schema)
 
 
 async def check(store: Store) -> None:

@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.util import await_only
 
 from service.errors import SettingInvalid, StoreNotWritable, StoreUnavailable
-from service.mirror.tables import UtcTime
+from service.mirror.clock import store_later, store_now
 from service.settings import StoreSettings, hide_password, refreshed
 from service.trust import leading_to
 
@@ -83,22 +83,24 @@ class Store:
             yield await connection.execution_options(mirror_reads=True)
 
     @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
-        """As `write`, for whom every failure is an outage: raises `StoreUnavailable`."""
+    async def translated(self) -> AsyncIterator[None]:
+        """Whatever fails in here for the store's sake is `StoreUnavailable` outside."""
         try:
-            async with self.write() as connection:
-                yield connection
+            yield
         except STORE_ERRORS as error:
             raise self.unavailable(error) from error
 
     @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """As `write`, for whom every failure is an outage: raises `StoreUnavailable`."""
+        async with self.translated(), self.write() as connection:
+            yield connection
+
+    @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """As `read`, for whom every failure is an outage: raises `StoreUnavailable`."""
-        try:
-            async with self.read() as connection:
-                yield connection
-        except STORE_ERRORS as error:
-            raise self.unavailable(error) from error
+        async with self.translated(), self.read() as connection:
+            yield connection
 
     async def check(self) -> None:
         """Probe the store.
@@ -141,16 +143,11 @@ class Store:
 
     def now(self) -> sa.ColumnElement[datetime]:
         """The store's own clock, in SQL."""
-        if self.dialect == "sqlite":
-            return sa.literal_column("strftime('%Y-%m-%dT%H:%M:%f', 'now') || '000Z'", UtcTime)
-        return sa.func.clock_timestamp(type_=UtcTime)
+        return store_now(self.dialect)
 
     def later(self, seconds: float) -> sa.ColumnElement[datetime]:
         """The store's clock plus some seconds (negative: before now), in SQL."""
-        if self.dialect == "sqlite":
-            moment = f"strftime('%Y-%m-%dT%H:%M:%f', 'now', '{seconds:+.3f} seconds') || '000Z'"
-            return sa.literal_column(moment, UtcTime)
-        return sa.literal_column(f"clock_timestamp() + interval '{seconds:.3f} seconds'", UtcTime)
+        return store_later(self.dialect, seconds)
 
 
 def fault_of(error: BaseException) -> Fault:

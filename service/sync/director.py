@@ -27,7 +27,6 @@ from service.redaction import Principals
 from service.scope import Scope
 from service.settings import SyncSettings
 from service.sync.containers import Containers
-from service.sync.guard import guarded
 from service.sync.poll import Poller
 from service.sync.refresh import Refresher
 from service.sync.rotation import Rotation
@@ -137,7 +136,7 @@ class Director:
     async def lead(self) -> bool:
         """Take or keep the lead; answers whether we have it. Who stands by while another one leads has begun, too."""
         try:
-            async with guarded(self._store, self._store.write()) as connection:
+            async with self._store.writing() as connection:
                 leads = await progress.lead(connection, self._store, self._who)
             self.has_read = self.has_read or not leads
             return leads
@@ -148,7 +147,7 @@ class Director:
     async def step_down(self) -> None:
         """Give the lead back."""
         with suppress(TransientError):
-            async with guarded(self._store, self._store.write()) as connection:
+            async with self._store.writing() as connection:
                 await progress.step_down(connection, self._who)
 
     async def _runs(self) -> None:
@@ -160,13 +159,13 @@ class Director:
                 return
             run = await self.runner.begin(due.mode, due.reason, due.options)
             if due.asked:
-                async with guarded(self._store, self._store.write()) as connection:
+                async with self._store.writing() as connection:
                     await controls.clear_control(connection, ASKED)  # it is on record now
             await self.runner.carry_out(run)
             self.has_read = True
             self._problems.pop("runs", None)
             if run.mode == RECONCILE and run.options["repair"]:
-                async with guarded(self._store, self._store.write()) as connection:
+                async with self._store.writing() as connection:
                     await controls.close_gaps(connection, run.started_at)
         except Stopped:
             log.info("run_stopped")
@@ -179,7 +178,7 @@ class Director:
 
     async def _due(self) -> Due | None:
         """The run that is due, and why."""
-        async with guarded(self._store, self._store.read()) as connection:
+        async with self._store.reading() as connection:
             known = await controls.read_controls(connection)
             unfinished = await progress.newest(connection, states=progress.OPEN)
             last = await progress.last_repair(connection)
@@ -219,7 +218,7 @@ class Director:
     async def _rotate(self) -> None:
         """A piece of what has no time filter, once there was a snapshot."""
         try:
-            async with guarded(self._store, self._store.read()) as connection:
+            async with self._store.reading() as connection:
                 ready = await progress.newest(connection, SNAPSHOT, ("done",)) is not None
             if ready and await self._rotation.once(await self._known_containers()):
                 return

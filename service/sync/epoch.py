@@ -22,7 +22,6 @@ from service.errors import TopologyMissing, TransientError
 from service.mirror import controls, deliveries
 from service.mirror.store import Store
 from service.settings import AmqpSettings, Settings
-from service.sync.guard import guarded
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +139,7 @@ class Epoch:
         if outside is None or inside >= outside:
             return False
         detail = f"the store is from epoch {inside}, the marker outside of it from {outside}: it was restored"
-        async with guarded(self._store, self._store.write()) as connection:
+        async with self._store.writing() as connection:
             await controls.record_gap(connection, GAP, detail, None)
             await controls.set_control(connection, EPOCH, outside)
             if await deliveries.count(connection):
@@ -151,7 +150,7 @@ class Epoch:
     async def count(self) -> None:
         """One further, first in the store: a crash in between must not look like a restore."""
         number = await self._counted() + 1
-        async with guarded(self._store, self._store.write()) as connection:
+        async with self._store.writing() as connection:
             await controls.set_control(connection, EPOCH, number)
         await self._marker.write(number)
 
@@ -168,6 +167,6 @@ class Epoch:
             await asyncio.sleep(COUNT_S)
 
     async def _counted(self) -> int:
-        async with guarded(self._store, self._store.read()) as connection:
+        async with self._store.reading() as connection:
             known = await controls.read_controls(connection)
         return int(known[EPOCH][0]) if EPOCH in known else 0

@@ -30,7 +30,7 @@ from service.mirror.store import Store
 from service.mirror.tables import assets
 from service.scope import Scope
 from service.settings import SyncSettings
-from service.sync.guard import ABSENT, BROKEN, in_terms_of
+from service.sync.guard import ABSENT, BROKEN
 from service.sync.readings import BY_KIND
 from service.sync.sweep import Options, Sweeper
 from service.telemetry import Metrics
@@ -93,7 +93,7 @@ class Poller:
         calls_per_look = self._client.settings.calls_per_minute * BUDGET_SHARE * self._settings.poll_s / 60
         share = min(len(self._sources), max(1, int(calls_per_look)))
         failed: MirrorError | None = None
-        async with in_terms_of(self._store):
+        async with self._store.translated():
             for number in range(len(due) + share):
                 source = due[number] if number < len(due) else self._sources.popleft()
                 try:

@@ -44,7 +44,6 @@ from service.redaction import Principals
 from service.settings import SyncSettings
 from service.sync.cleaning import clean
 from service.sync.containers import refreshed_container
-from service.sync.guard import in_terms_of
 from service.sync.readings import BY_KIND, TABLES, key_of, thing_told
 from service.sync.sweep import Options, Result, Sweeper, batched
 
@@ -120,7 +119,7 @@ class Refresher:
         Raises:
             TransientError: the store, or the catalog as such, does not do its part; what was taken is due again soon.
         """
-        async with in_terms_of(self._store):
+        async with self._store.translated():
             async with self._store.write() as connection:
                 claimed = await refreshes.claim(connection, self._store, self._settings.refresh_batch, LEASE_S)
             leased_at = time.monotonic()

@@ -19,7 +19,6 @@ from service.redaction import Principals
 from service.scope import Scope
 from service.sync.cleaning import clean
 from service.sync.findings import batched, read_of
-from service.sync.guard import guarded
 from service.sync.readings import card_told, profile_told
 
 #: What a profile that could not be made answers.
@@ -89,7 +88,7 @@ class Rereader:
             .join(assets, assets.c.asset_id == data_profiles.c.asset_id)
             .where(data_profiles.c.profile_id == profile_id)
         )
-        async with guarded(self._store, self._store.read()) as connection:
+        async with self._store.reading() as connection:
             row = (await connection.execute(query)).first()
         if row is None or row.deleted_at is not None:
             return None

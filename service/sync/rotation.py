@@ -16,7 +16,7 @@ from service.errors import CursorInvalid
 from service.mirror import progress
 from service.mirror.store import Store
 from service.settings import SyncSettings
-from service.sync.guard import ABSENT, BROKEN, guarded, in_terms_of
+from service.sync.guard import ABSENT, BROKEN
 from service.sync.readings import READINGS, Reading
 from service.sync.sweep import Options, Result, Sweeper
 
@@ -46,7 +46,7 @@ class Rotation:
         Raises:
             TransientError: the catalog or the store does not do its part.
         """
-        async with guarded(self._store, self._store.read()) as connection:
+        async with self._store.reading() as connection:
             states = await progress.states(connection)
             now = await progress.store_time(connection)
         due = [piece for piece in self._pieces(containers) if self._is_due(states, piece, now)]
@@ -54,7 +54,7 @@ class Rotation:
             return False
         reading, where = min(due, key=lambda piece: _read_at(states, piece))
         known = states.get(_key((reading, where)))
-        async with in_terms_of(self._store):
+        async with self._store.translated():
             await self._read(reading, where, known)
         return True
 
@@ -103,7 +103,7 @@ class Rotation:
         await self._note(place, kind, reading, polled_at="now", orphaned=orphaned, problem=None, watermark=None)
 
     async def _note(self, place: str, container_kind: str | None, reading: Reading, **values: Any) -> None:
-        async with guarded(self._store, self._store.write()) as connection:
+        async with self._store.writing() as connection:
             await progress.note_state(connection, place, container_kind, reading.kind, **values)
 
 

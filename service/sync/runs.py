@@ -29,7 +29,7 @@ from service.mirror.store import Store
 from service.scope import Scope
 from service.settings import SyncSettings
 from service.sync.containers import Containers
-from service.sync.guard import ABSENT, BROKEN, guarded, in_terms_of
+from service.sync.guard import ABSENT, BROKEN
 from service.sync.readings import READINGS, Reading
 from service.sync.sweep import Estimate, Options, Result, Sweeper
 
@@ -101,7 +101,7 @@ class Runner:
 
     async def begin(self, mode: str, reason: str, options: Options) -> Run:
         """The open run of this mode, or a new one."""
-        async with self._writing() as connection:
+        async with self._store.writing() as connection:
             there = await progress.newest(connection, mode, progress.OPEN)
             told = {"repair": options.repair, "accept_deletions": options.accept_deletions}
             if there is not None and there.options == told:
@@ -122,7 +122,7 @@ class Runner:
         """
         log.info("run_started", run=run.run_id, mode=run.mode, reason=run.reason)
         try:
-            async with in_terms_of(self._store):
+            async with self._store.translated():
                 report = await self._sweeps(run, watch)
         except Stopped:
             await self._end(run, "stopped", "stopped by a person")
@@ -250,7 +250,7 @@ class Runner:
     async def _began(self, current: dict[str, Any], cursor: str | None) -> datetime:
         """When this sweep began, before whatever interrupted it, on the store's clock."""
         if cursor is None or "began" not in current:
-            async with self._reading() as connection:
+            async with self._store.reading() as connection:
                 current["began"] = (await progress.store_time(connection)).isoformat()
         return datetime.fromisoformat(current["began"])
 
@@ -261,7 +261,7 @@ class Runner:
         await self._note(where, reading.kind, {"problem": problem[:500]})
 
     async def _note(self, where: Container | None, kind: str, values: dict[str, Any]) -> None:
-        async with self._writing() as connection:
+        async with self._store.writing() as connection:
             await progress.note_state(
                 connection, where.id if where else "", where.kind if where else None, kind, **values
             )
@@ -273,7 +273,7 @@ class Runner:
             Stopped: the person wants no more of it.
         """
         while True:
-            async with self._reading() as connection:
+            async with self._store.reading() as connection:
                 known = await controls.read_controls(connection)
             held = known[progress.HELD][0] if progress.HELD in known else None
             if held is None:
@@ -282,7 +282,7 @@ class Runner:
                     await self._save(run)
                 return
             if held.get("stop"):
-                async with self._writing() as connection:
+                async with self._store.writing() as connection:
                     await controls.clear_control(connection, progress.HELD)
                 raise Stopped
             if run.state != "paused":
@@ -291,19 +291,13 @@ class Runner:
             await asyncio.sleep(HOLD_LOOK_S)
 
     async def _save(self, run: Run) -> None:
-        async with self._writing() as connection:
+        async with self._store.writing() as connection:
             await progress.save(connection, run)
 
     async def _end(self, run: Run, state: str, problem: str | None) -> None:
         run.state, run.problem = state, problem
-        async with self._writing() as connection:
+        async with self._store.writing() as connection:
             await progress.save(connection, run, ended=True)
-
-    def _writing(self) -> Any:
-        return guarded(self._store, self._store.write())
-
-    def _reading(self) -> Any:
-        return guarded(self._store, self._store.read())
 
 
 def _name(number: int, reading: Reading, where: Container | None) -> str:

@@ -11,7 +11,6 @@ from service.changes import Container
 from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
 from service.mirror.tables import assets
-from service.sync.guard import guarded
 from service.sync.readings import TABLES, Parent, Reading, Told, key_of
 
 #: Rows of the mirror that are looked through at once.
@@ -25,7 +24,7 @@ async def versions(store: Store, told: Iterable[Told]) -> dict[str, dict[str, An
         keys.setdefault(one.kind, []).append(one.key)
     found: dict[str, dict[str, Any]] = {}
     if keys:
-        async with guarded(store, store.read()) as connection:
+        async with store.reading() as connection:
             for kind, wanted in keys.items():
                 table = TABLES[kind]
                 key = key_of(table).name
@@ -37,7 +36,7 @@ async def pieces(store: Store, query: sa.Select[Any], key: sa.Column[Any]) -> As
     """The rows of a query, `ROWS` at a time; the key is its first column, and sorts them."""
     last = ""
     while True:
-        async with guarded(store, store.read()) as connection:
+        async with store.reading() as connection:
             rows = (await connection.execute(query.where(key > last).order_by(key).limit(ROWS))).all()
         yield rows
         if len(rows) < ROWS:
@@ -62,7 +61,7 @@ async def count(store: Store, kind: str, where: Container | None) -> int:
     """How many of a kind the mirror has."""
     table = TABLES[kind]
     query = sa.select(sa.func.count()).select_from(table).where(*mirrored(table, where))
-    async with guarded(store, store.read()) as connection:
+    async with store.reading() as connection:
         number: int = (await connection.execute(query)).scalar_one()
     return number
 

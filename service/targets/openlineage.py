@@ -18,7 +18,7 @@ from service import documents
 from service.changes import Origin
 from service.errors import DataError, DeliveryRejected, MirrorError, SettingInvalid, TargetUnavailable, TransientError
 from service.mirror.deliveries import RUN, Delivery
-from service.mirror.store import STORE_ERRORS, Store
+from service.mirror.store import Store
 from service.openlineage import limits, looking, writing
 from service.openlineage.naming import Naming
 from service.openlineage.writing import Knowledge
@@ -139,12 +139,9 @@ class OpenLineage(Target):
         ids = sorted({asset_id for body in bodies for asset_id in writing.asset_ids(body)})
         if not ids or self._store is None:
             return Knowledge()
-        try:
-            async with self._store.read() as connection:
-                flows = self._told.column_relationships
-                return await looking.knowledge_of(connection, self._naming, ids, flows)
-        except STORE_ERRORS as error:
-            raise self._store.unavailable(error) from error
+        async with self._store.reading() as connection:
+            flows = self._told.column_relationships
+            return await looking.knowledge_of(connection, self._naming, ids, flows)
 
     def _parcel(self, delivery: Delivery, known: Knowledge) -> _Parcel:
         if delivery.document is None:

@@ -6,7 +6,7 @@ import hmac
 from secrets import token_hex
 
 from service.mirror import controls
-from service.mirror.store import STORE_ERRORS, Store
+from service.mirror.store import Store
 from service.redaction import Principals, principal
 from service.settings import UsageSettings
 
@@ -44,10 +44,8 @@ async def people_of(store: Store, settings: UsageSettings, principals: Principal
     """
     if settings.salt is not None and settings.salt.get_secret_value():
         return People(settings.salt.get_secret_value(), principals)
-    try:
+    async with store.translated():
         return People(await _stored_salt(store), principals)
-    except STORE_ERRORS as error:
-        raise store.unavailable(error) from error
 
 
 async def _stored_salt(store: Store) -> str:

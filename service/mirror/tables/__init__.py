@@ -1,0 +1,72 @@
+"""The tables of the mirror, the same on PostgreSQL and SQLite.
+
+State tables hold one row per thing; the row is that of the newest version (`service.changes.Version`), whatever the
+order in which versions came. `version` sorts bytewise; `replaces` is the version that the last write replaced.
+Documents are canonical JSON text; `jsonb` would refuse NUL and lone surrogates, which occur.
+"""
+
+from __future__ import annotations
+
+from service.mirror.tables.columns import MAPPING, UtcTime, metadata
+from service.mirror.tables.mirrored import (
+    asset_classifications,
+    asset_columns,
+    asset_terms,
+    assets,
+    connections,
+    containers,
+    data_profiles,
+    lineage_edges,
+    lineage_events,
+    openlineage_events,
+    things,
+    usage_facts,
+)
+from service.mirror.tables.targets import collibra_batches, collibra_told, links, pentaho_job_parts, pentaho_jobs
+from service.mirror.tables.work import (
+    audit_log,
+    controls,
+    dead_letters,
+    deliveries,
+    gaps,
+    refreshes,
+    replicas,
+    suspects,
+    sync_runs,
+    sync_states,
+    target_states,
+)
+
+__all__ = [
+    "MAPPING",
+    "UtcTime",
+    "asset_classifications",
+    "asset_columns",
+    "asset_terms",
+    "assets",
+    "audit_log",
+    "collibra_batches",
+    "collibra_told",
+    "connections",
+    "containers",
+    "controls",
+    "data_profiles",
+    "dead_letters",
+    "deliveries",
+    "gaps",
+    "lineage_edges",
+    "lineage_events",
+    "links",
+    "metadata",
+    "openlineage_events",
+    "pentaho_job_parts",
+    "pentaho_jobs",
+    "refreshes",
+    "replicas",
+    "suspects",
+    "sync_runs",
+    "sync_states",
+    "target_states",
+    "things",
+    "usage_facts",
+]

@@ -1,0 +1,180 @@
+"""What the catalog has, as far as it is mirrored: states, lineage, and uses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text, false
+
+from service.kinds import KINDS, Kind
+from service.mirror.tables.columns import UtcTime, container_columns, metadata, state_columns
+
+containers = Table(
+    "containers", metadata,
+    Column("container_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False, comment="catalog, project or space"),
+    Column("name", Text),
+    Column("description", Text),
+    Column("state", Text, comment="active, or why its content cannot be read"),
+    Column("is_governed", Boolean, comment="Data protection rules apply"),
+    Column("creator_id", Text),
+    Column("created_at", UtcTime),
+    *state_columns(),
+)  # fmt: skip
+
+assets = Table(
+    "assets", metadata,
+    Column("asset_id", Text, primary_key=True),
+    *container_columns(),
+    Column("name", Text),
+    Column("asset_type", Text),
+    Column("visibility_mode", Integer, comment="The catalog's rov mode: 8 private, 16 hidden"),
+    Column("description", Text),
+    Column("tags", Text, comment="Joined with commas"),
+    Column("state", Text, comment="As the catalog words it: available, deleted"),
+    Column("owner_id", Text),
+    Column("resource_key", Text, comment="How the data itself is named where it lives"),
+    Column("connection_id", Text, comment="Of its first remote attachment"),
+    Column("connection_path", Text, comment="Of its first remote attachment"),
+    Column("copy_action", Text, comment="clone, publish, promote: how it came here"),
+    Column("source_asset_id", Text, comment="The asset it was copied from"),
+    Column("source_container_kind", Text),
+    Column("source_container_id", Text),
+    Column("created_at", UtcTime),
+    Column("updated_at", UtcTime, comment="As the catalog says; not the version"),
+    *state_columns(),
+    Index("assets_container", "container_id"),
+    Index("assets_path", "connection_path"),
+)  # fmt: skip
+
+asset_columns = Table(
+    "asset_columns", metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("position", Integer, comment="From 1"),
+    Column("data_type", Text),
+    Column("native_type", Text, comment="As the data source words it"),
+    Column("length", BigInteger),
+    Column("scale", Integer),
+    Column("nullable", Boolean),
+    Column("description", Text),
+    Column("tags", Text, comment="Joined with commas"),
+    Column("data_class_id", Text),
+    Column("data_class", Text),
+    Column("quality_score", Float, comment="As the catalog gives it"),
+)  # fmt: skip
+
+asset_terms = Table(
+    "asset_terms", metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("column_name", Text, primary_key=True, comment="Empty for the asset itself"),
+    Column("term_id", Text, primary_key=True),
+    Column("standing", Text, primary_key=True, comment="assigned, suggested or rejected"),
+    Column("term", Text),
+    Column("confidence", Float),
+    Index("asset_terms_term", "term_id"),
+)  # fmt: skip
+
+asset_classifications = Table(
+    "asset_classifications", metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("classification_id", Text, primary_key=True),
+    Column("standing", Text, primary_key=True, comment="manual or profiled"),
+    Column("classification", Text),
+    Column("global_id", Text),
+)  # fmt: skip
+
+connections = Table(
+    "connections", metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("datasource_type", Text),
+    Column("context", Text, comment="source, target"),
+    Column("host", Text),
+    Column("port", Text),
+    Column("database", Text),
+    Column("bucket", Text),
+    Column("flags", Text, comment="Joined with commas"),
+)  # fmt: skip
+
+data_profiles = Table(
+    "data_profiles", metadata,
+    Column("profile_id", Text, primary_key=True),
+    Column("asset_id", Text, comment="The data set that was profiled"),
+    *container_columns(),
+    Column("status", Text, comment="Of the profiling run, as the catalog words it"),
+    Column("column_count", Integer),
+    Column("created_at", UtcTime),
+    Column("owner_id", Text),
+    *state_columns(),
+    Index("data_profiles_asset", "asset_id"),
+)  # fmt: skip
+
+_TYPES: dict[str, Any] = {"text": Text, "integer": BigInteger, "number": Float, "truth": Boolean, "time": UtcTime}
+
+
+def _table_of(kind: Kind) -> Table:
+    return Table(
+        kind.table, metadata,
+        Column(kind.id_name, Text, primary_key=True),
+        *(Column(field.name, _TYPES[field.type], comment=field.comment) for field in kind.fields),
+        *container_columns(),
+        *state_columns(),
+        Index(f"{kind.table}_container", "container_id"),
+    )  # fmt: skip
+
+
+#: The tables of the `service.kinds`, by the name of the kind.
+things = {kind.name: _table_of(kind) for kind in KINDS.values()}
+
+lineage_events = Table(
+    "lineage_events", metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("event_type", Text),
+    Column("categories", Text, comment="Joined with commas"),
+    Column("event_time", UtcTime),
+    Column("source_service", Text),
+    Column("user_id", Text),
+    Column("own", Boolean, nullable=False, server_default=false(), comment="We made it, to answer an event"),
+    Column("came_from", Text, comment="catalog, or who sent it over HTTP; null: unknown, or ours"),
+    *state_columns(),
+)  # fmt: skip
+
+lineage_edges = Table(
+    "lineage_edges", metadata,
+    Column("event_id", Text, primary_key=True),
+    Column("asset_id", Text, primary_key=True),
+    Column("role", Text, primary_key=True, comment="uses or generates"),
+    Column("relation", Text, comment="As the catalog words it: Used, Created"),
+    Column("asset_type", Text),
+    Column("name", Text),
+    *container_columns(),
+    Index("lineage_edges_walk", "asset_id", "role", "event_id"),
+)  # fmt: skip
+
+openlineage_events = Table(
+    "openlineage_events", metadata,
+    Column("openlineage_id", Text, primary_key=True, comment="Made of run, state, time, job and datasets"),
+    Column("event_id", Text, nullable=False, comment="The lineage event that it is part of: its run"),
+    Column("event_time", UtcTime),
+    Column("document", Text, nullable=False, comment="As its producer sent it, secrets blanked"),
+    Column("mirrored_at", UtcTime, nullable=False, comment="When this row was written"),
+    Index("openlineage_events_event", "event_id"),
+)  # fmt: skip
+
+usage_facts = Table(
+    "usage_facts", metadata,
+    Column("fact_id", Text, primary_key=True),
+    Column("asset_id", Text, nullable=False, comment="What was used"),
+    Column("user_hash", Text, comment="Who used it, hashed with a salt; null: nobody says who"),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("number", BigInteger, nullable=False, comment="Uses; of a counter, where it stood"),
+    Column("source", Text, nullable=False, comment="lineage, statistic or import"),
+    Column("counter", Text, comment="The statistic that this is a reading of: its growth counts"),
+    Column("event_id", Text, comment="The lineage event that tells it"),
+    Column("version", LargeBinary, nullable=False, comment="Sorts bytewise; the highest version is the row"),
+    Column("replaces", LargeBinary, comment="The version that the last write replaced"),
+    Column("mirrored_at", UtcTime, nullable=False, comment="When this row was written"),
+    Index("usage_facts_time", "occurred_at"),
+    Index("usage_facts_counter", "counter", "occurred_at"),
+    Index("usage_facts_event", "event_id"),
+)  # fmt: skip
