@@ -32,7 +32,7 @@ from service.redaction import Principals
 from service.scope import Scope
 from service.sync.cleaning import clean
 from service.sync.findings import read_of
-from service.sync.guard import ABSENT
+from service.sync.obstacles import ABSENT
 from service.sync.readings import CONTAINERS, container_told
 from service.sync.sweep import Options, Sweeper, Tally
 

@@ -30,7 +30,7 @@ from service.mirror.store import Store
 from service.mirror.tables import assets
 from service.scope import Scope
 from service.settings import SyncSettings
-from service.sync.guard import ABSENT, BROKEN
+from service.sync.obstacles import ABSENT, BROKEN
 from service.sync.readings import BY_KIND
 from service.sync.sweep import Options, Sweeper
 from service.telemetry import Metrics

@@ -16,7 +16,7 @@ from service.errors import CursorInvalid
 from service.mirror import progress
 from service.mirror.store import Store
 from service.settings import SyncSettings
-from service.sync.guard import ABSENT, BROKEN
+from service.sync.obstacles import ABSENT, BROKEN
 from service.sync.readings import READINGS, Reading
 from service.sync.sweep import Options, Result, Sweeper
 

@@ -29,7 +29,7 @@ from service.mirror.store import Store
 from service.scope import Scope
 from service.settings import SyncSettings
 from service.sync.containers import Containers
-from service.sync.guard import ABSENT, BROKEN
+from service.sync.obstacles import ABSENT, BROKEN
 from service.sync.readings import READINGS, Reading
 from service.sync.sweep import Estimate, Options, Result, Sweeper
 

@@ -73,7 +73,7 @@ class Reply:
 class Poster:
     """One backend; opened at the first post.
 
-    Where it refuses with `Retry-After` (RFC 9110, 10.2.3), nothing more is sent to it until then.
+    Where it refuses with `Retry-After` (RFC 9110, 10.2.3) or `X-RateLimit-Reset`, nothing is sent to it until then.
 
     Args:
         fresh: each call has a connection of its own: one that is kept may die unseen, and an answer seem lost although

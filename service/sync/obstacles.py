@@ -1,4 +1,4 @@
-"""What may go wrong while the catalog is read: which of its answers mean what."""
+"""What the catalog may answer in the place of what was asked for: the part is not there for us, or out of order."""
 
 from __future__ import annotations
 
