@@ -16,7 +16,7 @@ _CHUNK = 65536
 
 @dataclass(frozen=True, slots=True)
 class Certificates:
-    """A company's CA, a certificate by it for loopback, and a CA that has nothing to do with it."""
+    """A company's CA, a certificate by it for loopback and `catalog.test`, and a CA that has nothing to do with it."""
 
     ca: Path
     stranger: Path
@@ -33,7 +33,9 @@ def make_certificates(place: Path) -> Certificates:
         )  # fmt: skip
     request = ["-newkey", "rsa:2048", "-nodes", "-subj", "/CN=loopback", "-keyout", "server.key", "-out", "server.csr"]
     _openssl(place, "req", *request)
-    (place / "names").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\nauthorityKeyIdentifier=keyid\n")
+    (place / "names").write_text(
+        "subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:catalog.test\nauthorityKeyIdentifier=keyid\n"
+    )
     _openssl(
         place, "x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
         "-days", "2", "-extfile", "names", "-out", "server.pem",

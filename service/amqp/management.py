@@ -12,6 +12,7 @@ import aiohttp
 from service.amqp.connection import trust, vhost
 from service.amqp.tally import Tally
 from service.amqp.topology import Binding
+from service.proxies import proxy_for
 from service.settings import AmqpSettings, refreshed
 
 #: Share of the queue's bytes from which on it counts as full: the API's figures are some seconds old.
@@ -85,6 +86,6 @@ async def _ask(settings: AmqpSettings, path: str) -> Any:
     timeout = aiohttp.ClientTimeout(total=settings.connect_timeout_s)
     async with (
         aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
-        session.get(url, ssl=trust(settings)) as answer,
+        session.get(url, ssl=trust(settings), proxy=proxy_for(url)) as answer,
     ):
         return await answer.json() if answer.status == 200 else None

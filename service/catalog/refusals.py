@@ -43,6 +43,7 @@ _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,200})", re.IGNORECASE)
 _BY_STATUS: dict[int, type[MirrorError]] = {
     403: CatalogForbidden,
     404: CatalogNotFound,
+    407: CatalogFailed,
     408: CatalogFailed,
     410: CatalogGone,
     429: CatalogBusy,

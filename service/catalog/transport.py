@@ -21,6 +21,7 @@ from service.errors import (
     CatalogUnreachable,
     SettingInvalid,
 )
+from service.proxies import proxy_for
 from service.settings import CatalogSettings
 
 #: Seconds to connect in, where the deadline of the whole call leaves more.
@@ -77,6 +78,8 @@ class Transport:
         #: The sign-in on the cloud has a public certificate even where the catalog's is of the company.
         self._any = _tls(settings, own_only=False) if settings.ca_file else self._own
         self._session: ClientSession | None = None
+        for base in (settings.url, settings.iam_url):
+            proxy_for(base or "")  # better now than at the first call
 
     def open(self) -> None:
         """Open the session, in the running loop."""
@@ -110,7 +113,7 @@ class Transport:
                 started = time.monotonic()
                 async with self._session.request(
                     call.method, URL(url, encoded=True), data=call.body, headers=call.headers,
-                    allow_redirects=False, ssl=self._context(call.base),
+                    allow_redirects=False, ssl=self._context(call.base), proxy=proxy_for(url),
                 ) as response:  # fmt: skip
                     took_s = time.monotonic() - started
                     if response.status not in _REDIRECTS:
@@ -177,6 +180,10 @@ def _reason(error: Exception, settings: CatalogSettings) -> str:
         return f"nothing within {settings.timeout_s:g} s"
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         return "its certificate does not lead to one that we trust (CATALOG__CA_FILE names your own)"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answers {error.status} {error.message}"[:200]
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"the proxy cannot be reached: {error.os_error.strerror or error.os_error}"[:200]
     if isinstance(error, aiohttp.ClientConnectorError):
         return str(error.os_error.strerror or error.os_error)[:200] or "no connection"
     return type(error).__name__

@@ -14,6 +14,7 @@ import structlog
 from service.changes import CATALOG
 from service.errors import SettingInvalid, TransientError
 from service.http.tokens import Caller, Scope
+from service.proxies import proxy_for
 from service.settings import HttpSettings
 from service.trust import leading_to
 
@@ -123,7 +124,7 @@ class Issuer:
 
 
 async def _json(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
-    async with session.get(url) as response:
+    async with session.get(url, proxy=proxy_for(url)) as response:
         response.raise_for_status()
         value = await response.json(content_type=None)
     if not isinstance(value, dict):

@@ -15,6 +15,7 @@ import aiohttp
 from service import __version__, documents
 from service.catalog.refusals import asked_to_wait
 from service.errors import AnswerLost, DeliveryRejected, MirrorError, TargetUnavailable
+from service.proxies import proxy_for
 from service.redaction import redact_bytes
 from service.targets.sign_in import SignIn
 from service.trust import leading_to
@@ -27,6 +28,8 @@ _CONNECT_S = 10.0
 _MAX_ANSWER = 1_048_576
 #: Characters of an answer that are told.
 _SHOWN = 300
+#: What shows that nothing was sent: no connection, or none through the proxy.
+_UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 #: Statuses with which a backend may ask for a pause, and seconds of it that it gets at most.
 _PAUSING = (429, 503)
 _MAX_PAUSE_S = 3600.0
@@ -97,6 +100,7 @@ class Poster:
         self._sign_in = sign_in
         self._tls = leading_to(ca_file, f"TARGETS__{target.upper()}__CA_FILE")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, _CONNECT_S))
+        self._proxy = proxy_for(url)
         self._fresh = fresh
         self._max_answer = max_answer
         self._session: aiohttp.ClientSession | None = None
@@ -141,11 +145,13 @@ class Poster:
                 headers=headers,
                 allow_redirects=False,
                 ssl=self._tls,
+                proxy=self._proxy,
             ) as response:
                 return Reply(response.status, await read_all(response.content, self._max_answer), response.headers)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            problem = f"{type(error).__name__} at {self.url}{path}"
-            lost = not isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError))
+            way = f" through proxy {self._proxy.host}:{self._proxy.port}" if self._proxy else ""
+            problem = f"{type(error).__name__} at {self.url}{path}{way}"
+            lost = not isinstance(error, _UNSENT)
             raise (AnswerLost if lost else TargetUnavailable)(target=self._target, problem=problem) from None
 
     def judge(self, reply: Reply, attempts: int) -> MirrorError | None:
@@ -159,7 +165,7 @@ class Poster:
             return TargetUnavailable(target=self._target, problem=f"it does not accept our token: {told}")
         if reply.status in (404, 405) or 300 <= reply.status < 400:
             return TargetUnavailable(target=self._target, problem=f"{self.url} is not where it takes events: {told}")
-        if reply.status in (408, 425, 429) or reply.status >= 500:
+        if reply.status in (407, 408, 425, 429) or reply.status >= 500:
             return TargetUnavailable(target=self._target, problem=told)
         return DeliveryRejected(target=self._target, problem=told)
 

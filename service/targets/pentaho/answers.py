@@ -22,7 +22,7 @@ _SHOWN = 300
 #: Internal errors in a row after which they count as the request's fault.
 MAX_INTERNAL_ERRORS = 8
 #: Statuses that say "not now".
-_LATER = frozenset({408, 425, 429})
+_LATER = frozenset({407, 408, 425, 429})
 
 
 class Meaning(Enum):

@@ -10,6 +10,7 @@ import aiohttp
 
 from service import __version__
 from service.errors import TargetUnavailable
+from service.proxies import proxy_for
 from service.targets.pentaho.answers import told_of
 from service.targets.pentaho.data_sources import scrubbed
 from service.targets.pentaho.options import SignInOptions
@@ -73,7 +74,9 @@ class PasswordSignIn:
                 aiohttp.ClientSession(
                     headers=agent, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
                 ) as session,
-                session.post(self._url, data=form, allow_redirects=False, ssl=self._tls) as response,
+                session.post(
+                    self._url, data=form, allow_redirects=False, ssl=self._tls, proxy=proxy_for(self._url)
+                ) as response,
             ):
                 return Reply(response.status, await read_all(response.content), response.headers)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:

@@ -1,0 +1,174 @@
+"""Calls go through the proxy that the environment names, with its credentials, and around it where it says so."""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+from aiohttp import web
+from pydantic import SecretStr
+
+from sandbox.catalog import access
+from sandbox.catalog.model import PocketCatalog
+from sandbox.catalog.server import serve
+from sandbox.parts.tls import Certificates, tls_front
+from sandbox.serving import serving
+from service.catalog import endpoints
+from service.catalog.client import IMPATIENT, CatalogClient
+from service.errors import AnswerLost, CatalogUnreachable, SettingInvalid, TargetUnavailable
+from service.proxies import proxy_for
+from service.settings import CatalogSettings
+from service.targets.posting import Poster
+from service.targets.sign_in import Given
+
+WHO = "mirror:secret"
+
+
+class ForwardProxy:
+    """Takes `CONNECT` and whole addresses, asks for credentials, and leads everything to one port on loopback."""
+
+    def __init__(self, behind: int) -> None:
+        self._behind = behind
+        self._links: set[asyncio.Task[None]] = set()
+        #: First lines of what it was asked for.
+        self.asked: list[str] = []
+
+    async def link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        self.asked.append(head.split("\r\n")[0])
+        if f"Proxy-Authorization: Basic {b64encode(WHO.encode()).decode()}" not in head:
+            writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+            writer.close()
+            return
+        behind = await asyncio.open_connection("127.0.0.1", self._behind)
+        if head.startswith("CONNECT"):
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            behind[1].write(head.encode())
+        for source, sink in ((reader, behind[1]), (behind[0], writer)):
+            task = asyncio.create_task(_carry(source, sink))
+            self._links.add(task)
+            task.add_done_callback(self._links.discard)
+
+
+async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    try:
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+    finally:
+        sink.close()
+
+
+@asynccontextmanager
+async def forwarding(behind: int) -> AsyncIterator[tuple[ForwardProxy, str]]:
+    """A proxy before this port, and its host and port."""
+    proxy = ForwardProxy(behind)
+    server = await asyncio.start_server(proxy.link, "127.0.0.1", 0)
+    try:
+        yield proxy, f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+@asynccontextmanager
+async def backend() -> AsyncIterator[int]:
+    """Answers whatever it is asked; gives its port."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", answer)
+    async with serving(app, 0, "127.0.0.1") as url:
+        yield urlsplit(url).port or 0
+
+
+@asynccontextmanager
+async def posting(url: str) -> AsyncIterator[Poster]:
+    poster = Poster("backend", url, Given(lambda: None), 5)
+    try:
+        yield poster
+    finally:
+        await poster.close()
+
+
+@pytest.fixture(autouse=True)
+def no_proxies_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+async def test_a_target_is_called_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with backend() as port, forwarding(port) as (proxy, where):
+        monkeypatch.setenv("HTTP_PROXY", f"http://{WHO}@{where}")
+        async with posting("http://backend.test:8080/api") as poster:
+            assert (await poster.post("/events", {})).is_success
+    assert proxy.asked == ["POST http://backend.test:8080/api/events HTTP/1.1"]
+
+
+async def test_the_catalog_is_called_through_a_tunnel(
+    monkeypatch: pytest.MonkeyPatch, certificates: Certificates
+) -> None:
+    async with serve(PocketCatalog(seed=1, assets=1)) as url, tls_front(urlsplit(url).port or 0, certificates) as port:
+        async with forwarding(port) as (proxy, where):
+            monkeypatch.setenv("HTTPS_PROXY", f"{WHO}@{where}")
+            base = "https://catalog.test"
+            key = SecretStr(access.API_KEY)
+            settings = CatalogSettings(url=base, iam_url=base, api_key=key, ca_file=certificates.ca)
+            async with CatalogClient(settings, patience=IMPATIENT) as client:
+                found = [one async for one in endpoints.catalogs(client)]
+    assert found
+    assert set(proxy.asked) == {"CONNECT catalog.test:443 HTTP/1.1"}
+
+
+async def test_what_a_proxy_refuses_was_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with backend() as port, forwarding(port) as (_, where):
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{where}")
+        async with posting("https://backend.test") as poster:
+            with pytest.raises(TargetUnavailable, match=f"through proxy {where}") as refused:
+                await poster.post("/events", {})
+        assert not isinstance(refused.value, AnswerLost)
+        settings = CatalogSettings(url="https://catalog.test", iam_url="https://catalog.test", api_key=SecretStr("k"))
+        async with CatalogClient(settings, patience=IMPATIENT) as client:
+            with pytest.raises(CatalogUnreachable, match="the proxy answers 407"):
+                await anext(endpoints.catalogs(client))
+
+
+async def test_a_proxy_that_asks_for_credentials_refuses_no_delivery_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with backend() as port, forwarding(port) as (_, where):
+        monkeypatch.setenv("HTTP_PROXY", f"http://{where}")
+        async with posting("http://backend.test") as poster:
+            judged = poster.judge(await poster.post("/events", {}), 0)
+    assert isinstance(judged, TargetUnavailable)
+
+
+@pytest.mark.parametrize(
+    ("url", "around", "goes_through"),
+    [
+        ("https://catalog.test", "", True),
+        ("https://catalog.test", "other.test,.example", True),
+        ("https://catalog.test", "*", False),
+        ("https://api.catalog.test:8443/v2", ".catalog.test", False),
+        ("https://127.0.0.1:9080", "", False),
+        ("https://[::1]:9080", "", False),
+        ("https://localhost", "", False),
+        ("http://catalog.test", "", False),
+    ],
+)
+def test_where_it_goes_around(monkeypatch: pytest.MonkeyPatch, url: str, around: str, goes_through: bool) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.test:3128")
+    monkeypatch.setenv("NO_PROXY", around)
+    assert (proxy_for(url) is not None) is goes_through
+
+
+@pytest.mark.parametrize("told", ["socks5://proxy.test:1080", "http://", "http://proxy.test:port", "://"])
+def test_what_is_no_proxy_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch, told: str) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", told)
+    with pytest.raises(SettingInvalid, match="HTTPS_PROXY"):
+        Poster("backend", "https://backend.test", Given(lambda: None), 5)
