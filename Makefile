@@ -42,12 +42,14 @@ demo: install ## Tell the whole story against the sandbox, in a minute
 	@$(BIN)/catalog-mirror demo
 
 # Two workers, a file to each at a time: each has a broker and a database of its own, and much of the time is waiting.
+# In the order of their names: by the number of their tests, the fault tests, few and long, would all come last.
+WORKERS := -n 2 --dist loadfile --no-loadscope-reorder
 test: install ## Run every test but the slow ones
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 faults: install ## Run the fault tests alone and print what they counted, as docs/guarantees.md shows it
 	@rm -f .faults.ndjson
-	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/faults --figures .faults.ndjson $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) tests/faults --figures .faults.ndjson $(ARGS)
 	@$(BIN)/python -m benchmarks.faults .faults.ndjson
 
 check: install ## Judge style, types, floors, known advisories and scripts

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies, proxy_bypass
 
 from yarl import URL
 
@@ -21,15 +21,14 @@ def proxy_for(url: str) -> URL | None:
         SettingInvalid: the environment names something that is no HTTP proxy.
     """
     parts = urlsplit(url)
-    told = getproxies_environment().get(parts.scheme)
-    if not told or _is_loopback(parts.hostname or "") or proxy_bypass_environment(parts.netloc.rpartition("@")[2]):
+    told = getproxies().get(parts.scheme)
+    if not told or _is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     try:
         proxy = URL(told if "://" in told else f"http://{told}")
-        usable = proxy.scheme in ("http", "https") and bool(proxy.host)
     except ValueError:
-        usable = False
-    if not usable:
+        proxy = URL()
+    if proxy.scheme not in ("http", "https") or not proxy.host:
         problem = "it names no proxy of the form http://host:port"
         raise SettingInvalid(setting=f"{parts.scheme.upper()}_PROXY", problem=problem)
     return proxy
