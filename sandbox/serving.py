@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from yarl import URL
 
 
 @asynccontextmanager
@@ -18,3 +19,16 @@ async def serving(app: web.Application, port: int, host: str) -> AsyncIterator[s
         yield f"http://{host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def answering(value: object) -> AsyncIterator[int]:
+    """Something over HTTP that answers whatever it is asked; gives its port on loopback."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(value)
+
+    app = web.Application()
+    app.router.add_route("*", "/{any:.*}", answer)
+    async with serving(app, 0, "127.0.0.1") as url:
+        yield URL(url).port or 0

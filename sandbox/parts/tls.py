@@ -57,7 +57,7 @@ async def tls_front(port: int, certificates: Certificates) -> AsyncIterator[int]
     async def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         behind = await asyncio.open_connection("127.0.0.1", port)
         for source, sink in ((reader, behind[1]), (behind[0], writer)):
-            task = asyncio.create_task(_carry(source, sink))
+            task = asyncio.create_task(carry(source, sink))
             links.add(task)
             task.add_done_callback(links.discard)
 
@@ -71,7 +71,8 @@ async def tls_front(port: int, certificates: Certificates) -> AsyncIterator[int]
         await asyncio.gather(*links, return_exceptions=True)
 
 
-async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    """Pass on what comes, until it ends; then end the other side too."""
     try:
         with contextlib.suppress(OSError, ssl.SSLError):
             while data := await source.read(_CHUNK):

@@ -78,8 +78,8 @@ class Transport:
         #: The sign-in on the cloud has a public certificate even where the catalog's is of the company.
         self._any = _tls(settings, own_only=False) if settings.ca_file else self._own
         self._session: ClientSession | None = None
-        for base in (settings.url, settings.iam_url):
-            proxy_for(base or "")  # better now than at the first call
+        #: Redirects stay on the host, and so behind its proxy.
+        self._proxies = {base: proxy_for(base) for base in (settings.url or "", settings.iam_url)}
 
     def open(self) -> None:
         """Open the session, in the running loop."""
@@ -113,7 +113,7 @@ class Transport:
                 started = time.monotonic()
                 async with self._session.request(
                     call.method, URL(url, encoded=True), data=call.body, headers=call.headers,
-                    allow_redirects=False, ssl=self._context(call.base), proxy=proxy_for(url),
+                    allow_redirects=False, ssl=self._context(call.base), proxy=self._proxies[call.base],
                 ) as response:  # fmt: skip
                     took_s = time.monotonic() - started
                     if response.status not in _REDIRECTS:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import web
 from pydantic import SecretStr
 
 from sandbox.catalog import access
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
-from sandbox.parts.process import free_port
 from sandbox.parts.tls import Certificates, tls_front
+from sandbox.serving import answering
 from service.amqp import management
 from service.amqp.connection import connected
 from service.catalog import endpoints
@@ -26,24 +24,6 @@ from service.targets.sign_in import Given
 
 #: Connects by TLS on this port, believing this file.
 Connect = Callable[[int, Path], Awaitable[None]]
-
-
-@asynccontextmanager
-async def answering(value: object) -> AsyncIterator[int]:
-    """Something over HTTP that answers whatever it is asked."""
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.json_response(value)
-
-    app, port = web.Application(), free_port()
-    app.router.add_route("*", "/{any:.*}", answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        yield port
-    finally:
-        await runner.cleanup()
 
 
 async def assert_believes_its_own_ca_only(port: int, certificates: Certificates, connect: Connect) -> None:

@@ -9,14 +9,13 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import pytest
-from aiohttp import web
 from pydantic import SecretStr
 
 from sandbox.catalog import access
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
-from sandbox.parts.tls import Certificates, tls_front
-from sandbox.serving import serving
+from sandbox.parts.tls import Certificates, carry, tls_front
+from sandbox.serving import answering
 from service.catalog import endpoints
 from service.catalog.client import IMPATIENT, CatalogClient
 from service.errors import AnswerLost, CatalogUnreachable, SettingInvalid, TargetUnavailable
@@ -51,18 +50,9 @@ class ForwardProxy:
         else:
             behind[1].write(head.encode())
         for source, sink in ((reader, behind[1]), (behind[0], writer)):
-            task = asyncio.create_task(_carry(source, sink))
+            task = asyncio.create_task(carry(source, sink))
             self._links.add(task)
             task.add_done_callback(self._links.discard)
-
-
-async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    try:
-        while data := await source.read(65536):
-            sink.write(data)
-            await sink.drain()
-    finally:
-        sink.close()
 
 
 @asynccontextmanager
@@ -74,19 +64,6 @@ async def forwarding(behind: int) -> AsyncIterator[tuple[ForwardProxy, str]]:
         yield proxy, f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
-
-
-@asynccontextmanager
-async def backend() -> AsyncIterator[int]:
-    """Answers whatever it is asked; gives its port."""
-
-    async def answer(_: web.Request) -> web.Response:
-        return web.json_response({})
-
-    app = web.Application()
-    app.router.add_route("*", "/{any:.*}", answer)
-    async with serving(app, 0, "127.0.0.1") as url:
-        yield urlsplit(url).port or 0
 
 
 @asynccontextmanager
@@ -105,7 +82,7 @@ def no_proxies_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_target_is_called_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with backend() as port, forwarding(port) as (proxy, where):
+    async with answering({}) as port, forwarding(port) as (proxy, where):
         monkeypatch.setenv("HTTP_PROXY", f"http://{WHO}@{where}")
         async with posting("http://backend.test:8080/api") as poster:
             assert (await poster.post("/events", {})).is_success
@@ -128,7 +105,7 @@ async def test_the_catalog_is_called_through_a_tunnel(
 
 
 async def test_what_a_proxy_refuses_was_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with backend() as port, forwarding(port) as (_, where):
+    async with answering({}) as port, forwarding(port) as (_, where):
         monkeypatch.setenv("HTTPS_PROXY", f"http://{where}")
         async with posting("https://backend.test") as poster:
             with pytest.raises(TargetUnavailable, match=f"through proxy {where}") as refused:
@@ -141,7 +118,7 @@ async def test_what_a_proxy_refuses_was_not_sent(monkeypatch: pytest.MonkeyPatch
 
 
 async def test_a_proxy_that_asks_for_credentials_refuses_no_delivery_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with backend() as port, forwarding(port) as (_, where):
+    async with answering({}) as port, forwarding(port) as (_, where):
         monkeypatch.setenv("HTTP_PROXY", f"http://{where}")
         async with posting("http://backend.test") as poster:
             judged = poster.judge(await poster.post("/events", {}), 0)
