@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from sandbox.parts.errors import BROKER, PartMissing
 from sandbox.parts.management import ManagementApi
-from sandbox.parts.place import find_program, own_directory
+from sandbox.parts.place import find_program, inside, own_directory, system_root
 from sandbox.parts.process import GuardedProcess, free_port, plain_environment, run_tool, wait_until
 
 #: Seconds a node may take until it speaks AMQP; about 9 on two idle cores.
@@ -40,11 +40,12 @@ class PrivateBroker:
     """
 
     def __init__(self, *, management: bool = False, joins: Self | None = None) -> None:
-        server, ctl = find_program("rabbitmq-server", _PROGRAMS), find_program("rabbitmqctl", _PROGRAMS)
-        epmd = find_program("epmd", ("/usr/lib/erlang/erts-*/bin", "/usr/lib*/erlang/erts-*/bin"))
+        root = system_root()
+        server, ctl = find_program("rabbitmq-server", _PROGRAMS, root), find_program("rabbitmqctl", _PROGRAMS, root)
+        epmd = find_program("epmd", ("/usr/lib/erlang/erts-*/bin", "/usr/lib*/erlang/erts-*/bin"), root)
         if server is None or ctl is None or epmd is None:
             raise PartMissing(BROKER)
-        self._ctl = ctl
+        self._ctl = inside(root, ctl)
         self.port = free_port()
         self.directory = own_directory("broker")
         self.node = f"cm{secrets.token_hex(4)}@localhost"
@@ -56,16 +57,19 @@ class PrivateBroker:
         self._write_files()
         # A name server of its own, since the node would start one as a daemon that stays behind.
         self._names = GuardedProcess(
-            [epmd, "-port", self._env["ERL_EPMD_PORT"], "-address", "127.0.0.1"],
+            [*inside(root, epmd), "-port", self._env["ERL_EPMD_PORT"], "-address", "127.0.0.1"],
             env=self._env,
             directory=self.directory,
         )
-        self._server = GuardedProcess([server], env=self._env, directory=self.directory, last_signal=signal.SIGKILL)
+        self._server = GuardedProcess(
+            inside(root, server), env=self._env, directory=self.directory, last_signal=signal.SIGKILL
+        )
 
     @staticmethod
     def installed() -> bool:
         """Whether this machine has what a private node needs."""
-        return find_program("rabbitmq-server", _PROGRAMS) is not None and find_program("epmd", ()) is not None
+        root = system_root()
+        return find_program("rabbitmq-server", _PROGRAMS, root) is not None and find_program("epmd", (), root) is not None
 
     @property
     def url(self) -> str:
@@ -143,7 +147,7 @@ class PrivateBroker:
 
     def ctl(self, *arguments: str) -> str:
         """Run `rabbitmqctl` against this node and return what it said."""
-        return run_tool([self._ctl, "-q", "-n", self.node, *arguments], env=self._env, timeout_s=CTL_TIMEOUT_S)
+        return run_tool([*self._ctl, "-q", "-n", self.node, *arguments], env=self._env, timeout_s=CTL_TIMEOUT_S)
 
     def add_vhost(self, name: str) -> str:
         """Make a vhost on which guest may do everything, and return its URL."""

@@ -1,4 +1,8 @@
-"""Where a private part keeps its files, and as whom it runs."""
+"""Where a private part keeps its files, as whom it runs, and in which system's root its programs lie.
+
+`CATALOG_MIRROR_TEST_ROOT` names a folder that holds another system, made by `sandbox/root.sh`: broker and database then
+are that system's, so that the tests run against other versions than this machine has. Only root can use one.
+"""
 
 import os
 import pwd
@@ -6,6 +10,17 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+
+ROOT_VARIABLE = "CATALOG_MIRROR_TEST_ROOT"
+
+# Mounts are of this process and its children alone; `exec` keeps the process id, which signals are sent to.
+_ENTER = """
+mount --rbind /tmp "$1/tmp"
+mount --rbind /dev "$1/dev"
+mount -t proc proc "$1/proc"
+shift
+exec chroot "$@"
+"""
 
 
 def own_directory(name: str, user: str | None = None) -> Path:
@@ -24,14 +39,36 @@ def unprivileged_user(*preferred: str) -> str | None:
     return next(name for name in (*preferred, "nobody") if name in known)
 
 
-def find_program(name: str, directories: Iterable[str]) -> Path | None:
+def system_root() -> Path | None:
+    """The other system whose programs are to be run, by its folder; None: this machine's own."""
+    named = os.environ.get(ROOT_VARIABLE)
+    return Path(named).absolute() if named else None
+
+
+def inside(root: Path | None, program: Path, user: str | None = None) -> list[str]:
+    """The command by which a program runs as `user`, in another system where `root` names one.
+
+    It sees this machine's files under `/tmp` and its name of localhost, in a mount namespace that ends with it.
+    """
+    if root is None:
+        return [str(program)]
+    entry = pwd.getpwnam(user) if user else None
+    whom = [f"--userspec={entry.pw_uid}:{entry.pw_gid}"] if entry else []
+    there = f"/{program.relative_to(root)}"
+    return ["unshare", "--mount", "sh", "-ec", _ENTER, "enter", str(root), *whom, str(root), there]
+
+
+def find_program(name: str, directories: Iterable[str], root: Path | None = None) -> Path | None:
     """The program in the first of `directories` (patterns, the highest name wins) that has it, else on the PATH.
 
-    The directories of servers come first, since what lies on the PATH may be a wrapper that changes user.
+    The directories of servers come first, since what lies on the PATH may be a wrapper that changes user. With `root`
+    it is looked for there, and answered with the root before it.
     """
-    for pattern in directories:
-        found = sorted(Path("/").glob(f"{pattern.lstrip('/')}/{name}"), reverse=True)
+    for pattern in [*directories, *(["/usr/bin", "/usr/sbin"] if root else [])]:
+        found = sorted((root or Path("/")).glob(f"{pattern.lstrip('/')}/{name}"), reverse=True)
         if found:
             return found[0]
+    if root:
+        return None
     on_path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/sbin")
     return Path(on_path) if on_path else None

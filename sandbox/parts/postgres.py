@@ -13,7 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from sandbox.parts.errors import POSTGRES, PartMissing
-from sandbox.parts.place import find_program, own_directory, unprivileged_user
+from sandbox.parts.place import find_program, inside, own_directory, system_root, unprivileged_user
 from sandbox.parts.process import GuardedProcess, free_port, plain_environment, run_tool, wait_until
 
 #: The one role, a superuser that needs no password on loopback.
@@ -39,29 +39,32 @@ class PrivatePostgres:
     def __init__(
         self, *, fsync: bool = False, settings: Mapping[str, str] | None = None, follows: Self | None = None
     ) -> None:
-        initdb, server = find_program("initdb", _PROGRAMS), find_program("postgres", _PROGRAMS)
-        copy = find_program("pg_basebackup", _PROGRAMS)
+        root = system_root()
+        initdb, server = find_program("initdb", _PROGRAMS, root), find_program("postgres", _PROGRAMS, root)
+        copy = find_program("pg_basebackup", _PROGRAMS, root)
         if initdb is None or server is None or copy is None:
             raise PartMissing(POSTGRES)
-        self._initdb, self._copy = initdb, copy
-        self._follows = follows
         self.user = unprivileged_user("postgres")
+        self._initdb, self._copy = inside(root, initdb, self.user), inside(root, copy, self.user)
+        #: Whom `subprocess` drops to; in another system the command itself does.
+        self._starts_as = None if root else self.user
+        self._follows = follows
         self.port = free_port()
         self.directory = own_directory("postgres", self.user)
         self._data = self.directory / "data"
         self._env = plain_environment(HOME=str(self.directory))
         self._server = GuardedProcess(
-            [server, "-D", self._data, *self._options(fsync, settings or {})],
+            [*inside(root, server, self.user), "-D", self._data, *self._options(fsync, settings or {})],
             env=self._env,
             directory=self.directory,
-            user=self.user,
+            user=self._starts_as,
             last_signal=signal.SIGQUIT,
         )
 
     @staticmethod
     def installed() -> bool:
         """Whether this machine has what a private cluster needs."""
-        return find_program("initdb", _PROGRAMS) is not None
+        return find_program("initdb", _PROGRAMS, system_root()) is not None
 
     @property
     def url(self) -> str:
@@ -135,11 +138,11 @@ class PrivatePostgres:
     def _make_cluster(self) -> None:
         if self._follows is not None:
             origin: list[str | Path] = ["-h", "127.0.0.1", "-p", str(self._follows.port), "-U", ROLE]
-            arguments = [self._copy, "-D", self._data, "-X", "stream", "-R", "-c", "fast", *origin]
-            run_tool(arguments, env=self._env, user=self.user, timeout_s=START_TIMEOUT_S)
+            arguments = [*self._copy, "-D", self._data, "-X", "stream", "-R", "-c", "fast", *origin]
+            run_tool(arguments, env=self._env, user=self._starts_as, timeout_s=START_TIMEOUT_S)
             return
         options: list[str | Path] = ["-D", self._data, "-A", "trust", "-U", ROLE, "-E", "UTF8", "--locale=C", "-N"]
-        run_tool([self._initdb, *options], env=self._env, user=self.user, timeout_s=START_TIMEOUT_S)
+        run_tool([*self._initdb, *options], env=self._env, user=self._starts_as, timeout_s=START_TIMEOUT_S)
 
     def _options(self, fsync: bool, settings: Mapping[str, str]) -> list[str]:
         durable = "on" if fsync else "off"
