@@ -1,5 +1,6 @@
 """The real parts that tests ask for by name: each skips here when it is missing, and fails in CI."""
 
+import asyncio
 import os
 import shutil
 import uuid
@@ -9,13 +10,16 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import pytest
+from pydantic import SecretStr
 
 from sandbox.parts.broker import PrivateBroker
 from sandbox.parts.errors import AMQP_TOOLS, PartMissing
 from sandbox.parts.pgbouncer import PrivatePgBouncer
-from sandbox.parts.postgres import PrivatePostgres
+from sandbox.parts.postgres import EMPTY, PrivatePostgres
 from sandbox.parts.providers import Broker, Postgres, provide_broker, provide_postgres
 from sandbox.parts.tls import Certificates, make_certificates
+from service.mirror import schema
+from service.settings import StoreSettings
 
 pytest_plugins = ["sandbox.fixtures"]
 
@@ -100,10 +104,29 @@ def amqp_url(broker: Broker) -> Iterator[str]:
 
 
 @pytest.fixture
-def postgres_url(postgres: Postgres) -> Iterator[str]:
+def empty_postgres_url(postgres: Postgres) -> Iterator[str]:
     """A database of this test's own, empty."""
+    yield from _database(postgres, EMPTY)
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres) -> Iterator[str]:
+    """A database with our newest schema and nothing in it; copying it is quicker than making the schema each time."""
+    name = f"migrated_{uuid.uuid4().hex}"
+    asyncio.run(schema.migrate(StoreSettings(url=SecretStr(postgres.create_database(name)))))
+    yield name
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres, migrated: str) -> Iterator[str]:
+    """A database of this test's own, with our newest schema and nothing in it."""
+    yield from _database(postgres, migrated)
+
+
+def _database(postgres: Postgres, template: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex}"
-    yield postgres.create_database(name)
+    yield postgres.create_database(name, template)
     postgres.drop_database(name)
 
 
@@ -116,6 +139,15 @@ def sqlite_url(tmp_path: Path) -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest) -> str:
     """The test runs once on each kind of store."""
-    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
-    url: str = request.getfixturevalue(name)
+    return _one_of(request, "sqlite_url", "postgres_url")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_store_url(request: pytest.FixtureRequest) -> str:
+    """The test runs once on each kind of store, without any schema."""
+    return _one_of(request, "sqlite_url", "empty_postgres_url")
+
+
+def _one_of(request: pytest.FixtureRequest, sqlite: str, postgresql: str) -> str:
+    url: str = request.getfixturevalue(sqlite if request.param == "sqlite" else postgresql)
     return url

@@ -5,6 +5,7 @@ import shutil
 import signal
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,8 @@ from sandbox.parts.process import GuardedProcess, free_port, plain_environment, 
 
 #: The one role, a superuser that needs no password on loopback.
 ROLE = "mirror"
+#: The database that is empty on every server.
+EMPTY = "template0"
 #: Seconds a cluster may take to be made, or to answer; it may have a crash to recover from.
 START_TIMEOUT_S = 60.0
 #: Seconds a cluster may take to end in order.
@@ -114,9 +117,9 @@ class PrivatePostgres:
         """Let a standby take over."""
         _run(self.url, "SELECT pg_promote()")
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database and return its URL."""
-        return create_database(self.url, name)
+    def create_database(self, name: str, template: str = EMPTY) -> str:
+        """Make a database, empty or a copy of another one that nobody uses, and return its URL."""
+        return create_database(self.url, name, template)
 
     def drop_database(self, name: str) -> None:
         """Remove a database, ending its sessions."""
@@ -166,10 +169,11 @@ def answers(url: str) -> bool:
     return True
 
 
-def create_database(server_url: str, name: str) -> str:
-    """Make an empty database on the server that `server_url` names, and return its URL."""
-    # A killed session may hold template1 for a moment longer.
-    wait_until(lambda: _made(server_url, name), timeout_s=STATEMENT_TIMEOUT_S, what=f"database {name} cannot be made")
+def create_database(server_url: str, name: str, template: str = EMPTY) -> str:
+    """Make a database like `template` on the server that `server_url` names, and return its URL."""
+    # A session that has just ended may hold the template for a moment longer.
+    made = partial(_made, server_url, name, template)
+    wait_until(made, timeout_s=STATEMENT_TIMEOUT_S, what=f"database {name} cannot be made")
     return urlunsplit(urlsplit(server_url)._replace(path=f"/{name}"))
 
 
@@ -178,9 +182,9 @@ def drop_database(server_url: str, name: str) -> None:
     _run(server_url, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
-def _made(server_url: str, name: str) -> bool:
+def _made(server_url: str, name: str, template: str) -> bool:
     try:
-        _run(server_url, f'CREATE DATABASE "{name}" TEMPLATE template0')
+        _run(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     except asyncpg.ObjectInUseError:
         return False
     return True

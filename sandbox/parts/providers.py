@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from sandbox.parts.broker import PrivateBroker
 from sandbox.parts.errors import BROKER, POSTGRES, PartFailed, PartMissing
 from sandbox.parts.management import ManagementApi
-from sandbox.parts.postgres import PrivatePostgres, answers, create_database, drop_database
+from sandbox.parts.postgres import EMPTY, PrivatePostgres, answers, create_database, drop_database
 from sandbox.parts.process import wait_until
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Postgres(Protocol):
     @property
     def url(self) -> str: ...
 
-    def create_database(self, name: str) -> str: ...
+    def create_database(self, name: str, template: str = EMPTY) -> str: ...
 
     def drop_database(self, name: str) -> None: ...
 
@@ -85,9 +85,9 @@ class RemotePostgres:
     def __init__(self, url: str) -> None:
         self.url = url
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database and return its URL."""
-        return create_database(self.url, name)
+    def create_database(self, name: str, template: str = EMPTY) -> str:
+        """Make a database, empty or a copy of another one that nobody uses, and return its URL."""
+        return create_database(self.url, name, template)
 
     def drop_database(self, name: str) -> None:
         """Remove a database, ending its sessions."""

@@ -42,19 +42,19 @@ async def test_a_newer_schema_comes_under_load_and_this_version_goes_on_and_star
 async def test_an_older_schema_is_waited_for_until_somebody_upgrades_it(
     rig: Callable[..., Any],
     amqp_url: str,
-    store_url: str,
+    empty_store_url: str,
     mirror_process: Callable[..., MirrorProcess],
     run_command: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    await _make_older(store_url, monkeypatch)
-    settings = {"AMQP__URL": amqp_url, "STORE__URL": store_url, "STORE__MIGRATE": "false"}
+    await _make_older(empty_store_url, monkeypatch)
+    settings = {"AMQP__URL": amqp_url, "STORE__URL": empty_store_url, "STORE__MIGRATE": "false"}
     async with mirror_process(**settings) as service:
         body = await service.wait_for(lambda status, body: status == 503 and "revision" in str(body["reasons"]))
         assert "catalog-mirror db upgrade" in str(body["reasons"])
         assert (await service.get("/livez"))[0] == 200
-        await run_command("db", "upgrade", STORE__URL=store_url)
-        async with rig("schema too old at first", amqp_url, store_url, replicas=0) as world:
+        await run_command("db", "upgrade", STORE__URL=empty_store_url)
+        async with rig("schema too old at first", amqp_url, empty_store_url, replicas=0) as world:
             await service.wait_ready()
             await world.resumed()
 

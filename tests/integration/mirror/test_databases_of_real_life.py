@@ -33,18 +33,18 @@ def as_role(url: str, role: str) -> str:
 
 
 @pytest.fixture
-async def roles(postgres_url: str, opened: Opened) -> AsyncIterator[tuple[str, str]]:
+async def roles(empty_postgres_url: str, opened: Opened) -> AsyncIterator[tuple[str, str]]:
     """Two roles of the database, as URLs: one that may make a schema, and one that may do nothing yet."""
-    database = sa.make_url(postgres_url).database
+    database = sa.make_url(empty_postgres_url).database
     owner, runner = f"owner_{database}"[:40], f"runner_{database}"[:40]
-    async with opened(postgres_url, migrate=False) as admin:
+    async with opened(empty_postgres_url, migrate=False) as admin:
         await admin.execute(
             f"CREATE ROLE {owner} LOGIN PASSWORD 'x'",
             f"CREATE ROLE {runner} LOGIN PASSWORD 'x'",
             f"GRANT CREATE ON DATABASE {database} TO {owner}",
         )
         try:
-            yield as_role(postgres_url, owner), as_role(postgres_url, runner)
+            yield as_role(empty_postgres_url, owner), as_role(empty_postgres_url, runner)
         finally:
             await admin.execute(*(f"DROP OWNED BY {role} CASCADE" for role in (owner, runner)))
             await admin.execute(*(f"DROP ROLE {role}" for role in (owner, runner)))
@@ -90,9 +90,9 @@ async def test_rights_are_given_also_where_there_is_nothing_to_migrate(
 
 
 async def test_a_pooler_in_transaction_mode_may_stand_before_all_of_it(
-    postgres_url: str, pgbouncer: Any, opened: Opened, events: Events
+    empty_postgres_url: str, pgbouncer: Any, opened: Opened, events: Events
 ) -> None:
-    pooled = pgbouncer.through(postgres_url)
+    pooled = pgbouncer.through(empty_postgres_url)
     async with opened(pooled, schema="catalog_mirror") as one, opened(pooled, schema="catalog_mirror") as two:
         await asyncio.gather(
             *(mirror.take(events.profile(), events.lineage()) for mirror in (one, two) for _ in range(5))
@@ -102,7 +102,7 @@ async def test_a_pooler_in_transaction_mode_may_stand_before_all_of_it(
 
 
 async def test_each_role_rotates_by_its_own_file(
-    roles: tuple[str, str], postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    roles: tuple[str, str], empty_postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime, migration = tmp_path / "url", tmp_path / "migration-url"
     runtime.write_text(roles[1])
@@ -117,10 +117,10 @@ async def test_each_role_rotates_by_its_own_file(
             return str((await connection.execute(sa.text("SELECT current_user"))).scalar_one())
 
     assert await user() == sa.make_url(roles[0]).username
-    runtime.write_text(postgres_url)
+    runtime.write_text(empty_postgres_url)
     assert await user() == sa.make_url(roles[0]).username, "the running role's rotation is none of ours"
-    migration.write_text(postgres_url)
-    assert await user() == sa.make_url(postgres_url).username
+    migration.write_text(empty_postgres_url)
+    assert await user() == sa.make_url(empty_postgres_url).username
     await store.close()
 
 
@@ -156,9 +156,9 @@ async def test_a_reader_that_never_ends_is_named(mirror_at_0102: Mirror, monkeyp
 
 
 @pytest.fixture
-async def mirror_at_0102(postgres_url: str, opened: Opened) -> AsyncIterator[Mirror]:
+async def mirror_at_0102(empty_postgres_url: str, opened: Opened) -> AsyncIterator[Mirror]:
     """A mirror whose schema is a revision behind, so that there is something to migrate."""
-    async with opened(postgres_url, migrate=False) as mirror:
+    async with opened(empty_postgres_url, migrate=False) as mirror:
         await upgrade_to(mirror.store, "0102")
         yield mirror
 

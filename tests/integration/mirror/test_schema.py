@@ -42,8 +42,8 @@ async def test_upgrading_twice_changes_nothing(mirror: Mirror, events: Events) -
     await schema.check(mirror.store)
 
 
-async def test_many_replicas_may_upgrade_at_once(store_url: str, opened: Opened) -> None:
-    async with opened(store_url, migrate=False) as one, opened(store_url, migrate=False) as two:
+async def test_many_replicas_may_upgrade_at_once(empty_store_url: str, opened: Opened) -> None:
+    async with opened(empty_store_url, migrate=False) as one, opened(empty_store_url, migrate=False) as two:
         revisions = await asyncio.gather(*(schema.upgrade(mirror.store) for mirror in (one, two, one, two)))
 
         assert set(revisions) == {schema.newest()}
@@ -51,9 +51,9 @@ async def test_many_replicas_may_upgrade_at_once(store_url: str, opened: Opened)
 
 
 async def test_an_empty_or_too_old_store_waits_and_one_of_a_later_generation_is_refused(
-    store_url: str, opened: Opened
+    empty_store_url: str, opened: Opened
 ) -> None:
-    async with opened(store_url, migrate=False) as mirror:
+    async with opened(empty_store_url, migrate=False) as mirror:
         assert await schema.current(mirror.store) is None
         with pytest.raises(SchemaMissing, match="revision none"):
             await schema.check(mirror.store)
@@ -76,8 +76,8 @@ async def test_a_newer_schema_is_not_touched(mirror: Mirror) -> None:
     assert await schema.current(mirror.store) == "0199"
 
 
-async def test_a_schema_of_its_own_holds_everything(postgres_url: str, opened: Opened, events: Events) -> None:
-    async with opened(postgres_url, schema="my_mirror") as mirror:
+async def test_a_schema_of_its_own_holds_everything(empty_postgres_url: str, opened: Opened, events: Events) -> None:
+    async with opened(empty_postgres_url, schema="my_mirror") as mirror:
         await mirror.take(events.profile(), events.lineage())
         await schema.upgrade(mirror.store)
 
@@ -90,12 +90,12 @@ async def test_a_schema_of_its_own_holds_everything(postgres_url: str, opened: O
 
 
 async def test_two_mirrors_live_in_two_schemas_of_one_database(
-    postgres_url: str, opened: Opened, events: Events
+    empty_postgres_url: str, opened: Opened, events: Events
 ) -> None:
     async with (
-        opened(postgres_url, schema="one") as one,
-        opened(postgres_url, schema="two") as two,
-        opened(postgres_url),
+        opened(empty_postgres_url, schema="one") as one,
+        opened(empty_postgres_url, schema="two") as two,
+        opened(empty_postgres_url),
     ):
         await one.take(events.profile())
 
@@ -104,12 +104,12 @@ async def test_two_mirrors_live_in_two_schemas_of_one_database(
 
 
 async def test_a_role_without_the_right_to_create_schemas_uses_one_that_was_made_for_it(
-    postgres_url: str, opened: Opened
+    empty_postgres_url: str, opened: Opened
 ) -> None:
-    role = "mirror_" + postgres_url.rpartition("_")[2][:12]
-    async with opened(postgres_url, migrate=False) as owner:
+    role = "mirror_" + empty_postgres_url.rpartition("_")[2][:12]
+    async with opened(empty_postgres_url, migrate=False) as owner:
         await owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'", f"CREATE SCHEMA mirror AUTHORIZATION {role}")
-        url = sa.make_url(postgres_url).set(username=role, password="x").render_as_string(hide_password=False)
+        url = sa.make_url(empty_postgres_url).set(username=role, password="x").render_as_string(hide_password=False)
         try:
             async with opened(url, schema="mirror") as mirror:
                 await schema.check(mirror.store)
@@ -120,8 +120,8 @@ async def test_a_role_without_the_right_to_create_schemas_uses_one_that_was_made
             await owner.execute(f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
 
 
-async def test_every_view_is_commented_and_named_v1(postgres_url: str, opened: Opened) -> None:
-    async with opened(postgres_url) as mirror:
+async def test_every_view_is_commented_and_named_v1(empty_postgres_url: str, opened: Opened) -> None:
+    async with opened(empty_postgres_url) as mirror:
         views = await mirror.all(
             "SELECT relname, obj_description(oid) FROM pg_class "
             "WHERE relkind = 'v' AND relnamespace = 'public'::regnamespace"
