@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -14,7 +15,9 @@ from service.redaction import Principals
 
 
 def _split(value: Any) -> Any:
-    """Lists may be written as `a, b` in the environment."""
+    """Lists may be written as `a, b` in the environment, or as JSON."""
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        return json.loads(value)  # what it raises is a ValueError, which pydantic tells with the setting's name
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
 
@@ -200,7 +203,11 @@ class PipelineSettings(Section):
     batch_max: int = Field(500, ge=1, le=10_000, description="Events in one transaction at most.")
     batch_wait_s: float = Field(0.05, ge=0, le=10, description="Seconds to wait for a batch to fill.")
     batch_max_bytes: int = Field(16 * 1024**2, ge=1024, description="Bytes of bodies in one transaction at most.")
-    max_body_bytes: int = Field(4 * 1024**2, ge=1024, description="Larger bodies become dead letters.")
+    max_body_bytes: int = Field(
+        16 * 1024**2,
+        ge=1024,
+        description="Of a larger body only what it names is read again from the catalog; else it is a dead letter.",
+    )
     max_depth: int = Field(64, ge=8, le=200, description="Deeper nesting becomes a dead letter.")
     principals: Principals = Field(Principals.KEEP, description="What happens to users' names: keep, hash or drop.")
     brake_window: int = Field(200, ge=1, description="Events that the brake looks back at.")

@@ -28,6 +28,8 @@ async def test_a_binding_that_settings_no_longer_name_is_removed(
     both = {"AMQP__BINDINGS": '["v2.data_profiles.*.PATCH", "v2.lineage_events.*.POST"]'}
     async with mirror_process(AMQP__URL=amqp_url, STORE__URL=sqlite_url, **both) as service:
         await service.wait_ready()
+        await catalog.publish([profile_event(0)])
+        await rows.until("SELECT count(*) FROM data_profiles", 1)
         await service.terminate()
     one = {"AMQP__BINDINGS": '["v2.lineage_events.*.POST"]'}
     async with mirror_process(AMQP__URL=amqp_url, STORE__URL=sqlite_url, **one) as service:
@@ -36,7 +38,7 @@ async def test_a_binding_that_settings_no_longer_name_is_removed(
         queue = await catalog.channel.declare_queue("catalog-mirror", passive=True)
         assert queue.declaration_result.message_count == 0
         await service.terminate()
-    assert await rows.one("SELECT count(*) FROM data_profiles") == 0
+    assert await rows.one("SELECT count(*) FROM data_profiles") == 1
 
 
 async def test_other_queue_arguments_are_told_and_the_old_queue_stays_in_use(

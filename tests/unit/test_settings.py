@@ -129,3 +129,15 @@ def test_settings_never_show_a_secret(environment: Any) -> None:
 def test_a_url_is_shown_without_its_password(url: str) -> None:
     assert SECRET not in hide_password(url)
     assert hide_password("sqlite:///x.db") == "sqlite:///x.db"
+
+
+@pytest.mark.parametrize("text", ["a.*, b.#", '["a.*", "b.#"]'])
+def test_a_list_may_be_written_with_commas_or_as_json(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("CATALOG_MIRROR_AMQP__BINDINGS", text)
+    assert load().amqp.bindings == ["a.*", "b.#"]
+
+
+def test_a_list_that_is_neither_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CATALOG_MIRROR_AMQP__BINDINGS", '["a.*", b.#]')
+    with pytest.raises(SettingInvalid, match="AMQP__BINDINGS"):
+        load()
