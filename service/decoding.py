@@ -93,15 +93,18 @@ class Decoder:
         if route is None or route.handler is None:
             return Read(message, route.pattern.text if route else OTHER_TOPIC, ignored=True)
         read = Read(message, route.pattern.text)
+        too_large = self._too_large(message)
         try:
-            body = self._body(message, read)
+            body = self._envelope(message, too_large) if too_large else self._body(message, read)
             changes = tuple(route.handler.run(Event(message.routing_key, words, body)))
+            if too_large and not any(map(_can_be_read, changes)):
+                raise too_large
             settled = tuple(self._settled(change) for change in changes)
             read.at_us = _checked_time(settled)
             read.changes = self._within(settled)
             read.ignored = not read.changes and bool(settled)
         except DataError as error:
-            read.error = error
+            read.error = too_large or error
         except Exception as error:
             log.exception("handler_failed", handler=route.handler.name, topic=read.topic)
             read.error = HandlerFailed(handler=route.handler.name, problem=type(error).__name__)
@@ -113,10 +116,23 @@ class Decoder:
             read.ignored, read.expired, read.changes = True, True, ()
         return read
 
+    def _too_large(self, message: Message) -> BodyTooLarge | None:
+        limit = self._settings.max_body_bytes
+        return BodyTooLarge(size=len(message.body), limit=limit) if len(message.body) > limit else None
+
+    def _envelope(self, message: Message, too_large: BodyTooLarge) -> dict[str, Any]:
+        """What a body that is too large says beside its state, as if it had come without: it names what to read again.
+
+        Raises:
+            BodyTooLarge: no catalog can be asked, or nothing can be made of it.
+        """
+        if not self._verifies_hints:
+            raise too_large
+        body: dict[str, Any] = redact(documents.envelope(message.body))[0]
+        return body
+
     def _body(self, message: Message, read: Read) -> dict[str, Any]:
         """The message's object, with secrets (and people, where so set) taken out."""
-        if len(message.body) > self._settings.max_body_bytes:
-            raise BodyTooLarge(size=len(message.body), limit=self._settings.max_body_bytes)
         body = documents.read(message.body, self._settings.max_depth)
         if may_hold_secrets(message.body):
             body, blanked = redact(body)
@@ -146,6 +162,11 @@ class Decoder:
         if self._verifies_hints:
             return RefreshAsked("asset", change.asset_id, reason="deletion_hinted")
         return AssetDeleted(change.asset_id, Version(change.at_us, Rank.DELETED), hinted=True)
+
+
+def _can_be_read(change: Change) -> bool:
+    """Whether this asks for a reading that finds its thing: an asset's container is looked for, others' is not."""
+    return isinstance(change, RefreshAsked) and (change.container is not None or change.kind == "asset")
 
 
 def _checked_time(changes: Sequence[Change]) -> int | None:

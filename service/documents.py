@@ -46,11 +46,31 @@ type_of: dict[type, str] = {
 }
 
 
+class _Envelope(msgspec.Struct, omit_defaults=True):
+    """What stands around the state in a message of the catalog."""
+
+    event: Any = None
+    published: Any = None
+    details: Any = None
+
+
 class Document(NamedTuple):
     """A redacted state: its canonical text, and the digest of that text."""
 
     text: str
     digest: bytes
+
+
+def envelope(raw: bytes) -> dict[str, Any]:
+    """Event, time and details of a message of any size; the rest, its state above all, is passed over, not built.
+
+    Raises:
+        NotJson: it is none, or no object.
+    """
+    try:
+        return dict(msgspec.to_builtins(msgspec.json.decode(raw, type=_Envelope)))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise NotJson(problem=str(error)) from None
 
 
 def number(text: str) -> int | float | Decimal:
