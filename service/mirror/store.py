@@ -31,6 +31,11 @@ from service.trust import leading_to
 #: How often, and after how many seconds each, switching a new file to WAL is tried again.
 _WAL_ATTEMPTS, _WAL_PAUSE_S = 200, 0.05
 
+#: Seconds after which a session is made anew, so that it does not outlive for ever whom it was opened to.
+_SESSION_AGE_S = 600
+#: SQLSTATE of a statement that a server refuses because it only reads: after a switch-over, the former primary.
+_READ_ONLY = "25006"
+
 #: What may be raised when a statement fails, before anyone has looked why.
 STORE_ERRORS = (SQLAlchemyError, OSError, TimeoutError, UnicodeEncodeError, OverflowError)
 
@@ -52,6 +57,7 @@ class Store:
         self.schema = settings.schema_name if self.dialect == "postgresql" else None
         #: Who reads and writes what this role makes, where that is somebody else.
         self.runtime_role = _other_role(settings, self.url) if migrating else None
+        self._timeout_s = settings.timeout_s
         self.engine = _engine(self.url, self.schema, settings, migrating=migrating)
 
     @property
@@ -135,7 +141,10 @@ class Store:
     def unavailable(self, error: BaseException) -> StoreUnavailable:
         """The error to raise for a store that is down."""
         cause = getattr(error, "orig", None) or error
-        return StoreUnavailable(problem=f"{type(cause).__name__}: {str(cause)[:300]}", where=self.where)
+        said = str(cause)[:300]
+        if not said and isinstance(cause, TimeoutError):
+            said = f"nothing within the {self._timeout_s:g} s of STORE__TIMEOUT_S: overload, or somebody's lock"
+        return StoreUnavailable(problem=f"{type(cause).__name__}: {said}", where=self.where)
 
     async def close(self) -> None:
         """Give all connections back."""
@@ -194,6 +203,7 @@ def _engine(url: URL, schema: str | None, settings: StoreSettings, *, migrating:
         pool_size=settings.pool_size,
         max_overflow=2,
         pool_pre_ping=True,
+        pool_recycle=_SESSION_AGE_S,
         connect_args={
             "prepared_statement_cache_size": 0,
             "statement_cache_size": 0,
@@ -204,7 +214,14 @@ def _engine(url: URL, schema: str | None, settings: StoreSettings, *, migrating:
         },
     )
     sa.event.listen(engine.sync_engine, "do_connect", _FreshCredentials(settings, migrating=migrating))
+    sa.event.listen(engine.sync_engine, "handle_error", _leave_read_only_server)
     return engine.execution_options(schema_translate_map={None: schema}) if schema else engine
+
+
+def _leave_read_only_server(context: sa.engine.ExceptionContext) -> None:
+    """A session with a server that only reads is dead to us, with those beside it: the next ones find the primary."""
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 class _FreshCredentials:

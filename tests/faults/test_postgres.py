@@ -112,6 +112,25 @@ async def test_two_replicas_at_the_strictest_isolation_try_again_what_could_not_
 
 
 @pytest.mark.timeout(180)
+async def test_sessions_with_a_server_that_only_reads_are_left_once_the_way_leads_to_the_primary(
+    rig: Callable[..., Any], amqp_url: str
+) -> None:
+    """A switch-over may leave sessions open with the standby: they answer every question, and write nothing."""
+    async with off_loop(PrivatePostgres()) as primary:
+        url = await asyncio.to_thread(primary.create_database, "mirrored")
+        async with off_loop(PrivatePostgres(follows=primary)) as standby, TcpProxy.before(url) as proxy:
+            async with rig("sessions left on a standby", amqp_url, proxy.through(url), **IMPATIENT) as world:
+                await world.publish(50)
+                await world.mirrored()
+                proxy.lead_to(standby.url)
+                proxy.cut()
+                await world.publish(100)
+                await world.service.wait_for(lambda status, body: "read-only" in str(body["reasons"]))
+                proxy.lead_to(primary.url)  # for new connections: nobody closes those that are open
+                await world.resumed()
+
+
+@pytest.mark.timeout(180)
 async def test_a_fail_over_to_a_standby_that_has_all_that_was_committed(rig: Callable[..., Any], amqp_url: str) -> None:
     async with off_loop(PrivatePostgres()) as primary:
         url = await asyncio.to_thread(primary.create_database, "mirrored")
