@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 #: What is checked, as far as it exists.
 CODE = $(wildcard service handlers sandbox tests benchmarks)
-SCRIPTS := sandbox/install.sh .ci/run
+SCRIPTS := sandbox/install.sh sandbox/root.sh .ci/run
 
 #: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
 TOOL = $(BIN)/python -m sandbox.tools
@@ -107,6 +107,7 @@ workflows: $(STAMP) ## Judge the workflows (actionlint, zizmor)
 
 scripts: ## Judge the syntax of the shell scripts
 	@sh -n sandbox/install.sh
+	@sh -n sandbox/root.sh
 	@bash -n .ci/run
 	@if command -v shellcheck >/dev/null 2>&1; then shellcheck $(SCRIPTS); fi
 

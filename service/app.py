@@ -162,8 +162,8 @@ class Service:
         """How the service is, for the probes."""
         reasons = [self._reason] if self._reason else []
         reasons += list(self.gate.reasons.values())
-        parts = (self.consumer and self.consumer.problem, self.director and self.director.problem)
-        for problem in (*parts, self._api_problem):
+        parts = (self.consumer, self.watchdog, self.director)
+        for problem in (*(part and part.problem for part in parts), self._api_problem):
             if problem:
                 reasons.append(f"{problem} {problem.advice()}")
         reasons += [f"target {lane.name} is paused" for lane in self.relay.lanes if lane.paused]

@@ -159,6 +159,37 @@ class BrokerUnavailable(TransientError):
     remedy = "Check that {where} is up and reachable; the service goes on by itself when it is."
 
 
+class BrokerLinkEnded(BrokerUnavailable):
+    """The broker cannot be used: {problem}."""
+
+    remedy = "{ask}"
+
+
+class QueueSilent(BrokerUnavailable):
+    """The broker does not let us consume {queue!r}: it has not answered for {seconds:g} seconds."""
+
+    remedy = (
+        "Most members of the queue may be down: `rabbitmq-queues quorum_status {queue}` says. "
+        "The service goes on by itself when they are back."
+    )
+
+
+class QueueWithoutMajority(BrokerUnavailable):
+    """Of the {members} members of the queue {queue!r} only {online} are at work: nothing comes out, or in."""
+
+    remedy = "Start the broker's other nodes; the service goes on by itself when more than half of them are back."
+
+
+class ManagementUnavailable(TransientError):
+    """The broker's management API at {where} cannot be used: {problem}."""
+
+    error_class = "management"
+    remedy = (
+        "Correct CATALOG_MIRROR_AMQP__MANAGEMENT_URL, whose user needs the tag `management` and our vhost, or unset "
+        "it: without it nobody sees that the queue is full, was purged or drops messages."
+    )
+
+
 class TopologyMissing(TransientError):
     """{what} on vhost {vhost!r}."""
 

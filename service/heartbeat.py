@@ -39,6 +39,8 @@ SLOW_BEATS = 5
 PRUNE_BEATS = 60
 #: Who closes the gate while a person paused consuming.
 PERSON = "person"
+#: Who closes the gate while the store does not even answer; that it does not take a batch is the consumer's to say.
+SILENT = "store_silent"
 #: What is said to stop consuming while the gate is open: the broker, or what is missing on it.
 BROKER = "broker"
 
@@ -100,14 +102,14 @@ class Heartbeat:
                 await self._prune()
             self._beats += 1
         except STORE_ERRORS as error:
-            self._gate.close(STORE, str(self._store.unavailable(error)))
+            self._gate.close(SILENT, str(self._store.unavailable(error)))
         else:
-            self._gate.open(STORE)
+            self._gate.open(SILENT)
         self._measure()
 
     def _measure(self) -> None:
         """Show what keeps us from consuming."""
-        stopped_by = set(self._gate.reasons)
+        stopped_by = {STORE if reason == SILENT else reason for reason in self._gate.reasons}
         if self.consumer and self.consumer.problem:
             stopped_by.add(BROKER)
         for reason in (BRAKE, BROKER, PERSON, STORE):

@@ -123,6 +123,8 @@ class Pipeline:
             observer=observer,
         )
         self.brake = Brake(settings.brake_window, settings.brake_failures)
+        #: Keys of the messages that we noted as met, alone in hand, and whose batch has not been committed.
+        self._met: set[str] = set()
 
     async def process(
         self, messages: Sequence[Message], origin: Origin, *, braked: bool = False, alone: bool = False
@@ -159,19 +161,50 @@ class Pipeline:
         started = time.perf_counter()
         async with self._store.translated():
             outcome = await self._commit(reads, origin, braked=braked, suspects=alone)
+        self._met.difference_update(read.message.key for read in reads if alone)
         self._observe(reads, outcome, time.perf_counter() - started, origin)
         if outcome.fresh and self._outlet:
             self._outlet.accept(outcome.fresh)
         return outcome
 
+    async def rehearse(self, reads: list[Read]) -> None:
+        """Have the store do all that committing these asks of it, and undo that: whether it would take them now.
+
+        A store may answer every question and yet not take a batch: a lock on a table or a row, a server that only
+        reads, a full disk. To try it on messages in hand would count as a delivery of each, again and again.
+
+        Raises:
+            StoreUnavailable: it does not take them.
+        """
+        batch = _Transaction(self, reads, Origin.LIVE, braked=False, suspects=False)
+        async with self._store.translated():
+            try:
+                await batch.rehearse()
+            except STORE_ERRORS as error:
+                if fault_of(error) is Fault.DOWN:
+                    raise
+
+    async def take_back(self) -> None:
+        """Forget the meetings that ended without a commit: this process has outlived them.
+
+        Raises:
+            StoreUnavailable: they are taken back the next time.
+        """
+        if self._met:
+            async with self._store.writing() as connection:
+                await controls.take_back_suspects(connection, sorted(self._met))
+            self._met.clear()
+
     async def _meet_suspect(self, message: Message) -> DataError | None:
         """Note that this message is in hand; answers why it is not read. A trial that we do not outlive is none."""
+        await self.take_back()
         async with self._store.reading() as connection:
             met = 1 + await controls.suspected(connection, message.key)
         if met >= HOPELESS_LIMIT or (met >= SUSPECT_LIMIT and not await self._survives(message, met)):
             return PoisonSuspect(met=met)
         async with self._store.writing() as connection:
             await controls.meet_suspect(connection, message.key, documents.column_text(message.routing_key))
+        self._met.add(message.key)
         return None
 
     async def _survives(self, message: Message, met: int) -> bool:
@@ -229,19 +262,18 @@ class _Transaction:
         self._braked = braked
         self._suspects = suspects
 
+    async def rehearse(self) -> None:
+        """Write everything, and undo it."""
+        async with self._pipeline._store.write() as connection:
+            undone = await connection.begin_nested()
+            await self._write_all(connection, split=False)
+            await undone.rollback()
+
     async def run(self, *, split: bool) -> Outcome:
         """Write everything and commit."""
         pipeline = self._pipeline
-        self._fates: dict[int, Fate] = {}
-        self._errors = {index: read.error for index, read in enumerate(self._reads) if read.error}
-        self._outcome = Outcome(read=len(self._reads))
-        usable = [i for i, read in enumerate(self._reads) if not read.ignored and not read.error]
         async with pipeline._store.write() as connection:
-            if split:
-                await self._split(connection, usable)
-            else:
-                await self._write(connection, usable)
-            await self._store_dead_letters(connection)
+            await self._write_all(connection, split=split)
             if self._suspects:
                 await controls.clear_suspects(connection, [read.message.key for read in self._reads])
             failed = [index in self._errors for index in range(len(self._reads))]
@@ -249,6 +281,14 @@ class _Transaction:
         if window is not None:
             pipeline.brake.keep(window)
         return self._counted()
+
+    async def _write_all(self, connection: AsyncConnection, *, split: bool) -> None:
+        self._fates: dict[int, Fate] = {}
+        self._errors = {index: read.error for index, read in enumerate(self._reads) if read.error}
+        self._outcome = Outcome(read=len(self._reads))
+        usable = [i for i, read in enumerate(self._reads) if not read.ignored and not read.error]
+        await (self._split if split else self._write)(connection, usable)
+        await self._store_dead_letters(connection)
 
     async def _split(self, connection: AsyncConnection, indices: list[int]) -> None:
         """Bisect with savepoints: what the store takes is written, a single event that it refuses is a dead letter."""

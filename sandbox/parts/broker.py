@@ -4,6 +4,7 @@ import secrets
 import shutil
 import signal
 import socket
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote
@@ -69,7 +70,9 @@ class PrivateBroker:
     def installed() -> bool:
         """Whether this machine has what a private node needs."""
         root = system_root()
-        return find_program("rabbitmq-server", _PROGRAMS, root) is not None and find_program("epmd", (), root) is not None
+        return (
+            find_program("rabbitmq-server", _PROGRAMS, root) is not None and find_program("epmd", (), root) is not None
+        )
 
     @property
     def url(self) -> str:
@@ -110,6 +113,11 @@ class PrivateBroker:
     def log_text(self) -> str:
         """What the node has logged so far."""
         return "".join(path.read_text(errors="replace") for path in sorted((self.directory / "log").glob("*.log")))
+
+    @cached_property
+    def version(self) -> str:
+        """The version of RabbitMQ, such as 3.10.8."""
+        return self.ctl("version").strip()
 
     def wait_registered(self, vhost: str, queue: str) -> None:
         """Wait until a new quorum queue would outlive `kill`.

@@ -32,18 +32,47 @@ class ManagementApi:
 
     def add_vhost(self, name: str) -> None:
         """Make a vhost on which our user may do everything."""
-        vhost = quote(name, safe="")
-        self.call("PUT", f"/api/vhosts/{vhost}", {})
-        everything = {"configure": ".*", "write": ".*", "read": ".*"}
-        self.call("PUT", f"/api/permissions/{vhost}/{quote(self._user, safe='')}", everything)
+        self.call("PUT", f"/api/vhosts/{_part(name)}", {})
+        self.set_permissions(name, self._user)
 
     def delete_vhost(self, name: str) -> None:
         """Remove a vhost and all that is in it; one that is gone already is well."""
         try:
-            self.call("DELETE", f"/api/vhosts/{quote(name, safe='')}")
+            self.call("DELETE", f"/api/vhosts/{_part(name)}")
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise
+
+    def add_user(self, name: str, password: str) -> None:
+        """Make a user without any right."""
+        self.call("PUT", f"/api/users/{_part(name)}", {"password": password, "tags": ""})
+
+    def delete_user(self, name: str) -> None:
+        """Remove a user."""
+        self.call("DELETE", f"/api/users/{_part(name)}")
+
+    def set_permissions(self, vhost: str, user: str) -> None:
+        """Let a user do everything on a vhost."""
+        everything = {"configure": ".*", "write": ".*", "read": ".*"}
+        self.call("PUT", f"/api/permissions/{_part(vhost)}/{_part(user)}", everything)
+
+    def set_topic_permissions(self, vhost: str, user: str, exchange: str, *, write: str, read: str) -> None:
+        """Let a user publish to, and bind with, the topics that these patterns match."""
+        body = {"exchange": exchange, "write": write, "read": read}
+        self.call("PUT", f"/api/topic-permissions/{_part(vhost)}/{_part(user)}", body)
+
+    def set_policy(self, vhost: str, name: str, pattern: str, **definition: object) -> None:
+        """Put a policy on queues; `_` in the names of its definition stands for `-`."""
+        body = {
+            "pattern": pattern,
+            "apply-to": "queues",
+            "definition": {key.replace("_", "-"): value for key, value in definition.items()},
+        }
+        self.call("PUT", f"/api/policies/{_part(vhost)}/{_part(name)}", body)
+
+    def delete_policy(self, vhost: str, name: str) -> None:
+        """Take a policy away."""
+        self.call("DELETE", f"/api/policies/{_part(vhost)}/{_part(name)}")
 
     def call(self, method: str, path: str, body: object = None) -> Any:
         """Ask and return the parsed answer; raises `OSError` (`HTTPError` among them)."""
@@ -58,3 +87,8 @@ class ManagementApi:
         with opener.open(request, timeout=ANSWER_TIMEOUT_S) as answer:
             text = answer.read()
         return json.loads(text) if text else None
+
+
+def _part(name: str) -> str:
+    """A name as one part of a path."""
+    return quote(name, safe="")

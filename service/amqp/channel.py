@@ -63,8 +63,8 @@ class _Batch:
     results: list[str | None] = field(default_factory=list)
 
 
-#: Why a message was not taken: nobody is bound, or the broker refused it.
-UNROUTABLE, REFUSED = "unroutable", "refused"
+#: Why a message was not taken: nobody is bound, the broker refused it, or it is larger than the broker takes.
+UNROUTABLE, REFUSED, TOO_LARGE = "unroutable", "refused", "too large"
 
 
 class ConfirmingChannel(Channel):

@@ -7,6 +7,7 @@ connections that publish, and a consumer on such a connection could not acknowle
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -19,7 +20,8 @@ from aiormq.exceptions import AMQPError, AuthenticationError, ConnectionClosed, 
 
 from service import __version__
 from service.amqp import wire
-from service.errors import BrokerUnavailable, SettingInvalid, TopologyMissing
+from service.amqp.remedies import unavailable
+from service.errors import BrokerLinkEnded, BrokerUnavailable, SettingInvalid, TopologyMissing
 from service.settings import AmqpSettings, hide_password, refreshed
 from service.trust import leading_to
 
@@ -38,8 +40,7 @@ def translated(settings: AmqpSettings) -> Iterator[None]:
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise  # we are being cancelled, not the channel
-        problem = str(error)[:300] or type(error).__name__
-        raise BrokerUnavailable(problem=problem, where=where(settings)) from error
+        raise unavailable(str(error) or type(error).__name__, where(settings)) from error
 
 
 def where(settings: AmqpSettings) -> str:
@@ -86,12 +87,12 @@ async def _connect(settings: AmqpSettings, purpose: str) -> AbstractConnection:
                 client_properties={"connection_name": f"catalog-mirror {purpose}", "version": __version__},
             )
     except (AuthenticationError, ProbableAuthenticationError):
-        raise BrokerUnavailable(problem=f"it refuses user {user(settings)!r}", where=where(settings)) from None
+        ask = "Correct user and password in CATALOG_MIRROR_AMQP__URL, or in the file that AMQP__URL_FILE names."
+        raise BrokerLinkEnded(problem=f"it refuses user {user(settings)!r}", where=where(settings), ask=ask) from None
     except ConnectionClosed as error:
         raise _refused(settings, str(error)) from None
     except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-        problem = str(error) or type(error).__name__
-        raise BrokerUnavailable(problem=problem[:300], where=where(settings)) from None
+        raise unavailable(str(error) or type(error).__name__, where(settings)) from None
 
 
 def _refused(settings: AmqpSettings, text: str) -> BrokerUnavailable | TopologyMissing:
@@ -103,7 +104,7 @@ def _refused(settings: AmqpSettings, text: str) -> BrokerUnavailable | TopologyM
             ask=f"Ask the broker's owner for vhost {name!r} and for rights of {who!r} on it; "
             "`catalog-mirror doctor` says which.",
         )
-    return BrokerUnavailable(problem=text[:300], where=where(settings))
+    return unavailable(text, where(settings))
 
 
 def _tls(settings: AmqpSettings) -> ssl.SSLContext | None:
@@ -122,6 +123,12 @@ async def _close(connection: AbstractConnection, settings: AmqpSettings) -> None
     with suppress(BrokerUnavailable), translated(settings):
         async with asyncio.timeout(settings.connect_timeout_s):
             await connection.close()
+
+
+def version_of(connection: AbstractConnection) -> tuple[int, ...]:
+    """The broker's version, as numbers; none where it does not tell."""
+    told = str((underlay(connection).server_properties or {}).get("version", ""))
+    return tuple(int(part) for part in re.findall(r"\d+", told)[:3])
 
 
 def underlay(connection: AbstractConnection) -> aiormq.abc.AbstractConnection:

@@ -13,19 +13,26 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
-from typing import Any
 
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from service.amqp import topology
-from service.amqp.channel import DeliveringChannel, open_channel
-from service.amqp.connection import connected, translated, underlay
+from service.amqp import management, topology
+from service.amqp.channel import DeliveringChannel
+from service.amqp.connection import connected, translated, version_of
 from service.amqp.gate import Gate
 from service.amqp.inbox import Batch, Inbox
+from service.amqp.subscription import subscribed
 from service.changes import Origin
 from service.decoding import Read
-from service.errors import BrakePulled, BrokerUnavailable, MirrorError, StoreUnavailable, TopologyMissing
+from service.errors import (
+    BrakePulled,
+    BrokerUnavailable,
+    ManagementUnavailable,
+    MirrorError,
+    StoreUnavailable,
+    TopologyMissing,
+)
 from service.pipeline import Fate, Pipeline
 from service.settings import AmqpSettings, PipelineSettings
 
@@ -33,8 +40,10 @@ log = structlog.get_logger(__name__)
 
 #: Seconds without a right or an exchange after which it is called an error, and told again.
 TOPOLOGY_PATIENCE_S = 60.0
-#: Names of the reasons that this room closes the gate for.
+#: Names of the reasons that this room closes the gate for: the store did not take a batch, the brake is pulled.
 STORE, BRAKE = "store", "brake"
+#: Seconds between two attempts to have the store take what it did not take.
+REHEARSAL_PAUSE_S = 1.0
 #: Longest pause between two attempts to connect, in seconds.
 BACKOFF_MAX_S = 15.0
 
@@ -76,6 +85,8 @@ class Consumer:
         self._restart: str | None = None
         self._inbox: Inbox | None = None
         self._in_hand: deque[float] = deque()
+        #: The batch that the store did not take; its messages are back in the queue.
+        self._not_taken: list[Read] = []
         self._missing_since: float | None = None
         self._say_missing_after_s = 0.0
         #: Attempts in a row that did not lead to consuming.
@@ -121,6 +132,7 @@ class Consumer:
                 self._missing(error)
             except BrokerUnavailable as error:
                 self._waits_for(error)
+            await self._take_back()
             self._failures += 1
             if not self._stopping.is_set():
                 await self._pause(_backoff(self._failures))
@@ -159,55 +171,88 @@ class Consumer:
                         await self._incarnation(connection)
                 except StoreUnavailable as error:
                     self._close_gate(STORE, error)
+                await self._take_back()
                 if connection.is_closed or self._wants_new_connection():
                     return
 
     def _wants_new_connection(self) -> bool:
         return self._restart == "connection"
 
+    async def _take_back(self) -> None:
+        """What ended without a commit has not killed us; where the store cannot be told, it is the next time."""
+        try:
+            await self._pipeline.take_back()
+        except StoreUnavailable as error:
+            log.debug("suspects_not_taken_back", problem=str(error))
+
     async def _until_open(self) -> None:
         if self._gate.is_open:
             return
         self.state = State.PAUSED
         log.info("consumer_paused", reasons=self._gate.reasons)
-        waits = [asyncio.create_task(self._gate.wait_open()), asyncio.create_task(self._stopping.wait())]
+        waits = [asyncio.create_task(self._until_nothing_stops()), asyncio.create_task(self._stopping.wait())]
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
             for task in waits:
                 task.cancel()
 
+    async def _until_nothing_stops(self) -> None:
+        while not self._gate.is_open:
+            if STORE in self._gate.reasons:
+                await self._until_store_takes()
+            await self._gate.wait_open()
+
+    async def _until_store_takes(self) -> None:
+        """Try what the store did not take, undone each time, while its messages lie in the queue.
+
+        Consuming on trial instead would count as a delivery of each message in hand: the broker drops one that was
+        delivered too often (RabbitMQ 4: after 20 by default), and we look at those that were as if they had killed us.
+        """
+        while True:
+            try:
+                await self._pipeline.rehearse(self._not_taken)
+                break
+            except StoreUnavailable as error:
+                self._gate.close(STORE, f"{error} {error.advice()}")
+            await asyncio.sleep(REHEARSAL_PAUSE_S)
+        self._not_taken = []
+        self._gate.open(STORE)
+        log.info("store_takes_batches_again")
+
     async def _incarnation(self, connection: AbstractConnection) -> None:
         """One channel, from its opening to its end."""
         found = await topology.ensure(connection, self._settings, self._bindings)
+        await self._check_limit(known=found.arguments_match, version=version_of(connection))
         await self._unbind(connection, await self._on_topology(found))
         self._missing_since, self._say_missing_after_s = None, 0.0
-        settings = self._settings
-        channel = await open_channel(
-            underlay(connection), DeliveringChannel, confirms=False, timeout_s=settings.connect_timeout_s
-        )
         batching = self._batching
         inbox = self._inbox = Inbox(batching.batch_max, batching.batch_wait_s, batching.batch_max_bytes)
-        channel.sink = inbox.put
-        channel.on_consumer_cancel_callbacks.add(lambda _: inbox.close())
-        channel.closing.add_done_callback(lambda _: inbox.close())
         watch = asyncio.create_task(self._close_when_gate_closes(inbox))
         try:
-            await channel.basic_qos(prefetch_count=settings.prefetch, timeout=settings.connect_timeout_s)
-            tag = (
-                await channel.basic_consume(settings.queue, _unused, timeout=settings.connect_timeout_s)
-            ).consumer_tag
-            self.state, self.problem, self.has_consumed = State.CONSUMING, None, True
-            self._failures = 0
-            log.info("consuming", queue=settings.queue, consumer_tag=tag)
-            await self._consume(channel, inbox)
+            async with subscribed(connection, self._settings, inbox) as channel:
+                self.state, self.problem, self.has_consumed = State.CONSUMING, None, True
+                self._failures = 0
+                await self._consume(channel, inbox)
         finally:
             watch.cancel()
             self.delivered += inbox.delivered
             self._inbox = None
             self._in_hand.clear()
-            inbox.close()
-            await _close(channel, settings)
+
+    async def _check_limit(self, *, known: bool | None, version: tuple[int, ...]) -> None:
+        """Do not begin what loses events: a queue that drops what it has delivered a few times."""
+        if self._settings.management_url is None and not known and version >= (management.LIMITED_SINCE,):
+            problem, remedy = management.LIMIT_UNKNOWN
+            log.warning("delivery_limit_unknown", queue=self._settings.queue, problem=problem, remedy=remedy)
+        try:
+            report = await management.queue_report(self._settings)
+        except ManagementUnavailable:  # the watchdog asks too, and says so
+            return
+        if report and report.drops_soon:
+            raise management.drops_too_soon(self._settings, report)
 
     async def _unbind(self, connection: AbstractConnection, former: Sequence[topology.Binding]) -> None:
         if former and self._settings.declare_queue:
@@ -256,9 +301,13 @@ class Consumer:
             await channel.basic_ack(batch.last_tag, multiple=True)
         except BaseException as error:
             inbox.close()
-            if not isinstance(error, StoreUnavailable | BrakePulled):
+            if isinstance(error, StoreUnavailable):
+                self._not_taken = reads
+                self._close_gate(STORE, error)
+            elif isinstance(error, BrakePulled):
+                self._close_gate(BRAKE, error)
+            else:
                 raise
-            self._close_gate(STORE if isinstance(error, StoreUnavailable) else BRAKE, error)
             return
         self._in_hand.popleft()
         log.info(
@@ -281,17 +330,6 @@ async def _finished(task: asyncio.Task[None] | None) -> None:
         await task
 
 
-async def _unused(_: Any) -> None:
-    """Aiormq wants a callback; deliveries go to the channel's sink before it would be called."""
-
-
 def _backoff(failures: int) -> float:
     """Seconds until the next attempt to connect: 0.5, 1, 2 … with jitter, at most `BACKOFF_MAX_S`."""
     return min(BACKOFF_MAX_S, 0.5 * 2.0 ** min(failures - 1, 10)) * random.uniform(0.5, 1.0)
-
-
-async def _close(channel: DeliveringChannel, settings: AmqpSettings) -> None:
-    """Close the channel, which gives back whatever was not acknowledged."""
-    with suppress(BrokerUnavailable), translated(settings):
-        async with asyncio.timeout(settings.connect_timeout_s):
-            await channel.close()

@@ -13,6 +13,9 @@ from aiormq.abc import DeliveredMessage
 
 from service.events.message import Message
 
+#: Headers in which a quorum queue says how often a message came back undone, and (RabbitMQ 4.3) how often it was given
+#: out at all. Of a first delivery, and on 4.3 until the first failure, the former is whatever the publisher sent.
+DELIVERY_COUNT, ACQUIRED_COUNT = "x-delivery-count", "x-acquired-count"
 #: Highest delivery count in hand → batch size: as it rises, one of fewer and fewer must be what kills us.
 BATCH_BY_COUNT = ((6, 1), (5, 7), (4, 31), (3, 125))
 
@@ -102,11 +105,18 @@ class Inbox:
 def _message(delivered: DeliveredMessage) -> Message:
     properties = delivered.header.properties
     headers: dict[str, Any] = dict(properties.headers or {})
-    count = headers.get("x-delivery-count")
     return Message(
         routing_key=delivered.routing_key or "",
         body=delivered.body,
         headers=headers,
         message_id=properties.message_id,
-        delivery_count=count if isinstance(count, int) else 0,
+        delivery_count=_deliveries_before(headers) if delivered.redelivered else 0,
     )
+
+
+def _deliveries_before(headers: dict[str, Any]) -> int:
+    """How often the broker gave the message out before; no more than it says on both counts."""
+    count, acquired = headers.get(DELIVERY_COUNT), headers.get(ACQUIRED_COUNT)
+    if not isinstance(count, int):
+        return 0
+    return min(count, acquired) if isinstance(acquired, int) else count

@@ -21,9 +21,10 @@ from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from aiormq.exceptions import ChannelAccessRefused
 
-from service.amqp import topology
+from service.amqp import management, topology
 from service.amqp.channel import DeliveringChannel, open_channel
-from service.amqp.connection import underlay, user, vhost
+from service.amqp.connection import underlay, user, version_of, vhost
+from service.amqp.inbox import ACQUIRED_COUNT, DELIVERY_COUNT
 from service.amqp.topology import Binding
 from service.errors import MirrorError, SettingInvalid, TopologyMissing
 from service.settings import AmqpSettings
@@ -34,15 +35,38 @@ BATCH = 500
 IDLE_S = 0.5
 #: Seconds that consumers have to go away.
 CONSUMERS_GONE_S = 60.0
+#: Seconds that messages which are not ready have to come back.
+HELD_PATIENCE_S = 60.0
+#: Seconds by which the management API may be late with a queue's figures.
+FIGURES_LAG_S = 12.0
+#: Version of RabbitMQ from which on a policy may delay what came back (`delayed-retry-type`).
+DELAYS_SINCE = (4, 3)
 #: Share of the new queue's bytes that is filled before somebody takes from it: beyond them it drops its oldest.
 FILL = 0.5
 _LOOK_S = 0.2
+#: What the broker adds to the headers of what it gives out again.
+COUNTS = (DELIVERY_COUNT, ACQUIRED_COUNT)
 
 
 class QueueConsumed(MirrorError):
     """{number} consumers are still on the queue {queue!r}; it cannot be emptied while they hold messages."""
 
     remedy = "Stop them, or have them share the store that this command pauses; then run it again: it goes on."
+
+
+class QueueHolds(MirrorError):
+    """The queue {queue!r} holds {number} messages that are neither ready nor taken by us, so it was not deleted."""
+
+    remedy = (
+        "They are delayed by a policy (`delayed-retry`), or in somebody's hand. Wait for them or end what holds them, "
+        "then run it again: it goes on, and nothing is lost meanwhile."
+    )
+
+
+class QueueOpaque(MirrorError):
+    """RabbitMQ {version} may hold messages that are not ready, which only its management API shows."""
+
+    remedy = "Set CATALOG_MIRROR_AMQP__MANAGEMENT_URL and run it again; nothing was changed."
 
 
 class Migration:
@@ -67,15 +91,20 @@ class Migration:
 
     async def is_needed(self) -> bool:
         """Whether our queue has other arguments than settings ask for, or a move was interrupted."""
-        interrupted = await topology.ready_messages(self._connection, self.shelter_name) is not None
+        interrupted = await topology.ready_messages(self._connection, self._settings, self.shelter_name) is not None
         return interrupted or not await topology.arguments_match(self._connection, self._settings)
 
     async def shelter(self, bindings: Sequence[Binding]) -> None:
         """Step 1.
 
         Raises:
+            QueueOpaque: nobody could tell later whether our queue is empty.
+            ManagementUnavailable: the same.
             TopologyMissing: we have no right on a queue and an exchange of that name.
         """
+        version = version_of(self._connection)
+        if version >= DELAYS_SINCE and await management.queue_report(self._settings) is None:
+            raise QueueOpaque(version=".".join(map(str, version)))
         # Without a bound: what it dropped would be lost. It is there for as long as this takes.
         arguments = topology.queue_arguments(self._settings)
         del arguments["x-max-length-bytes"], arguments["x-overflow"]
@@ -92,6 +121,7 @@ class Migration:
 
         Raises:
             QueueConsumed: somebody still consumes it.
+            QueueHolds: it holds what nobody can take now.
         """
         if await self._is_new():
             return
@@ -99,8 +129,28 @@ class Migration:
         async with self._channel() as channel:
             await _unbind(channel, self.queue, bindings)
         await self._move(self.queue, self.shelter_name, None)
+        await self._until_nothing_is_held()
         async with self._channel() as channel:
             await channel.queue_delete(self.queue)
+
+    async def _until_nothing_is_held(self) -> None:
+        """Move what comes back, until the broker says that there is nothing at all in our queue.
+
+        That nothing is ready does not mean that it is empty: messages may be delayed after a failed delivery, or in
+        somebody's hand. Deleted with the queue, they would be lost.
+        """
+        lag_s = FIGURES_LAG_S if version_of(self._connection) >= DELAYS_SINCE else 0.0
+        loop = asyncio.get_running_loop()
+        began = moved_at = loop.time()
+        while (report := await management.queue_report(self._settings)) is not None:
+            if await topology.ready_messages(self._connection, self._settings, self.queue):
+                await self._move(self.queue, self.shelter_name, None)
+                moved_at = loop.time()
+            elif report.messages == 0 and loop.time() - moved_at >= lag_s:
+                return
+            if loop.time() - began > HELD_PATIENCE_S:
+                raise QueueHolds(queue=self.queue, number="unknown" if report.messages is None else report.messages)
+            await asyncio.sleep(_LOOK_S)
 
     async def make_anew(self, patterns: Sequence[str]) -> None:
         """Step 3."""
@@ -117,7 +167,7 @@ class Migration:
         return self._moved
 
     async def _is_new(self) -> bool:
-        if await topology.ready_messages(self._connection, self.queue) is None:
+        if await topology.ready_messages(self._connection, self._settings, self.queue) is None:
             return True  # deleted, and not yet made anew
         return await topology.arguments_match(self._connection, self._settings)
 
@@ -166,7 +216,7 @@ class Migration:
                 async with asyncio.timeout(IDLE_S):
                     batch = [await arrived.get()]
             except TimeoutError:
-                if not await topology.ready_messages(self._connection, source) and arrived.empty():
+                if not await topology.ready_messages(self._connection, self._settings, source) and arrived.empty():
                     return []
                 continue
             while not arrived.empty() and len(batch) < BATCH:
@@ -176,6 +226,8 @@ class Migration:
     async def _publish(self, channel: AbstractChannel, message: DeliveredMessage) -> None:
         properties = message.header.properties
         properties.user_id = None  # the broker lets nobody but that user say so
+        # How often the old queue gave it out is nothing that the new one should be told as if by the publisher.
+        properties.headers = {k: v for k, v in (properties.headers or {}).items() if k not in COUNTS}
         await channel.basic_publish(
             message.body,
             exchange=self.shelter_name,
@@ -186,7 +238,7 @@ class Migration:
 
     async def _until_taken(self, queue: str) -> None:
         self._told(None)
-        while await topology.ready_messages(self._connection, queue):
+        while await topology.ready_messages(self._connection, self._settings, queue):
             await asyncio.sleep(_LOOK_S)
 
     @asynccontextmanager

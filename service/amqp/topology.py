@@ -31,7 +31,8 @@ class Topology:
     """What `ensure` found or made."""
 
     queue_created: bool
-    arguments_differ: bool
+    #: Whether the queue has the arguments that settings ask for; None: it is not ours to declare, so nobody asked.
+    arguments_match: bool | None
 
 
 def queue_arguments(settings: AmqpSettings) -> dict[str, Any]:
@@ -76,11 +77,15 @@ async def look_at_exchange(connection: AbstractConnection, settings: AmqpSetting
 
 async def arguments_match(connection: AbstractConnection, settings: AmqpSettings) -> bool:
     """Whether our queue, which exists, has the arguments that settings ask for."""
-    return not (await _Needs(connection, settings).queue()).arguments_differ
+    return (await _Needs(connection, settings).queue()).arguments_match is True
 
 
-async def ready_messages(connection: AbstractConnection, queue: str) -> int | None:
-    """How many messages lie ready in the queue; None where there is no such queue."""
+async def ready_messages(connection: AbstractConnection, settings: AmqpSettings, queue: str) -> int | None:
+    """How many messages lie ready in the queue; None where there is no such queue.
+
+    Raises:
+        TopologyMissing: we have no right on it.
+    """
     channel = await connection.channel()
     try:
         found = await channel.declare_queue(queue, passive=True)
@@ -88,7 +93,7 @@ async def ready_messages(connection: AbstractConnection, queue: str) -> int | No
     except ChannelNotFoundEntity:
         return None
     except ChannelAccessRefused as error:
-        raise TopologyMissing(what=f"No right on the queue {queue!r}", vhost="?", ask=str(error)[:200]) from None
+        raise refused(settings, f"User {user(settings)!r} has no right on {queue!r}", error) from None
     finally:
         if not channel.is_closed:
             await channel.close()
@@ -111,6 +116,37 @@ async def unbind(connection: AbstractConnection, queue: str, bindings: Sequence[
                 await channel.close()
 
 
+def refused(settings: AmqpSettings, what: str, error: Exception) -> TopologyMissing:
+    """The error for a right that our user lacks: `what` it may not do, the broker's words, and the command for it."""
+    return TopologyMissing(what=f"{what} ({_words(error)})", vhost=vhost(settings), ask=_rights(settings, str(error)))
+
+
+def _words(error: Exception) -> str:
+    return str(error).removeprefix("ACCESS_REFUSED - ")[:300]
+
+
+def _rights(settings: AmqpSettings, words: str) -> str:
+    """The command that gives our user exactly what it needs; rights on topics are given by one of their own."""
+    place = f"-p {vhost(settings)} {user(settings)}"
+    if "access to topic" in words:
+        publishes = "[^.]+".join(_pattern(part) for part in settings.lineage_key.split("{event_id}"))
+        return (
+            f"Ask the broker's owner to run: rabbitmqctl set_topic_permissions {place} {settings.exchange} "
+            f"'^{publishes}$' '.*'"
+        )
+    exchange, queue = _pattern(settings.exchange), _pattern(settings.queue)
+    declare = f"^({queue}|{exchange})$" if settings.declare_exchange else f"^{queue}$"
+    return (
+        f"Ask the broker's owner to run: rabbitmqctl set_permissions {place} "
+        f"'{declare}' '^({queue}|{exchange})$' '^({queue}|{exchange})$'"
+    )
+
+
+def _pattern(name: str) -> str:
+    """A regular expression for one name, as the broker reads it."""
+    return name.replace(".", "\\.")
+
+
 class _Needs:
     def __init__(self, connection: AbstractConnection, settings: AmqpSettings) -> None:
         self._connection = connection
@@ -128,16 +164,6 @@ class _Needs:
     def _missing(self, what: str, ask: str) -> TopologyMissing:
         return TopologyMissing(what=what, vhost=vhost(self._settings), ask=ask)
 
-    def _rights(self) -> str:
-        """The command that gives our user exactly what it needs."""
-        settings = self._settings
-        exchange, queue = settings.exchange.replace(".", "\\."), settings.queue.replace(".", "\\.")
-        declare = f"^({queue}|{exchange})$" if settings.declare_exchange else f"^{queue}$"
-        return (
-            f"Ask the broker's owner to run: rabbitmqctl set_permissions -p {vhost(settings)} {user(settings)} "
-            f"'{declare}' '^({queue}|{exchange})$' '^({queue}|{exchange})$'"
-        )
-
     async def exchange(self) -> None:
         """The catalog's topic exchange."""
         settings = self._settings
@@ -151,9 +177,9 @@ class _Needs:
                 f"of your own set CATALOG_MIRROR_AMQP__DECLARE_EXCHANGE=true. User: {user(settings)!r}."
             )
             raise self._missing(f"The exchange {settings.exchange!r} does not exist", ask) from None
-        except ChannelAccessRefused:
+        except ChannelAccessRefused as error:
             what = f"User {user(settings)!r} has no right on the exchange {settings.exchange!r}"
-            raise self._missing(what, self._rights()) from None
+            raise refused(settings, what, error) from None
         except ChannelPreconditionFailed:
             ask = "Unset CATALOG_MIRROR_AMQP__DECLARE_EXCHANGE: the exchange belongs to somebody else."
             raise self._missing(f"The exchange {settings.exchange!r} is not a durable topic exchange", ask) from None
@@ -166,14 +192,14 @@ class _Needs:
             existed = True
         except ChannelNotFoundEntity:
             existed = False
-        except ChannelAccessRefused:
-            raise self._missing(f"User {user(settings)!r} has no right on {settings.queue!r}", self._rights()) from None
+        except ChannelAccessRefused as error:
+            raise refused(settings, f"User {user(settings)!r} has no right on {settings.queue!r}", error) from None
         if not settings.declare_queue:
             if existed:
-                return Topology(queue_created=False, arguments_differ=False)
+                return Topology(queue_created=False, arguments_match=None)
             ask = f"Ask the broker's owner for it, bound to {settings.exchange!r}, with {queue_arguments(settings)}."
             raise self._missing(f"The queue {settings.queue!r} does not exist (user {user(settings)!r})", ask)
-        return Topology(queue_created=not existed, arguments_differ=not await self._declare())
+        return Topology(queue_created=not existed, arguments_match=await self._declare())
 
     async def _declare(self) -> bool:
         """Declare the queue; False where one with other arguments is there, which then stays as it is."""
@@ -184,9 +210,9 @@ class _Needs:
         except ChannelPreconditionFailed as error:
             log.warning("queue_arguments_differ", queue=settings.queue, problem=str(error)[:300])
             return False
-        except ChannelAccessRefused:
+        except ChannelAccessRefused as error:
             what = f"User {user(settings)!r} may not declare the queue {settings.queue!r}"
-            raise self._missing(what, self._rights()) from None
+            raise refused(settings, what, error) from None
         return True
 
     async def binding(self, pattern: str) -> None:
@@ -199,6 +225,6 @@ class _Needs:
 
         try:
             await self._try(bind)
-        except (ChannelAccessRefused, ChannelNotFoundEntity):
+        except (ChannelAccessRefused, ChannelNotFoundEntity) as error:
             what = f"User {user(settings)!r} may not bind {settings.queue!r} to {settings.exchange!r} with {pattern!r}"
-            raise self._missing(what, self._rights()) from None
+            raise refused(settings, what, error) from None

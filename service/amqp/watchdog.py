@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-import aiohttp
 import structlog
 from aio_pika.abc import AbstractConnection
 
@@ -21,7 +20,7 @@ from service.amqp import management, topology
 from service.amqp.connection import connected, translated
 from service.amqp.consumer import Consumer, State
 from service.amqp.tally import Accounts
-from service.errors import BrokerUnavailable, TopologyMissing
+from service.errors import BrokerUnavailable, ManagementUnavailable, MirrorError, QueueWithoutMajority, TopologyMissing
 from service.settings import AmqpSettings
 from service.telemetry import Metrics
 
@@ -52,6 +51,8 @@ class Watchdog:
         self._strikes = 0
         self.alive = True
         self.ready_messages: int | None = None
+        #: What is wrong with the queue, or with whom we ask about it.
+        self.problem: MirrorError | None = None
 
     async def run(self) -> None:
         """Look until cancelled; the probing connection is made anew after an outage."""
@@ -65,26 +66,44 @@ class Watchdog:
     async def _look_while_connected(self, connection: AbstractConnection) -> None:
         while not connection.is_closed:
             async with asyncio.timeout(self._settings.connect_timeout_s):
-                self.ready_messages = await topology.ready_messages(connection, self._settings.queue)
+                self.ready_messages = await topology.ready_messages(connection, self._settings, self._settings.queue)
             self._metrics.queue_messages.set(math.nan if self.ready_messages is None else self.ready_messages)
             self.judge()
             await self._measure()
             await asyncio.sleep(self._settings.watchdog_interval_s)
 
     async def _measure(self) -> None:
-        """Ask how full the queue is and what it lost, where the management API may be asked."""
+        """Ask how the queue is and what it lost, where the management API may be asked."""
         try:
-            fill = await management.queue_fill(self._settings)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            log.warning("management_api_unavailable", problem=str(error)[:200] or type(error).__name__)
+            report = await management.queue_report(self._settings)
+        except ManagementUnavailable as error:
+            self._notice(error)
             return
-        if fill is None:
+        self._notice(self._without_majority(report) if report else None)
+        if report is None or self.problem:
+            self._accounts = Accounts()  # its figures stand still, or are of a queue that is no more
             return
-        self._metrics.queue_bytes_free.set(fill.bytes_free)
+        if report.drops_soon and self._consumer.state is State.CONSUMING:
+            self._consumer.restart("channel")  # which finds the limit before it consumes again
+        self._metrics.queue_bytes_free.set(math.nan if report.bytes_free is None else report.bytes_free)
+        await self._look_for_gaps(report)
+
+    def _without_majority(self, report: management.QueueReport) -> QueueWithoutMajority | None:
+        if report.has_majority:
+            return None
+        return QueueWithoutMajority(members=report.members, online=report.online, queue=self._settings.queue)
+
+    def _notice(self, problem: MirrorError | None) -> None:
+        """Have it shown for as long as it lasts, and say it once."""
+        if problem and str(problem) != str(self.problem):
+            log.warning("queue_not_well", why=problem.error_class, problem=str(problem), remedy=problem.advice())
+        self.problem = problem
+
+    async def _look_for_gaps(self, report: management.QueueReport) -> None:
         queue = self._settings.queue
-        vanished = self._accounts.vanished(time.monotonic(), fill.tally) if fill.tally else 0
-        if fill.is_full:
-            detail = f"queue {queue} is full ({fill.bytes_max} bytes): its oldest messages are dropped"
+        vanished = self._accounts.vanished(time.monotonic(), report.tally) if report.tally else 0
+        if report.is_full or (vanished and report.is_half_full):
+            detail = f"queue {queue} is full ({report.bytes_max} bytes): its oldest messages are dropped"
             await self._on_gap("queue_full", detail)
         elif vanished:
             detail = f"{vanished} messages are gone from queue {queue} that nobody took: purged, dropped or expired"

@@ -95,6 +95,8 @@ async def _get_frame(self: FrameReceiver) -> Any:
 
 def install() -> None:
     """Install readers and decoders, for every connection of this process; once is enough."""
+    # A vhost that is not there, or not ours, is answered by a close whose words the client would drop as no answer.
+    commands.Connection.Open.valid_responses.append(commands.Connection.Close.name)
     tolerant: dict[str, _Decoder] = {"table": _table, "timestamp": _timestamp, "shortstr": _short_text}
     decode.METHODS.update(tolerant)
     FrameReceiver.get_frame = _get_frame  # type: ignore[method-assign]

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
 
 import sqlalchemy as sa
 import structlog
 import typer
-from aio_pika.abc import AbstractConnection
 
-from service.amqp import topology
-from service.amqp.connection import connected, translated
-from service.app import bindings_of
 from service.catalog import endpoints
 from service.catalog.client import IMPATIENT, CatalogClient
 from service.catalog.paging import Pages
 from service.catalog.turns import Lane
 from service.changes import SECOND_US
+from service.cli.broker_findings import broker_findings
 from service.cli.common import Json, out, print_json, quiet_settings, run_async, show_table
+from service.cli.findings import Finding, Verdict, checked
 from service.errors import MirrorError, SchemaMissing, TransientError
 from service.http.access import Access
 from service.mirror import batches, controls, dead_letters, schema
@@ -34,24 +31,6 @@ log = structlog.get_logger(__name__)
 
 #: Seconds that our clock and the catalog's may differ by; a `Date` has whole seconds and a call takes time.
 CLOCK_TOLERANCE_S = 30
-
-
-class Verdict(StrEnum):
-    """How a check went."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check, its verdict, and what to do."""
-
-    check: str
-    verdict: Verdict
-    detail: str
-    remedy: str = ""
 
 
 def doctor(as_json: Json = False) -> None:
@@ -73,16 +52,8 @@ def doctor(as_json: Json = False) -> None:
 
 
 async def _findings(settings: Settings) -> list[Finding]:
-    checks = (_settings, _store, _broker, _catalog, _usage, _targets, _api)
+    checks = (_settings, _store, broker_findings, _catalog, _usage, _targets, _api)
     return [finding for check in checks async for finding in check(settings)]
-
-
-async def _checked(check: str, work: Callable[[], Awaitable[str]]) -> Finding:
-    """A check that passes with a detail, or fails with an error of ours."""
-    try:
-        return Finding(check, Verdict.OK, await work())
-    except MirrorError as error:
-        return Finding(check, Verdict.FAILED, str(error), error.advice())
 
 
 async def _settings(settings: Settings) -> AsyncIterator[Finding]:
@@ -96,7 +67,7 @@ async def _settings(settings: Settings) -> AsyncIterator[Finding]:
 async def _store(settings: Settings) -> AsyncIterator[Finding]:
     store = Store(settings.store)
     try:
-        reachable = await _checked("store", lambda: _store_answers(store))
+        reachable = await checked("store", lambda: _store_answers(store))
         yield reachable
         if reachable.verdict is Verdict.OK:
             yield (fits := await _schema(store))
@@ -152,46 +123,6 @@ async def _store_contents(store: Store) -> AsyncIterator[Finding]:
         for target in await controls.read_targets(connection):
             if target.notice:
                 yield Finding(f"target {target.target}", Verdict.WARNING, target.notice)
-
-
-async def _broker(settings: Settings) -> AsyncIterator[Finding]:
-    if settings.amqp.url is None and settings.catalog.url is not None:
-        yield Finding("broker", Verdict.OK, "none is set: the catalog is polled")
-        return
-    if settings.amqp.url is None:
-        remedy = "Set CATALOG_MIRROR_AMQP__URL, or AMQP__URL_FILE, to amqps://user:password@host:5671/vhost."
-        yield Finding("broker", Verdict.FAILED, "no broker is set", remedy)
-        return
-    try:
-        with translated(settings.amqp):
-            async with connected(settings.amqp, "doctor") as connection:
-                yield Finding("broker", Verdict.OK, hide_password(settings.amqp.url.get_secret_value()))
-                yield await _checked("exchange", lambda: _exchange(connection, settings))
-                yield await _queue(connection, settings)
-    except MirrorError as error:
-        yield Finding("broker", Verdict.FAILED, str(error), error.advice())
-
-
-async def _exchange(connection: AbstractConnection, settings: Settings) -> str:
-    await topology.look_at_exchange(connection, settings.amqp)
-    return f"{settings.amqp.exchange} is there"
-
-
-async def _queue(connection: AbstractConnection, settings: Settings) -> Finding:
-    name = settings.amqp.queue
-    try:
-        ready = await topology.ready_messages(connection, name)
-    except MirrorError as error:
-        return Finding("queue", Verdict.FAILED, str(error), error.advice())
-    if ready is None:
-        remedy = f"`run` or `catalog-mirror topology apply` makes it, with {topology.queue_arguments(settings.amqp)}."
-        if not settings.amqp.declare_queue:
-            remedy = f"Ask the broker's owner for it, bound with {bindings_of(settings)}."
-        return Finding("queue", Verdict.WARNING, f"{name} does not exist yet", remedy)
-    if settings.amqp.declare_queue and not await topology.arguments_match(connection, settings.amqp):
-        remedy = f"It stays in use. Settings ask for {topology.queue_arguments(settings.amqp)}."
-        return Finding("queue", Verdict.WARNING, f"{name} has other arguments, {ready} messages ready", remedy)
-    return Finding("queue", Verdict.OK, f"{name} has {ready} messages ready")
 
 
 async def _catalog(settings: Settings) -> AsyncIterator[Finding]:
@@ -262,7 +193,7 @@ async def _targets(settings: Settings) -> AsyncIterator[Finding]:
     async def names() -> str:
         return ", ".join(target.name for target in installed_targets(settings)) or "none is on"
 
-    found = await _checked("targets", names)
+    found = await checked("targets", names)
     yield found
     if found.verdict is Verdict.OK:
         async for remark in _remarks(settings):
@@ -290,4 +221,4 @@ async def _api(settings: Settings) -> AsyncIterator[Finding]:
             return f"answers whoever has a token, on {settings.http.host}:{settings.http.api_port}"
         return f"answers this machine alone and only reads, on port {settings.http.api_port}: no tokens are set"
 
-    yield await _checked("api", door)
+    yield await checked("api", door)

@@ -85,7 +85,7 @@ def apply(
         out.print(f"Not bound to {exchange} with {pattern} any more.", markup=False)
     if migrate:
         out.print(_told(run_async(_migrate(settings)), queue), markup=False)
-    elif found.arguments_differ:
+    elif found.arguments_match is False:
         out.print(
             f"Queue {queue} has other arguments than settings ask for; it stays in use as it is. "
             "`catalog-mirror topology apply --migrate` moves it.",
@@ -131,7 +131,7 @@ async def _migrate(settings: Settings) -> int | None:
             move = Migration(connection, amqp, told)
             if not await move.is_needed():
                 return None
-            bound = sorted({*bindings, *await queue_bindings(amqp)})
+            bound = sorted({*bindings, *(await queue_bindings(amqp) or ())})
             await move.shelter(bindings)
             await _pause(store)
             await move.empty_into_shelter(bound)

@@ -169,6 +169,13 @@ async def meet_suspect(connection: AsyncConnection, message_key: str, routing_ke
     await connection.execute(again)
 
 
+async def take_back_suspects(connection: AsyncConnection, message_keys: Sequence[str]) -> None:
+    """Who noted these has lived on: one meeting of each is no death that it could be blamed for."""
+    known = suspects.c.message_key.in_(message_keys)
+    await connection.execute(sa.update(suspects).where(known).values(met=suspects.c.met - 1))
+    await connection.execute(sa.delete(suspects).where(known, suspects.c.met <= 0))
+
+
 async def clear_suspects(connection: AsyncConnection, message_keys: Sequence[str]) -> None:
     """These messages were handled, or became dead letters."""
     await connection.execute(sa.delete(suspects).where(suspects.c.message_key.in_(message_keys)))

@@ -6,7 +6,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from service.amqp.channel import UNROUTABLE, Outgoing
+from service.amqp.channel import TOO_LARGE, UNROUTABLE, Outgoing
 from service.amqp.publisher import Publisher
 from service.catalog import endpoints
 from service.catalog.client import IMPATIENT, CatalogClient
@@ -99,6 +99,9 @@ class LineageOverAmqp(CatalogLineage):
         if result == UNROUTABLE:
             key, binding = self._key(event_id), self._key("*")
             return Unroutable(routing_key=key, exchange=self._amqp.exchange, binding=binding)
+        if result == TOO_LARGE:
+            problem = "it is larger than the broker takes: ask its owner for a larger `max_message_size`"
+            return DeliveryRejected(target=self.name, problem=problem)
         return TargetUnavailable(target=self.name, problem="the broker refused the message")
 
     def _key(self, event_id: str) -> str:

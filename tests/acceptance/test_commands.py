@@ -148,6 +148,34 @@ async def test_doctor_and_topology_go_hand_in_hand(
     assert shown["queue_arguments"]["x-overflow"] == "drop-head"
 
 
+async def test_doctor_sees_whether_a_queue_of_somebody_elses_is_bound(
+    run_command: Callable[..., Any], amqp_url: str, broker: Any, catalog: Any, sqlite_url: str
+) -> None:
+    settings = {
+        "AMQP__URL": amqp_url,
+        "STORE__URL": sqlite_url,
+        "AMQP__DECLARE_QUEUE": "false",
+        "AMQP__MANAGEMENT_URL": broker.management_url,
+        "AMQP__BINDINGS": '["v2.data_profiles.*.POST", "v2.lineage_events.*.POST"]',
+    }
+
+    async def found() -> tuple[str, str]:
+        findings = json.loads(await run_command("doctor", "--json", expect=None, **settings))
+        (one,) = [finding for finding in findings if finding["check"] == "bindings"]
+        return one["verdict"], one["detail"]
+
+    arguments = {"x-queue-type": "quorum", "x-delivery-limit": 10_000}
+    queue = await catalog.channel.declare_queue("catalog-mirror", durable=True, arguments=arguments)
+    verdict, detail = await found()
+    assert verdict == "failed"
+    assert detail.endswith("with v2.data_profiles.*.POST, v2.lineage_events.*.POST")
+    await queue.bind(catalog.exchange, "v2.data_profiles.#")
+    verdict, detail = await found()
+    assert (verdict, "v2.data_profiles" in detail, "v2.lineage_events" in detail) == ("warning", False, True)
+    await queue.bind(catalog.exchange, "v2.*.*.POST")
+    assert (await found())[0] == "ok"
+
+
 async def test_the_demo_tells_its_story_with_and_without_a_broker(
     run_command: Callable[..., Any], amqp_url: str
 ) -> None:

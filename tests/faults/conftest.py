@@ -24,7 +24,7 @@ from aio_pika.exceptions import AMQPError, DeliveryError
 from sandbox.fixtures import Catalog, Rows, make_profile_event
 from sandbox.parts.mirror import MirrorProcess
 
-#: Seconds within which the service has to be at work again after a fault.
+#: Seconds within which the service has to be at work again after a fault, where the broker has no wait of its own.
 RESUMED_S = 45.0
 #: Events published at once.
 CHUNK = 50
@@ -61,6 +61,8 @@ class Rig:
         self.services = services
         #: Nodes of a cluster are killed: a queue refuses what comes while it has no leader, and it is sent again.
         self.nodes_die = False
+        #: Seconds within which the service has to be at work again after a fault.
+        self.patience_s = RESUMED_S
         self.figures = Figures(fault)
 
     @property
@@ -68,10 +70,14 @@ class Rig:
         """The first service."""
         return self.services[0]
 
+    def event(self, number: int) -> tuple[str, bytes]:
+        """Routing key and body of the event that the catalog publishes as this one of all."""
+        return make_profile_event(number, at_s=number)
+
     async def publish(self, number: int) -> None:
         """Publish the next events, each confirmed; what an outage left unconfirmed is published again."""
         first = self.figures.sent
-        events = [_event(n) for n in range(first, first + number)]
+        events = [self.event(n) for n in range(first, first + number)]
         for start in range(0, number, CHUNK):
             await self._confirmed(events[start : start + CHUNK])
         self.figures.sent += number
@@ -101,7 +107,7 @@ class Rig:
 
     async def mirrored(self) -> None:
         """Wait until all that was sent is in the mirror."""
-        await self.rows.until("SELECT count(*) FROM data_profiles", self.figures.sent, RESUMED_S)
+        await self.rows.until("SELECT count(*) FROM data_profiles", self.figures.sent, self.patience_s)
 
     async def resumed(self) -> None:
         """The fault is over: measure how long it takes until one more event has gone all the way."""
@@ -109,7 +115,7 @@ class Rig:
         self.figures.faults += 1
         await self.publish(1)
         await self.mirrored()
-        await self.rows.until("SELECT count(*) FROM deliveries", 0, RESUMED_S)
+        await self.rows.until("SELECT count(*) FROM deliveries", 0, self.patience_s)
         self.figures.resumed_s.append(round(time.monotonic() - began, 2))
 
     async def count(self) -> None:
@@ -120,7 +126,7 @@ class Rig:
         await self.rows.until("SELECT count(*) FROM deliveries", 0)
         rows = await self.rows.all("SELECT profile_id, asset_id, status, version_at, document FROM data_profiles")
         figures.lost = figures.sent - len(rows)
-        figures.wrong = len({_facts(*row) for row in rows} - {_told(_event(n)[1]) for n in range(figures.sent)})
+        figures.wrong = len({_facts(*row) for row in rows} - {_told(self.event(n)[1]) for n in range(figures.sent)})
         own = {event_id for (event_id,) in await self.rows.all("SELECT event_id FROM lineage_events WHERE own")}
         await self.reconnect()
         came_back = await self.catalog.came_back()
@@ -128,11 +134,6 @@ class Rig:
         figures.lineage_repeated = len(came_back) - len(set(came_back))
         assert await self.rows.all("SELECT routing_key, reason FROM dead_letters") == []
         assert (figures.lost, figures.wrong, figures.lineage_lost, set(came_back) - own) == (0, 0, 0, set())
-
-
-def _event(number: int) -> tuple[str, bytes]:
-    """Routing key and body of the event that the catalog publishes as this one of all."""
-    return make_profile_event(number, at_s=number)
 
 
 def _told(body: bytes) -> tuple[object, ...]:

@@ -1,13 +1,14 @@
 """Outages of the broker: the consumer comes back by itself, and what may be lost is on record as a gap."""
 
 import asyncio
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import aio_pika
 import asyncpg
 import pytest
+from aio_pika.abc import AbstractIncomingMessage
 
 from sandbox.parts.mirror import MirrorProcess
 from service.amqp.tally import SKEW_S
@@ -35,6 +36,7 @@ async def test_a_deleted_queue_is_made_anew_and_recorded_as_a_gap(
         await rows.until("SELECT count(*) FROM data_profiles", 10)
         await catalog.channel.queue_delete("catalog-mirror")
         await rows.until("SELECT count(*) FROM gaps WHERE kind = 'queue_recreated' AND closed_at IS NULL", 1)
+        assert "consumer_cancelled" in service.log_text(), "the broker's word for it"
         await catalog.publish(events[10:20])
         await rows.until("SELECT count(*) FROM data_profiles", 20)
 
@@ -134,6 +136,29 @@ async def test_a_purged_queue_is_recorded_as_a_gap_where_the_management_api_may_
             assert "40 messages are gone" in await rows.one("SELECT detail FROM gaps")
 
 
+@pytest.mark.parametrize("instead", ["wrong:password@", "guest:guest@"])
+async def test_a_management_api_that_cannot_be_used_is_told(
+    broker: Any,
+    catalog: Any,
+    amqp_url: str,
+    sqlite_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    run_command: Callable[..., Any],
+    instead: str,
+) -> None:
+    """A wrong password, and an address at which something else answers."""
+    url = broker.management_url.replace("guest:guest@", instead) + ("" if "wrong" in instead else "/elsewhere")
+    settings = {"AMQP__URL": amqp_url, "STORE__URL": sqlite_url, "AMQP__MANAGEMENT_URL": url}
+    async with mirror_process(**settings) as service:
+        await service.wait_ready()
+        body = await service.wait_for(lambda status, body: body["reasons"] != [])
+        assert "AMQP__MANAGEMENT_URL" in body["reasons"][0]
+        told = await run_command("doctor", expect=1, **settings)
+        assert "management API" in told
+        assert "tag `management`" in told
+        assert "wrong:password" not in service.log_text() + told
+
+
 async def test_a_missing_right_is_named_with_the_command_that_gives_it(
     private_broker: Any,
     make_catalog: Callable[[str], Any],
@@ -175,9 +200,12 @@ async def test_a_rotated_password_is_read_from_its_file_at_the_next_connection(
             await service.wait_ready()
             secret.write_text(url.replace("guest:guest", "rotating:new") + "\n")
             await asyncio.to_thread(private_broker.ctl, "change_password", "rotating", "new")
-            await asyncio.to_thread(private_broker.ctl, "close_all_user_connections", "rotating", "rotated")
+            await asyncio.to_thread(private_broker.ctl, "close_all_user_connections", "rotating", "rotated tonight")
             await catalog.publish([profile_event(1)])
             await rows_of(sqlite_url).until("SELECT count(*) FROM data_profiles", 1)
+            (told,) = [line for line in service.log_text().splitlines() if '"broker_unavailable"' in line]
+            assert "rotated tonight" in told, "whoever closes a connection is quoted"
+            assert "Somebody on the broker's side" in told
 
 
 async def test_a_missing_exchange_is_named_with_vhost_user_and_what_to_ask_for(
@@ -257,18 +285,33 @@ async def test_a_consumer_timeout_of_the_broker_meets_nobody_who_waits_with_a_me
     for name, value in (("consumer_timeout", "7000"), ("channel_tick_interval", "1000")):
         await asyncio.to_thread(private_broker.ctl, "eval", f"application:set_env(rabbit, {name}, {value}).")
     async with rig("consumer_timeout", url, postgres_url, STORE__TIMEOUT_S="2") as world:
-        holder = await world.catalog.channel.get_queue("sink")
         await world.publish(50)
         await world.mirrored()
         somebody = await asyncpg.connect(postgres_url)
         async with somebody.transaction():
             await somebody.execute("LOCK TABLE data_profiles IN ACCESS EXCLUSIVE MODE")
             await world.publish(50)
-            await holder.get(no_ack=False)  # this one does hold a message
-            await asyncio.sleep(12)
+            async with asyncio.timeout(30):
+                await _met_by_timeout(url)
         await somebody.close()
-        said = await asyncio.to_thread(private_broker.log_text)
-        closed = set(re.findall(r"<(\S+)> Consumer \S+ on channel \d+ has timed out", said))
-        assert len(closed) == 1, "the holder's channel alone was closed"
-        await world.reconnect()
+        assert "consumer_cancelled" not in world.service.log_text()
+        assert "broker_unavailable" not in world.service.log_text()
         await world.resumed()
+
+
+async def _met_by_timeout(url: str) -> None:
+    """Hold a message until the broker does something about it: it closes the channel, or (4.3) cancels the consumer."""
+    met = asyncio.Event()
+    async with await aio_pika.connect(url) as connection:
+        channel = await connection.channel()
+        queue = await channel.declare_queue("held", durable=True, arguments={"x-queue-type": "quorum"})
+        await channel.default_exchange.publish(aio_pika.Message(b"x"), "held")
+        below = await channel.get_underlay_channel()
+        below.on_consumer_cancel_callbacks.add(lambda _: met.set())
+        below.closing.add_done_callback(lambda _: met.set())
+        await queue.consume(_keep)
+        await met.wait()
+
+
+async def _keep(_: AbstractIncomingMessage) -> None:
+    """Nothing is acknowledged."""

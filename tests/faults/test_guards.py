@@ -34,6 +34,12 @@ GUARDS = (
         "test_postgres.py::test_a_lock_that_somebody_holds_for_longer_than_we_wait",
     ),
     Guard(
+        "rehearsal",
+        "service/amqp/consumer.py",
+        (("rehearse(self._not_taken)", "rehearse([])"),),
+        "test_deliveries.py::test_a_table_lock_that_outlasts_many_timeouts_costs_no_event",
+    ),
+    Guard(
         "version guard",
         "service/mirror/bulk.py",
         (

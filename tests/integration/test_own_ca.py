@@ -47,9 +47,9 @@ async def test_the_broker(amqp_url: str, certificates: Certificates) -> None:
 async def test_its_management_api(certificates: Certificates) -> None:
     async def connect(port: int, ca_file: Path) -> None:
         url = SecretStr(f"https://u:p@127.0.0.1:{port}")
-        fill = await management.queue_fill(AmqpSettings(management_url=url, ca_file=ca_file))
-        assert fill is not None
-        assert fill.bytes_used == 7
+        report = await management.queue_report(AmqpSettings(management_url=url, ca_file=ca_file))
+        assert report is not None
+        assert report.bytes_used == 7
 
     async with answering({"message_bytes": 7}) as port:
         await assert_believes_its_own_ca_only(port, certificates, connect)

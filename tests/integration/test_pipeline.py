@@ -19,7 +19,7 @@ from service.changes import AssetDeleted, Origin, ProfileSaved
 from service.decoding import Decoder
 from service.errors import BrakePulled, StoreUnavailable
 from service.events.message import Message
-from service.pipeline import Fate
+from service.pipeline import HOPELESS_LIMIT, Fate
 from service.routing import Router, installed_handlers
 from service.scope import Scope
 from service.settings import PipelineSettings, ScopeSettings, TargetSettings
@@ -323,3 +323,82 @@ async def test_the_whole_pipeline_runs_through_pgbouncer_in_transaction_mode(
         assert sum(outcome.fates[Fate.DEAD_LETTERED] for outcome in outcomes) == 12
         assert await mirror.one("SELECT count(*) FROM mirror.data_profiles") == 19
         assert await mirror.one("SELECT count(*) FROM mirror.lineage_events WHERE own") == 19 * 12
+
+
+async def test_a_message_that_was_met_again_and_again_by_a_process_that_lives_on_is_not_blamed(mirror: Mirror) -> None:
+    """Each time something else ended it: the store took nothing, the link broke, the brake was pulled."""
+    pipeline, message = mirror.pipeline(), Message("v2.data_profiles.p1.POST", b"{}")
+    for _ in range(HOPELESS_LIMIT + 2):
+        await pipeline.decode([message], alone=True)
+        assert await mirror.all("SELECT met FROM suspects") == [(1,)]
+    await pipeline.take_back()
+    assert await mirror.all("SELECT met FROM suspects") == []
+    for _ in range(HOPELESS_LIMIT - 1):  # as processes do that die of it
+        await mirror.pipeline().decode([message], alone=True)
+    (read,) = await mirror.pipeline().decode([message], alone=True)
+    assert read.error is not None
+    assert read.error.error_class == "poison"
+
+
+async def test_a_rehearsal_writes_nothing_and_tells_whether_the_store_takes_it(
+    mirror: Mirror, subscriber: type[Subscriber], outlet: Outlet, events: Events
+) -> None:
+    pipeline = mirror.pipeline(subscriber(), outlet=outlet)
+    reads = await pipeline.decode([events.profile("p1"), Message("v2.data_profiles.x.POST", b"{")])
+    before = await mirror.content()
+    await pipeline.rehearse(reads)
+    assert await mirror.content() == before
+    assert await mirror.one("SELECT count(*) FROM dead_letters") == 0
+    assert outlet.taken == []
+    await mirror.execute("ALTER TABLE dead_letters RENAME TO not_dead_letters")
+    with pytest.raises(StoreUnavailable):
+        await pipeline.rehearse(reads)
+    await mirror.execute("ALTER TABLE not_dead_letters RENAME TO dead_letters")
+    outcome = await pipeline.commit(reads, Origin.LIVE)
+    assert outcome.fates == {Fate.APPLIED: 1, Fate.DEAD_LETTERED: 1}
+    assert len(outlet.taken) == 1
+
+
+def _profile_of_bytes(number: int, **fields: Any) -> Message:
+    """A profile event with as many columns as make its body larger than so many bytes."""
+    column = {"name": "c" * 60, "value_analysis": {"distinct_count": 7, "null_count": 0, "min_string": "m" * 200}}
+    entity = {"data_profile": {"columns": [column] * (number // len(json.dumps(column)) + 1)}}
+    state = {"metadata": {"guid": "p1", "dataset_id": "a1", "catalog_id": "c1"}, "entity": entity}
+    details = {"profile_id": "p1", "dataset_id": "a1", "catalog_id": "c1"}
+    body = {"published": "2026-05-10T15:04:15Z", "state": state, "details": details, **fields}
+    return Message("v2.data_profiles.p1.POST", json.dumps(body).encode())
+
+
+async def test_an_event_of_nearly_sixteen_mib_is_mirrored(mirror: Mirror) -> None:
+    message = _profile_of_bytes(15 * 1024**2)
+    assert (await mirror.take(message)).fates == {Fate.APPLIED: 1}
+    assert await mirror.one("SELECT column_count FROM data_profiles") > 40_000
+
+
+async def test_of_an_event_beyond_the_limit_what_it_names_is_read_again(mirror: Mirror) -> None:
+    small = PipelineSettings(max_body_bytes=50_000)
+    outcome = await mirror.take(_profile_of_bytes(60_000), settings=small, verifies_hints=True)
+    assert outcome.fates == {Fate.APPLIED: 1}
+    assert await mirror.all("SELECT kind, entity_id, container_kind, container_id FROM refreshes") == [
+        ("data_profile", "p1", "catalog", "c1")
+    ]
+    assert await mirror.all("SELECT asset_id, document FROM data_profiles") == [("a1", None)]
+
+
+@pytest.mark.parametrize(
+    ("asks", "fields"),
+    [(False, {}), (True, {"details": None}), (True, {"details": {"profile_id": "p1", "dataset_id": "a1"}})],
+    ids=["no catalog to ask", "names nothing", "names no container"],
+)
+async def test_an_event_beyond_the_limit_that_cannot_be_read_again_is_a_dead_letter(
+    mirror: Mirror, asks: bool, fields: dict[str, Any]
+) -> None:
+    message = _profile_of_bytes(60_000, **fields)
+    outcome = await mirror.take(message, settings=PipelineSettings(max_body_bytes=50_000), verifies_hints=asks)
+    assert [error.error_class for error in outcome.errors] == ["body_too_large"]
+
+
+async def test_a_body_beyond_the_limit_that_is_no_json_is_told_by_its_size(mirror: Mirror) -> None:
+    message = Message("v2.data_profiles.p1.POST", b'{"details": ' + b"[" * 60_000)
+    outcome = await mirror.take(message, settings=PipelineSettings(max_body_bytes=50_000), verifies_hints=True)
+    assert [error.error_class for error in outcome.errors] == ["body_too_large"]

@@ -54,6 +54,7 @@ class Delivered:
 
     routing_key = "k"
     body = b"{}"
+    redelivered = False
 
     class header:
         class properties:

@@ -15,6 +15,7 @@ def _delivered(tag: int, count: int | None = None, body: bytes = b"{}") -> Any:
 
     class Delivered:
         delivery_tag = tag
+        redelivered = True
         routing_key = f"k{tag}"
         header = ContentHeader(properties=spec.Basic.Properties(headers=headers))
 
@@ -36,6 +37,26 @@ async def test_the_batch_shrinks_as_the_highest_delivery_count_rises(count: int 
     assert len(batch.messages) == size
     assert batch.last_tag == size
     assert batch.alone is (size == 1)
+
+
+@pytest.mark.parametrize(
+    ("redelivered", "headers", "count"),
+    [
+        (False, {"x-delivery-count": 50}, 0),  # the publisher's own: RabbitMQ leaves it as it is
+        (True, {"x-delivery-count": 2}, 2),
+        (True, {"x-delivery-count": 50, "x-acquired-count": 1}, 1),  # 4.3, given back by nack: still the publisher's
+        (True, {"x-delivery-count": 1, "x-acquired-count": 4}, 1),
+        (True, {"x-delivery-count": "7"}, 0),
+        (True, {"x-acquired-count": 3}, 0),
+    ],
+)
+async def test_only_what_the_broker_counted_counts(redelivered: bool, headers: dict[str, Any], count: int) -> None:
+    inbox, delivered = _inbox(), _delivered(1)
+    delivered.redelivered, delivered.header.properties.headers = redelivered, headers
+    inbox.put(delivered)
+    batch = await inbox.take()
+    assert batch is not None
+    assert batch.messages[0].delivery_count == count
 
 
 async def test_a_count_beyond_the_next_batch_does_not_shrink_it() -> None:

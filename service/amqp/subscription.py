@@ -1,0 +1,90 @@
+"""One channel that consumes our queue: subscribed, and given back whole at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import structlog
+from aio_pika.abc import AbstractConnection
+from aiormq.exceptions import AMQPError
+
+from service.amqp.channel import DeliveringChannel, open_channel
+from service.amqp.connection import translated, underlay
+from service.amqp.inbox import Inbox
+from service.errors import BrokerUnavailable, QueueSilent
+from service.settings import AmqpSettings
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def subscribed(
+    connection: AbstractConnection, settings: AmqpSettings, inbox: Inbox
+) -> AsyncIterator[DeliveringChannel]:
+    """A channel whose deliveries go into the inbox; the inbox is closed when the channel ends, whoever ended it.
+
+    Raises:
+        QueueSilent: the broker does not answer that it delivers.
+        aiormq.exceptions.AMQPError: what the broker ended the channel with, in its own words.
+    """
+    channel = await open_channel(
+        underlay(connection), DeliveringChannel, confirms=False, timeout_s=settings.connect_timeout_s
+    )
+    channel.sink = inbox.put
+    channel.on_consumer_cancel_callbacks.add(lambda _: _cancelled(settings, inbox))
+    channel.closing.add_done_callback(lambda _: inbox.close())
+    tag: str | None = None
+    try:
+        tag = await _subscribe(channel, settings)
+        yield channel
+        _raise_reason(channel)
+    except AMQPError:
+        _raise_reason(channel)  # rather than that an acknowledgement found it closed
+        raise
+    finally:
+        inbox.close()
+        await _give_back(channel, settings, tag)
+
+
+async def _subscribe(channel: DeliveringChannel, settings: AmqpSettings) -> str | None:
+    await channel.basic_qos(prefetch_count=settings.prefetch, timeout=settings.connect_timeout_s)
+    try:
+        consuming = await channel.basic_consume(settings.queue, _unused, timeout=settings.connect_timeout_s)
+    except TimeoutError:
+        raise QueueSilent(queue=settings.queue, seconds=settings.connect_timeout_s) from None
+    log.info("consuming", queue=settings.queue, consumer_tag=consuming.consumer_tag)
+    return consuming.consumer_tag
+
+
+async def _unused(_: Any) -> None:
+    """Aiormq wants a callback; deliveries go to the channel's sink before it would be called."""
+
+
+def _cancelled(settings: AmqpSettings, inbox: Inbox) -> None:
+    """The broker takes our consumer away, by a word of its own, which names no reason."""
+    what = "the queue was deleted, its leader went away, or (RabbitMQ 4.3) its consumer_timeout has passed"
+    log.warning("consumer_cancelled", queue=settings.queue, problem=what, remedy="It is made anew by itself.")
+    inbox.close()
+
+
+def _raise_reason(channel: DeliveringChannel) -> None:
+    """Raise what the channel ended with, where it was not we who ended it: the broker's own words, or the link's."""
+    if channel.closing.done() and not channel.closing.cancelled() and (reason := channel.closing.exception()):
+        raise reason
+
+
+async def _give_back(channel: DeliveringChannel, settings: AmqpSettings, tag: str | None) -> None:
+    """Give back whatever was not acknowledged, and close the channel.
+
+    Closing alone would do, but counts as a delivery of each message, which `basic.nack` does not (RabbitMQ 4.3).
+    Nothing may be delivered after it, so the consumer is cancelled before.
+    """
+    with suppress(BrokerUnavailable), translated(settings):
+        async with asyncio.timeout(settings.connect_timeout_s):
+            if tag is not None and not channel.is_closed:
+                await channel.basic_cancel(tag, timeout=settings.connect_timeout_s)
+                await channel.basic_nack(0, multiple=True, requeue=True)
+            await channel.close()
