@@ -35,6 +35,10 @@ class Rank(IntEnum):
     DELETED = 3
 
 
+#: The bit of a version's key that says that its thing has ended: times of the calendar's years use 58 and a sign.
+_ENDED_BIT = 60
+
+
 @dataclass(frozen=True, slots=True)
 class Version:
     """How new a state is; the highest wins, whatever the order of arrival.
@@ -48,18 +52,22 @@ class Version:
     rank: Rank
     digest: bytes = _NO_DIGEST
     whole: bytes = _NO_DIGEST
+    #: What this is a state of has ended with it: no clock makes anything newer than that but another end.
+    ended: bool = False
 
     @property
     def key(self) -> bytes:
-        """The version as bytes that sort as versions do: 8 of time, 1 of rank, 16 of digest, 16 of whole."""
-        at = 0 if self.at_us is None else self.at_us + (1 << 63)
+        """The version as bytes that sort as versions do: 8 of end and time, 1 of rank, 16 of digest, 16 of whole."""
+        at = 0 if self.at_us is None else self.at_us + (1 << 63) + (self.ended << _ENDED_BIT)
         return at.to_bytes(8, "big") + bytes((self.rank + 1,)) + self.digest + self.whole
 
     @classmethod
     def from_key(cls, key: bytes) -> Version:
         """The version that a stored key stands for."""
         at = int.from_bytes(key[:8], "big")
-        return cls(at - (1 << 63) if at else None, Rank(key[8] - 1), key[9:25], key[25:41])
+        ended = at - (1 << 63) >= 1 << (_ENDED_BIT - 1)
+        at_us = at - (1 << 63) - (ended << _ENDED_BIT) if at else None
+        return cls(at_us, Rank(key[8] - 1), key[9:25], key[25:41], ended)
 
     def ties_with(self, other: Version) -> bool:
         """Whether both are states of the same second and differ, so that only the catalog knows which came last."""

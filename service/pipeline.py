@@ -110,7 +110,7 @@ class Pipeline:
         self._store = store
         self._observer = observer
         self._settings = settings
-        self._metrics = metrics
+        self.metrics = metrics
         self._outgoing = Outgoing(answerer, subscribers)
         self._outlet = outlet
         self._decoder = Decoder(
@@ -232,7 +232,7 @@ class Pipeline:
         raise AssertionError("unreachable: the last attempt raises")
 
     def _observe(self, reads: Sequence[Read], outcome: Outcome, seconds: float, origin: Origin) -> None:
-        metrics = self._metrics
+        metrics = self.metrics
         for (topic, fate), number in outcome.topics.items():
             metrics.events.labels(topic, fate).inc(number)
         expired = sum(read.expired for read in reads)

@@ -32,8 +32,18 @@ SECRET_WORDS = (
 #: Those, and words that betray a secret inside a text whatever its key is.
 _TELL_TALE = (*(word.encode() for word in SECRET_WORDS), b"wdpaes", b"bearer", b"eyj", b"signature", b"sig=")
 
-#: Objects whose keys are names that people gave (columns, profiles): a column called `password` is no secret.
-MAPS_OF_NAMES = frozenset({"column_info", "data_profile", "columns"})
+#: Objects whose keys are names that people gave (columns, profiles): a column called `password` is no secret. `fields`
+#: and `columnMetrics` are those of OpenLineage's facets `columnLineage` and `dataQualityMetrics`.
+MAPS_OF_NAMES = frozenset({
+    "column_info", "data_profile", "columns", "fields", "columnMetrics",
+})  # fmt: skip
+#: Keys whose text says which thing is meant, with those that end like the second ones. Two things must not become one
+#: because a part of a path looks like an assignment (`token_type=refresh`): only a secret by its form is blanked there.
+IDENTITY_KEYS = frozenset({
+    "name", "namespace", "id", "guid", "title", "path", "field", "table", "schema", "database", "bucket", "runid",
+    "resource_key",
+})  # fmt: skip
+_IDENTITY_ENDS = ("_id", "_name", "_path", "_key")
 
 _NORMAL = bytes.maketrans(bytes(range(65, 91)), bytes(range(97, 123)))
 _IGNORED = b"_-. "
@@ -71,6 +81,8 @@ _SCHEMES, _PATTERNS = (
         (r"-----BEGIN[A-Z ]{0,32}PRIVATE KEY-----.*?(?:-----END[A-Z ]{0,32}PRIVATE KEY-----|$)", BLANK),
     ))
 )  # fmt: skip
+#: Those that know a secret by its form alone.
+_FORMS = [_SCHEMES[0], *_PATTERNS[1:]]
 _ASSIGNMENT = re.compile(rf"{_WORDS}[\w.\-]{{0,64}}\\*[\"']?\s{{0,16}}[:=]\s{{0,16}}".encode(), re.IGNORECASE)
 _ASSIGNED = re.compile(_VALUE.encode(), re.DOTALL)
 _GROUP_TOKEN = re.compile(rf'{_ESCAPED_TEXT}|"(?:[^"\\]|\\.)*"?|[\[\]{{}}]'.encode(), re.DOTALL)
@@ -188,8 +200,17 @@ class _Walk:
         for key, value in members.items():
             is_name = names and isinstance(value, dict | list)
             below = secret or (not is_name and is_secret_key(key)) or (named_secret and key.lower() in _VALUE_KEYS)
-            copy[key if names else self._key(key)] = self.visit(value, secret=below, names=key in MAPS_OF_NAMES)
+            copied = key if names else self._key(key)
+            if isinstance(value, str) and not below and _is_identity(key):
+                copy[copied] = self._identity(value)
+            else:
+                copy[copied] = self.visit(value, secret=below, names=key in MAPS_OF_NAMES)
         return copy
+
+    def _identity(self, text: str) -> str:
+        clean = redact_identity(text)
+        self.blanked = self.blanked or clean != text
+        return clean
 
     def _key(self, key: str) -> str:
         """A key may hold a secret too, such as the URL in a map of URLs."""
@@ -213,6 +234,24 @@ def redact_text(text: str) -> str:
         return text
     clean = _substitute(raw)
     return text if clean == raw else clean.decode("utf-8", "surrogatepass")
+
+
+def redact_identity(text: str) -> str:
+    """Blank what is a secret by its form in a name, id or path: a password in a URL, a signature, a token.
+
+    What stands behind a word and `=` or `:` stays, as do words behind `basic` or `bearer`: it tells two things apart.
+    """
+    raw = text.encode("utf-8", "surrogatepass")
+    if not may_hold_secrets(raw):
+        return text
+    for pattern, replacement in _FORMS:
+        raw = pattern.sub(replacement, raw)
+    return raw.decode("utf-8", "surrogatepass")
+
+
+def _is_identity(key: str) -> bool:
+    normal = key.lower()
+    return normal in IDENTITY_KEYS or normal.endswith(_IDENTITY_ENDS)
 
 
 def redact_bytes(body: bytes) -> tuple[bytes, bool]:

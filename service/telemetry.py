@@ -24,6 +24,10 @@ class Metrics:
         self.events = Counter(
             "catalog_mirror_events", "Events by matched pattern and outcome", ["topic", "outcome"], registry=registry
         )
+        self.mended = Counter(
+            "catalog_mirror_openlineage_mended", "What of posted OpenLineage was changed or left out, to use the rest",
+            registry=registry,
+        )  # fmt: skip
         self.event_age = Histogram(
             "catalog_mirror_event_age_seconds", "From published to committed", buckets=_AGE_BUCKETS, registry=registry
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from service import documents
@@ -23,7 +24,7 @@ from service.mirror.store import Store
 from service.openlineage import looking
 from service.openlineage.naming import Naming
 from service.openlineage.reading import datasets_of, envelope
-from service.openlineage.schema import check
+from service.openlineage.tolerance import mended
 from service.pipeline import Pipeline
 from service.settings import HttpSettings, OpenLineageSettings, PipelineSettings
 
@@ -31,6 +32,17 @@ from service.settings import HttpSettings, OpenLineageSettings, PipelineSettings
 TOO_OLD = "It happened longer ago than RETENTION__LINEAGE keeps lineage."
 #: Assets that one event may name, as a share of the edges that one question may read.
 _SHARE_OF_EDGES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What became of posted OpenLineage events, each named by its place."""
+
+    number: int
+    #: Those that are too old to be kept.
+    expired: list[int]
+    #: What of an event was changed or left out so that the rest could be used.
+    warnings: dict[int, list[str]]
 
 
 class Ingest:
@@ -67,25 +79,25 @@ class Ingest:
             raise Problem(409, "expired", TOO_OLD)
         return event.event_id
 
-    async def openlineage(self, body: bytes, sender: str) -> tuple[int, list[int]]:
-        """Take in one OpenLineage event, or an array of them in one transaction.
-
-        Returns:
-            How many there were, and the places of those that are too old to be kept.
-
-        Raises: as `lineage_event`.
-        """
+    async def openlineage(self, body: bytes, sender: str) -> Received:
+        """Take in one OpenLineage event, or an array of them in one transaction; raises as `lineage_event`."""
         value = documents.read(body, self._max_depth)
         events = value if isinstance(value, list) else [value]
         if len(events) > self._max_batch:
             message = f"There are {len(events)} events, more than HTTP__MAX_BATCH allows ({self._max_batch})."
             raise Problem(413, "request_too_large", message)
+        warnings: dict[int, list[str]] = {}
         for place, event in enumerate(events):
             with _told_place(place if isinstance(value, list) else None):
-                self._check_size(sum(1 for _ in datasets_of(check(event))))
+                events[place], told = mended(event)
+                self._check_size(sum(1 for _ in datasets_of(events[place])))
+                if told:
+                    warnings[place] = told
         assets = await self._lookups.do(events)
         messages = [_message(event, found, sender) for event, found in zip(events, assets, strict=True)]
-        return len(events), await self._write(messages)
+        received = Received(len(events), await self._write(messages), warnings)
+        self._pipeline.metrics.mended.inc(sum(map(len, warnings.values())))
+        return received
 
     def _check_size(self, assets: int) -> None:
         if assets > self._max_assets:

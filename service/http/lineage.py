@@ -55,9 +55,11 @@ class LineageApi:
     def routes(self) -> list[web.RouteDef]:
         """What is answered, and which scope it takes."""
         return [
-            web.get("/v2/asset_lineages/{asset_id}", needs(Scope.READ, self.get_lineage), allow_head=False),
-            web.get("/v2/asset_lineages/{asset_id}/summary", needs(Scope.READ, self.get_summary), allow_head=False),
-            web.get("/v2/lineage_events/{event_id}", needs(Scope.READ, self.get_event), allow_head=False),
+            web.get("/v2/asset_lineages/{asset_id:[^/]+}", needs(Scope.READ, self.get_lineage), allow_head=False),
+            web.get(
+                "/v2/asset_lineages/{asset_id:[^/]+}/summary", needs(Scope.READ, self.get_summary), allow_head=False
+            ),
+            web.get("/v2/lineage_events/{event_id:[^/]+}", needs(Scope.READ, self.get_event), allow_head=False),
             web.post("/v2/lineage_events", needs(Scope.INGEST, self.post_event)),
         ]
 

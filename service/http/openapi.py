@@ -245,6 +245,7 @@ def _received() -> dict[str, Any]:
         status=_words("success", "partial_success"),
         summary=summary,
         failed_events=_list(failure),
+        warnings=_list(_object(["index", "told"], index=_COUNT, told=_list(_TEXT))),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import web
 
 from service.http.access import CALLER, needs
@@ -24,8 +26,13 @@ class OpenLineageApi:
     async def post(self, request: web.Request) -> web.Response:
         """Take in events; the answer says that all of them are committed, but those that it names."""
         Query(request)
-        received, expired = await self._ingest.openlineage(await request.read(), request[CALLER].name)
-        summary = {"received": received, "successful": received - len(expired), "failed": len(expired)}
-        failures = [{"index": place, "reason": TOO_OLD, "retriable": False} for place in expired]
-        status = "partial_success" if expired else "success"
-        return web.json_response({"status": status, "summary": summary, "failed_events": failures}, status=201)
+        received = await self._ingest.openlineage(await request.read(), request[CALLER].name)
+        number, failed = received.number, len(received.expired)
+        answer: dict[str, Any] = {
+            "status": "partial_success" if failed else "success",
+            "summary": {"received": number, "successful": number - failed, "failed": failed},
+            "failed_events": [{"index": place, "reason": TOO_OLD, "retriable": False} for place in received.expired],
+        }
+        if received.warnings:
+            answer["warnings"] = [{"index": place, "told": told} for place, told in received.warnings.items()]
+        return web.json_response(answer, status=201)

@@ -24,6 +24,7 @@ from service.openlineage.words import (
     EVENT_FACET,
     EVENT_TYPES,
     JOB_DESCRIBED,
+    LAST_STATES,
     asset_id_of,
     made_id,
 )
@@ -33,6 +34,8 @@ ACCOUNT = "999"
 #: How the catalog's lineage calls a data set, and what happens to one.
 _DATA_SET = "DataSet"
 _RELATIONS: dict[Role, str] = {"uses": "Used", "generates": "Created"}
+#: Of one moment, what happens later in a run counts more: producers give its START and what follows the same time.
+_RANKS = {"START": Rank.READ}
 
 
 def envelope(event: dict[str, Any], assets: list[dict[str, Any]]) -> dict[str, Any]:
@@ -47,15 +50,17 @@ def recorded(body: dict[str, Any], came_from: str) -> LineageRecorded:
         FieldInvalid: the envelope holds no OpenLineage event, or a time that is none.
     """
     event = schema.check(body.get("event"))
+    state = event.get("eventType")
     ours = _our_event(event)
     if ours is not None:
         return LineageEvent.read(Event("", (), ours)).recorded(came_from)
     at_us = read_time(event["eventTime"], "eventTime")
     ends = _ends(event, _known(body))
     kept = document(_body(event, ends, at_us, came_from))
+    rank, ended = _RANKS.get(state or "", Rank.EVENT), state in LAST_STATES
     return LineageRecorded(
         event_id=_event_id(event),
-        version=Version(at_us, Rank.EVENT, kept.digest, kept.digest),
+        version=Version(at_us, rank, kept.digest, kept.digest, ended),
         document=kept,
         event_type=_event_type(event),
         categories=(_category(event),),

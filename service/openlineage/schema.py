@@ -47,6 +47,16 @@ def kind_of(event: dict[str, Any]) -> str:
     return "RunEvent" if "run" in event else "JobEvent" if "job" in event else "DatasetEvent"
 
 
+def is_valid(event: dict[str, Any]) -> bool:
+    """Whether an event is as the specification has it."""
+    return _validator(kind_of(event)).is_valid(event)
+
+
+def fits(definition: str, value: Any) -> bool:
+    """Whether a part of an event is as its definition here has it."""
+    return _validator(definition).is_valid(value)
+
+
 def check(event: Any) -> dict[str, Any]:
     """The event, if it is one.
 

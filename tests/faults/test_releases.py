@@ -110,21 +110,21 @@ async def test_a_schema_is_upgraded_and_a_release_taken_back_under_load(
     load: asyncio.Task[None],
     catalog: Any,
     amqp_url: str,
-    postgres_url: str,
+    empty_postgres_url: str,
     mirror_process: Callable[..., MirrorProcess],
     rows_of: Callable[..., Any],
     run_command: Callable[..., Any],
 ) -> None:
     before = ScriptDirectory.from_config(schema._config()).get_revision("head").down_revision
     assert isinstance(before, str)
-    await _upgrade_to(postgres_url, before)
-    settings = {"AMQP__URL": amqp_url, "STORE__URL": postgres_url, "STORE__MIGRATE": "false"}
+    await _upgrade_to(empty_postgres_url, before)
+    settings = {"AMQP__URL": amqp_url, "STORE__URL": empty_postgres_url, "STORE__MIGRATE": "false"}
     async with contextlib.AsyncExitStack() as running:
         new = await running.enter_async_context(mirror_process(**settings))
         await new.wait_for(lambda status, body: status == 503 and before in str(body["reasons"]))
-        assert f"(was {before})" in await run_command("db", "upgrade", STORE__URL=postgres_url)
+        assert f"(was {before})" in await run_command("db", "upgrade", STORE__URL=empty_postgres_url)
         await new.wait_ready()  # by itself
-        rows = rows_of(postgres_url)
+        rows = rows_of(empty_postgres_url)
 
         # A release after this one expands the schema, while this one is at work …
         async with rows.store.write() as connection:
@@ -135,7 +135,7 @@ async def test_a_schema_is_upgraded_and_a_release_taken_back_under_load(
         back = await running.enter_async_context(mirror_process(**settings))
         await back.wait_ready()
         assert await new.terminate() == 0
-        assert "schema 0199" in await run_command("db", "upgrade", STORE__URL=postgres_url)
+        assert "schema 0199" in await run_command("db", "upgrade", STORE__URL=empty_postgres_url)
         await load
         await assert_nothing_lost(rows, catalog)
         assert await back.terminate() == 0

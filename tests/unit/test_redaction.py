@@ -198,6 +198,46 @@ def test_a_map_of_names_below_a_secret_key_hides_nothing_less() -> None:
     assert SECRET not in str(redact({"credentials": {"columns": {"a": {"b": SECRET}}}}))
 
 
+@pytest.mark.parametrize("key", ["fields", "columnMetrics"])
+def test_columns_of_openlineages_facets_keep_what_stands_below_their_names(key: str) -> None:
+    columns = {
+        "password_hash": {"inputFields": [{"namespace": "n", "name": "t", "field": "reset_token"}]},
+        "reset_token": {"nullCount": 3},
+    }
+    assert redact({"columnLineage": {key: columns}}) == ({"columnLineage": {key: columns}}, False)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "events/token_type=refresh/day=1",
+        "events/token_type=access/day=1",
+        "s3://lake/secret=true/part-0",
+        "db.password: history",
+        "basic customers",
+        "Bearer securities",
+        "projects/p/secrets/api_key=public",
+    ],
+)
+@pytest.mark.parametrize("key", ["name", "namespace", "id", "path", "asset_id", "job_name", "connection_path", "field"])
+def test_names_ids_and_paths_stay_apart_whatever_words_are_in_them(key: str, text: str) -> None:
+    assert redact({"inputs": [{key: text}]}) == ({"inputs": [{key: text}]}, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        (f"postgres://me:{SECRET}@db/shop", f"postgres://me:{BLANK}@db/shop"),
+        (f"https://h/o?X-Amz-Signature={SECRET}", f"https://h/o?X-Amz-Signature={BLANK}"),
+        (f"https://h/o?sig={SECRET}&x=1", f"https://h/o?sig={BLANK}&x=1"),
+    ],
+)
+def test_a_secret_by_its_form_is_blanked_in_a_name_too(text: str, left: str) -> None:
+    (found,) = redact({"name": text})[0].values()
+    assert SECRET not in found
+    assert found in (left, left.replace(f"me:{BLANK}", BLANK))
+
+
 def test_a_column_named_password_in_a_list_keeps_its_name_and_statistics() -> None:
     body = {"columns": [{"name": "password", "distinct": 7}]}
 

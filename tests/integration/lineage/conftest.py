@@ -15,6 +15,7 @@ from yarl import URL
 from service.http.api import Api
 from service.http.probes import listening
 from service.settings import HttpSettings, Settings
+from service.telemetry import Metrics
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror, Subscriber
@@ -25,8 +26,10 @@ TOKENS = {name: f"{name}-0123456789abcdef" for name in ("reader", "airflow", "op
 class Client:
     """Calls the API, as somebody or as nobody."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, metrics: Metrics | None = None) -> None:
         self._session = session
+        #: Of the service that is called, where it runs in this process.
+        self.metrics = metrics
         self.url = url
 
     async def get(
@@ -60,9 +63,10 @@ def served(mirror: Mirror) -> Served:
     @asynccontextmanager
     async def serve(*subscribers: Subscriber, **http: Any) -> AsyncIterator[Client]:
         settings = Settings(http=HttpSettings(host="127.0.0.1", api_port=0, **http))
-        api = Api(settings, mirror.store, mirror.pipeline(*subscribers))
+        pipeline = mirror.pipeline(*subscribers)
+        api = Api(settings, mirror.store, pipeline)
         async with listening(api.application(), "127.0.0.1", 0, "") as port, aiohttp.ClientSession() as session:
-            yield Client(session, f"http://127.0.0.1:{port}")
+            yield Client(session, f"http://127.0.0.1:{port}", pipeline.metrics)
 
     return serve
 

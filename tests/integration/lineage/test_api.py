@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import aiohttp
 import jwt
@@ -197,6 +198,48 @@ async def test_inputs_of_start_and_outputs_of_complete_are_one_event_of_the_run(
     assert shown["metadata"]["id"] == start["run"]["runId"]
     assert [asset["id"] for asset in shown["entity"]["uses_assets"]] == ["s3://lake/raw"]
     assert [asset["id"] for asset in shown["entity"]["generates_assets"]] == ["s3://lake/clean"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+async def test_a_run_that_has_ended_stays_ended_in_any_order_and_whatever_the_clock_says(
+    api: Client, mirror: Mirror, order: tuple[int, ...]
+) -> None:
+    told = [
+        run_event("COMPLETE", eventTime="2026-05-10T15:04:15Z", outputs=[dataset("orders")]),
+        run_event("START", eventTime="2026-05-10T15:04:16Z"),  # the scheduler's clock is ahead of the worker's
+        run_event("RUNNING", eventTime="2026-05-10T15:04:17Z"),
+    ]
+    for place in order:
+        assert (await api.post("/api/v1/lineage", told[place], "airflow"))[0] == 201
+    assert await mirror.all("SELECT event_type FROM lineage_events") == [("JOB_COMPLETED",)]
+
+
+async def test_what_is_left_out_is_told_and_the_rest_is_in_the_graph(api: Client, mirror: Mirror) -> None:
+    odd = run_event(outputs=[dataset("orders") | {"facets": {"additionalProperties": {}, "schema": None}}])
+    status, body = await api.post("/api/v1/lineage", [run_event("START"), odd], "airflow")
+    assert status == 201
+    assert body["warnings"] == [
+        {"index": 1, "told": ["outputs.0.facets.additionalProperties: it cannot be used and was left out"]}
+    ]
+    assert await mirror.all("SELECT asset_id FROM lineage_edges") == [("s3://lake/orders",)]
+    assert api.metrics is not None
+    assert api.metrics.registry.get_sample_value("catalog_mirror_openlineage_mended_total") == 1
+
+
+async def test_paths_that_differ_in_a_word_that_looks_secret_are_two_data_sets(api: Client, mirror: Mirror) -> None:
+    names = ["events/token_type=access/day=1", "events/token_type=refresh/day=1"]
+    event = run_event(inputs=[dataset(name) for name in names])
+    assert (await api.post("/api/v1/lineage", event, "airflow"))[0] == 201
+    found = await mirror.all("SELECT asset_id FROM lineage_edges ORDER BY asset_id")
+    assert found == [(f"s3://lake/{name}",) for name in names]
+
+
+@pytest.mark.parametrize("name", ["orders/{date}", "{{orders}}", "a b/{x}#?&%7B", "größe {}"])
+async def test_a_name_with_braces_and_other_marks_can_be_asked_for(api: Client, name: str) -> None:
+    assert (await api.post("/api/v1/lineage", run_event(outputs=[dataset(name)]), "airflow"))[0] == 201
+    for path in ("", "/summary"):
+        asked = f"/v2/asset_lineages/{quote(f's3://lake/{name}', safe='')}{path}"
+        assert (await api.get(asked, "reader"))[0] == 200
 
 
 async def test_an_array_is_taken_as_a_whole_and_gzip_is_understood(api: Client, mirror: Mirror) -> None:

@@ -12,6 +12,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from pydantic import SecretStr
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from service.app import pipeline_of
 from service.http import openapi
@@ -64,4 +65,7 @@ async def serve(directory: Path, tokens: Path, ready: asyncio.Future[str], stop:
 @schema.parametrize()
 @settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_api_does_what_its_description_says(case: schemathesis.Case[Any], api_url: str) -> None:
-    case.call_and_validate(base_url=api_url, headers={"Authorization": f"Bearer {TOKENS['operator']}"})
+    # Of OpenLineage more is taken than the specification allows: what does not fit is mended, or left out and named.
+    tolerant: list[Any] = [negative_data_rejection] if case.path.startswith("/api/v1/lineage") else []
+    headers = {"Authorization": f"Bearer {TOKENS['operator']}"}
+    case.call_and_validate(base_url=api_url, headers=headers, excluded_checks=tolerant)

@@ -22,7 +22,7 @@ from service.errors import SettingInvalid
 from service.events.lineage import LineageEvent
 from service.events.message import Event
 from service.mirror.lineage.datasets import Located
-from service.openlineage import limits, reading, schema, writing
+from service.openlineage import limits, reading, schema, tolerance, writing
 from service.openlineage.naming import DatasetName, Naming, by_place, paths_of, place_of
 from service.openlineage.writing import ColumnFlow, Described, Knowledge
 
@@ -116,6 +116,107 @@ def test_what_is_no_openlineage_is_refused_with_the_path_and_never_the_value(
 
     assert refused.value.details["field"] == field
     assert "yesterday" not in str(refused.value)
+
+
+# What producers really send.
+
+_FACET = {"_producer": "urn:x", "_schemaURL": "urn:y"}
+
+
+def _output(**facets: Any) -> dict[str, Any]:
+    return {"outputs": [{"namespace": "n", "name": "o", "facets": facets}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"schemaURL": None, "eventType": None, "inputs": None}, []),  # by hand
+        (_output(nominalTime=None), []),  # Spark
+        (_output(schema={**_FACET, "fields": None}), []),  # Trino
+        (_output(columnLineage={**_FACET, "fields": None}), []),
+        ({"outputs": [{"namespace": "n", "name": "o", "facets": None}]}, []),
+        ({"inputs": [None]}, []),
+        (_output(additionalProperties={}), ["outputs.0.facets.additionalProperties"]),  # Egeria
+        (_output(odd="text"), ["outputs.0.facets.odd"]),
+        (_output(columnLineage={**_FACET, "fields": {"c": {}}}), ["outputs.0.facets.columnLineage"]),
+        ({"outputs": [{"namespace": "n", "name": "o", "facets": ["x"]}]}, ["outputs.0.facets"]),
+        ({"run": {"runId": "scheduled__2026-05-10", "facets": {"a": 1}}}, ["run.facets.a", "run.runId"]),
+        ({"eventType": "complete"}, ["eventType"]),
+        ({"producer": None}, ["producer"]),
+        ({"producer": "airflow"}, ["producer"]),
+        ({"schemaURL": "no uri"}, ["schemaURL"]),
+        (_output(mine={"rows": 7}), []),  # without who says so: that is who sent the event
+    ],
+)
+def test_what_can_be_used_is_taken_and_what_cannot_is_named(change: dict[str, Any], told: list[str]) -> None:
+    event, changed = tolerance.mended(run_event(**change))
+
+    assert sorted(one.partition(":")[0] for one in changed) == told
+    assert schema.is_valid(event), "and what goes on to others is as the specification has it"
+    assert event["job"] == run_event()["job"]
+
+
+def test_an_event_as_it_should_be_is_taken_as_it_is() -> None:
+    event = run_event(**_output(custom={**_FACET, "rows": None}))
+    assert tolerance.mended(event) == (event, [])
+
+
+@pytest.mark.parametrize(
+    ("sent", "usual"),
+    [
+        ("2026-05-10T15:04:15+0000", "2026-05-10T15:04:15+00:00"),
+        ("2026-05-10t15:04:15z", "2026-05-10T15:04:15Z"),
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999999Z"),
+        ("2026-05-10T15:04:15.1234567-05:30", "2026-05-10T15:04:15.1234567-05:30"),
+        ("2026-05-10T15:04:15.123456789Z", "2026-05-10T15:04:15.123456789Z"),
+    ],
+)
+def test_a_moment_is_read_in_the_forms_that_producers_give_it(sent: str, usual: str) -> None:
+    event, told = tolerance.mended(run_event(eventTime=sent))
+
+    assert (event["eventTime"], told) == (usual, [])
+    assert reading.recorded(reading.envelope(event, []), "x").version.at_us is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"eventTime": "2026-05-10T15:04:15"}, {"eventTime": None}, {"eventType": "DONE"}, {"job": {"name": "n"}},
+        {"job": None, "run": None}, {"inputs": [{"name": "n"}]}, {"run": {"runId": ""}}, {"run": {"runId": 7}},
+        {"inputs": {}},
+    ],
+)  # fmt: skip
+def test_what_names_nothing_or_no_moment_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(schema.OpenLineageInvalid):
+        tolerance.mended(run_event(**change))
+
+
+def test_a_run_id_that_is_no_uuid_stands_for_the_same_run_each_time() -> None:
+    ids = {tolerance.mended(run_event(state, run={"runId": "r 1"}))[0]["run"]["runId"] for state in ("START", "FAIL")}
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        (("START", 5), ("RUNNING", 5)),  # of one moment: the later stage
+        (("START", 5), ("OTHER", 5)),
+        (("RUNNING", 5), ("COMPLETE", 5)),
+        (("OTHER", 5), ("FAIL", 5)),
+        (("START", 9), ("COMPLETE", 5)),  # what has ended stays ended, whatever a clock says
+        (("RUNNING", 9), ("ABORT", 5)),
+        (("OTHER", 9), ("COMPLETE", 5)),
+        (("START", 5), ("START", 6)),
+        (("COMPLETE", 5), ("FAIL", 6)),
+    ],
+)
+def test_a_run_has_the_state_that_is_told_last_of_it(earlier: tuple[str, int], later: tuple[str, int]) -> None:
+    one, two = (
+        reading.recorded(reading.envelope(run_event(state, eventTime=f"2026-05-10T15:04:{second:02d}Z"), []), "x")
+        for state, second in (earlier, later)
+    )
+    assert one.version.key < two.version.key
+    assert type(one.version).from_key(two.version.key) == two.version
 
 
 # Names.

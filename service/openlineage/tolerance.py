@@ -1,0 +1,131 @@
+"""What producers really send, made into what the specification asks for, with a word for each thing that was changed.
+
+A client that is answered 400 loses its event, so that answer is kept for what nobody could use: an event that names no
+job or data set, or has no time with a zone. A null stands for "not there"; a facet that cannot be used is left out,
+and the rest is kept. What is made here is valid by the specification and is what goes on to others.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from uuid import UUID
+
+from service.openlineage import schema
+from service.openlineage.words import made_id, schema_url
+
+#: Who is said to have sent an event that does not say so.
+UNNAMED_PRODUCER = "urn:openlineage:unnamed-producer"
+#: A moment as producers write it: letters in lower case, a zone without its colon, a second that is the 61st.
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(\.\d+)?(?:([Zz])|([+-]\d\d):?(\d\d))")
+#: Where facets stand in a data set.
+_FACET_MAPS = ("facets", "inputFacets", "outputFacets")
+
+
+def mended(event: Any) -> tuple[dict[str, Any], list[str]]:
+    """The event as the specification has it, and what was changed for that, each with its place; never with values.
+
+    Raises:
+        OpenLineageInvalid: it cannot be used even so.
+    """
+    told: list[str] = []
+    if isinstance(event, dict) and not schema.is_valid(event):
+        event = _Mending(told).event(event)
+    if isinstance(event, dict) and isinstance(time := event.get("eventTime"), str) and (usual := _usual(time)) != time:
+        event = event | {"eventTime": usual}
+    return schema.check(event), told
+
+
+class _Mending:
+    def __init__(self, told: list[str]) -> None:
+        self._told = told
+
+    def event(self, event: dict[str, Any]) -> dict[str, Any]:
+        """A copy in which everything that can be mended is."""
+        event = _without_nulls(event)
+        self._word(event)
+        self._producer(event)
+        if isinstance(event.get("schemaURL"), str) and not schema.fits("Uri", event["schemaURL"]):
+            self._left_out("schemaURL", event.pop("schemaURL"))
+        for name in ("run", "job", "dataset"):
+            if isinstance(part := event.get(name), dict):
+                event[name] = self._part(part, name, event["producer"])
+        self._run_id(event.get("run"))
+        for name in ("inputs", "outputs"):
+            if isinstance(event.get(name), list):
+                event[name] = [
+                    self._part(one, f"{name}.{place}", event["producer"]) if isinstance(one, dict) else one
+                    for place, one in enumerate(event[name])
+                    if one is not None
+                ]
+        return event
+
+    def _word(self, event: dict[str, Any]) -> None:
+        state = event.get("eventType")
+        if isinstance(state, str) and not state.isupper():
+            event["eventType"] = state.upper()
+            self._told.append("eventType: it was read as if in capitals")
+
+    def _producer(self, event: dict[str, Any]) -> None:
+        if not isinstance(event.get("producer"), str) or not schema.fits("Uri", event["producer"]):
+            event["producer"] = UNNAMED_PRODUCER
+            self._told.append("producer: it is missing or no URI")
+
+    def _run_id(self, run: Any) -> None:
+        """One that is no UUID stands for one, the same each time."""
+        if not isinstance(run, dict) or not isinstance(run.get("runId"), str) or not run["runId"]:
+            return
+        try:
+            UUID(run["runId"])
+        except ValueError:
+            run["runId"] = made_id("run", run["runId"])
+            self._told.append("run.runId: it is no UUID, so one was made of it")
+
+    def _part(self, part: dict[str, Any], place: str, producer: str) -> dict[str, Any]:
+        """A run, job or data set with the facets that can be used."""
+        for name in _FACET_MAPS:
+            if name not in part:
+                continue
+            if isinstance(part[name], dict):
+                part[name] = self._facets(part[name], f"{place}.{name}", producer)
+            else:
+                self._left_out(f"{place}.{name}", part.pop(name))
+        return part
+
+    def _facets(self, facets: dict[str, Any], place: str, producer: str) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for name, facet in facets.items():
+            if isinstance(facet, dict) and facet:
+                named = {"_producer": producer, "_schemaURL": schema_url("BaseFacet"), **facet}
+                if schema.fits("Facet", named) and schema.fits(_DEFINITIONS.get(name, "Facet"), named):
+                    kept[name] = named
+                    continue
+            self._left_out(f"{place}.{name}", facet)
+        return kept
+
+    def _left_out(self, place: str, _: object) -> None:
+        self._told.append(f"{place}: it cannot be used and was left out")
+
+
+#: Facets that are read here, by the definition that they have to fit.
+_DEFINITIONS = {"columnLineage": "ColumnLineage", "schema": "SchemaFacet", "symlinks": "Symlinks"}
+
+
+def _without_nulls(value: Any) -> Any:
+    """A copy without members that are null; items of lists stay, as their places may mean something."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(member) for key, member in value.items() if member is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
+
+
+def _usual(time: str) -> str:
+    """The moment as most write it; one that is no moment stays as it is."""
+    match = _TIME.fullmatch(time)
+    if match is None:
+        return time
+    day, minute, second, fraction, _, hours, minutes = match.groups()
+    if second == "60":  # a leap second: the last moment before the next minute
+        second, fraction = "59", ".999999"
+    return f"{day}T{minute}:{second}{fraction or ''}{f'{hours}:{minutes}' if hours else 'Z'}"
