@@ -16,18 +16,20 @@ _CLASSES_LIMIT = 1000
 
 
 def list_artifacts(call: Call) -> Answer:
-    """`GET /v3/governance_artifact_types/{type}`: published ones."""
+    """`GET /v3/governance_artifact_types/{type}`: published ones where they are asked for, else the drafts (none)."""
     artifact_type = call.word("type")
     if artifact_type not in LISTED_TYPES:
         raise not_found("artifact type", artifact_type)
-    page, envelope = offset_page(call, call.catalog.glossary.published(artifact_type), default=_LIMIT)
+    published = call.choice("workflow_status", "", ("", "published")) == "published"
+    found = call.catalog.glossary.published(artifact_type) if published else []
+    page, envelope = offset_page(call, found, default=_LIMIT)
     return Answer(envelope | {"resources": [one.latest for one in page]})
 
 
 def get_artifact(call: Call) -> Answer:
-    """`GET /v3/governance_artifact_types/{type}/{id}`: the latest published version."""
+    """`GET /v3/governance_artifact_types/{type}/{id}`: the latest published version, by the artifact's own type."""
     artifact_type = call.word("type")
-    if artifact_type not in LISTED_TYPES:
+    if artifact_type not in LISTED_TYPES or artifact_type == "all":
         raise not_found("artifact type", artifact_type)
     return Answer(call.catalog.glossary.get(call.word("id"), artifact_type).latest)
 
@@ -36,7 +38,7 @@ def list_versions(call: Call) -> Answer:
     """`GET /v3/{glossary_terms|…}/{id}/versions`: newest first."""
     artifact = call.catalog.glossary.get(call.word("id"), PLURALS[call.word("plural")])
     page, envelope = offset_page(call, artifact.versions[::-1], default=_LIMIT)
-    return Answer(envelope | {"versions": page})
+    return Answer(envelope | {"resources": page})
 
 
 def list_artifact_relationships(call: Call) -> Answer:

@@ -31,6 +31,8 @@ class Knobs:
     archived_status: int = 403
     #: What an asset of visibility mode 16 answers to those it is hidden from (assumed: documents are silent).
     hidden_status: int = 403
+    #: Data sets whose profiles we may not see.
+    closed_profiles: frozenset[str] = frozenset()
     #: hrefs point to hosts inside the cluster.
     internal_hrefs: bool = True
     #: Floats for integers, and `created` in scientific notation.

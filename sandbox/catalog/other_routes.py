@@ -43,6 +43,8 @@ def list_profiles(call: Call) -> Answer:
     """`GET /v2/data_profiles`: those of one data set, all at once."""
     container = call.container("catalog", "project")
     asset_id, with_entity = call.required("dataset_id"), call.flag("include_entity", True)
+    if asset_id in call.catalog.knobs.closed_profiles:
+        raise Problem(403, "forbidden", f"You may not see the profiles of '{asset_id}'.")
     profiles = _profiles(call, container, asset_id)
     return Answer({"resources": [one if with_entity else _without_entity(one) for one in profiles]})
 

@@ -55,7 +55,20 @@ def inside(root: Path | None, program: Path, user: str | None = None) -> list[st
     entry = pwd.getpwnam(user) if user else None
     whom = [f"--userspec={entry.pw_uid}:{entry.pw_gid}"] if entry else []
     there = f"/{program.relative_to(root)}"
-    return ["unshare", "--mount", "sh", "-ec", _ENTER, "enter", str(root), *whom, str(root), there]
+    return [
+        "unshare",
+        "--mount",
+        "--propagation",
+        "slave",
+        "sh",
+        "-ec",
+        _ENTER,
+        "enter",
+        str(root),
+        *whom,
+        str(root),
+        there,
+    ]
 
 
 def find_program(name: str, directories: Iterable[str], root: Path | None = None) -> Path | None:

@@ -14,6 +14,9 @@ from service.changes import SECOND_US
 from service.errors import CatalogAnswerInvalid, DataError
 from service.events.times import from_datetime
 
+#: Lists in an answer that are none of what was asked for: a success may say with them what went wrong.
+_NO_LISTINGS = frozenset({"errors", "warnings", "messages", "facets"})
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -60,6 +63,18 @@ class Answer:
         if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
             raise self.unusable(f"it has no list of objects under {key!r}")
         return items
+
+    def listed(self, key: str) -> list[dict[str, Any]]:
+        """The objects of a listing, under this key or, where there is none of that name, under the only other one.
+
+        The documents show samples of some listings alone, so that the name of the list is open for the others.
+        """
+        value = self.object()
+        if key in value:
+            return self.objects(key)
+        # One without items says nothing about whose list it is, and must not pass for an empty listing.
+        others = [name for name, told in value.items() if isinstance(told, list) and told and name not in _NO_LISTINGS]
+        return self.objects(others[0] if len(others) == 1 else key)
 
     def unusable(self, problem: str) -> CatalogAnswerInvalid:
         """The error for an answer of the wrong shape."""

@@ -37,6 +37,9 @@ VERSIONED = {
     "rule": "rules",
 }
 
+#: Types by which one artifact is read (`all` is for listings only).
+ARTIFACT_TYPES = (*VERSIONED, "reference_data", "category")
+
 _Value = str | int | bool | None
 
 
@@ -261,14 +264,15 @@ async def scores(client: CatalogClient, which: Container, quality_asset_id: str)
 
 
 def artifacts(client: CatalogClient, artifact_type: str = "all", *, cursor: str | None = None) -> Pages:
-    """The published governance artifacts of a type."""
+    """The published governance artifacts of a type; without a status the catalog lists all drafts."""
     path = f"/v3/governance_artifact_types/{_segment(artifact_type)}"
-    listing = Listing(f"artifacts of type {artifact_type}", _paged(client, "artifacts", path), "resources", _of(client))
+    first = _paged(client, "artifacts", path, workflow_status="published")
+    listing = Listing(f"artifacts of type {artifact_type}", first, "resources", _of(client))
     return paging.walk(client, listing, cursor)
 
 
 async def artifact(client: CatalogClient, artifact_type: str, artifact_id: str) -> Answer:
-    """One governance artifact, as it was published last."""
+    """One governance artifact, as it was published last; `artifact_type` is its own, `all` is for listings only."""
     path = f"/v3/governance_artifact_types/{_segment(artifact_type)}/{_segment(artifact_id)}"
     return await client.call(_get(client, "artifact", path))
 
@@ -276,7 +280,7 @@ async def artifact(client: CatalogClient, artifact_type: str, artifact_id: str) 
 def versions(client: CatalogClient, artifact_type: str, artifact_id: str, *, cursor: str | None = None) -> Pages:
     """All versions of an artifact of one of the `VERSIONED` types."""
     path = f"/v3/{VERSIONED[artifact_type]}/{_segment(artifact_id)}/versions"
-    return paging.walk(client, Listing("versions", _paged(client, "versions", path), "versions", _of(client)), cursor)
+    return paging.walk(client, Listing("versions", _paged(client, "versions", path), "resources", _of(client)), cursor)
 
 
 def artifact_relationships(

@@ -51,6 +51,7 @@ DEFAULTS: Mapping[str, str] = MappingProxyType({
     "states": "states",
     "status": "status",
     "subtype": "subtype",
+    "workflow_status": "workflow_status",
 })  # fmt: skip
 
 

@@ -24,6 +24,8 @@ Pages = AsyncGenerator["Page", None]
 #: Pages without items in a row, each with a next one, after which a listing counts as endless.
 MAX_EMPTY_PAGES = 20
 _CURSOR_CHARACTERS = 100_000
+#: What else a total is called where it is called this.
+_OTHER_TOTALS = {"total_rows": ("total_results",), "total_results": ("total_rows",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ async def _walk(client: CatalogClient, listing: Listing, place: Place) -> Pages:
 
 async def _read(client: CatalogClient, listing: Listing, place: Place) -> tuple[Answer, list[dict[str, Any]]]:
     answer = await client.call(listing.style.request(listing.first, place))
-    return answer, answer.objects(listing.items)
+    return answer, answer.listed(listing.items)
 
 
 async def _give_up(task: asyncio.Task[Any]) -> None:
@@ -128,8 +130,10 @@ def _key(place: Place) -> bytes:
 
 
 def _total(listing: Listing, answer: Answer) -> int | None:
-    total = answer.object().get(listing.total) if listing.total else None
-    return total if is_count(total) else None
+    told = answer.object()
+    # Lists of members tell either, by the release of the catalog.
+    totals = (listing.total, *_OTHER_TOTALS.get(listing.total, ())) if listing.total else ()
+    return next((told[name] for name in totals if is_count(told.get(name))), None)
 
 
 def write_cursor(name: str, place: Place | None) -> str | None:

@@ -70,7 +70,7 @@ class BodyBookmark(Style):
 
 @dataclass(frozen=True)
 class Bookmark(Style):
-    """P3 and P4, and projects: `bookmark` in the answer is the parameter of the next request.
+    """P3, P4 and projects: `bookmark` in the answer (`nextBookmark` of members) is the parameter of the next request.
 
     Some services send one with the last page too, so an empty page is the end whatever it says.
     """
@@ -83,7 +83,7 @@ class Bookmark(Style):
 
     def after(self, first: Request, place: Place, answer: Answer, items: list[dict[str, Any]]) -> Place | None:
         """The bookmark, after a page with items."""
-        token = _token(answer, "bookmark") if items else None
+        token = (_token(answer, "bookmark") or _token(answer, "nextBookmark")) if items else None
         return None if token is None else {self.parameter: token}
 
 

@@ -8,6 +8,7 @@ into changes.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -82,17 +83,20 @@ class Comparer:
                 differing.reads.append(read_of(reading.kind, key, (told.change() for told in news)))
         return differing
 
-    async def repair(self, where: Container | None, differing: Differing, origin: Origin) -> None:
-        """Write what differs; what only a search told otherwise is read by id first."""
+    async def repair(self, where: Container | None, differing: Differing, origin: Origin) -> Counter[str]:
+        """Write what differs; what only a search told otherwise is read by id first. Answers as `write` does."""
         reads = differing.reads
         if differing.doubtful and where is not None:
             reads = reads + await self._rereader.assets(where, differing.doubtful)
-        await self.write(reads, origin)
+        return await self.write(reads, origin)
 
-    async def write(self, reads: list[Read], origin: Origin) -> None:
-        """Commit what was read."""
-        if reads:
-            await self._pipeline.commit(reads, origin)
+    async def write(self, reads: list[Read], origin: Origin) -> Counter[str]:
+        """Commit what was read; answers how many of which kind the store refused: they are not in the mirror."""
+        if not reads:
+            return Counter()
+        outcome = await self._pipeline.commit(reads, origin)
+        refused = (reads[place] for place in outcome.failed)
+        return Counter(read.topic.removeprefix("catalog.") for read in refused if read.error is None)
 
     def _judged(
         self, reading: Reading, where: Container | None, group: Group | DataError, there: dict[str, dict[str, Any]]

@@ -49,10 +49,19 @@ class Result:
     cursor: str | None = None
     #: What the catalog says there is in all, where it does.
     total: int | None = None
+    #: Parents below which nothing could be read, and why not of the first: nothing is known to be gone then.
+    closed: int = 0
+    problem: str | None = None
 
     def of(self, kind: str) -> Tally:
         """The counts of one kind."""
         return self.tallies.setdefault(kind, Tally())
+
+    def close(self, kind: str, parent: str, error: Exception) -> None:
+        """Below this parent nothing can be read."""
+        self.closed += 1
+        self.of(kind).unreadable += 1
+        self.problem = self.problem or f"below {parent}: {error}"[:500]
 
     def add(self, other: Result) -> None:
         """Add what else was listed."""

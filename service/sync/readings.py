@@ -230,7 +230,7 @@ READINGS = (
     Reading("asset", assets, _asset, _listed(endpoints.assets), within=EVERYWHERE, lags=True),
     Reading(
         "data_profile", data_profiles, profile_told, below=_profiles, parent="asset", parent_type="data_asset",
-        within=EVERYWHERE, rotates=True,
+        within=(CATALOG, PROJECT), rotates=True,
     ),
     _reading("member", _listed(endpoints.members), *EVERYWHERE, page_size=25),
     _reading("asset_type", _listed(endpoints.asset_types), *EVERYWHERE),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import structlog
 
 from service.catalog import endpoints, places
+from service.catalog.answer import Answer
 from service.catalog.client import CatalogClient
 from service.changes import Change, Container, Origin, ProfileDeleted, Rank, ThingDeleted, Version
 from service.decoding import Read
@@ -241,7 +242,7 @@ class Refresher:
                 return []
         try:
             if where is None or request.kind == "artifact":
-                where, answer = None, await endpoints.artifact(self._client, "all", request.entity_id)
+                where, answer = None, await self._artifact(request.entity_id)
             elif request.kind == "enrichment_area":
                 answer = await endpoints.enrichment_area(self._client, where, request.entity_id)
             else:
@@ -256,6 +257,21 @@ class Refresher:
             return [_read(request, [one.change() for one in told])]
         except DataError as error:
             return [_read(request, [], error)]
+
+    async def _artifact(self, artifact_id: str) -> Answer:
+        """One artifact, by its own type: as the mirror knows it, else one type after the other.
+
+        Raises:
+            CatalogNotFound: it is none of any type.
+        """
+        async with self._store.read() as connection:
+            rows = await rows_by_key(connection, TABLES["artifact"], "artifact_id", [artifact_id], "artifact_type")
+        known = rows.get(artifact_id)
+        types = [known.artifact_type] if known is not None and known.artifact_type else list(endpoints.ARTIFACT_TYPES)
+        for artifact_type in types[:-1]:
+            with suppress(CatalogNotFound):
+                return await endpoints.artifact(self._client, artifact_type, artifact_id)
+        return await endpoints.artifact(self._client, types[-1], artifact_id)
 
     async def _places(self, requests: Sequence[Claimed], kind: str) -> dict[str, Container]:
         """Where things live, as far as the mirror knows."""

@@ -100,7 +100,8 @@ class Rotation:
             log.error("rotation_braked", kind=reading.kind, container=place, number=result.of(reading.kind).orphaned,
                       remedy="Run `catalog-mirror reconcile` and look at its report.")  # fmt: skip
         orphaned = result.of(reading.kind).orphaned if result.of(reading.kind).braked else 0
-        await self._note(place, kind, reading, polled_at="now", orphaned=orphaned, problem=None, watermark=None)
+        told = {"orphaned": orphaned, "unreadable": result.of(reading.kind).unreadable, "problem": result.problem}
+        await self._note(place, kind, reading, polled_at="now", watermark=None, **told)
 
     async def _note(self, place: str, container_kind: str | None, reading: Reading, **values: Any) -> None:
         async with self._store.writing() as connection:

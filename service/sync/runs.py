@@ -229,18 +229,20 @@ class Runner:
                 raise
             await self._unreadable(reading, where, str(error), report)
             return
-        await self._add(_summed(before, result), where, options, report, began)
+        if result.problem:
+            report.trouble(f"{reading.kind} in {where.id if where else 'the catalog'}: {result.problem}")
+        await self._add(_summed(before, result), where, options, report, began, result.problem)
 
     async def _add(
         self, found: dict[str, dict[str, int]], where: Container | None, options: Options, report: Report,
-        began: datetime,
+        began: datetime, problem: str | None,
     ) -> None:  # fmt: skip
         """Add what one sweep found to the report, and tell how fresh the mirror is by it."""
         for kind, counts in found.items():
             report.add(kind, where, counts)
             left = {} if options.repair and not counts["braked"] else _drift(counts)
             values: dict[str, Any] = {name: left.get(name, 0) for name in ("missing", "stale", "orphaned")}
-            values |= {"unreadable": counts["unreadable"], "things": counts["listed"], "problem": None}
+            values |= {"unreadable": counts["unreadable"], "things": counts["listed"], "problem": problem}
             if options.repair and not counts["unreadable"] and not counts["braked"]:
                 values["complete_as_of"] = began
             if options.deletions:

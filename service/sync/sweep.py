@@ -28,6 +28,7 @@ from service.sync import stored
 from service.sync.comparing import Comparer, Differing
 from service.sync.deleting import Deleter, Listed
 from service.sync.findings import Estimate, Options, Result, Tally, batched
+from service.sync.obstacles import ALONE
 from service.sync.readings import Reading
 from service.sync.rereading import Rereader
 from service.sync.telling import Group, Teller
@@ -36,6 +37,8 @@ __all__ = ["Checkpoint", "Estimate", "Options", "Result", "Sweeper", "Tally", "b
 
 #: Items that are compared and written together, of pages of a listing; of the many small ones below parents.
 _BATCH, _BATCH_BELOW = 400, 100
+#: Parents in a row that are closed to us, after which their whole kind counts as closed: each costs a call.
+CLOSED_IN_A_ROW = 200
 
 Checkpoint = Callable[[Result], Awaitable[None]]
 
@@ -78,7 +81,7 @@ class Sweeper:
         result.of(reading.kind)
         waiting: list[Group | DataError] = []
         enough = _BATCH_BELOW if reading.below else _BATCH
-        async with aclosing(self._pages(reading, where, cursor)) as pages, Behind() as behind:
+        async with aclosing(self._pages(reading, where, cursor, result)) as pages, Behind() as behind:
 
             async def carry(last: Page | None) -> None:
                 """Have what was told up to and with a page written, once that before it is."""
@@ -99,7 +102,7 @@ class Sweeper:
             await carry(page)
             await behind.finish()
         await checkpoint(result)
-        if options.deletions and cursor is None:
+        if options.deletions and cursor is None and not result.closed:
             relist = partial(self._listed_again, reading, where)
             await self._deleter.delete(reading, where, listed, relist, options, result)
         if options.repair and reading.lags and where is not None:
@@ -147,25 +150,37 @@ class Sweeper:
         self, where: Container | None, differing: Differing, last: Page | None, options: Options, result: Result
     ) -> None:
         """Write what differs up to and with a page, and note how far that is."""
-        if options.repair:
-            await self._comparer.repair(where, differing, options.origin)
         result.add(differing.found)
+        if options.repair:
+            for kind, number in (await self._comparer.repair(where, differing, options.origin)).items():
+                result.of(kind).unreadable += number
         if last is not None:
             result.cursor, result.total = last.cursor, last.total or result.total
 
     async def _pages(
-        self, reading: Reading, where: Container | None, cursor: str | None
+        self, reading: Reading, where: Container | None, cursor: str | None, result: Result | None = None
     ) -> AsyncGenerator[tuple[Page, str | None], None]:
-        """The pages of a listing; or of what is listed below each parent, the cursor then being the parent's id."""
+        """The pages of a listing; or of what is listed below each parent, the cursor then being the parent's id.
+
+        A parent that is closed to us is noted in `result`, and the others are read all the same.
+        """
         if reading.pages is not None:
             async with aclosing(reading.pages(self._client, where, cursor)) as pages:
                 async for page in pages:
                     yield page, None
             return
         assert reading.below is not None
+        in_a_row = 0
         async for parent in stored.parents(self._store, reading, where, cursor):
-            async for page in reading.below(self._client, where, parent):
-                yield Page(page.items, parent.id, None, page.at_us), parent.id
+            try:
+                async for page in reading.below(self._client, where, parent):
+                    yield Page(page.items, parent.id, None, page.at_us), parent.id
+                in_a_row = 0
+            except ALONE as error:
+                in_a_row += 1
+                if result is None or in_a_row >= CLOSED_IN_A_ROW:
+                    raise
+                result.close(reading.kind, parent.id, error)
 
     async def _listed_again(self, reading: Reading, where: Container | None) -> tuple[Listed, int | None]:
         """The keys of a second listing, and from when it is.

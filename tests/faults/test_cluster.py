@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
+import aio_pika
 import pytest
 
 from sandbox.parts.broker import PrivateBroker
@@ -20,9 +21,12 @@ def three_nodes() -> Iterator[list[PrivateBroker]]:
 
 @pytest.fixture
 async def cluster(three_nodes: list[PrivateBroker]) -> list[PrivateBroker]:
-    """All three at work, whatever a test before has killed."""
+    """All three at work, and without the queues of the test before, whatever that has killed."""
     for node in three_nodes:
         await asyncio.to_thread(node.start)
+    async with await aio_pika.connect(three_nodes[0].url) as connection:
+        for queue in ("catalog-mirror", "sink"):  # what a consumer of a dead node had in hand may be in it still
+            await (await connection.channel()).queue_delete(queue)
     return three_nodes
 
 

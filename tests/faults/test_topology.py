@@ -65,25 +65,27 @@ async def test_a_queue_is_moved_under_load_and_over_kills_of_the_command_without
     catalog: Any,
     profile_event: Callable[..., tuple[str, bytes]],
     amqp_url: str,
+    broker: Any,
     sqlite_url: str,
     mirror_process: Callable[..., MirrorProcess],
     rows_of: Callable[..., Any],
     run_command: Callable[..., Any],
 ) -> None:
+    new = {**NEW, "AMQP__MANAGEMENT_URL": broker.management_url}  # without it 4.3 does not tell what it holds
     events = [profile_event(number, at_s=number) for number in range(EVENTS)]
     await run_command("topology", "apply", AMQP__URL=amqp_url, STORE__URL=sqlite_url, **OLD)
     await catalog.publish(events[: EVENTS // 2])  # a backlog
     publishing = asyncio.create_task(_publish_slowly(catalog, events[EVENTS // 2 :]))
     for after_s in (0.0, 0.2, 0.5):
-        await _kill_migration(catalog, after_s, AMQP__URL=amqp_url, STORE__URL=sqlite_url, **NEW)
+        await _kill_migration(catalog, after_s, AMQP__URL=amqp_url, STORE__URL=sqlite_url, **new)
     assert await _is_there(catalog, "catalog-mirror.migrating"), "it was killed in the midst of it"
-    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=sqlite_url, **NEW) as service:
-        said = await run_command("topology", "apply", "--migrate", AMQP__URL=amqp_url, STORE__URL=sqlite_url, **NEW)
+    async with mirror_process(AMQP__URL=amqp_url, STORE__URL=sqlite_url, **new) as service:
+        said = await run_command("topology", "apply", "--migrate", AMQP__URL=amqp_url, STORE__URL=sqlite_url, **new)
         assert "was made anew" in said or "nothing was moved" in said
         await publishing
         await rows_of(sqlite_url).until("SELECT count(*) FROM data_profiles", EVENTS)
         await service.wait_ready()
-    said = await run_command("topology", "apply", "--migrate", AMQP__URL=amqp_url, STORE__URL=sqlite_url, **NEW)
+    said = await run_command("topology", "apply", "--migrate", AMQP__URL=amqp_url, STORE__URL=sqlite_url, **new)
     assert "nothing was moved" in said
     assert await rows_of(sqlite_url).one("SELECT count(*) FROM dead_letters") == 0
 

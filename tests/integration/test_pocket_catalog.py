@@ -208,7 +208,7 @@ class TestContainers:
 
         assert all("user_iam_id" in one for one in users["members"])
         assert all("access_group_id" in one for one in groups["members"])
-        told = users["total_rows"] + groups["total_rows"]
+        told = users["total_results"] + groups["total_results"]
         assert told == sum(where == here for _, where, _ in catalog.true_members())
 
     async def test_members_of_projects_and_spaces_have_other_shapes(
@@ -672,12 +672,15 @@ class TestGlossary:
     async def test_pages_by_offset_tell_a_next_one_on_the_last_too(
         self, client: Client, catalog: PocketCatalog
     ) -> None:
-        page = await client.get("/v3/governance_artifact_types/all", limit=50, offset=50)
+        asked = {"limit": 50, "workflow_status": "published"}
+        page = await client.get("/v3/governance_artifact_types/all", **asked, offset=50)
         assert page["count"] == len(list(catalog.true_artifacts()))
         assert len(page["resources"]) == page["count"] - 50
         assert page["next"]["offset"] == 100
-        empty = await client.get("/v3/governance_artifact_types/all", limit=50, offset=100)
+        empty = await client.get("/v3/governance_artifact_types/all", **asked, offset=100)
         assert empty["resources"] == []
+        drafts = await client.get("/v3/governance_artifact_types/all", limit=50)
+        assert drafts["resources"] == [], "without a status drafts are listed, and there are none"
         assert "next" not in empty
 
     @pytest.mark.parametrize("query", [{"limit": 201}, {"limit": 0}, {"limit": 10, "offset": 5}, {"limit": "x"}])
@@ -689,7 +692,7 @@ class TestGlossary:
         artifact_id = catalog.create_artifact("data_class", "Colour")
         catalog.patch_artifact(artifact_id, description="What it looks like.")
         latest = await client.get(f"/v3/governance_artifact_types/data_class/{artifact_id}")
-        versions = (await client.get(f"/v3/data_classes/{artifact_id}/versions"))["versions"]
+        versions = (await client.get(f"/v3/data_classes/{artifact_id}/versions"))["resources"]
         assert latest == versions[0]
         assert [one["metadata"]["version_id"] for one in versions] == [f"{artifact_id}_1", f"{artifact_id}_0"]
 

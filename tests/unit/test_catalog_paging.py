@@ -390,6 +390,27 @@ async def test_an_answer_of_another_shape_is_an_error(listing: Callable[..., Pag
         await taken(listing(Scripted(lambda _: answer)))
 
 
+async def test_a_listing_under_another_name_is_read_where_it_is_the_only_one() -> None:
+    """Of most listings no sample shows what their list is called (docs/contract.md, "Pages")."""
+    (page,) = await taken(endpoints.projects(Scripted(lambda _: {"projects": rows(0, 2), "errors": []})))
+    assert page.items == rows(0, 2)
+
+
+@pytest.mark.parametrize(
+    "answer", [{"a": rows(0, 1), "b": rows(0, 1)}, {"errors": rows(0, 1)}, {"projects": []}, {"projects": ["text"]}]
+)
+async def test_a_list_that_may_not_be_the_listing_never_passes_for_it(answer: Any) -> None:
+    with pytest.raises(CatalogAnswerInvalid):
+        await taken(endpoints.projects(Scripted(lambda _: answer)))
+
+
+async def test_members_go_on_by_the_bookmark_and_tell_the_total_of_either_name() -> None:
+    pages = iter([{"members": rows(0, 1), "nextBookmark": "b", "total_results": 2}, {"members": rows(1, 1)}])
+    found = await taken(endpoints.members(Scripted(lambda _: next(pages, {"members": []})), Container("catalog", "c")))
+    assert [page.total for page in found][:1] == [2]
+    assert [item for page in found for item in page.items][:2] == rows(0, 1) + rows(1, 1)
+
+
 # Cursors.
 
 

@@ -59,11 +59,12 @@ LISTINGS: list[tuple[Listing, str, dict[str, str], str]] = [
         {**IN_PROJECT, "limit": "200", "include_children": "true", "sort": "updated_at", "direction": "desc"}, "issues",
     ),
     (
-        endpoints.artifacts, "GET /v3/governance_artifact_types/all", {"limit": "200", "offset": "0"}, "resources",
+        endpoints.artifacts, "GET /v3/governance_artifact_types/all",
+        {"limit": "200", "offset": "0", "workflow_status": "published"}, "resources",
     ),
     (
         lambda c: endpoints.versions(c, "policy", "g1"), "GET /v3/policies/g1/versions",
-        {"limit": "200", "offset": "0"}, "versions",
+        {"limit": "200", "offset": "0"}, "resources",
     ),
     (
         lambda c: endpoints.artifact_relationships(c, artifact_type="rule", since="2026"), "GET /v3/relationships",

@@ -12,10 +12,12 @@ from sandbox.catalog.knobs import Knobs
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.relationships import End
 from sandbox.catalog.tables import AWKWARD_COLUMN
+from service.catalog import endpoints
 from service.changes import RefreshAsked
 from service.errors import TransientError
 from service.mirror import refreshes
 from service.sync import cleaning, runs
+from service.sync.readings import BY_KIND
 from service.sync.runs import SNAPSHOT
 from service.sync.sweep import Options
 from tests.integration.sync.kinds import on_one_store, only
@@ -430,3 +432,75 @@ async def test_an_item_that_nests_too_deep_is_a_dead_letter_and_the_others_are_r
         assert await reader.mirror.one("SELECT count(*) FROM dead_letters") >= 1
         assert await reader.mirror.one("SELECT count(*) FROM v1_assets WHERE NOT is_stub") > 15
         assert await reader.mirror.one("SELECT count(*) FROM refreshes") == 0
+
+
+async def test_a_parent_that_is_closed_to_us_is_named_and_the_others_are_read(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading one data set's profiles may be forbidden where reading the container is not; nothing is gone for it."""
+    catalog = pocket(60)
+    async with reading(catalog, only("asset")) as reader:
+        where = reader.container("catalog")
+        await reader.snapshot()
+        data_sets = await reader.mirror.all(
+            "SELECT asset_id FROM assets WHERE asset_type = 'data_asset' AND container_id = :id AND deleted_at IS NULL"
+            " ORDER BY asset_id", id=where.id,
+        )  # fmt: skip
+        known = await reader.mirror.one("SELECT count(*) FROM data_profiles WHERE deleted_at IS NULL")
+        catalog.knobs.closed_profiles = frozenset({data_sets[0][0]})
+        asked: list[str] = []
+
+        def noted(client: Any, where: Any, dataset_id: str) -> Any:
+            asked.append(dataset_id)
+            return profiles(client, where, dataset_id)
+
+        profiles = endpoints.profiles
+        monkeypatch.setattr(endpoints, "profiles", noted)
+
+        async def unused(_: Any) -> None:
+            return
+
+        options = Options(deletions=True)
+        result = await reader.sweeper.sweep(BY_KIND["data_profile"], where, options, unused)
+
+        assert asked == [data_set for (data_set,) in data_sets]
+        assert len(asked) > 1
+        assert (result.closed, result.of("data_profile").unreadable, result.of("data_profile").orphaned) == (1, 1, 0)
+        assert data_sets[0][0] in (result.problem or "")
+        assert await reader.mirror.one("SELECT count(*) FROM data_profiles WHERE deleted_at IS NULL") == known
+
+
+async def test_a_row_that_the_store_refuses_is_no_complete_mirror(reading: Reading) -> None:
+    """`complete_as_of` says that everything is there: a row that was read and not taken is not."""
+    catalog = pocket()
+    refused = next(iter(catalog.true_artifacts())).id
+    async with reading(catalog, only("artifact")) as reader:
+        condition = f"artifact_id = '{refused}'"
+        await reader.mirror.execute(
+            f"ALTER TABLE artifacts ADD CHECK (NOT {condition})"
+            if reader.mirror.store.dialect == "postgresql"
+            else f"CREATE TRIGGER refuses BEFORE INSERT ON artifacts WHEN NEW.{condition} "
+            "BEGIN SELECT RAISE(ABORT, 'refused'); END"
+        )
+        report = await reader.snapshot()
+        assert report.kinds["artifact"]["unreadable"] == 1
+        query = "SELECT complete_as_of, unreadable FROM v1_freshness WHERE kind = 'artifact'"
+        assert await reader.mirror.all(query) == [(None, 1)]
+        assert await reader.mirror.one("SELECT count(*) FROM dead_letters WHERE error_class = 'store_refused'") == 1
+
+
+@on_one_store
+@pytest.mark.parametrize("known", [True, False], ids=["in the mirror", "new"])
+async def test_an_artifact_is_read_by_its_own_type_and_stays(reading: Reading, known: bool) -> None:
+    """`all` is a type of listings only: asked for with it, one that is there would count as gone (404)."""
+    catalog = pocket()
+    async with reading(catalog, only("artifact")) as reader:
+        if known:
+            await reader.snapshot()
+        artifact_id = catalog.create_artifact("policy", "Retention") if not known else next(
+            one.id for one in catalog.true_artifacts() if one.type == "policy"
+        )  # fmt: skip
+        await refreshed(reader, "artifact", artifact_id)
+        assert await reader.mirror.all(
+            "SELECT artifact_type, deleted_at FROM artifacts WHERE artifact_id = :id", id=artifact_id
+        ) == [("policy", None)]
