@@ -46,7 +46,8 @@ class _Mending:
         self._word(event)
         self._producer(event)
         if isinstance(event.get("schemaURL"), str) and not schema.fits("Uri", event["schemaURL"]):
-            self._left_out("schemaURL", event.pop("schemaURL"))
+            del event["schemaURL"]
+            self._left_out("schemaURL")
         for name in ("run", "job", "dataset"):
             if isinstance(part := event.get(name), dict):
                 event[name] = self._part(part, name, event["producer"])
@@ -89,7 +90,8 @@ class _Mending:
             if isinstance(part[name], dict):
                 part[name] = self._facets(part[name], f"{place}.{name}", producer)
             else:
-                self._left_out(f"{place}.{name}", part.pop(name))
+                del part[name]
+                self._left_out(f"{place}.{name}")
         return part
 
     def _facets(self, facets: dict[str, Any], place: str, producer: str) -> dict[str, Any]:
@@ -100,10 +102,10 @@ class _Mending:
                 if schema.fits("Facet", named) and schema.fits(_DEFINITIONS.get(name, "Facet"), named):
                     kept[name] = named
                     continue
-            self._left_out(f"{place}.{name}", facet)
+            self._left_out(f"{place}.{name}")
         return kept
 
-    def _left_out(self, place: str, _: object) -> None:
+    def _left_out(self, place: str) -> None:
         self._told.append(f"{place}: it cannot be used and was left out")
 
 
