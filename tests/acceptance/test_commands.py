@@ -124,12 +124,12 @@ async def test_a_store_that_cannot_be_written_is_named_with_its_path(
         )
 
 
-async def test_an_empty_store_says_to_upgrade(run_command: Callable[..., Any], postgres_url: str) -> None:
-    output = await run_command("status", expect=1, STORE__URL=postgres_url)
+async def test_an_empty_store_says_to_upgrade(run_command: Callable[..., Any], empty_postgres_url: str) -> None:
+    output = await run_command("status", expect=1, STORE__URL=empty_postgres_url)
     assert "catalog-mirror db upgrade" in output
-    await run_command("db", "upgrade", STORE__URL=postgres_url)
-    assert "nothing to do" in await run_command("db", "upgrade", STORE__URL=postgres_url)
-    await run_command("status", STORE__URL=postgres_url)
+    await run_command("db", "upgrade", STORE__URL=empty_postgres_url)
+    assert "nothing to do" in await run_command("db", "upgrade", STORE__URL=empty_postgres_url)
+    await run_command("status", STORE__URL=empty_postgres_url)
 
 
 async def test_doctor_and_topology_go_hand_in_hand(
