@@ -237,7 +237,7 @@ async def test_a_message_met_alone_six_times_is_poison_whatever_its_trials_say_a
     assert await mirror.one("SELECT count(*) FROM suspects") == 0
 
     for _ in range(5):  # as if the process had died before its commit; it survives its trials
-        assert await pipeline._meet_suspect(message) is None
+        assert await mirror.pipeline()._meet_suspect(message) is None
     outcome = await pipeline.process([message], Origin.LIVE, alone=True)
 
     assert outcome.fates == {Fate.DEAD_LETTERED: 1}
