@@ -10,6 +10,8 @@ import pytest
 
 from sandbox.parts.broker import PrivateBroker
 from sandbox.parts.proxy import TcpProxy
+from service.amqp.publisher import CONFIRM_TIMEOUT_S
+from tests.faults.conftest import RESUMED_S
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,7 @@ async def test_a_cluster_without_a_majority_refuses_our_lineage_and_takes_it_onc
             lost = await _leader("sink", cluster)
             back, stays = (node for node in cluster if node is not lost)
             await run_command("targets", "pause", "catalog_lineage", STORE__URL=sqlite_url)
+            await world.service.wait_for(lambda status, body: "catalog_lineage is paused" in str(body["reasons"]))
             await world.publish(50)
             await world.mirrored()
             for node in (back, lost):  # in this order nobody is left to elect another leader
@@ -84,6 +87,7 @@ async def test_a_cluster_without_a_majority_refuses_our_lineage_and_takes_it_onc
                 "SELECT count(*) FROM target_states WHERE notice LIKE '%refused%'"
                 " OR notice LIKE '%not confirmed%'",  # 4.3.6 does not answer at all
                 1,
+                CONFIRM_TIMEOUT_S + RESUMED_S,
             )
             world.catalog.url = stays.url
             await asyncio.to_thread(back.start)
