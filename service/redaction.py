@@ -37,13 +37,14 @@ _TELL_TALE = (*(word.encode() for word in SECRET_WORDS), b"wdpaes", b"bearer", b
 MAPS_OF_NAMES = frozenset({
     "column_info", "data_profile", "columns", "fields", "columnMetrics",
 })  # fmt: skip
-#: Keys whose text says which thing is meant, with those that end like the second ones. Two things must not become one
-#: because a part of a path looks like an assignment (`token_type=refresh`): only a secret by its form is blanked there.
+#: Keys whose text, or whose list of texts, says which things are meant, with those that end like the second ones. Two
+#: things must not become one because a part of a path looks like an assignment (`token_type=refresh`): only a secret by
+#: its form is blanked there.
 IDENTITY_KEYS = frozenset({
     "name", "namespace", "id", "guid", "title", "path", "field", "table", "schema", "database", "bucket", "runid",
-    "resource_key",
+    "names", "namespaces", "ids", "paths", "fields", "columns", "tags", "uri", "source_asset",
 })  # fmt: skip
-_IDENTITY_ENDS = ("_id", "_name", "_path", "_key")
+_IDENTITY_ENDS = ("_id", "_name", "_path", "_key", "_ids", "_names", "_paths", "_keys")
 
 _NORMAL = bytes.maketrans(bytes(range(65, 91)), bytes(range(97, 123)))
 _IGNORED = b"_-. "
@@ -81,8 +82,16 @@ _SCHEMES, _PATTERNS = (
         (r"-----BEGIN[A-Z ]{0,32}PRIVATE KEY-----.*?(?:-----END[A-Z ]{0,32}PRIVATE KEY-----|$)", BLANK),
     ))
 )  # fmt: skip
+#: A parameter of a URL or connection string whose whole name is that of a secret: `;password=…`, but no `token_type=`.
+_PARAMETER = (
+    re.compile(
+        rf"((?:^|[?&;])(?:{_WORDS}|access[_\-]?token|client[_\-]?secret)=)(?:\{{[^}}]*\}}?|[^\s&;\"'/]+)".encode(),
+        re.IGNORECASE,
+    ),
+    rf"\1{BLANK}".encode(),
+)
 #: Those that know a secret by its form alone.
-_FORMS = [_SCHEMES[0], *_PATTERNS[1:]]
+_FORMS = [_SCHEMES[0], _PARAMETER, *_PATTERNS[1:]]
 _ASSIGNMENT = re.compile(rf"{_WORDS}[\w.\-]{{0,64}}\\*[\"']?\s{{0,16}}[:=]\s{{0,16}}".encode(), re.IGNORECASE)
 _ASSIGNED = re.compile(_VALUE.encode(), re.DOTALL)
 _GROUP_TOKEN = re.compile(rf'{_ESCAPED_TEXT}|"(?:[^"\\]|\\.)*"?|[\[\]{{}}]'.encode(), re.DOTALL)
@@ -136,7 +145,9 @@ def _may_hold_userinfo(body: bytes) -> bool:
 
 
 def is_secret_key(key: str) -> bool:
-    """Whether text under this key is a secret."""
+    """Whether text under this key is a secret; `token_type=refresh` is a partition, not the name of one."""
+    if "=" in key:
+        return False
     normal = key.lower().translate(_KEY_IGNORED)
     return any(word in normal for word in SECRET_WORDS)
 
@@ -150,7 +161,7 @@ def redact(value: Any) -> tuple[Any, bool]:
     Text and numbers anywhere below a secret key are blanked; truth values and null stay, they tell nothing.
     """
     walk = _Walk(_TEXT_LEVELS)
-    return walk.visit(value, secret=False, names=False), walk.blanked
+    return walk.visit(value), walk.blanked
 
 
 #: So deep is JSON inside of texts walked, in levels of texts and of nesting in each; what lies deeper is searched.
@@ -162,20 +173,25 @@ class _Walk:
         self.blanked = False
         self._text_levels = text_levels
 
-    def visit(self, value: Any, *, secret: bool, names: bool) -> Any:
+    def visit(self, value: Any, *, secret: bool = False, names: bool = False, identity: bool = False) -> Any:
         if isinstance(value, str):
-            return self._text(value, secret=secret)
+            return self._text(value, secret=secret, identity=identity)
         if isinstance(value, dict):
             return self._object(value, secret=secret, names=names)
         if isinstance(value, list):
-            return [self.visit(item, secret=secret, names=False) for item in value]
+            return [self.visit(item, secret=secret, identity=identity) for item in value]
         if secret and value is not None and not isinstance(value, bool):
             self.blanked = True
             return BLANK
         return value
 
-    def _text(self, text: str, *, secret: bool) -> str:
-        clean = BLANK if secret and text else self._searched(text)
+    def _text(self, text: str, *, secret: bool = False, identity: bool = False) -> str:
+        if secret and text:
+            clean = BLANK
+        elif identity:
+            clean = redact_identity(text)
+        else:
+            clean = self._searched(text)
         self.blanked = self.blanked or clean != text
         return clean
 
@@ -190,7 +206,7 @@ class _Walk:
             except DataError:
                 return redact_text(text)
             inner = _Walk(self._text_levels - 1)
-            clean = inner.visit(value, secret=False, names=False)
+            clean = inner.visit(value)
             return documents.canonical(clean).decode() if inner.blanked else text
         return redact_text(text)
 
@@ -200,22 +216,22 @@ class _Walk:
         for key, value in members.items():
             is_name = names and isinstance(value, dict | list)
             below = secret or (not is_name and is_secret_key(key)) or (named_secret and key.lower() in _VALUE_KEYS)
-            copied = key if names else self._key(key)
-            if isinstance(value, str) and not below and _is_identity(key):
-                copy[copied] = self._identity(value)
-            else:
-                copy[copied] = self.visit(value, secret=below, names=key in MAPS_OF_NAMES)
+            clean_key = key if key.isidentifier() else self._key(key, members, copy)
+            copy[clean_key] = self.visit(value, secret=below, names=key in MAPS_OF_NAMES, identity=_is_identity(key))
         return copy
 
-    def _identity(self, text: str) -> str:
-        clean = redact_identity(text)
-        self.blanked = self.blanked or clean != text
+    def _key(self, key: str, members: dict[str, Any], copy: dict[str, Any]) -> str:
+        """A key may hold a secret too, such as the URL in a map of URLs; two that become alike stay two."""
+        once = clean = self._text(key, identity=_IN_PROSE.search(key) is None)
+        number = 1
+        while clean != key and (clean in copy or clean in members):
+            number += 1
+            clean = f"{once} ({number})"
         return clean
 
-    def _key(self, key: str) -> str:
-        """A key may hold a secret too, such as the URL in a map of URLs."""
-        return key if key.isidentifier() else self._text(key, secret=False)
 
+#: What no name of a thing has: where it is in a key, the key is searched like any text.
+_IN_PROSE = re.compile(r"[\s\"'<>{]")
 
 _NAME_KEYS = frozenset({"name", "key", "attribute_name", "property_name"})
 _VALUE_KEYS = frozenset({"value", "values", "attribute_value", "default_value"})
@@ -240,6 +256,7 @@ def redact_identity(text: str) -> str:
     """Blank what is a secret by its form in a name, id or path: a password in a URL, a signature, a token.
 
     What stands behind a word and `=` or `:` stays, as do words behind `basic` or `bearer`: it tells two things apart.
+    A parameter of a URL or connection string goes if its whole name is that of a secret.
     """
     raw = text.encode("utf-8", "surrogatepass")
     if not may_hold_secrets(raw):

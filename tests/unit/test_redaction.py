@@ -222,6 +222,33 @@ def test_columns_of_openlineages_facets_keep_what_stands_below_their_names(key: 
 @pytest.mark.parametrize("key", ["name", "namespace", "id", "path", "asset_id", "job_name", "connection_path", "field"])
 def test_names_ids_and_paths_stay_apart_whatever_words_are_in_them(key: str, text: str) -> None:
     assert redact({"inputs": [{key: text}]}) == ({"inputs": [{key: text}]}, False)
+    assert redact({f"{key}s": [text, "x"]}) == ({f"{key}s": [text, "x"]}, False)
+
+
+@pytest.mark.parametrize("key", ["names", "ids", "tags", "connection_paths", "term_ids", "uri", "source_asset"])
+def test_lists_of_names_and_ids_are_no_free_text(key: str) -> None:
+    value = {key: ["lake/token_type=refresh", "lake/token_type=access", f"s3://a:{SECRET}@lake"]}
+
+    clean, blanked = redact(value)
+
+    assert blanked
+    assert clean[key][:2] == value[key][:2]
+    assert SECRET not in clean[key][2]
+
+
+def test_maps_by_path_keep_every_member() -> None:
+    rows = {"lake/token_type=refresh/day=1": {"rows": 5}, "lake/token_type=access/day=1": {"rows": 7}}
+
+    assert redact({"rowsOf": rows}) == ({"rowsOf": rows}, False)
+
+
+def test_keys_that_become_alike_without_their_secrets_stay_two() -> None:
+    urls = {f"https://h/o?sig={SECRET}": 1, f"https://h/o?sig={SECRET}2": 2, f"https://h/o?sig={BLANK} (2)": 3}
+
+    clean, _ = redact({"urls": urls})
+
+    assert SECRET not in str(clean)
+    assert sorted(clean["urls"].values()) == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -230,6 +257,9 @@ def test_names_ids_and_paths_stay_apart_whatever_words_are_in_them(key: str, tex
         (f"postgres://me:{SECRET}@db/shop", f"postgres://me:{BLANK}@db/shop"),
         (f"https://h/o?X-Amz-Signature={SECRET}", f"https://h/o?X-Amz-Signature={BLANK}"),
         (f"https://h/o?sig={SECRET}&x=1", f"https://h/o?sig={BLANK}&x=1"),
+        (f"jdbc:sqlserver://h;user=me;password={SECRET}", f"jdbc:sqlserver://h;user=me;password={BLANK}"),
+        (f"PWD={{{SECRET};x}};UID=sa", f"PWD={BLANK};UID=sa"),
+        (f"https://h/o?access_token={SECRET}&token_type=a", f"https://h/o?access_token={BLANK}&token_type=a"),
     ],
 )
 def test_a_secret_by_its_form_is_blanked_in_a_name_too(text: str, left: str) -> None:
