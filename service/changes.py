@@ -143,12 +143,17 @@ class TermAssigned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Classified:
-    """A classification of an asset; `standing` is `manual`, or `profiled` where a profile found it."""
+    """A classification of an asset or, where `column` says so, of a column of it.
+
+    `standing` is `manual`, or `profiled` where a profile found it.
+    """
 
     classification_id: str
     name: str | None = None
     global_id: str | None = None
     standing: str = "manual"
+    #: Empty for the asset itself.
+    column: str = ""
 
 
 @dataclass(frozen=True, slots=True)

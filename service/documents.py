@@ -231,6 +231,19 @@ def column_text(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+def key_text(text: str, limit: int) -> str:
+    """The text as a part of a key: `column_text`, of at most `limit` bytes; a longer one ends with a digest of it all.
+
+    An index entry of PostgreSQL has room for 2,704 bytes (its documentation, section "B-Tree Indexes").
+    """
+    clean = column_text(text)
+    raw = clean.encode()
+    if len(raw) <= limit:
+        return clean
+    end = f"…{blake2b(raw, digest_size=DIGEST_BYTES).hexdigest()}"
+    return raw[: limit - len(end.encode())].decode(errors="ignore") + end
+
+
 def is_clean(text: str) -> bool:
     """Whether every store can hold this text as it is."""
     return "\x00" not in text and (text.isascii() or column_text(text) == text)

@@ -160,6 +160,8 @@ def _classified(card: Card, seed: Seedling) -> None:
     _table(card, seed)
     manual = [{"id": "cl-1", "name": "Confidential", "global_id": "repository_cl-1"}]
     card["entity"]["data_profile"] = {"data_classification_manual": manual}
+    info = {seed.table.columns[0]["name"]: {"column_classifications": manual}}
+    card["entity"]["column_info"] = {**seed.table.column_info, **info}
 
 
 def _discovered(card: Card, seed: Seedling) -> None:

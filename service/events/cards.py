@@ -211,7 +211,10 @@ def _saved(card: Card) -> AssetSaved:
         updated_at_us=lookup.moment(usage.get("last_updated_at")) or lookup.moment(usage.get("last_update_time")),
         columns=columns,
         terms=tuple(_terms(entity, column_info)),
-        classifications=tuple(_classifications(lookup.mapping(entity.get("data_profile")))),
+        classifications=(
+            *_classifications(lookup.mapping(entity.get("data_profile"))),
+            *_classifications_of_columns(column_info),
+        ),
         connection=_details(connection) if isinstance(connection, dict) else None,
     )
 
@@ -223,7 +226,7 @@ def _incomplete(metadata: dict[str, Any], where: Container | None) -> Version:
 
 def _mode(metadata: dict[str, Any]) -> int | None:
     """Who may see it: 0 everybody, 8 private, 16 hidden; -1 stands for 0."""
-    mode = _small(lookup.at(metadata, ("rov", "mode")))
+    mode = lookup.small(lookup.at(metadata, ("rov", "mode")))
     return 0 if mode == -1 else mode
 
 
@@ -237,12 +240,16 @@ def _source(metadata: dict[str, Any]) -> Copied | None:
 def _columns(entity: dict[str, Any]) -> tuple[tuple[AssetColumn, ...], dict[str, Any]]:
     """The columns with what is known of each, and the map of what is known; `dataset` is not asked, it may lie."""
     info = lookup.mapping(entity.get("column_info"))
-    columns: list[AssetColumn] = []
-    for column in lookup.objects(lookup.at(entity, ("data_asset", "columns"))):
-        name = column.get("name")
-        if isinstance(name, str):
-            columns.append(_column(name, column, len(columns) + 1, lookup.mapping(info.get(name))))
-    return tuple(columns), info
+    told = [
+        (column["name"], column, lookup.small(column.get("position")))
+        for column in lookup.objects(lookup.at(entity, ("data_asset", "columns")))
+        if isinstance(column.get("name"), str)
+    ]
+    from_0 = any(position == 0 for _, _, position in told)
+    return tuple(
+        _column(name, column, place if position is None else position + from_0, lookup.mapping(info.get(name)))
+        for place, (name, column, position) in enumerate(told, 1)
+    ), info
 
 
 def _column(name: str, column: dict[str, Any], position: int, info: dict[str, Any]) -> AssetColumn:
@@ -251,11 +258,11 @@ def _column(name: str, column: dict[str, Any], position: int, info: dict[str, An
     quality = lookup.mapping(info.get("quality"))
     return AssetColumn(
         name,
-        lookup.integer(column.get("position")) or position,
+        position,
         lookup.text(of_type.get("type")),
         lookup.text(of_type.get("native_type")),
         lookup.integer(of_type.get("length")),
-        _small(of_type.get("scale")),
+        lookup.small(of_type.get("scale")),
         lookup.truth(of_type.get("nullable")),
         lookup.text(info.get("column_description")),
         lookup.texts(info.get("column_tags")),
@@ -263,12 +270,6 @@ def _column(name: str, column: dict[str, Any], position: int, info: dict[str, An
         lookup.text(chosen.get("name")),
         lookup.number(quality.get("score")),
     )
-
-
-def _small(value: Any) -> int | None:
-    """An integer of 32 bits."""
-    found = lookup.integer(value)
-    return found if found is not None and abs(found) < 2**31 else None
 
 
 def _terms(entity: dict[str, Any], column_info: dict[str, Any]) -> Iterator[TermAssigned]:
@@ -299,6 +300,16 @@ def _classifications(profiling: dict[str, Any]) -> Iterator[Classified]:
                 yield Classified(
                     found["id"], lookup.text(found.get("name")), lookup.text(found.get("global_id")), standing
                 )
+
+
+def _classifications_of_columns(column_info: dict[str, Any]) -> Iterator[Classified]:
+    for column, info in column_info.items():
+        if column and isinstance(info, dict) and info.get("column_classifications"):
+            for found in lookup.objects(info["column_classifications"]):
+                found_id = lookup.first(found, (("id",), ("classification_id",), ("global_id",)))
+                if isinstance(found_id, str):
+                    name = lookup.text(lookup.first(found, (("name",), ("display_name",))))
+                    yield Classified(found_id, name, lookup.text(found.get("global_id")), column=column)
 
 
 def _allowed(connection: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ value: one odd column must not cost the whole asset.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from service.errors import FieldInvalid
@@ -69,13 +69,24 @@ def texts(value: Any) -> tuple[str, ...]:
 
 
 def integer(value: Any) -> int | None:
-    """A whole number, also as a float or as text."""
+    """A whole number, also as a float or as text; each of its digits counts."""
     if value is None or (type(value) is int and -_MAX_INTEGER <= value <= _MAX_INTEGER):
         return value
-    exact = number(value)
-    if exact is None or exact != int(exact) or abs(exact) > _MAX_INTEGER:
+    if isinstance(value, bool) or not isinstance(value, _NUMBERS):
+        return None
+    try:
+        exact = Decimal(value)
+    except InvalidOperation:
+        return None
+    if not exact.is_finite() or not -_MAX_INTEGER <= exact <= _MAX_INTEGER or exact != exact.to_integral_value():
         return None
     return int(exact)
+
+
+def small(value: Any) -> int | None:
+    """A whole number of 32 bits."""
+    found = integer(value)
+    return found if found is not None and abs(found) < 2**31 else None
 
 
 def number(value: Any) -> float | None:

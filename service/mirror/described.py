@@ -102,6 +102,14 @@ _HANDWRITTEN = (
         ("asset_id", "classification_id", "standing"),
     ),
     View(
+        "v1_column_classifications", "Classifications of columns of data assets",
+        {
+            "asset_id": "The data asset", "column_name": "The column", "classification_id": "The classification",
+            "classification": "Its name", "global_id": "Its id with its repository", **_OF_ASSET,
+        },
+        ("asset_id", "column_name", "classification_id"),
+    ),
+    View(
         "v1_connections", "Connections: where they lead, never with what secret",
         {
             "asset_id": "The connection", "name": "As the catalog shows it", "datasource_type": "Its kind, as an id",

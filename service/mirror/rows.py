@@ -29,7 +29,7 @@ from service.changes import (
     UsageObserved,
     Version,
 )
-from service.documents import DIGEST_BYTES, column_text
+from service.documents import DIGEST_BYTES, column_text, key_text
 from service.events.times import to_datetime
 from service.kinds import KINDS
 
@@ -256,13 +256,19 @@ def edge_values(change: LineageRecorded) -> Iterable[tuple[Any, ...]]:
         yield (change.event_id, edge.asset_id, edge.role, *texts, *place)
 
 
+#: Bytes of what is part of a key beside an asset's id, which has up to 1,024: together they fit an index entry.
+_NAME_BYTES, _TERM_BYTES, _STANDING_BYTES = 1024, 512, 64
+
+
 def column_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
-    """The rows of an asset's columns; of two with the same name the first counts."""
+    """The rows of an asset's columns; of several with the same name the later ones are numbered."""
     seen: set[str] = set()
     for column in change.columns:
-        name = column_text(column.name)
-        if name in seen:
-            continue
+        name = key_text(column.name, _NAME_BYTES)
+        number = 1
+        while name in seen:
+            number += 1
+            name = key_text(f"{column.name} ({number})", _NAME_BYTES)
         seen.add(name)
         yield (
             change.asset_id, name, column.position, _text(column.data_type), _text(column.native_type), column.length,
@@ -274,15 +280,28 @@ def column_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
 def term_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
     """The rows of the terms on an asset and its columns."""
     for term in change.terms:
-        keys = (change.asset_id, column_text(term.column), column_text(term.term_id), column_text(term.standing))
-        yield (*keys, _text(term.name), term.confidence)
+        term_id, standing = key_text(term.term_id, _TERM_BYTES), key_text(term.standing, _STANDING_BYTES)
+        yield (
+            change.asset_id, key_text(term.column, _NAME_BYTES), term_id, standing, _text(term.name), term.confidence
+        )  # fmt: skip
 
 
 def classification_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
     """The rows of an asset's classifications."""
     for found in change.classifications:
-        keys = (change.asset_id, column_text(found.classification_id), column_text(found.standing))
-        yield (*keys, _text(found.name), _text(found.global_id))
+        if found.column:
+            continue
+        classification_id = key_text(found.classification_id, _NAME_BYTES)
+        standing = key_text(found.standing, _STANDING_BYTES)
+        yield (change.asset_id, classification_id, standing, _text(found.name), _text(found.global_id))
+
+
+def column_classification_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+    """The rows of the classifications of an asset's columns."""
+    for found in change.classifications:
+        if found.column:
+            keys = key_text(found.column, _NAME_BYTES), key_text(found.classification_id, _TERM_BYTES)
+            yield (change.asset_id, *keys, _text(found.name), _text(found.global_id))
 
 
 def connection_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:

@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 #: The generation that this code reads and writes: revisions `01xx`. A later generation may lack what we need.
 GENERATION = "01"
 #: The oldest revision that this code runs on.
-OLDEST = "0106"
+OLDEST = "0107"
 #: Names the advisory lock that lets only one replica migrate.
 _LOCK = 7_283_412_001
 #: Milliseconds that a change of the schema waits for whoever uses a table: all who come later wait behind it.

@@ -32,6 +32,7 @@ from service.mirror.rows import (
     Plan,
     StateRow,
     classification_rows,
+    column_classification_rows,
     column_rows,
     connection_rows,
     edge_values,
@@ -45,6 +46,7 @@ from service.mirror.tables import (
     asset_columns,
     asset_terms,
     assets,
+    column_classifications,
     connections,
     containers,
     data_profiles,
@@ -114,6 +116,7 @@ _ASSET_PARTS: tuple[tuple[BulkInsert, Callable[[AssetSaved], Iterable[tuple[Any,
     (_part(asset_columns, 2), column_rows),
     (_part(asset_terms, 4), term_rows),
     (_part(asset_classifications, 3), classification_rows),
+    (_part(column_classifications, 3), column_classification_rows),
     (_part(connections, 1), connection_rows),
 )
 

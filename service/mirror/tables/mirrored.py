@@ -44,13 +44,14 @@ assets = Table(
     Column("updated_at", UtcTime, comment="As the catalog says; not the version"),
     *state_columns(),
     Index("assets_container", "container_id"),
-    Index("assets_path", "connection_path"),
+    # Of PostgreSQL by hash: a path may be longer than an entry of the usual index.
+    Index("assets_path", "connection_path", postgresql_using="hash"),
 )  # fmt: skip
 
 asset_columns = Table(
     "asset_columns", metadata,
     Column("asset_id", Text, primary_key=True),
-    Column("name", Text, primary_key=True),
+    Column("name", Text, primary_key=True, comment="Repeated ones are numbered; over 1,024 bytes they end in a digest"),
     Column("position", Integer, comment="From 1"),
     Column("data_type", Text),
     Column("native_type", Text, comment="As the data source words it"),
@@ -80,6 +81,15 @@ asset_classifications = Table(
     Column("asset_id", Text, primary_key=True),
     Column("classification_id", Text, primary_key=True),
     Column("standing", Text, primary_key=True, comment="manual or profiled"),
+    Column("classification", Text),
+    Column("global_id", Text),
+)  # fmt: skip
+
+column_classifications = Table(
+    "column_classifications", metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("column_name", Text, primary_key=True),
+    Column("classification_id", Text, primary_key=True),
     Column("classification", Text),
     Column("global_id", Text),
 )  # fmt: skip

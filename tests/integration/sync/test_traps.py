@@ -55,6 +55,7 @@ async def test_what_is_mapped_of_odd_cards_is_what_the_catalog_holds_on_both_sto
         )
         assert set(awkward) == {("Its name must be escaped.",)}
         assert await reader.mirror.one("SELECT count(*) FROM v1_asset_classifications WHERE standing = 'manual'") > 0
+        assert await reader.mirror.one("SELECT count(*) FROM v1_column_classifications") > 0
 
 
 @on_one_store
