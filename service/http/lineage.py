@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
-from yarl import URL
 
+from service.events.fields import is_usable_id
 from service.http import shapes
 from service.http.access import CALLER, needs
 from service.http.ingest import Ingest
-from service.http.problems import forbidden, not_found
+from service.http.problems import Problem, forbidden, not_found
 from service.http.query import Query, path_id
 from service.http.tokens import Scope
 from service.mirror.lineage import questions
 from service.mirror.lineage.events import edges_of, read_events
-from service.mirror.lineage.questions import Answer, Asset, LineageType, Question
+from service.mirror.lineage.questions import Answer, Asset, LineageType, Place, Question
 from service.mirror.lineage.summary import Part, parts_of, summarise
 from service.mirror.store import Store
 
@@ -67,7 +70,7 @@ class LineageApi:
         """A page of the events that an asset's lineage consists of."""
         query = Query(
             request, "lineage_type", "limit", "offset", "classification", "after_time", "hop_count", "event_count",
-            "seed_asset_id", *_PLACE,
+            "seed_asset_id", "bookmark", *_PLACE,
         )  # fmt: skip
         question = _question(path_id(request, "asset_id"), query)
         classified = query.choice("classification", Classification)
@@ -140,10 +143,39 @@ def _question(asset_id: str, query: Query) -> Question:
         query.choice("lineage_type", LineageType, _ALSO) or LineageType.PARTIAL,
         query.number("limit", 50, 1, MAX_LIMIT),
         query.number("offset", 0, 0, MAX_OFFSET),
-        query.moment("after_time"),
-        query.number("hop_count", 4, 0, MAX_COUNT),
-        query.number("event_count", 10, 0, MAX_COUNT),
+        after=query.moment("after_time"),
+        hop_count=query.number("hop_count", 4, 0, MAX_COUNT),
+        event_count=query.number("event_count", 10, 0, MAX_COUNT),
+        place=_place(query.text("bookmark")),
     )
+
+
+def _bookmark(place: Place) -> str:
+    """A place as a parameter."""
+    at = place.at.isoformat() if place.at else None
+    told = json.dumps([place.event_id, at, place.since.isoformat(), place.again], separators=(",", ":"))
+    return base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
+
+
+def _place(bookmark: str | None) -> Place | None:
+    if bookmark is None:
+        return None
+    try:
+        told = json.loads(base64.b64decode(bookmark + "=" * (-len(bookmark) % 4), b"-_", validate=True))
+        event_id, at, since, again = told
+        moment = datetime.fromisoformat(at) if at is not None else None
+        place = Place(str(event_id), moment, datetime.fromisoformat(since), bool(again))
+    except (ValueError, TypeError, RecursionError):
+        raise Problem(404, "does_not_exist", _NO_PAGE) from None
+    timeless = place.at is None and not place.again
+    if place.since.tzinfo is None or not (timeless or (place.at and place.at.tzinfo)):
+        raise Problem(404, "does_not_exist", _NO_PAGE)
+    if not (is_usable_id(place.event_id) or (place.again and not place.event_id)):
+        raise Problem(404, "does_not_exist", _NO_PAGE)
+    return place
+
+
+_NO_PAGE = "There is no page at this bookmark: take it from the link `next` of a page."
 
 
 async def _timelines(connection: AsyncConnection, question: Question, found: Answer) -> list[dict[str, Any]]:
@@ -157,11 +189,12 @@ async def _timelines(connection: AsyncConnection, question: Question, found: Ans
 def _links(request: web.Request, question: Question, found: Answer) -> dict[str, Any]:
     """The first page and the next, if there is one; with a moment that keeps caches out, as the catalog does."""
     links = {"first": {"href": _href(request, offset=0)}}
-    if found.has_more:
-        links["next"] = {"href": _href(request, offset=question.offset + question.limit)}
+    if found.next:
+        place = _bookmark(found.next)
+        links["next"] = {"href": _href(request, offset=question.offset + question.limit, bookmark=place)}
     return links
 
 
-def _href(request: web.Request, **changed: int) -> str:
-    url: URL = request.url.update_query({**changed, "_": time.time_ns() // 1_000_000})
-    return str(url)
+def _href(request: web.Request, **changed: int | str) -> str:
+    rest = request.url.without_query_params("bookmark")
+    return str(rest.update_query({**changed, "_": time.time_ns() // 1_000_000}))

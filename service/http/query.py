@@ -62,6 +62,10 @@ class Query:
             raise bad_request(f"{name} must be one of {', '.join(words)}.")
         return kind(text)
 
+    def text(self, name: str) -> str | None:
+        """Whatever is there."""
+        return self._values.get(name)
+
     def id(self, name: str) -> str | None:
         """An id, which may be any text."""
         text = self._values.get(name)

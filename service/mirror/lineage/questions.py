@@ -15,6 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.mirror.clock import store_later
 from service.mirror.lineage.events import EVENT_COLUMNS, PRIVATE_MODES, EventRow
 from service.mirror.lineage.walk import MAX_EDGES, Direction, among, events_at, walk
 from service.mirror.tables import assets, lineage_edges, lineage_events
@@ -33,6 +34,26 @@ class LineageType(StrEnum):
     BACKWARD = "backward"
 
 
+#: Seconds that a transaction may take to commit: so long before the first page a row may be written and not be seen.
+SETTLING_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page ended, so that the next one goes on there, whatever was written since.
+
+    A run moves to the front when it goes on, past pages that were read. So once the last event was shown, those whose
+    state was replaced since the first page are shown as they are now (`again`).
+    """
+
+    event_id: str
+    #: Of the last event; of `again`, when its row was written.
+    at: datetime | None
+    #: When the first page was read, less `SETTLING_S`.
+    since: datetime
+    again: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What is asked about one asset; the defaults are the catalog's."""
@@ -41,6 +62,8 @@ class Question:
     lineage_type: LineageType = LineageType.PARTIAL
     limit: int = 50
     offset: int = 0
+    #: Where the page before ended; then `offset` says nothing.
+    place: Place | None = None
     #: Only events after this moment.
     after: datetime | None = None
     #: Of `forward_hop`: other assets at most, and events of each.
@@ -50,10 +73,10 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One page of events, the newest first."""
+    """One page of events, the newest first, and where the next one begins, if there is one."""
 
     events: list[EventRow]
-    has_more: bool
+    next: Place | None
     #: The graph is wider than a question may read.
     cut: bool = False
 
@@ -141,11 +164,48 @@ async def _times(connection: AsyncConnection, ids: Collection[str]) -> dict[str,
 
 async def _page(connection: AsyncConnection, question: Question, chosen: Any, cut: bool = False) -> Answer:
     """One page of the chosen events; those without a time come last."""
-    event = lineage_events.c
-    query = sa.select(*EVENT_COLUMNS).where(chosen)
+    event, place = lineage_events.c, question.place
+    since = store_later(connection.dialect.name, -SETTLING_S).label("since")
+    query = sa.select(*EVENT_COLUMNS, event.mirrored_at, since).where(chosen)
     if question.after is not None:
         query = query.where(event.event_time > question.after)
-    query = query.order_by(event.event_time.desc().nulls_last(), event.event_id)
-    rows = await connection.execute(query.limit(question.limit + 1).offset(question.offset))
-    events = [EventRow(*row) for row in rows]
-    return Answer(events[: question.limit], len(events) > question.limit, cut)
+    if place is None:
+        page = _newest_first(query).offset(question.offset)
+    elif place.again:
+        page = _moved(query, place)
+    else:
+        page = _newest_first(query.where(_behind(place)))
+    rows = (await connection.execute(page.limit(question.limit + 1))).all()
+    shown = rows[: question.limit]
+    following: Place | None = None
+    if len(rows) > question.limit:
+        again = place is not None and place.again
+        last, start = shown[-1], place.since if place else shown[-1].since
+        following = Place(last.event_id, last.mirrored_at if again else last.event_time, start, again)
+    elif place and not place.again:
+        second = Place("", place.since, place.since, again=True)
+        if (await connection.execute(_moved(query, second).limit(1))).first() is not None:
+            following = second
+    return Answer([EventRow(*row[: len(EVENT_COLUMNS)]) for row in shown], following, cut)
+
+
+def _newest_first(query: sa.Select[Any]) -> sa.Select[Any]:
+    event = lineage_events.c
+    return query.order_by(event.event_time.desc().nulls_last(), event.event_id)
+
+
+def _behind(place: Place) -> sa.ColumnElement[bool]:
+    """What comes after this place, newest first."""
+    event = lineage_events.c
+    if place.at is None:
+        return sa.and_(event.event_time.is_(None), event.event_id > place.event_id)
+    same = sa.and_(event.event_time == place.at, event.event_id > place.event_id)
+    return sa.or_(event.event_time < place.at, same, event.event_time.is_(None))
+
+
+def _moved(query: sa.Select[Any], place: Place) -> sa.Select[Any]:
+    """What got another state since the first page, in the order of writing: what moves again is shown again."""
+    event = lineage_events.c
+    same = sa.and_(event.mirrored_at == place.at, event.event_id > place.event_id)
+    later = query.where(event.replaces.is_not(None), sa.or_(event.mirrored_at > place.at, same))
+    return later.order_by(event.mirrored_at, event.event_id)

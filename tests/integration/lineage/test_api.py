@@ -142,6 +142,10 @@ async def test_every_documented_parameter_holds(api: Client) -> None:
     assert ids((await api.get(path, "reader"))[1]) == ["e0"]
 
 
+#: Of no form, of another one, with a moment that is none, with a moment without a zone.
+NO_BOOKMARKS = ("", "x", "ä", "bnVsbA", "WyJlMSIsIDEsIDIsIDNd", "WyJlMSIsbnVsbCwiMjAyNi0wMS0wMSIsZmFsc2Vd")
+
+
 @pytest.mark.usefixtures("chain")
 async def test_what_cannot_be_answered_says_why_in_the_catalogs_shape(api: Client, mirror: Mirror) -> None:
     await mirror.execute("UPDATE assets SET visibility_mode = 8 WHERE asset_id = 'report'")
@@ -149,6 +153,7 @@ async def test_what_cannot_be_answered_says_why_in_the_catalogs_shape(api: Clien
         ({"limit": "0"}, 400, "limit"), ({"limit": "many"}, 400, "limit"), ({"offset": "-1"}, 400, "offset"),
         ({"lineage_type": "up"}, 400, "forward_hop"), ({"classification": "x"}, 400, "timelines"),
         ({"asset_type": "DataSet"}, 400, "dataset"), ({"after_time": "yesterday"}, 400, "after_time"),
+        *(({"bookmark": mark}, 404, "bookmark") for mark in NO_BOOKMARKS),
         ({"depth": "3"}, 400, "hop_count"), ({"seed_asset_id": "unrelated"}, 404, "unrelated"),
     ]  # fmt: skip
     for query, expected, word in refusals:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -124,8 +125,54 @@ async def test_events_come_newest_first_by_pages_after_a_moment(chain: Mirror) -
     after = datetime(2026, 5, 10, 15, 1, tzinfo=UTC)
     assert await ids(chain, "raw", LineageType.FORWARD, after=after) == ["e3"]
     async with chain.store.read() as connection:
-        assert (await answer(connection, Question("clean", limit=2))).has_more
-        assert not (await answer(connection, Question("clean", limit=3))).has_more
+        assert (await answer(connection, Question("clean", limit=2))).next
+        assert not (await answer(connection, Question("clean", limit=3))).next
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_no_run_is_missed_by_pages_while_runs_go_on(mirror: Mirror, events: Events, seed: int) -> None:
+    """Each page is read by its own; in between, runs get a newer state, which moves them before what was read."""
+    dice = random.Random(seed)
+    numbers = range(17)
+
+    async def go_on(chosen: list[int], minute: int) -> None:
+        told = [
+            events.lineage(f"e{number}", f"2026-05-10T{minute:02d}:{number:02d}:00Z", ["x"], []) for number in chosen
+        ]
+        await mirror.pipeline().process(told, Origin.LIVE)
+
+    await go_on(list(numbers), 1)
+    await mirror.execute("UPDATE lineage_events SET event_time = NULL WHERE event_id IN ('e3', 'e4', 'e5')")
+    seen: dict[str, datetime | None] = {}
+    question = Question("x", limit=4)
+    for page in range(2, 100):
+        async with mirror.store.read() as connection:
+            found = await answer(connection, question)
+        seen |= {event.event_id: event.event_time for event in found.events}
+        if found.next is None:
+            break
+        question = replace(question, place=found.next)
+        if page < 12:
+            await go_on(dice.sample(numbers, 3), page)
+
+    rows = await mirror.all("SELECT event_id, event_time FROM lineage_events")
+    assert seen.keys() == {event_id for event_id, _ in rows} == {f"e{number}" for number in numbers}
+    times = {str(at)[:16].replace("T", " ") for at in seen.values()}
+    assert times == {str(at)[:16].replace("T", " ") for _, at in rows}
+
+
+async def test_pages_of_what_rests_show_each_event_once(mirror: Mirror, events: Events) -> None:
+    told = [events.lineage(f"e{number}", f"2026-05-10T15:{number // 2:02d}:00Z", ["x"], []) for number in range(9)]
+    await mirror.pipeline().process(told, Origin.LIVE)
+    shown: list[list[str]] = []
+    question: Question | None = Question("x", limit=3)
+    while question and len(shown) < 9:
+        async with mirror.store.read() as connection:
+            found = await answer(connection, question)
+        shown.append([event.event_id for event in found.events])
+        question = replace(question, place=found.next) if found.next else None
+
+    assert shown == [["e8", "e6", "e7"], ["e4", "e5", "e2"], ["e3", "e0", "e1"]]
 
 
 async def test_hops_are_other_assets_and_each_has_its_newest_events(chain: Mirror) -> None:
