@@ -12,6 +12,7 @@ from service.cli.drawing import Drawing
 from service.errors import MirrorError
 from service.mirror.lineage.graph import Graph, graph
 from service.mirror.lineage.walk import Direction
+from service.openlineage.looking import find_asset
 
 
 class Format(StrEnum):
@@ -68,4 +69,5 @@ def lineage(
 
 async def _graph(asset: str, depth: int, way: Way) -> Graph:
     async with opened_store(quiet_settings()) as store, store.read() as connection:
-        return await graph(connection, asset, depth, way.directions)
+        known = await find_asset(connection, asset)
+        return await graph(connection, known.asset_id if known else asset, depth, way.directions)

@@ -53,6 +53,10 @@ CONNECTION_PROPERTIES = frozenset({
     "host", "port", "database", "schema", "bucket", "region", "service_name", "sid", "ssl", "catalog", "warehouse",
     "project", "account_name", "file_system",
 })  # fmt: skip
+#: What stands for host and database, by kind of data source: Snowflake names an account, Oracle a service or an
+#: instance, Trino a catalog, BigQuery a project.
+_HOSTS = (("host",), ("account_name",))
+_DATABASES = (("database",), ("service_name",), ("sid",), ("catalog",), ("project",))
 #: Members of a connection besides its properties that are kept.
 _CONNECTION_MEMBERS = frozenset({"datasource_type", "context", "flags", "name", "description", "origin_country"})
 #: Who may see its content, or that it is there: members of the asset only.
@@ -326,9 +330,9 @@ def _details(connection: dict[str, Any]) -> ConnectionDetails:
     return ConnectionDetails(
         datasource_type=lookup.text(connection.get("datasource_type")),
         context=lookup.text(connection.get("context")),
-        host=lookup.text(properties.get("host")),
+        host=lookup.text(lookup.first(properties, _HOSTS)),
         port=lookup.text(properties.get("port")),
-        database=lookup.text(properties.get("database")),
+        database=lookup.text(lookup.first(properties, _DATABASES)),
         bucket=lookup.text(properties.get("bucket")),
         flags=lookup.texts(connection.get("flags")),
     )

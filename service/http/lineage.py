@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -24,6 +25,7 @@ from service.mirror.lineage.events import edges_of, read_events
 from service.mirror.lineage.questions import Answer, Asset, LineageType, Place, Question
 from service.mirror.lineage.summary import Part, parts_of, summarise
 from service.mirror.store import Store
+from service.openlineage.looking import find_asset
 
 #: Events of one page at most, and what else a question may ask for at most.
 MAX_LIMIT, MAX_OFFSET, MAX_COUNT = 1000, 2**31 - 1, 1000
@@ -76,7 +78,8 @@ class LineageApi:
         classified = query.choice("classification", Classification)
         query.choice("asset_type", AssetType)
         async with self._store.reading() as connection:
-            await self._allowed(connection, question.asset_id, query)
+            asset = await self._allowed(connection, question.asset_id, query)
+            question = replace(question, asset_id=asset.asset_id)
             found = await questions.answer(connection, question, self._max_edges)
             edges = await edges_of(connection, [event.event_id for event in found.events])
             body: dict[str, Any] = {
@@ -96,8 +99,8 @@ class LineageApi:
         asset_id = path_id(request, "asset_id")
         async with self._store.reading() as connection:
             asset = await self._allowed(connection, asset_id, query)
-            found = await summarise(connection, asset_id, self._max_edges)
-        return web.json_response(shapes.summary(asset_id, asset, found))
+            found = await summarise(connection, asset.asset_id, self._max_edges)
+        return web.json_response(shapes.summary(asset.asset_id, asset, found))
 
     async def get_event(self, request: web.Request) -> web.Response:
         """One lineage event."""
@@ -123,8 +126,8 @@ class LineageApi:
             Problem: 404 it is not there; 403 it is not part of the lineage of the seed asset.
         """
         seed = query.id("seed_asset_id") if query.knows("seed_asset_id") else None
-        asset = await questions.find_asset(connection, asset_id)
-        placed = await questions.find_asset(connection, seed) if seed else asset
+        asset = await find_asset(connection, asset_id)
+        placed = await find_asset(connection, seed) if seed else asset
         if asset is None or placed is None:
             raise not_found("asset", asset_id if asset is None else seed or "")
         for name, kind in CONTAINERS.items():
@@ -132,7 +135,10 @@ class LineageApi:
             known = (placed.container_kind, placed.container_id)
             if container_id and placed.container_id and known != (kind, container_id):
                 raise not_found("asset", placed.asset_id)
-        if seed and not await questions.is_connected(connection, asset_id, seed, self._max_edges):
+        connected = placed.asset_id == asset.asset_id or not seed
+        if not connected and not await questions.is_connected(
+            connection, asset.asset_id, placed.asset_id, self._max_edges
+        ):
             raise forbidden(f"The asset {asset_id!r} is not part of the lineage of {seed!r}.")
         return asset
 

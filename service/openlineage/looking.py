@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.mirror.lineage import datasets
+from service.mirror.lineage import datasets, questions
 from service.mirror.lineage.datasets import Located
+from service.mirror.lineage.questions import Asset
 from service.openlineage import reading
-from service.openlineage.naming import DatasetName, Naming, paths_of
+from service.openlineage.naming import Naming, paths_of
+from service.openlineage.spelling import DatasetName, meant_id, spellings
+from service.openlineage.words import asset_id_of
 from service.openlineage.writing import ColumnFlow, Described, Knowledge
 
 #: Data sets whose assets are looked for at once.
@@ -27,6 +31,14 @@ async def assets_behind(
     wanted = [_unplaced(event) for event in events]
     found = await _find(connection, naming, sorted({name for names in wanted for name in names}))
     return [[_told(name, found[name]) for name in names if name in found] for names in wanted]
+
+
+async def find_asset(connection: AsyncConnection, asset_id: str) -> Asset | None:
+    """The asset of this id; of a data set that the catalog does not know, in whatever spelling of its name."""
+    found = await questions.find_asset(connection, asset_id)
+    if found is None and (dataset := meant_id(asset_id)):
+        found = await questions.find_asset(connection, asset_id_of(dataset))
+    return found
 
 
 async def knowledge_of(
@@ -57,10 +69,14 @@ async def _find(connection: AsyncConnection, naming: Naming, names: list[Dataset
 def _match(
     found: dict[DatasetName, Located], wanted: set[DatasetName], naming: Naming, candidates: Iterable[Located]
 ) -> None:
+    asked: dict[DatasetName, list[DatasetName]] = defaultdict(list)
+    for name in wanted:
+        for spelling in spellings(name):
+            asked[spelling].append(name)
     for candidate in candidates:
-        name = naming.by_data(candidate)
-        if name in wanted and name is not None:
-            found.setdefault(name, candidate)
+        for called in naming.spellings(candidate):
+            for name in asked.get(called, ()):
+                found.setdefault(name, candidate)
 
 
 def _told(name: DatasetName, asset: Located) -> dict[str, Any]:

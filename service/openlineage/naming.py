@@ -8,25 +8,18 @@ name the asset's id.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import Formatter
-from typing import NamedTuple
 
 from service.changes import Container
 from service.errors import SettingInvalid
 from service.mirror.lineage.datasets import Located
+from service.openlineage.spelling import DatasetName, bare, meant, parts_of
 
 #: Scheme of the namespaces of assets that are called by their place in the catalog.
 SCHEME = "catalog://"
 #: What a rule may use of a connection and the path in it.
 FIELDS = frozenset({"host", "account", "port", "database", "bucket", "path", "key", "table"})
-
-
-class DatasetName(NamedTuple):
-    """What names a data set in OpenLineage."""
-
-    namespace: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +88,13 @@ class Naming:
         fields = fields_of(asset, rule.port)
         if any(not fields[name] for name in names_in(rule.namespace, rule.name)):
             return None
-        return DatasetName(rule.namespace.format(**fields), rule.name.format(**fields))
+        return meant(DatasetName(rule.namespace.format(**fields), rule.name.format(**fields)))
+
+    def spellings(self, asset: Located) -> set[DatasetName]:
+        """All names that mean the asset's data: it may lie on several servers."""
+        servers = (asset.host or "").split(",")
+        told = (self.by_data(asset if len(servers) == 1 else replace(asset, host=server)) for server in servers)
+        return {name for name in told if name is not None}
 
 
 def by_place(asset_id: str, container: Container | None) -> DatasetName:
@@ -119,6 +118,10 @@ def paths_of(dataset: DatasetName) -> list[str]:
     authority = dataset.namespace.rpartition("://")[2]
     words = dataset.name.split(".")
     joined = ["/".join(words[start:]) for start in range(len(words))]
+    if dataset.namespace.lower().startswith("snowflake:"):
+        stored = [*map(bare, parts_of(meant(dataset).name))]
+        for cased in (stored, [word.lower() for word in stored]):
+            joined += ["/".join(cased[start:]) for start in range(len(cased))]
     joined += [dataset.name.lstrip("/"), f"{authority}/{dataset.name}"]
     return list(dict.fromkeys(path for one in joined if one for path in (f"/{one}", one)))
 
@@ -128,11 +131,13 @@ def fields_of(asset: Located, default_port: str | None = None) -> dict[str, str]
     words = [word for word in (asset.path or "").split("/") if word]
     bucket = asset.bucket or (words[0] if len(words) > 1 else "")
     key = words[1:] if words[:1] == [bucket] else words
-    host = asset.host or ""
+    # Of a list of servers, as Kafka's connections have one, the first by name; a server may have its own port.
+    told = min(server.strip() for server in (asset.host or "").split(","))
+    host, _, port = (told, "", "") if told.startswith("[") else told.partition(":")
     return {
         "host": host,
         "account": host.removesuffix(".snowflakecomputing.com"),
-        "port": asset.port or default_port or "",
+        "port": port or asset.port or default_port or "",
         "database": asset.database or "",
         "bucket": bucket,
         "path": "/".join(words),

@@ -17,7 +17,8 @@ from service.events.lineage import LineageEvent, bare_asset
 from service.events.message import Event
 from service.events.times import read_time, to_iso_milliseconds
 from service.openlineage import schema
-from service.openlineage.naming import DatasetName, place_of
+from service.openlineage.naming import place_of
+from service.openlineage.spelling import DatasetName
 from service.openlineage.words import (
     ASSET_PROPERTY,
     DATASET_DESCRIBED,

@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from service.documents import column_text, is_clean
 from service.events.fields import MAX_ID_BYTES
-from service.openlineage.naming import DatasetName
+from service.openlineage.spelling import DatasetName, meant
 
 #: Namespace of the ids that we make of OpenLineage's names.
 NAMESPACE = UUID("8f3d4a52-52c5-5c65-8d0d-0a3f6f0f8e21")
@@ -60,8 +60,11 @@ def run_id_of(event_id: str) -> str:
 
 
 def asset_id_of(dataset: DatasetName) -> str:
-    """The id of a data set that the catalog does not know: its name where that can be a key, else a hash of it."""
-    text = f"{dataset.namespace}/{dataset.name}"
+    """The id of a data set that the catalog does not know: its name where that can be a key, else a hash of it.
+
+    Names that mean the same have the same id.
+    """
+    text = "/".join(meant(dataset))
     if is_clean(text) and len(text.encode()) <= MAX_ID_BYTES:
         return text
     return "dataset:" + blake2b(text.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()

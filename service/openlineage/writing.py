@@ -11,7 +11,8 @@ from service.events import lookup
 from service.events.lineage import LineageEvent
 from service.events.message import Event
 from service.events.times import to_datetime
-from service.openlineage.naming import DatasetName, by_place
+from service.openlineage.naming import by_place
+from service.openlineage.spelling import DatasetName
 from service.openlineage.words import (
     ASSET_PROPERTY,
     EVENT_FACET,

@@ -280,6 +280,35 @@ async def test_a_data_set_of_a_known_connection_is_the_catalogs_asset(api: Clien
     assert await mirror.one("SELECT asset_id, name, container_id FROM lineage_edges") == ("a1", "Orders", "c1")
 
 
+async def test_a_data_set_is_one_in_whatever_spelling_it_is_told_and_asked_for(api: Client, mirror: Mirror) -> None:
+    """An asset by its connection, and one that the catalog does not know."""
+    version, place = Version(1, Rank.READ), Container("catalog", "c1")
+    link = ConnectionDetails("snowflake", None, "ACME-sales", None, "shop")
+    states: list[Change] = [
+        AssetSaved("k", version, document({}), place, connection=link),
+        AssetSaved("a1", version, document({}), place, "Orders", connection_id="k", connection_path="/public/orders"),
+    ]
+    async with mirror.store.write() as connection:
+        await writer.apply(connection, enumerate(states))
+    told = [
+        ("snowflake://acme-sales.snowflakecomputing.com", '"SHOP"."PUBLIC"."ORDERS"', "s3a://lake"),
+        ("snowflake://acme-sales", "shop.public.orders", "s3://lake"),
+    ]
+
+    for number, (namespace, name, lake) in enumerate(told):
+        ends = {"inputs": [dataset(name, namespace)], "outputs": [dataset("orders", lake)]}
+        event = run_event(run=f"3f5e83fa-3480-44ff-99c5-ff943904e5e{number}", **ends)
+        assert (await api.post("/api/v1/lineage", event, "airflow"))[0] == 201
+
+    assert await mirror.all("SELECT DISTINCT asset_id FROM lineage_edges ORDER BY asset_id") == [
+        ("a1",), ("s3://lake/orders",),
+    ]  # fmt: skip
+    for asked in ("s3://lake/orders", "s3a://lake/orders", "S3N://lake/orders"):
+        status, answer = await api.get(f"/v2/asset_lineages/{quote(asked, safe='')}", "reader")
+        assert (status, len(answer["resources"])) == (200, 2)
+        assert (await api.get(f"/v2/asset_lineages/{quote(asked, safe='')}/summary", "reader"))[0] == 200
+
+
 async def test_bad_input_is_refused_with_what_is_wrong_and_nothing_is_written(api: Client, mirror: Mirror) -> None:
     for path in ("/api/v1/lineage", "/v2/lineage_events"):
         for body in (b"", b"{", b"7", b"\xff", b"{}", b'{"a":' * 500 + b"1" + b"}" * 500, b'{"event_details": 7}'):

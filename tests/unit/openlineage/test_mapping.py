@@ -23,7 +23,8 @@ from service.events.lineage import LineageEvent
 from service.events.message import Event
 from service.mirror.lineage.datasets import Located
 from service.openlineage import limits, reading, schema, tolerance, writing
-from service.openlineage.naming import DatasetName, Naming, by_place, paths_of, place_of
+from service.openlineage.naming import Naming, by_place, paths_of, place_of
+from service.openlineage.spelling import DatasetName
 from service.openlineage.writing import ColumnFlow, Described, Knowledge
 
 PRODUCER = "urn:catalog-mirror"
