@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -69,7 +68,7 @@ class Drawing:
         """A Graphviz digraph: assets are boxes, events are ellipses."""
         lines = ["digraph lineage {", "  rankdir=LR;"]
         for node, shape, label in self._nodes():
-            lines.append(f"  {node} [shape={'box' if shape == 'asset' else 'ellipse'}, label={json.dumps(label)}];")
+            lines.append(f"  {node} [shape={'box' if shape == 'asset' else 'ellipse'}, label={_dot(label)}];")
         lines += [f"  {start} -> {end};" for start, end in self._arrows()]
         return "\n".join([*lines, "}"]) + "\n"
 
@@ -116,6 +115,13 @@ def _event_label(event: EventNode) -> str:
 def _plain(text: str) -> str:
     """Text in which Rich sees no markup."""
     return text.replace("[", "\\[")
+
+
+def _dot(text: str) -> str:
+    """Text in quotes of DOT, in which a backslash begins an escape of labels and every other character is itself."""
+    for char, escape in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", " "), ("\0", " ")):
+        text = text.replace(char, escape)
+    return f'"{text}"'
 
 
 def _mermaid(text: str) -> str:

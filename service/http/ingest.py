@@ -61,6 +61,7 @@ class Ingest:
         self._max_batch = http.max_batch
         self._max_assets = http.max_edges // _SHARE_OF_EDGES
         self._max_depth = bodies.max_depth
+        self._max_bytes = bodies.max_body_bytes
         self._naming = Naming(told.names, "CATALOG_MIRROR_OPENLINEAGE__NAMES")
         self._lookups: Gathered[dict[str, Any], list[dict[str, Any]]] = Gathered(self._look_up, bodies.batch_max)
         self._commits: Gathered[Read, DataError | None] = Gathered(self._commit, bodies.batch_max)
@@ -106,6 +107,10 @@ class Ingest:
 
     async def _write(self, messages: Sequence[Message]) -> list[int]:
         """All of them in one transaction, or none where one cannot be used; answers which are too old to be kept."""
+        for place, message in enumerate(messages):
+            if len(message.body) > self._max_bytes:
+                with _told_place(place if len(messages) > 1 else None):
+                    raise Problem(413, "request_too_large", self._too_large(len(message.body)))
         reads = await self._pipeline.decode(messages)
         for place, read in enumerate(reads):
             if read.error is not None:
@@ -117,6 +122,9 @@ class Ingest:
             message = f"{len(errors)} of {len(messages)} events were kept as dead letters: {told}"
             raise Problem(422, "dead_lettered", message)
         return [place for place, read in enumerate(reads) if read.expired]
+
+    def _too_large(self, size: int) -> str:
+        return f"With its assets the event has {size} bytes; PIPELINE__MAX_BODY_BYTES allows {self._max_bytes}."
 
     async def _look_up(self, events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         async with self._store.reading() as connection:

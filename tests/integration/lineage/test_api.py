@@ -28,7 +28,7 @@ from service.http.api import Api
 from service.http.probes import listening
 from service.mirror import writer
 from service.mirror.retention import prune
-from service.settings import HttpSettings, RetentionSettings, Settings
+from service.settings import HttpSettings, PipelineSettings, RetentionSettings, Settings
 from service.telemetry import Metrics
 from tests.integration.lineage.conftest import Client
 
@@ -331,6 +331,27 @@ async def test_bodies_batches_and_events_have_limits(served: Served, tokens_file
         many = [dataset(str(number)) for number in range(3)]
         assert (await api.post("/api/v1/lineage", run_event(inputs=many), "airflow"))[0] == 413
         assert (await api.post("/api/v1/lineage", run_event(inputs=many[:2]), "airflow"))[0] == 201
+
+
+async def test_an_event_that_the_pipeline_would_refuse_is_refused_with_the_setting_that_does(
+    mirror: Mirror, tokens_file: Path
+) -> None:
+    settings = Settings(http=HttpSettings(tokens_file=tokens_file), pipeline=PipelineSettings(max_body_bytes=2048))
+    api = Api(settings, mirror.store, pipeline_of(settings, mirror.store, Metrics()))
+    large = run_event(inputs=[dataset(f"orders{number}") for number in range(100)])
+    async with listening(api.application(), "127.0.0.1", 0, "") as port, aiohttp.ClientSession() as session:
+        client = Client(session, f"http://127.0.0.1:{port}")
+        for body, place in ((large, ""), ([run_event(), large], "Event 1: ")):
+            status, problem = await client.post("/api/v1/lineage", body, "airflow")
+            assert status == 413
+            assert problem["errors"][0]["message"].startswith(f"{place}With its assets the event has ")
+            assert "PIPELINE__MAX_BODY_BYTES allows 2048" in problem["errors"][0]["message"]
+        # As many bytes in an array of small events are fine.
+        few = [run_event(run=f"3f5e83fa-3480-44ff-99c5-ff943904e5{number}") for number in range(10, 30)]
+        assert (await client.post("/api/v1/lineage", few, "airflow"))[0] == 201
+
+    assert await mirror.one("SELECT count(*) FROM lineage_events") == 20
+    assert await mirror.one("SELECT count(*) FROM dead_letters") == 0
 
 
 async def test_what_is_older_than_lineage_is_kept_is_told(mirror: Mirror, tokens_file: Path) -> None:

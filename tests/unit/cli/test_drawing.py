@@ -62,6 +62,23 @@ def test_mermaid_and_dot_have_a_node_for_each_asset_and_event_and_an_arrow_for_e
     assert dot.count(" -> ") == 4
 
 
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("Größe 客户 😀", '"Größe 客户 😀"'),
+        ('a "b"', '"a \\"b\\""'),
+        ("C:\\new", '"C:\\\\new"'),
+        ("two\nlines\r", '"two\\nlines "'),
+        ("tab\tnul\0", '"tab\tnul "'),
+    ],
+)
+def test_dot_shows_a_name_as_it_is(graph: Graph, name: str, label: str) -> None:
+    """DOT knows no escapes of characters: only quotes, backslashes and line ends are written otherwise."""
+    graph.names["raw"] = name
+
+    assert f"label={label}]" in Drawing(graph, names=True).dot()
+
+
 def test_data_has_everything(graph: Graph) -> None:
     data = Drawing(graph).data()
 
