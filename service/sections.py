@@ -146,6 +146,10 @@ class CatalogSettings(Section):
     concurrency: int = Field(4, ge=1, le=100, description="Calls at the same time at most.")
     timeout_s: float = Field(60, gt=0, description="Seconds after which a call is given up.")
     max_answer_bytes: int = Field(64 * 1024**2, ge=1024, description="Larger answers are refused.")
+    allow_metadata_on_dpr_deny: bool = Field(
+        False,
+        description="Ask also for metadata of assets whose data a data protection rule denies to whoever signs in.",
+    )
     parameters: dict[str, str] = Field(
         {}, description='Query parameters under other names than we assume, as JSON: {"dataset_id": "data_set"}.'
     )

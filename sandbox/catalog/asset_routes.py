@@ -47,9 +47,10 @@ def search_assets(call: Call) -> Answer:
         found = _one(index.look_up(container.id, asset_id), wanted)
         total, cards, place = len(found), found[start:], 1
     base, knobs = call.base, call.catalog.knobs
+    shown = [card for card in cards if not _is_denied(call, card["metadata"]["asset_id"])]
     answer: dict[str, Any] = {
         "total_rows": total,
-        "results": [found_card(card, container, include, base, knobs) for card in cards],
+        "results": [found_card(card, container, include, base, knobs) for card in shown],
     }
     if len(cards) == limit:
         answer["next"] = body | {"limit": limit, "bookmark": pack([place])}
@@ -141,10 +142,16 @@ def _read(call: Call, container: Container, asset_id: str) -> Record:
     if record.container_id != container.id:
         raise not_found("asset", asset_id)
     _check_hidden(call, record)
+    if _is_denied(call, asset_id):
+        raise forbidden("the asset")
     if call.catalog.knobs.reads_touch_usage:
         call.catalog.read_asset(asset_id, by="iam-ServiceId-0000-mirror")
         record = call.catalog.assets.live(asset_id)
     return record
+
+
+def _is_denied(call: Call, asset_id: str) -> bool:
+    return asset_id in call.catalog.knobs.denied_assets and call.text("allow_metadata_on_dpr_deny") != "true"
 
 
 def _check_hidden(call: Call, record: Record) -> None:

@@ -33,6 +33,9 @@ class Knobs:
     hidden_status: int = 403
     #: Data sets whose profiles we may not see.
     closed_profiles: frozenset[str] = frozenset()
+    #: Assets whose data a data protection rule denies to us: without `allow_metadata_on_dpr_deny` no search has them
+    #: and reading answers 403 (assumed: documents name the parameter alone).
+    denied_assets: frozenset[str] = frozenset()
     #: hrefs point to hosts inside the cluster.
     internal_hrefs: bool = True
     #: Floats for integers, and `created` in scientific notation.

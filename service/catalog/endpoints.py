@@ -112,7 +112,7 @@ def members(client: CatalogClient, which: Container, *, cursor: str | None = Non
 def assets(client: CatalogClient, which: Container, *, query: str = "*:*", cursor: str | None = None) -> Pages:
     """The cards of a container that match, whole; the generic type `asset`, so that none is listed twice."""
     body = {"query": query, "limit": SEARCH_PAGE, "include": "entity,attachments"}
-    first = _post(client, "assets", "/v2/asset_types/asset/search", body, which)
+    first = _post(client, "assets", "/v2/asset_types/asset/search", body, which, **_denied(client))
     return paging.walk(client, Listing("assets", first, "results", styles.BodyBookmark(), "total_rows"), cursor)
 
 
@@ -126,14 +126,15 @@ async def moment(client: CatalogClient, which: Container | None) -> int | None:
 
 async def card(client: CatalogClient, which: Container, asset_id: str) -> Answer:
     """One card; `CatalogNotFound` also where it is in the trash."""
-    return await client.call(_get(client, "card", f"/v2/assets/{_segment(asset_id)}", which))
+    return await client.call(_get(client, "card", f"/v2/assets/{_segment(asset_id)}", which, **_denied(client)))
 
 
 async def cards(client: CatalogClient, which: Container, asset_ids: Sequence[str]) -> Bulk:
     """Up to `BULK_MAX` cards. The call succeeds though cards fail: look at each one's status."""
     if not 1 <= len(asset_ids) <= BULK_MAX:
         raise ValueError(f"1 to {BULK_MAX} ids, not {len(asset_ids)}")
-    answer = await client.call(_get(client, "cards", "/v2/assets/bulk", which, asset_ids=",".join(asset_ids)))
+    asked = {"asset_ids": ",".join(asset_ids), **_denied(client)}
+    answer = await client.call(_get(client, "cards", "/v2/assets/bulk", which, **asked))
     found = {item.asset_id: item for item in (_bulk_item(answer, item) for item in answer.objects("resources"))}
     missing = [asset_id for asset_id in asset_ids if asset_id not in found]
     if missing:
@@ -378,6 +379,11 @@ def _post(
     client: CatalogClient, endpoint: str, path: str, body: Any, which: Container | None = None, /, **query: _Value
 ) -> Request:
     return Request(endpoint, "POST", path, _query(client, which, query), body)
+
+
+def _denied(client: CatalogClient) -> dict[str, _Value]:
+    """Whether metadata is asked for where a data protection rule denies the data."""
+    return {"allow_metadata_on_dpr_deny": True if client.settings.allow_metadata_on_dpr_deny else None}
 
 
 def _paged(client: CatalogClient, endpoint: str, path: str, /, **query: _Value) -> Request:

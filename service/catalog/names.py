@@ -29,6 +29,7 @@ DEFAULTS: Mapping[str, str] = MappingProxyType({
     "offset": "offset",
     "next": "next",
     # What is asked for.
+    "allow_metadata_on_dpr_deny": "allow_metadata_on_dpr_deny",
     "asset_id": "asset_id",
     "asset_ids": "asset_ids",
     "artifact_type": "artifact_type",

@@ -107,10 +107,10 @@ class Ingest:
 
     async def _write(self, messages: Sequence[Message]) -> list[int]:
         """All of them in one transaction, or none where one cannot be used; answers which are too old to be kept."""
-        for place, message in enumerate(messages):
-            if len(message.body) > self._max_bytes:
+        for place, one in enumerate(messages):
+            if len(one.body) > self._max_bytes:
                 with _told_place(place if len(messages) > 1 else None):
-                    raise Problem(413, "request_too_large", self._too_large(len(message.body)))
+                    raise Problem(413, "request_too_large", self._too_large(len(one.body)))
         reads = await self._pipeline.decode(messages)
         for place, read in enumerate(reads):
             if read.error is not None:

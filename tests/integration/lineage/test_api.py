@@ -296,7 +296,7 @@ async def test_a_data_set_is_one_in_whatever_spelling_it_is_told_and_asked_for(a
     ]
 
     for number, (namespace, name, lake) in enumerate(told):
-        ends = {"inputs": [dataset(name, namespace)], "outputs": [dataset("orders", lake)]}
+        ends: dict[str, Any] = {"inputs": [dataset(name, namespace)], "outputs": [dataset("orders", lake)]}
         event = run_event(run=f"3f5e83fa-3480-44ff-99c5-ff943904e5e{number}", **ends)
         assert (await api.post("/api/v1/lineage", event, "airflow"))[0] == 201
 

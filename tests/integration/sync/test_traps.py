@@ -59,6 +59,22 @@ async def test_what_is_mapped_of_odd_cards_is_what_the_catalog_holds_on_both_sto
 
 
 @on_one_store
+async def test_metadata_of_assets_whose_data_a_rule_denies_is_mirrored_where_it_is_so_set(reading: Reading) -> None:
+    catalog = pocket()
+    async with reading(catalog, only("asset")) as reader:
+        where = reader.container("catalog")
+        asset_id = catalog.create_asset(where.id, "denied")
+    shown = f"SELECT count(*) FROM v1_assets WHERE asset_id = '{asset_id}' AND NOT is_stub"
+    catalog.knobs.denied_assets = frozenset({asset_id})
+    for allowed, number in ((False, 0), (True, 1)):
+        catalog.clock.advance(60)  # type: ignore[attr-defined]
+        async with reading(catalog, only("asset"), allow_metadata_on_dpr_deny=allowed) as reader:
+            await reader.snapshot()
+            await refreshed(reader, "asset", asset_id, where)
+            assert await reader.mirror.one(shown) == number
+
+
+@on_one_store
 async def test_groups_that_member_lists_hide_are_members_all_the_same(reading: Reading) -> None:
     catalog = pocket()
     async with reading(catalog, only("member")) as reader:
