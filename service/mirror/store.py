@@ -195,7 +195,11 @@ def _async_url(text: str) -> URL:
 def _engine(url: URL, schema: str | None, settings: StoreSettings, *, migrating: bool) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
         engine = create_async_engine(url, connect_args={"timeout": settings.timeout_s})
+        file = _SqliteFile(Path(str(url.database)).absolute())
+        sa.event.listen(engine.sync_engine, "do_connect", file.before_connect)
         sa.event.listen(engine.sync_engine, "connect", _on_sqlite_connect)
+        sa.event.listen(engine.sync_engine, "connect", file.on_connect)
+        sa.event.listen(engine.sync_engine, "begin", file.before_transaction)
         sa.event.listen(engine.sync_engine, "begin", _on_sqlite_begin)
         return engine
     engine = create_async_engine(
@@ -253,6 +257,37 @@ def _with_tls(url: URL) -> URL:
     """Libpq's `sslmode` is asyncpg's `ssl`."""
     mode = url.query.get("sslmode")
     return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": str(mode)}) if mode else url
+
+
+class _SqliteFile:
+    """Notices that the file was moved away or replaced: SQLite would go on writing to what nobody reads any more."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._was_there = False
+
+    def before_connect(self, *_: Any) -> None:
+        """A file that was there is not made anew, empty."""
+        if self._was_there and not self._path.exists():
+            raise FileNotFoundError(f"{self._path} was moved away: put it back")
+
+    def on_connect(self, _: Any, record: Any) -> None:
+        """Remember which file this connection writes to."""
+        record.info["file"] = self._identity()
+        self._was_there = True
+
+    def before_transaction(self, connection: sa.Connection) -> None:
+        """Give a connection up that writes to another file than the one that is there."""
+        if connection.info.get("file") != self._identity():
+            connection.invalidate()
+            raise FileNotFoundError(f"{self._path} was moved away or replaced while it was used")
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_dev, found.st_ino
 
 
 def _on_sqlite_connect(connection: Any, _: Any) -> None:

@@ -42,6 +42,28 @@ async def test_a_disk_that_is_full(
         await world.resumed()
 
 
+async def test_a_file_that_is_moved_away_and_put_back(
+    rig: Callable[..., Any], amqp_url: str, sqlite_url: str, tmp_path: Path
+) -> None:
+    """SQLite would go on writing to a file that nobody finds."""
+    file, aside = Path(sqlite_url.removeprefix("sqlite:///")), tmp_path / "aside"
+    aside.mkdir()
+    async with rig("file moved away", amqp_url, sqlite_url, **IMPATIENT) as world:
+        await world.publish(50)
+        await world.mirrored()
+        await world.rows.store.close()
+        for part in tmp_path.glob(f"{file.name}*"):
+            part.rename(aside / part.name)
+        await world.publish(100)
+        body = await world.service.wait_for(_is_down)
+        assert f"{file} was moved away" in str(body["reasons"])
+        assert not file.exists()
+        assert (await world.service.get("/livez"))[0] == 200
+        for part in aside.iterdir():
+            part.rename(tmp_path / part.name)
+        await world.resumed()
+
+
 async def test_a_file_system_that_becomes_read_only_while_it_runs(
     rig: Callable[..., Any], amqp_url: str, failing_disk: Any
 ) -> None:
