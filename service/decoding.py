@@ -128,7 +128,9 @@ class Decoder:
         """
         if not self._verifies_hints:
             raise too_large
-        body: dict[str, Any] = redact(documents.envelope(message.body))[0]
+        named = documents.envelope(message.body)
+        documents.check_depth(named, self._settings.max_depth)
+        body: dict[str, Any] = redact(named)[0]
         return body
 
     def _body(self, message: Message, read: Read) -> dict[str, Any]:

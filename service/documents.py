@@ -142,6 +142,39 @@ def _refuse_constant(name: str) -> NoReturn:
     raise NotJson(problem=f"{name} is no JSON value")
 
 
+def shallow(raw: bytes, max_depth: int) -> Any:
+    """The value of a foreign answer in which null stands for what nests deeper than `max_depth`.
+
+    Whoever walks it, a call per level, comes to an end, and what stands at its top is not lost for its depths.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    return json.loads(_without_depths(raw, max_depth))
+
+
+#: A text, or where something begins or ends that nests.
+_NESTING = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+
+
+def _without_depths(raw: bytes, max_depth: int) -> bytes:
+    if raw.count(b"{") + raw.count(b"[") <= max_depth:
+        return raw
+    kept: list[bytes] = []
+    depth = done = 0
+    for token in _NESTING.finditer(raw):
+        first = token[0][:1]
+        if first in b"{[":
+            depth += 1
+            if depth == max_depth + 1:
+                kept += raw[done : token.start()], b"null"
+        elif first in b"}]":
+            depth -= 1
+            if depth == max_depth:
+                done = token.end()
+    return b"".join((*kept, raw[done:])) if depth <= max_depth else b"".join(kept)
+
+
 def check_depth(value: Any, limit: int) -> None:
     """Raise `NestingTooDeep` where objects and lists nest deeper than `limit`; walks without recursion."""
     level = [value]

@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import aiohttp
 
+from service import documents
 from service.amqp.connection import trust, vhost
 from service.amqp.tally import Tally
 from service.amqp.topology import Binding
@@ -20,6 +21,8 @@ from service.errors import ManagementUnavailable, TopologyMissing
 from service.proxies import proxy_for
 from service.settings import AmqpSettings, hide_password, refreshed
 
+#: Levels of an answer that are looked at.
+_MAX_DEPTH = 64
 #: Share of the queue's bytes from which on it counts as full: the API's figures are some seconds old.
 FULL = 0.98
 #: Deliveries after which a quorum queue drops a message where neither argument nor policy says otherwise, and the major
@@ -212,7 +215,7 @@ async def _ask(settings: AmqpSettings, path: str) -> Any:
             if answer.status != 200:
                 said = (await answer.text())[:200]
                 raise _unavailable(settings, f"it answers {answer.status} {answer.reason or ''}, {said!r}")
-            return await answer.json()
+            return documents.shallow(await answer.read(), _MAX_DEPTH)
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise _unavailable(settings, str(error)[:200] or type(error).__name__) from None
 

@@ -11,6 +11,7 @@ import aiohttp
 import jwt
 import structlog
 
+from service import documents
 from service.changes import CATALOG
 from service.errors import SettingInvalid, TransientError
 from service.http.tokens import Caller, Scope
@@ -26,6 +27,8 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 KEYS_LIVE_S, KEYS_REST_S = 600.0, 10.0
 #: Seconds that clocks may differ.
 LEEWAY_S = 30
+#: Levels of an answer that are looked at.
+_MAX_DEPTH = 64
 _TIMEOUT = aiohttp.ClientTimeout(total=10)
 #: Claims that say who it is, the client before the user: a run is known by what sent it.
 _NAME_CLAIMS = ("azp", "client_id", "sub")
@@ -126,7 +129,7 @@ class Issuer:
 async def _json(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
     async with session.get(url, proxy=proxy_for(url)) as response:
         response.raise_for_status()
-        value = await response.json(content_type=None)
+        value = documents.shallow(await response.read(), _MAX_DEPTH)
     if not isinstance(value, dict):
         raise ValueError("no object")
     return value

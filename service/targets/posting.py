@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +25,8 @@ SUPPORT_HEADERS = ("x-global-transaction-id", "x-request-id", "x-correlation-id"
 _CONNECT_S = 10.0
 #: Bytes of an answer that are read.
 _MAX_ANSWER = 1_048_576
+#: Levels of an answer that are looked at: what matters of it stands at its top.
+_MAX_DEPTH = 64
 #: Characters of an answer that are told.
 _SHOWN = 300
 #: What shows that nothing was sent: no connection, or none through the proxy.
@@ -44,6 +45,8 @@ class Reply:
     status: int
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+    #: It was longer than we read.
+    is_cut: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -56,10 +59,10 @@ class Reply:
         return self.body.lstrip()[:1] == b"<"
 
     def data(self) -> Any:
-        """The body as JSON; None where it is none."""
+        """The body as JSON, null for what nests deeper than we walk; None where it is none."""
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError):
+            return documents.shallow(self.body, _MAX_DEPTH)
+        except ValueError:
             return None
 
     def told(self) -> str:
@@ -147,7 +150,8 @@ class Poster:
                 ssl=self._tls,
                 proxy=self._proxy,
             ) as response:
-                return Reply(response.status, await read_all(response.content, self._max_answer), response.headers)
+                body = await read_all(response.content, self._max_answer)
+                return Reply(response.status, body, response.headers, len(body) >= self._max_answer)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             way = f" through proxy {self._proxy.host}:{self._proxy.port}" if self._proxy else ""
             problem = f"{type(error).__name__} at {self.url}{path}{way}"

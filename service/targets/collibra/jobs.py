@@ -16,11 +16,13 @@ from service.documents import canonical
 from service.errors import DataError, DeliveryRejected, TargetUnavailable
 from service.events.times import read_time, to_datetime
 from service.mirror.batches import Job
-from service.redaction import redact
+from service.redaction import redact, redact_text
 from service.targets.posting import Poster, Reply
 
 #: Jobs of one page at most, and the largest offset.
 PAGE, MAX_OFFSET = 500, 2_147_483_647
+#: Characters of a report that are kept.
+_REPORT_KEPT = 65_536
 COMPLETED, FAILED = "Completed", "Failed"
 
 
@@ -103,21 +105,24 @@ class Jobs:
     async def all(self) -> AsyncIterator[Listed]:
         """Every job once, in no order: pages shift while others submit, so a job may be missed; raises as `find`."""
         seen: set[str] = set()
-        offset = 0
+        offset, limit = 0, PAGE
         while offset <= MAX_OFFSET:
-            reply = await self._poster.get(self._jobs, {"offset": str(offset), "limit": str(PAGE)})
+            reply = await self._poster.get(self._jobs, {"offset": str(offset), "limit": str(limit)})
             self._check(reply)
             data = reply.data()
             page = data.get("results") if isinstance(data, dict) else None
             if not isinstance(page, list):
+                if reply.is_cut and limit > 1:  # long reports: fewer of them at once
+                    limit //= 2
+                    continue
                 raise TargetUnavailable(target=self._target, problem=f"its answer is no list of jobs: {reply.told()}")
             fresh = [one for one in map(_listed, page) if one is not None and one.job.job_id not in seen]
             for one in fresh:
                 seen.add(one.job.job_id)
                 yield one
-            if len(page) < PAGE or not fresh:
+            if len(page) < limit or not fresh:
                 return
-            offset += PAGE
+            offset += limit
 
     def _check(self, reply: Reply) -> None:
         if not reply.is_success or reply.is_page:
@@ -125,11 +130,20 @@ class Jobs:
 
 
 def _job(data: Any) -> Job | None:
-    """The job that an answer shows; its report, of which no form is documented, as text."""
+    """The job that an answer shows; its report, of which no form is documented, as JSON."""
     if not isinstance(data, dict) or (job_id := _uuid(data.get("id"))) is None:
         return None
-    report = None if data.get("report") is None else canonical(redact(data["report"])[0]).decode()
-    return Job(job_id, _text(data.get("status")), _text(data.get("createdBy")), report)
+    return Job(job_id, _text(data.get("status")), _text(data.get("createdBy")), _report(data.get("report")))
+
+
+def _report(told: Any) -> str | None:
+    """A report as it is kept: of a long one the beginning, as one text."""
+    if told is None:
+        return None
+    text = canonical(told).decode()
+    if len(text) > _REPORT_KEPT:
+        return canonical(redact_text(text[:_REPORT_KEPT]) + "…").decode()
+    return canonical(redact(told)[0]).decode()
 
 
 def _listed(data: Any) -> Listed | None:

@@ -53,6 +53,8 @@ TURN_S = 10.0
 LEASE_MARGIN_S = 5.0
 #: Seconds after which a job that never ends is followed no longer.
 JOB_AGE_S = 7 * 86_400.0
+#: Bytes of an answer that are read: a job's report has no bound that is documented.
+_MAX_ANSWER = 64 * 1024**2
 #: A batch in doubt is looked for again after this share of the time that it has been in doubt.
 LOOK_SHARE = 0.1
 
@@ -85,7 +87,9 @@ class Collibra(Target):
             raise SettingInvalid(setting=setting_of(name, "VIA"), problem="Collibra is told over HTTP alone")
         options = options_of(name, chosen, Options)
         sign_in = _sign_in(name, chosen)
-        poster = Poster(name, chosen.url, sign_in, options.timeout_s, chosen.ca_file, fresh=True)
+        poster = Poster(
+            name, chosen.url, sign_in, options.timeout_s, chosen.ca_file, fresh=True, max_answer=_MAX_ANSWER
+        )
         return cls(name, chosen.origins, options, Jobs(name, poster, options.path), poster, Scope(settings.scope))
 
     def attach(self, store: Store) -> None:
