@@ -127,15 +127,18 @@ class CatalogSettings(Section):
         None,
         description="The catalog's API. Set: hints of deletions ask for a refresh. Unset: they count as deletions.",
     )
-    auth: Literal["auto", "iam", "cpd"] = Field(
-        "auto", description="How to sign in: iam (cloud), cpd (on premises); auto: cpd where a user is named, else iam."
+    auth: Literal["auto", "iam", "cpd", "mcsp", "gov"] = Field(
+        "auto",
+        description="How to sign in: iam (IBM Cloud), cpd (on premises), mcsp (AWS), gov (US government). "
+        "auto: cpd where a user is named, else by the host of URL.",
     )
     api_key: SecretStr | None = Field(None, description="Key to sign in with.")
     username: str | None = Field(None, description="User to sign in as, on premises.")
     password: SecretStr | None = Field(None, description="The user's password, on premises, where there is no key.")
-    iam_url: Annotated[str, AfterValidator(_is_http_url)] = Field(
-        "https://iam.cloud.ibm.com", description="Where a key is exchanged for a token, on the cloud."
+    iam_url: Annotated[str | None, AfterValidator(_is_http_url)] = Field(
+        None, description="Where a key is exchanged for a token, on a cloud. Unset: where that cloud has it."
     )
+    account_id: str | None = Field(None, description="Account to sign in to, on AWS.")
     ca_file: Path | None = Field(None, description="Certificates (PEM) that the catalog's certificate must lead to.")
     bss_account_id: str | None = Field(
         None, description="Account whose containers are listed; service ids must name it, other users leave it out."

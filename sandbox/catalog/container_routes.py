@@ -61,7 +61,10 @@ def list_catalog_members(call: Call) -> Answer:
     members = [member for member in _members(container) if member.kind == kind]
     page = page_after(members, _principal, call.token("bookmark"), call.number("limit", 25))
     shown = [_catalog_member(member) for member in page.items]
-    return Answer({"members": shown, "total_results": len(members)} | bookmarked(call, "nextBookmark", page))
+    total, name = ("total_results", "nextBookmark")
+    if call.catalog.knobs.forms.members_as_others:
+        total, name = ("total_rows", "bookmark")
+    return Answer({"members": shown, total: len(members)} | bookmarked(call, name, page))
 
 
 def list_project_members(call: Call) -> Answer:

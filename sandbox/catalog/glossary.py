@@ -57,6 +57,7 @@ class Glossary:
         self._repository = ids.new(Kind.REPOSITORY)
         self._artifacts: dict[str, Artifact] = {}
         self._relationships: dict[tuple[str, str, str], ArtifactRelationship] = {}
+        self._removed: list[tuple[float, dict[str, Any]]] = []
         self._furnish()
 
     def published(self, artifact_type: str = "all") -> list[Artifact]:
@@ -109,8 +110,17 @@ class Glossary:
         self._relationships.setdefault((source, relationship_type, target), found)
 
     def unrelate(self, source: str, relationship_type: str, target: str) -> None:
-        """Take two artifacts apart again; no list tells of it."""
+        """Take two artifacts apart again; no list tells of it, unless it tells what was deleted since."""
+        found = self._relationships.get((source, relationship_type, target))
+        if found in self.relationships():
+            document = self.relationship_document(found)
+            document["metadata"] |= {"state": "DELETED", "modified_at": iso_millis(self._clock.now())}
+            self._removed.append((self._clock.now(), document))
         self._relationships.pop((source, relationship_type, target), None)
+
+    def removed_relationships(self, since_s: float) -> list[dict[str, Any]]:
+        """Relationships that were taken apart since a moment, as they may be told."""
+        return [document for at_s, document in self._removed if at_s >= since_s]
 
     def relationships(self) -> list[ArtifactRelationship]:
         """Relationships whose ends are published."""

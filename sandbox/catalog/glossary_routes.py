@@ -22,8 +22,17 @@ def list_artifacts(call: Call) -> Answer:
         raise not_found("artifact type", artifact_type)
     published = call.choice("workflow_status", "", ("", "published")) == "published"
     found = call.catalog.glossary.published(artifact_type) if published else []
+    found = [one for one in found if one.id not in call.catalog.knobs.unlisted_artifacts]
     page, envelope = offset_page(call, found, default=_LIMIT)
-    return Answer(envelope | {"resources": [one.latest for one in page]})
+    flat = call.catalog.knobs.forms.flat_artifacts
+    return Answer(envelope | {"resources": [_flat(one) if flat else one.latest for one in page]})
+
+
+def _flat(artifact: Artifact) -> dict[str, Any]:
+    """An artifact as IBM's own client has it in lists."""
+    metadata = artifact.latest["metadata"]
+    told = {name: metadata[name] for name in ("artifact_id", "version_id", "name", "created_at", "modified_at")}
+    return {**told, "type": artifact.type, "workflow_status": "PUBLISHED"}
 
 
 def get_artifact(call: Call) -> Answer:
@@ -44,13 +53,19 @@ def list_versions(call: Call) -> Answer:
 def list_artifact_relationships(call: Call) -> Answer:
     """`GET /v3/relationships`: those that changed since a time, where one is given."""
     glossary, since, artifact_type = call.catalog.glossary, call.time("since"), call.text("artifact_type")
+    removed = glossary.removed_relationships(since) if since is not None and _tells_deleted(call) else []
 
     def fits(one: ArtifactRelationship) -> bool:
         own = artifact_type in (None, "all", glossary.get(one.source).type, glossary.get(one.target).type)
         return own and (since is None or one.at_s >= since)
 
-    page, envelope = offset_page(call, [one for one in glossary.relationships() if fits(one)], default=_LIMIT)
-    return Answer(envelope | {"relationships": [glossary.relationship_document(one) for one in page]})
+    found = [glossary.relationship_document(one) for one in glossary.relationships() if fits(one)]
+    page, envelope = offset_page(call, found + removed, default=_LIMIT)
+    return Answer(envelope | {"relationships": page})
+
+
+def _tells_deleted(call: Call) -> bool:
+    return call.catalog.knobs.forms.tells_deleted
 
 
 def list_data_classes(call: Call) -> Answer:
@@ -58,16 +73,18 @@ def list_data_classes(call: Call) -> Answer:
     status = call.choice("status", "PUBLISHED", ("PUBLISHED", "ACTIVE", "DELETED"))
     glossary, since = call.catalog.glossary, call.time("since")
     found = glossary.deleted("data_class") if status == "DELETED" else glossary.published("data_class")
+    if since is not None and status != "DELETED" and _tells_deleted(call):
+        found = found + glossary.deleted("data_class")
     fresh = [one for one in found if since is None or _changed_s(one) >= since]
     page, envelope = offset_page(call, fresh, default=_LIMIT, high=_CLASSES_LIMIT)
-    return Answer(envelope | {"resources": [_data_class(one, status) for one in page]})
+    return Answer(envelope | {"resources": [_data_class(one) for one in page]})
 
 
 def _changed_s(artifact: Artifact) -> float:
     return artifact.deleted_s or parse_time(artifact.latest["metadata"]["modified_at"])
 
 
-def _data_class(artifact: Artifact, status: str) -> dict[str, Any]:
-    if status != "DELETED":
+def _data_class(artifact: Artifact) -> dict[str, Any]:
+    if artifact.deleted_s is None:
         return artifact.latest
     return {**artifact.latest, "metadata": artifact.latest["metadata"] | {"state": "DELETED"}}

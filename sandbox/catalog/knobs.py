@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from sandbox.catalog.forms import Forms
 
 
 @dataclass(slots=True)
 class Knobs:
     """What the catalog does beyond answering; the defaults are the traps that hurt nobody who reads the contract."""
 
+    #: Which of the forms that documents leave open its answers have.
+    forms: Forms = field(default_factory=Forms)
     #: Seconds on the catalog's clock after which asset search and global search see a change.
     index_lag_s: float = 0.0
     #: Seconds on the catalog's clock after which background work (the clean-up behind a deleted type) is done.
@@ -31,6 +35,8 @@ class Knobs:
     archived_status: int = 403
     #: What an asset of visibility mode 16 answers to those it is hidden from (assumed: documents are silent).
     hidden_status: int = 403
+    #: Artifacts that the list leaves out, though they can be read.
+    unlisted_artifacts: frozenset[str] = frozenset()
     #: Data sets whose profiles we may not see.
     closed_profiles: frozenset[str] = frozenset()
     #: Assets whose data a data protection rule denies to us: without `allow_metadata_on_dpr_deny` no search has them

@@ -33,6 +33,23 @@ def issue_token(call: Call) -> Answer:
     return Answer(told | {"expires_in": life_s, "expiration": int(expires_s)})
 
 
+def exchange_on_aws(call: Call) -> Answer:
+    """`POST /api/2.0/accounts/{account_id}/apikeys/token`: a key in JSON, as ibm-cloud-sdk-core sends it."""
+    told = call.json()
+    return _exchanged(call, told.get("apikey") if isinstance(told, dict) else None)
+
+
+def exchange_for_government(call: Call) -> Answer:
+    """`POST /api/rest/mcsp/apikeys/token`: a key in a form, as data-intelligence-sdk sends it."""
+    return _exchanged(call, call.form.get("apikey"))
+
+
+def _exchanged(call: Call, key: str | None) -> Answer:
+    if key != access.API_KEY:
+        raise Problem(401, "BXNIM0415E", "Provided API key could not be found.")
+    return Answer({"token": call.catalog.tokens.issue()[0], "expires_in": int(call.catalog.knobs.token_life_s)})
+
+
 def authorize(call: Call) -> Answer:
     """`POST /icp4d-api/v1/authorize`: sign-in on premises; nothing tells when the token expires."""
     access.authorize(call.json())

@@ -7,15 +7,21 @@ from sandbox.catalog.paging import started
 from sandbox.catalog.quality import Issue, asset_document, check_document, issue_document, scores_document
 
 _SORTS = ("check_name", "check_type", "check_dimension_name", "percent_occurrences", "ignored", "updated_at")
+_DIRECTIONS = ("asc", "desc")
 
 
 def list_quality_assets(call: Call) -> Answer:
     """`GET /data_quality/v4/assets`: columns only where children are asked for."""
     container = call.container("catalog", "project")
     limit = call.number("limit", 200)
-    assets = call.catalog.quality.assets(container.id, children=call.flag("include_children", False))
+    wanted, nested = call.flag("include_children", False), call.catalog.knobs.forms.nested_children
+    every = call.catalog.quality.assets(container.id, children=wanted)
+    assets = [one for one in every if one.parent is None] if nested else every
     page, links = started(call, assets, lambda one: (one.created_s, one.id), limit)
     shown = [asset_document(one) for one in page]
+    if nested:
+        for document in shown:
+            document["children"] = [asset_document(one) for one in every if one.parent == document["id"]]
     return Answer({"total_count": len(assets), "limit": limit, **links, "assets": shown})
 
 
@@ -34,9 +40,11 @@ def list_issues(call: Call) -> Answer:
     container = call.container("catalog", "project")
     limit = call.number("limit", 200)
     children, latest = call.flag("include_children", True), call.flag("latest_only", True)
-    sort, direction = call.choice("sort", "updated_at", _SORTS), call.choice("direction", "desc", ("asc", "desc"))
+    sort, direction = call.choice("sort_by", "updated_at", _SORTS), call.choice("sort_direction", "desc", _DIRECTIONS)
     issues = call.catalog.quality.issues(container.id, children=children, latest_only=latest)
     ranked = sorted(((_rank(one, sort), one.id, one) for one in issues), reverse=direction == "desc")
+    if call.catalog.knobs.forms.unsorted_issues:
+        ranked.sort(key=lambda one: one[1])
     # Tokens rise with the place in this order.
     numbered = [(number, one) for number, (_, _, one) in enumerate(ranked)]
     page, links = started(call, numbered, lambda pair: (pair[0],), limit)

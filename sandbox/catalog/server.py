@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from aiohttp import web
 from sandbox.catalog import asset_routes, container_routes, glossary_routes, other_routes, quality_routes
 from sandbox.catalog.calls import Answer, Call
 from sandbox.catalog.clock import http_date
+from sandbox.catalog.forms import formed
 from sandbox.catalog.ids import Kind
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.problems import Problem
@@ -24,6 +26,8 @@ Handler = Callable[[Call], Answer]
 ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/identity/token", other_routes.issue_token),
     ("POST", "/icp4d-api/v1/authorize", other_routes.authorize),
+    ("POST", "/api/2.0/accounts/{account_id}/apikeys/token", other_routes.exchange_on_aws),
+    ("POST", "/api/rest/mcsp/apikeys/token", other_routes.exchange_for_government),
     ("GET", "/v2/catalogs", container_routes.list_catalogs),
     ("GET", "/v2/catalogs/{id}", container_routes.get_catalog),
     ("GET", "/v2/catalogs/{id}/members", container_routes.list_catalog_members),
@@ -71,7 +75,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/pocket/objects/{asset_id}/{attachment_id}", asset_routes.get_object),
 )
 #: What may be called without a token: signing in, and what a signed URL leads to.
-_OPEN = ("/identity/", "/icp4d-api/", "/pocket/objects/")
+_OPEN = ("/identity/", "/icp4d-api/", "/api/", "/pocket/objects/")
 _CATALOG = web.AppKey("catalog", PocketCatalog)
 _HTML = "<html><head><title>{0}</title></head><body><h1>{0} Service Temporarily Unavailable</h1></body></html>"
 
@@ -105,9 +109,16 @@ def _as_aiohttp(handler: Handler) -> Callable[[web.Request], Any]:
             raw_body=body,
             form={key: str(value) for key, value in (await request.post()).items()} if form else {},
         )
-        return _response(handler(call))
+        return _response(_formed(call, handler(call)))
 
     return handle
+
+
+def _formed(call: Call, answer: Answer) -> Answer:
+    """The answer in the forms that the documents leave open; signing in is told."""
+    if call.path.startswith(_OPEN):
+        return answer
+    return replace(answer, body=formed(answer.body, call.catalog.knobs.forms))
 
 
 @web.middleware
@@ -122,7 +133,8 @@ async def _answer_in_shape(request: web.Request, handler: Callable[[web.Request]
     try:
         response = _refusal(request, catalog) or await handler(request)
     except Problem as problem:
-        response = _response(Answer(_envelope(request.path, problem, catalog), problem.status))
+        status = 410 if problem.status == 404 and catalog.knobs.forms.gone else problem.status
+        response = _response(Answer(_envelope(request.path, problem, catalog), status))
     except web.HTTPException as refused:
         unknown = Problem(refused.status, "not_found", refused.reason)
         response = _response(Answer(_envelope(request.path, unknown, catalog), refused.status))

@@ -64,17 +64,19 @@ class Answer:
             raise self.unusable(f"it has no list of objects under {key!r}")
         return items
 
-    def listed(self, key: str) -> list[dict[str, Any]]:
-        """The objects of a listing, under this key or, where there is none of that name, under the only other one.
+    def listed(self, key: str) -> list[Any]:
+        """What a listing has, under this key or, where there is none of that name, under the only other one.
 
         The documents show samples of some listings alone, so that the name of the list is open for the others.
         """
         value = self.object()
+        if isinstance(value.get(key), list):
+            return list(value[key])
         if key in value:
             return self.objects(key)
         # One without items says nothing about whose list it is, and must not pass for an empty listing.
         others = [name for name, told in value.items() if isinstance(told, list) and told and name not in _NO_LISTINGS]
-        return self.objects(others[0] if len(others) == 1 else key)
+        return list(value[others[0]]) if len(others) == 1 else self.objects(key)
 
     def unusable(self, problem: str) -> CatalogAnswerInvalid:
         """The error for an answer of the wrong shape."""

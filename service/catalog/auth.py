@@ -1,8 +1,8 @@
 """Tokens: how we sign in, and how long a token is used.
 
-On the cloud an API key is exchanged for a token that lives for an hour; on premises the catalog itself takes a user
-with a key or a password (docs/contract.md, "Sign-in"). Secrets are read again from their files at each sign-in, so they
-may rotate. They, and the tokens, are in no message, log line or repr.
+On a cloud an API key is exchanged for a token that lives for an hour, on each in its own way; on premises the catalog
+itself takes a user with a key or a password (docs/contract.md, "Sign-in"). Secrets are read again from their files at
+each sign-in, so they may rotate. They, and the tokens, are in no message, log line or repr.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from base64 import urlsafe_b64decode
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 from pydantic import SecretStr
 
 from service import documents
 from service.catalog.answer import Answer, date_of
+from service.catalog.clouds import EXCHANGES, exchange_of, way_of
 from service.catalog.refusals import read_refusal, sentence
 from service.catalog.transport import Call, Raw
 from service.errors import CatalogAnswerInvalid, CatalogRefused, DataError, MirrorError, SettingInvalid
@@ -171,14 +172,22 @@ def credentials_of(settings: CatalogSettings) -> Credentials:
         raise SettingInvalid(setting=_SECTION + "URL", problem="it is not set")
     key = settings.api_key.get_secret_value().strip() if settings.api_key else ""
     password = settings.password.get_secret_value() if settings.password else ""
-    if settings.auth == "cpd" or (settings.auth == "auto" and settings.username):
+    way = way_of(settings)
+    if way == "cpd":
         return _on_premises(settings.url, settings.username or "", key, password)
     if not key:
         raise SettingInvalid(setting=_SECTION + "API_KEY", problem="it is not set, and CATALOG__URL is")
-    form = urlencode({"grant_type": _GRANT, "apikey": key}).encode()
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    call = Call("POST", settings.iam_url, "/identity/token", headers=headers, body=form)
-    return Credentials(call, _SECTION + "API_KEY", "access_token", (key, password, quote_plus(key)))
+    path, token_key = EXCHANGES[way]
+    if way == "mcsp":
+        if not settings.account_id:
+            raise SettingInvalid(setting=_SECTION + "ACCOUNT_ID", problem="it is not set, and the catalog is on AWS")
+        path = path.format(account=quote(settings.account_id, safe=""))
+        content, body = "application/json", json.dumps({"apikey": key}).encode()
+    else:
+        form = {"grant_type": _GRANT, "apikey": key} if way == "iam" else {"apikey": key}
+        content, body = "application/x-www-form-urlencoded", urlencode(form).encode()
+    call = Call("POST", exchange_of(settings), path, headers={"Content-Type": content}, body=body)
+    return Credentials(call, _SECTION + "API_KEY", token_key, (key, password, quote_plus(key)))
 
 
 def _on_premises(url: str, username: str, key: str, password: str) -> Credentials:

@@ -135,7 +135,8 @@ async def cards(client: CatalogClient, which: Container, asset_ids: Sequence[str
         raise ValueError(f"1 to {BULK_MAX} ids, not {len(asset_ids)}")
     asked = {"asset_ids": ",".join(asset_ids), **_denied(client)}
     answer = await client.call(_get(client, "cards", "/v2/assets/bulk", which, **asked))
-    found = {item.asset_id: item for item in (_bulk_item(answer, item) for item in answer.objects("resources"))}
+    told = [item for item in answer.listed("resources") if isinstance(item, dict)]
+    found = {item.asset_id: item for item in (_bulk_item(answer, item) for item in told)}
     missing = [asset_id for asset_id in asset_ids if asset_id not in found]
     if missing:
         raise answer.unusable(f"it says nothing of {len(missing)} of {len(asset_ids)} cards, of {missing[0][:80]!r}")
@@ -253,7 +254,8 @@ def quality(client: CatalogClient, which: Container, what: Quality, *, cursor: s
         include_children=children,
         **order,
     )
-    return paging.walk(client, Listing(f"quality_{what}", first, what, _link(client), "total_count"), cursor)
+    listing = Listing(f"quality_{what}", first, what, _link(client), "total_count", nested="children")
+    return paging.walk(client, listing, cursor)
 
 
 async def scores(client: CatalogClient, which: Container, quality_asset_id: str) -> Answer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -34,23 +34,30 @@ class Page:
 
     `cursor` resumes the listing after this page; None says that this is the last, which may be without items. `total`
     is what the catalog says there is in all, where it does. `at_us` is from when the page is (`Answer.at_us`).
+    `lost` counts what the page should have told and did not: items of it that are no objects, and on the last page what
+    the catalog says there is beyond what all pages had.
     """
 
     items: list[dict[str, Any]] = field(repr=False)
     cursor: str | None
     total: int | None
     at_us: int | None
+    lost: int = 0
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A listing: what to ask first, where its items are, and how it goes on. `name` marks its cursors."""
+    """A listing: what to ask first, where its items are, and how it goes on. `name` marks its cursors.
+
+    `nested` is where items have further ones below them, which count like those of the list.
+    """
 
     name: str
     first: Request
     items: str
     style: Style
     total: str | None = None
+    nested: str | None = None
 
 
 def walk(client: CatalogClient, listing: Listing, cursor: str | None = None) -> Pages:
@@ -68,15 +75,19 @@ def walk(client: CatalogClient, listing: Listing, cursor: str | None = None) -> 
 
 
 async def _walk(client: CatalogClient, listing: Listing, place: Place) -> Pages:
-    guard = _Guard()
+    guard, count = _Guard(), _Count(knows=not place)
     ahead = client.ahead(_read(client, listing, place))
     try:
         while True:
-            answer, items = await ahead
+            answer, items, odd = await ahead
             after = guard.checked(answer, items, place, listing.style.after(listing.first, place, answer, items))
             if after is not None:
                 ahead = client.ahead(_read(client, listing, after))
-            yield Page(items, write_cursor(listing.name, after), _total(listing, answer), answer.at_us)
+            total = _total(listing, answer)
+            if listing.nested:
+                items = list(_flat(items, listing.nested))
+            lost = odd + count.missing(len(items) + odd, total, is_last=after is None)
+            yield Page(items, write_cursor(listing.name, after), total, answer.at_us, lost)
             if after is None:
                 return
             place = after
@@ -84,9 +95,40 @@ async def _walk(client: CatalogClient, listing: Listing, place: Place) -> Pages:
         await _give_up(ahead)
 
 
-async def _read(client: CatalogClient, listing: Listing, place: Place) -> tuple[Answer, list[dict[str, Any]]]:
+async def _read(client: CatalogClient, listing: Listing, place: Place) -> tuple[Answer, list[dict[str, Any]], int]:
+    """An answer, the objects of its list, and how many items of it are none."""
     answer = await client.call(listing.style.request(listing.first, place))
-    return answer, answer.listed(listing.items)
+    told = answer.listed(listing.items)
+    items = [item for item in told if isinstance(item, dict)]
+    return answer, items, len(told) - len(items)
+
+
+def _flat(items: list[dict[str, Any]], nested: str) -> Iterator[dict[str, Any]]:
+    """The items, each followed by those below it, which say so in `parent`."""
+    waiting = list(reversed(items))
+    while waiting:
+        item = waiting.pop()
+        below = item.get(nested)
+        yield item
+        if isinstance(below, list) and "id" in item:
+            parent = {"parent": {"id": item["id"]}}
+            waiting += [{**parent, **child} for child in reversed(below) if isinstance(child, dict)]
+
+
+class _Count:
+    """Compares what was listed with what the catalog says there is; known only of a walk from the beginning."""
+
+    def __init__(self, *, knows: bool) -> None:
+        self._knows = knows
+        self._seen = 0
+        self._least: int | None = None
+
+    def missing(self, items: int, total: int | None, *, is_last: bool) -> int:
+        """How many the last page leaves out. Things that come and go meanwhile are none: the least total counts."""
+        self._seen += items
+        if total is not None:
+            self._least = total if self._least is None else min(self._least, total)
+        return max(0, self._least - self._seen) if self._knows and is_last and self._least is not None else 0
 
 
 async def _give_up(task: asyncio.Task[Any]) -> None:

@@ -14,6 +14,7 @@ from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar
 from yarl import URL
 
 from service import __version__
+from service.catalog.clouds import exchange_of
 from service.errors import (
     CatalogAnswerInvalid,
     CatalogAnswerTooLarge,
@@ -79,7 +80,7 @@ class Transport:
         self._any = _tls(settings, own_only=False) if settings.ca_file else self._own
         self._session: ClientSession | None = None
         #: Redirects stay on the host, and so behind its proxy.
-        self._proxies = {base: proxy_for(base) for base in (settings.url or "", settings.iam_url)}
+        self._proxies = {base: proxy_for(base) for base in (settings.url or "", exchange_of(settings))}
 
     def open(self) -> None:
         """Open the session, in the running loop."""

@@ -12,11 +12,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any
 
-from service.changes import Container, Origin, Rank, Version
+from service.changes import Container, Origin, Rank, ThingSaved, Version
 from service.decoding import Read
 from service.errors import DataError
+from service.kinds import KINDS
 from service.mirror.store import Store
 from service.pipeline import Pipeline
 from service.sync import stored
@@ -36,6 +38,8 @@ class Verdict(Enum):
 
 #: Where a stored version has the digest of all of the state (`Version.key`).
 _WHOLE = slice(25, 41)
+#: Where an artifact's values have the version that it is of.
+_VERSION_ID = [field.name for field in KINDS["artifact"].fields].index("version_id")
 #: What was told, and how the mirror stands to it.
 Judged = list[tuple[Told, Verdict]]
 
@@ -76,18 +80,24 @@ class Comparer:
                 continue
             _count(judged, differing.found)
             key = judged[0][0].key
-            if reading.lags and any(verdict is Verdict.STALE for _, verdict in judged):
+            is_partial = judged[0][0].is_partial and judged[0][1] is not Verdict.SAME
+            if is_partial or (reading.lags and any(verdict is Verdict.STALE for _, verdict in judged)):
                 differing.doubtful.append(key)
+                differing.keys += [key] if is_partial else []
             elif news := [told for told, verdict in judged if verdict is not Verdict.SAME]:
                 differing.keys.append(key)
                 differing.reads.append(read_of(reading.kind, key, (told.change() for told in news)))
         return differing
 
     async def repair(self, where: Container | None, differing: Differing, origin: Origin) -> Counter[str]:
-        """Write what differs; what only a search told otherwise is read by id first. Answers as `write` does."""
+        """Write what differs; what only a search told otherwise, or a list in part, is read by id first.
+
+        Answers as `write` does.
+        """
         reads = differing.reads
-        if differing.doubtful and where is not None:
-            reads = reads + await self._rereader.assets(where, differing.doubtful)
+        if differing.doubtful:
+            read = self._rereader.artifacts if where is None else partial(self._rereader.assets, where)
+            reads = reads + await read(differing.doubtful)
         return await self.write(reads, origin)
 
     async def write(self, reads: list[Read], origin: Origin) -> Counter[str]:
@@ -128,6 +138,10 @@ def verdict_of(told: Told, row: Any) -> Verdict:
     if told.whole == row.version[_WHOLE] and row.deleted_at is None:
         return Verdict.SAME
     version = Version.from_key(row.version)
+    if told.is_partial and row.deleted_at is None and version.rank is not Rank.STUB:
+        assert isinstance(told.state, ThingSaved)
+        of = told.state.values[_VERSION_ID]
+        return Verdict.SAME if of and of == row.version_id else Verdict.STALE
     if version.rank is Rank.STUB and told.version.rank is not Rank.STUB:
         return Verdict.MISSING
     if row.deleted_at is not None:

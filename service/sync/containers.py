@@ -32,7 +32,7 @@ from service.redaction import Principals
 from service.scope import Scope
 from service.sync.cleaning import clean
 from service.sync.findings import read_of
-from service.sync.obstacles import ABSENT
+from service.sync.obstacles import ABSENT, BROKEN
 from service.sync.readings import CONTAINERS, container_told
 from service.sync.sweep import Options, Sweeper, Tally
 
@@ -69,16 +69,23 @@ class Containers:
         found = Found()
         for kind, reading in CONTAINERS.items():
             listed: set[str] = set()
+            lost = 0
             try:
                 async with aclosing(reading.pages(self._client, None, None)) as pages:  # type: ignore[misc]
                     async for page in pages:
+                        lost += page.lost
                         reads = self._reads(kind, page.items, page.at_us, found, listed)
                         if options.repair:
                             await self._sweeper.write(reads, options.origin)
-            except ABSENT as error:
+            except (*ABSENT, *BROKEN) as error:
                 found.problems.append(f"{kind}s: {error}"[:300])
                 log.warning("containers_unreadable", kind=kind, problem=str(error))
+                # Those that the mirror knows are read all the same.
+                known = [where for where, was_listed in await self._known(kind) if was_listed]
+                found.readable += [w for w in known if w.id not in listed and self._scope.admits_container(w)]
                 continue
+            if lost:
+                found.problems.append(f"{kind}s: {lost} that the catalog says it has were not listed"[:300])
             if options.deletions:
                 await self._missing(kind, listed, options, found)
         found.readable.sort(key=lambda where: (list(CONTAINERS).index(where.kind), where.id))

@@ -1,7 +1,8 @@
 """Finding what the catalog has no more, and deleting it from the mirror.
 
 What a listing lacks counts as gone only when a second listing lacks it, too, since pages shift while things come and
-go; what a search lacks, only when it cannot be read by id. A large number of deletions waits for a person.
+go; what a search lacks, and what can be read by id, only when that finds it gone. A listing that had less than the
+catalog says there is deletes nothing, and a large number of deletions waits for a person.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class Listed:
         return self._by_kind[kind]
 
 
-#: Reads a listing once more: its keys, and from when it is.
-Relist = Callable[[], Awaitable[tuple[Listed, int | None]]]
+#: Reads a listing once more: its keys, and from when it is; None where it had not all that it should.
+Relist = Callable[[], Awaitable[tuple[Listed, int | None] | None]]
 
 
 class Deleter:
@@ -82,7 +83,7 @@ class Deleter:
         candidates = {kind: await self._unlisted(kind, where, listed) for kind in _kinds_of(reading)}
         confirmed: dict[str, list[Read]] = {}
         if not reading.lags:
-            confirmed = await _missing_twice(where, candidates, relist)
+            confirmed = await self._missing(reading.kind, where, candidates[reading.kind], relist, options, result)
         elif where is not None:
             for kind, keys in candidates.items():
                 confirmed[kind] = await self._confirmed(kind, where, keys, options, result)
@@ -118,10 +119,12 @@ class Deleter:
         return [row[0] async for rows in pieces for row in rows if row[0] not in seen]
 
     async def _confirmed(
-        self, kind: str, where: Container, keys: list[str], options: Options, result: Result
+        self, kind: str, where: Container | None, keys: list[str], options: Options, result: Result
     ) -> list[Read]:
         """Deletions of what is really gone, by reading each; what turns out to be there is written at once."""
-        if kind == "asset":
+        if where is None:
+            reads = await self._rereader.artifacts(keys)
+        elif kind == "asset":
             reads = await self._rereader.assets(where, keys)
         else:
             reads = [read for key in keys if (read := await self._rereader.mirrored_profile(where, key))]
@@ -132,24 +135,24 @@ class Deleter:
             await self._comparer.write(there, options.origin)
         return gone
 
+    async def _missing(
+        self, kind: str, where: Container | None, keys: list[str], relist: Relist, options: Options, result: Result
+    ) -> dict[str, list[Read]]:
+        """Deletions of what a second listing lacks, too; of what can be read by id, only where that finds it gone."""
+        again = await relist() if keys and not result.unkeyed else None
+        if again is None:
+            return {kind: []}
+        listed, at_us = again
+        missing = [key for key in keys if key not in listed.of(kind)]
+        if kind == "artifact" and (options.accept_deletions or not await self._is_too_much(kind, where, len(missing))):
+            return {kind: await self._confirmed(kind, where, missing, options, result)}
+        gone = Version(at_us, Rank.DELETED)
+        return {kind: [read_of(kind, key, [ThingDeleted(kind, key, gone, where)]) for key in missing]}
+
     async def _is_too_much(self, kind: str, where: Container | None, deletions: int) -> bool:
         if deletions < self._settings.brake_rows:
             return False
         return deletions > await stored.count(self._store, kind, where) * self._settings.brake_share
-
-
-async def _missing_twice(
-    where: Container | None, candidates: dict[str, list[str]], relist: Relist
-) -> dict[str, list[Read]]:
-    """Deletions of the candidates that a second listing lacks, too."""
-    if not any(candidates.values()):
-        return {kind: [] for kind in candidates}
-    listed, at_us = await relist()
-    gone = Version(at_us, Rank.DELETED)
-    return {
-        kind: [read_of(kind, key, [ThingDeleted(kind, key, gone, where)]) for key in keys if key not in listed.of(kind)]
-        for kind, keys in candidates.items()
-    }
 
 
 def _kinds_of(reading: Reading) -> tuple[str, ...]:

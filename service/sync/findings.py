@@ -51,6 +51,10 @@ class Result:
     total: int | None = None
     #: Parents below which nothing could be read, and why not of the first: nothing is known to be gone then.
     closed: int = 0
+    #: Things that listings should have had and did not tell: nothing is known to be gone then either.
+    lost: int = 0
+    #: Items of listings that cannot be read, so that nobody knows which things they are.
+    unkeyed: int = 0
     problem: str | None = None
 
     def of(self, kind: str) -> Tally:
@@ -62,6 +66,19 @@ class Result:
         self.closed += 1
         self.of(kind).unreadable += 1
         self.problem = self.problem or f"below {parent}: {error}"[:500]
+
+    def lose(self, kind: str, number: int, parent: str | None) -> None:
+        """So many were not told that should have been."""
+        self.lost += number
+        self.of(kind).unreadable += number
+        below = f"below {parent}: " if parent else ""
+        told = f"{below}{number} that the catalog says it has were not listed, or are no objects"
+        self.problem = self.problem or told[:500]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all was listed, so that what was not is gone."""
+        return not self.closed and not self.lost
 
     def add(self, other: Result) -> None:
         """Add what else was listed."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -21,8 +21,9 @@ from service.catalog.client import CatalogClient
 from service.catalog.paging import Page
 from service.catalog.places import place_of
 from service.changes import SECOND_US, AssetSaved, Container, Origin, RefreshAsked
-from service.errors import MirrorError, TransientError
+from service.errors import FieldInvalid, MirrorError, TransientError
 from service.events import lookup
+from service.events.things import thing_id
 from service.events.times import from_datetime, to_datetime, to_iso_milliseconds
 from service.mirror import progress, refreshes
 from service.mirror.bulk import rows_by_key
@@ -31,7 +32,7 @@ from service.mirror.tables import assets
 from service.scope import Scope
 from service.settings import SyncSettings
 from service.sync.obstacles import ABSENT, BROKEN
-from service.sync.readings import BY_KIND
+from service.sync.readings import BY_KIND, TABLES, key_of
 from service.sync.sweep import Options, Sweeper
 from service.telemetry import Metrics
 
@@ -41,6 +42,8 @@ log = structlog.get_logger(__name__)
 BUDGET_SHARE = 1 / 3
 #: Seconds for which a deleted asset is looked for: most restores come soon.
 RESTORABLE_S = 7 * 86400.0
+#: What begins the problem that a look met; the next one that meets none takes it away.
+_NOT_FOLLOWED = "not followed: "
 _LIVE = Options(repair=True, deletions=False, origin=Origin.LIVE)
 
 
@@ -100,6 +103,7 @@ class Poller:
                     await self._look(source)
                 except BROKEN as error:  # one service is out of order: that keeps nobody from following the others
                     log.warning("not_followed", kind=source.kind, problem=str(error))
+                    await self._note(source, problem=f"{_NOT_FOLLOWED}{error}"[:500])
                     failed = failed or error
                 except TransientError:
                     if source.where is not None:
@@ -128,10 +132,15 @@ class Poller:
             watermark = await source.look(source.where, known.watermark if known else None)
         except ABSENT as error:
             log.info("not_followed", kind=source.kind, container=place, problem=str(error))
+            await self._note(source, problem=f"{_NOT_FOLLOWED}{error}"[:500])
             return
+        cleared = {"problem": None} if known and (known.problem or "").startswith(_NOT_FOLLOWED) else {}
+        await self._note(source, watermark=watermark, polled_at="now", **cleared)
+
+    async def _note(self, source: Source, **values: Any) -> None:
+        place, kind = (source.where.id, source.where.kind) if source.where else ("", None)
         async with self._store.write() as connection:
-            kind = source.where.kind if source.where else None
-            await progress.note_state(connection, place, kind, source.kind, watermark=watermark, polled_at="now")
+            await progress.note_state(connection, place, kind, source.kind, **values)
 
     async def _modified_assets(self, _: Container | None, watermark: str | None) -> str | None:
         """Assets that the search shows as modified; late ones, too, as far as the index may lag."""
@@ -235,20 +244,29 @@ class Poller:
         if watermark is None:
             return await self._now()
         since = _before(watermark, self._settings.poll_s)
-        pages = endpoints.data_classes(self._client, since=since)
-        return await self._follow("artifact", None, pages, ("metadata", "modified_at"), watermark)
+        newest = watermark
+        for status in (None, "DELETED"):
+            pages = endpoints.data_classes(self._client, since=since, status=status)
+            newest = max(newest, await self._follow("artifact", None, pages, _MODIFIED, watermark), key=_moment)
+        return newest
 
     async def _quality_issues(self, where: Container | None, watermark: str | None) -> str | None:
-        """Issues, last updated first: as far as the watermark. An issue without that time ends the look at its page."""
+        """Issues, last updated first: as far as the watermark. An issue without that time ends the look at its page.
+
+        A catalog that does not keep that order, as where its parameters have other names, is read to its end.
+        """
         assert where is not None
         newest = watermark or ""
+        last, is_sorted = "9", True
         async with aclosing(endpoints.quality(self._client, where, "issues")) as pages:
             async for page in pages:
                 await self._sweeper.follow(BY_KIND["quality_issue"], where, page, _LIVE)
                 moments = [lookup.moment(item.get("updated_at")) for item in page.items]
                 texts = [to_iso_milliseconds(moment) for moment in moments if moment is not None]
                 newest = max([newest, *texts])
-                if len(texts) < len(moments) or not texts or min(texts) <= (watermark or ""):
+                is_sorted = is_sorted and [last, *texts] == sorted([last, *texts], reverse=True)
+                last = min([last, *texts])
+                if len(texts) < len(moments) or not texts or (is_sorted and last <= (watermark or "")):
                     break
         return newest or None
 
@@ -268,18 +286,43 @@ class Poller:
                     await self._sweeper.follow(reading, where, page, _LIVE)
         return watermark
 
+    async def _ask_for_deleted(self, kind: str, where: Container | None, items: list[dict[str, Any]]) -> None:
+        """What says of itself that it is no more is read again, which finds it gone, unless the mirror knows that."""
+        keys = []
+        for item in items:
+            with suppress(FieldInvalid):
+                keys.append(thing_id(kind, item, where))
+        if not keys:
+            return
+        async with self._store.write() as connection:
+            have = await rows_by_key(connection, TABLES[kind], key_of(TABLES[kind]).name, keys, "deleted_at")
+            live = [key for key, row in have.items() if row.deleted_at is None]
+            await refreshes.ask(connection, [RefreshAsked(kind, key, where, "deleted") for key in live])
+
     async def _follow(
         self, kind: str, where: Container | None, pages: AsyncIterator[Page], path: tuple[str, ...], watermark: str
     ) -> str:
         newest = watermark
         async with aclosing(pages):  # type: ignore[type-var]
             async for page in pages:
-                await self._sweeper.follow(BY_KIND[kind], where, page, _LIVE)
+                gone = [item for item in page.items if is_deleted(item)]
+                alive = [item for item in page.items if item not in gone] if gone else page.items
+                await self._sweeper.follow(BY_KIND[kind], where, replace(page, items=alive), _LIVE)
+                await self._ask_for_deleted(kind, where, gone)
                 for item in page.items:
                     moment = lookup.moment(lookup.at(item, path)) if path else None
                     if moment is not None:
                         newest = max(newest, to_iso_milliseconds(moment), key=_moment)
         return newest
+
+
+def is_deleted(item: dict[str, Any]) -> bool:
+    """Whether an item says of itself that it is no more, as what changed since a moment may (status `DELETED`)."""
+    return any(str(lookup.at(item, path)).upper() == "DELETED" for path in _STATES)
+
+
+_STATES = (("metadata", "state"), ("entity", "state"), ("state",), ("status",), ("metadata", "status"))
+_MODIFIED = ("metadata", "modified_at")
 
 
 def _is_known(row: Any, modified_us: int) -> bool:

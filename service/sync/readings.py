@@ -41,6 +41,8 @@ class Told:
     kind: str
     key: str
     state: Card | ContainerSaved | ProfileSaved | ThingSaved
+    #: It says which one it is and of which version, not all of it: the rest has to be read by id.
+    is_partial: bool = False
 
     @property
     def whole(self) -> bytes:
@@ -125,6 +127,12 @@ def thing_told(
     """A thing of one of the kinds."""
     change = thing_change(kind, item, where, at_us, parent)
     yield Told(kind, change.thing_id, change)
+
+
+def _artifact(item: dict[str, Any], where: Container | None, at_us: int | None, parent: str | None) -> Iterator[Told]:
+    """An artifact: whole, as a reading by id tells it, or flat, as lists of IBM's own client have it."""
+    change = thing_change("artifact", item, where, at_us, parent)
+    yield Told("artifact", change.thing_id, change, is_partial=not isinstance(item.get("metadata"), dict))
 
 
 def container_told(
@@ -236,7 +244,7 @@ READINGS = (
     _reading("asset_type", _listed(endpoints.asset_types), *EVERYWHERE),
     _reading("relationship_type", _listed(endpoints.relationship_types), page_size=25),
     _reading("relationship", _listed(endpoints.relationships), *EVERYWHERE, page_size=25),
-    _reading("artifact", _listed(endpoints.artifacts)),
+    Reading("artifact", things["artifact"], _artifact, _listed(endpoints.artifacts)),
     _below("artifact_version", "artifact", _versions),
     _reading("artifact_relationship", _listed(endpoints.artifact_relationships)),
     _reading("asset_list", _listed(endpoints.asset_lists)),

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import structlog
 
 from service.catalog import endpoints, places
-from service.catalog.answer import Answer
 from service.catalog.client import CatalogClient
 from service.changes import Change, Container, Origin, ProfileDeleted, Rank, ThingDeleted, Version
 from service.decoding import Read
@@ -235,21 +234,19 @@ class Refresher:
             where = where or (await self._places([request], "container")).get(request.entity_id)
             changes = await refreshed_container(self._client, self._store, where, self._principals) if where else []
             return [_read(request, changes)]
-        if request.kind != "artifact":
-            where = where or (await self._places([request], "asset")).get(request.entity_id)
-            if where is None:
-                log.info("thing_nowhere", kind=request.kind, entity_id=request.entity_id)
-                return []
+        if request.kind == "artifact":
+            return [await self._sweeper.reread_artifact(request.entity_id)]
+        where = where or (await self._places([request], "asset")).get(request.entity_id)
+        if where is None:
+            log.info("thing_nowhere", kind=request.kind, entity_id=request.entity_id)
+            return []
         try:
-            if where is None or request.kind == "artifact":
-                where, answer = None, await self._artifact(request.entity_id)
-            elif request.kind == "enrichment_area":
+            if request.kind == "enrichment_area":
                 answer = await endpoints.enrichment_area(self._client, where, request.entity_id)
             else:
                 answer = await endpoints.metadata_import(self._client, where, request.entity_id)
         except (CatalogNotFound, CatalogGone) as error:
-            if where is not None:
-                await endpoints.moment(self._client, where)  # raises where the container cannot be read any more
+            await endpoints.moment(self._client, where)  # raises where the container cannot be read any more
             gone = Version(error.details.get("at_us"), Rank.DELETED)
             return [_read(request, [ThingDeleted(request.kind, request.entity_id, gone, where)])]
         try:
@@ -257,21 +254,6 @@ class Refresher:
             return [_read(request, [one.change() for one in told])]
         except DataError as error:
             return [_read(request, [], error)]
-
-    async def _artifact(self, artifact_id: str) -> Answer:
-        """One artifact, by its own type: as the mirror knows it, else one type after the other.
-
-        Raises:
-            CatalogNotFound: it is none of any type.
-        """
-        async with self._store.read() as connection:
-            rows = await rows_by_key(connection, TABLES["artifact"], "artifact_id", [artifact_id], "artifact_type")
-        known = rows.get(artifact_id)
-        types = [known.artifact_type] if known is not None and known.artifact_type else list(endpoints.ARTIFACT_TYPES)
-        for artifact_type in types[:-1]:
-            with suppress(CatalogNotFound):
-                return await endpoints.artifact(self._client, artifact_type, artifact_id)
-        return await endpoints.artifact(self._client, types[-1], artifact_id)
 
     async def _places(self, requests: Sequence[Claimed], kind: str) -> dict[str, Container]:
         """Where things live, as far as the mirror knows."""

@@ -1,25 +1,38 @@
-"""Reading by id what a listing left in doubt: assets in bulk, a profile alone."""
+"""Reading by id what a listing left in doubt: assets in bulk, artifacts and profiles alone."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import sqlalchemy as sa
 
 from service.catalog import endpoints
+from service.catalog.answer import Answer
 from service.catalog.client import CatalogClient
-from service.changes import AssetDeleted, AssetSaved, Container, ProfileDeleted, ProfileSaved, Rank, Version
+from service.changes import (
+    AssetDeleted,
+    AssetSaved,
+    Container,
+    ProfileDeleted,
+    ProfileSaved,
+    Rank,
+    ThingDeleted,
+    Version,
+)
 from service.decoding import Read
 from service.errors import CatalogFailed, CatalogForbidden, CatalogGone, CatalogNotFound, DataError
 from service.events.cards import restricted
+from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
-from service.mirror.tables import assets, data_profiles
+from service.mirror.tables import assets, data_profiles, things
 from service.redaction import Principals
 from service.scope import Scope
 from service.sync.cleaning import clean
 from service.sync.findings import batched, read_of
-from service.sync.readings import card_told, profile_told
+from service.sync.readings import card_told, profile_told, thing_told
 
 #: What a profile that could not be made answers.
 PROFILING_FAILED = 500
@@ -61,6 +74,41 @@ class Rereader:
         read = read_of("asset", asset_id, changes if self._scope.admits(changes[0]) else [])
         read.ignored = not read.changes  # it is there, and out of scope
         return read
+
+    async def artifacts(self, artifact_ids: Sequence[str]) -> list[Read]:
+        """Artifacts by id, as `artifact`; several calls at once, as far as the client has turns."""
+        reads: list[Read] = []
+        for chunk in batched(artifact_ids, endpoints.BULK_MAX):
+            reads += await asyncio.gather(*map(self.artifact, chunk))
+        return reads
+
+    async def artifact(self, artifact_id: str) -> Read:
+        """An artifact by its own type: its state, or its deletion where it is of none."""
+        try:
+            answer = await self._artifact(artifact_id)
+        except (CatalogNotFound, CatalogGone) as error:
+            gone = Version(error.details.get("at_us"), Rank.DELETED)
+            return read_of("artifact", artifact_id, [ThingDeleted("artifact", artifact_id, gone, None)])
+        try:
+            told = thing_told("artifact", clean(answer.object(), self._principals), None, answer.at_us, None)
+            return read_of("artifact", artifact_id, [one.change() for one in told])
+        except DataError as error:
+            return read_of("artifact", artifact_id, [], error)
+
+    async def _artifact(self, artifact_id: str) -> Answer:
+        """One artifact, by the type that the mirror knows, else one type after the other.
+
+        Raises:
+            CatalogNotFound: it is none of any type.
+        """
+        async with self._store.read() as connection:
+            rows = await rows_by_key(connection, things["artifact"], "artifact_id", [artifact_id], "artifact_type")
+        known = rows.get(artifact_id)
+        types = [known.artifact_type] if known is not None and known.artifact_type else list(endpoints.ARTIFACT_TYPES)
+        for artifact_type in types[:-1]:
+            with suppress(CatalogNotFound):
+                return await endpoints.artifact(self._client, artifact_type, artifact_id)
+        return await endpoints.artifact(self._client, types[-1], artifact_id)
 
     async def profile(self, where: Container, profile_id: str, asset_id: str) -> Read:
         """A profile by id: its state, its deletion, or nothing where profiling failed or we may not know."""

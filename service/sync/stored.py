@@ -18,7 +18,7 @@ ROWS = 5000
 
 
 async def versions(store: Store, told: Iterable[Told]) -> dict[str, dict[str, Any]]:
-    """Version and tombstone of what is told of, by kind and key."""
+    """Version and tombstone of what is told of, by kind and key; of artifacts, which version it is in the glossary."""
     keys: dict[str, list[str]] = {}
     for one in told:
         keys.setdefault(one.kind, []).append(one.key)
@@ -28,7 +28,8 @@ async def versions(store: Store, told: Iterable[Told]) -> dict[str, dict[str, An
             for kind, wanted in keys.items():
                 table = TABLES[kind]
                 key = key_of(table).name
-                found[kind] = await rows_by_key(connection, table, key, wanted, "version", "deleted_at")
+                names = ("version", "deleted_at", *(("version_id",) if kind == "artifact" else ()))
+                found[kind] = await rows_by_key(connection, table, key, wanted, *names)
     return found
 
 

@@ -96,13 +96,14 @@ class Sweeper:
                 groups = await self._teller.groups(reading, where, page, parent)
                 if options.deletions:
                     listed.note(groups)
+                    result.unkeyed += sum(isinstance(group, DataError) for group in groups)
                 waiting += groups
                 if len(waiting) >= enough:
                     await carry(page)
             await carry(page)
             await behind.finish()
         await checkpoint(result)
-        if options.deletions and cursor is None and not result.closed:
+        if options.deletions and cursor is None and result.is_whole:
             relist = partial(self._listed_again, reading, where)
             await self._deleter.delete(reading, where, listed, relist, options, result)
         if options.repair and reading.lags and where is not None:
@@ -133,6 +134,10 @@ class Sweeper:
     async def reread(self, where: Container, asset_ids: Sequence[str]) -> list[Read]:
         """Assets by id, with what became of each: its state, its deletion, or (no changes) nothing that we may know."""
         return await self._rereader.assets(where, asset_ids)
+
+    async def reread_artifact(self, artifact_id: str) -> Read:
+        """An artifact by id: its state, or its deletion."""
+        return await self._rereader.artifact(artifact_id)
 
     async def reread_profile(self, where: Container, profile_id: str, asset_id: str) -> Read:
         """A profile by id: its state, its deletion, or nothing where profiling failed or we may not know."""
@@ -167,6 +172,8 @@ class Sweeper:
         if reading.pages is not None:
             async with aclosing(reading.pages(self._client, where, cursor)) as pages:
                 async for page in pages:
+                    if page.lost and result is not None:
+                        result.lose(reading.kind, page.lost, None)
                     yield page, None
             return
         assert reading.below is not None
@@ -174,6 +181,8 @@ class Sweeper:
         async for parent in stored.parents(self._store, reading, where, cursor):
             try:
                 async for page in reading.below(self._client, where, parent):
+                    if page.lost and result is not None:
+                        result.lose(reading.kind, page.lost, parent.id)
                     yield Page(page.items, parent.id, None, page.at_us), parent.id
                 in_a_row = 0
             except ALONE as error:
@@ -182,19 +191,19 @@ class Sweeper:
                     raise
                 result.close(reading.kind, parent.id, error)
 
-    async def _listed_again(self, reading: Reading, where: Container | None) -> tuple[Listed, int | None]:
-        """The keys of a second listing, and from when it is.
+    async def _listed_again(self, reading: Reading, where: Container | None) -> tuple[Listed, int | None] | None:
+        """The keys of a second listing, and from when it is; None where it had not all that it should.
 
         Raises:
             MirrorError: as `sweep`; also where nothing can be read there any more, which is no empty listing.
         """
-        listed = Listed()
+        listed, found = Listed(), Result()
         at_us = await endpoints.moment(self._client, where)
-        async with aclosing(self._pages(reading, where, None)) as pages:
+        async with aclosing(self._pages(reading, where, None, found)) as pages:
             async for page, parent in pages:
                 listed.note(await self._teller.groups(reading, where, page, parent))
                 at_us = page.at_us
-        return listed, at_us
+        return (listed, at_us) if found.is_whole else None
 
 
 class Behind:

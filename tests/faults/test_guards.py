@@ -1,4 +1,4 @@
-"""Every guard is taken out once, in a copy of the code, and a named fault test has to fail for it."""
+"""Every guard is taken out once, in a copy of the code, and a named test has to fail for it."""
 
 import os
 import shutil
@@ -90,6 +90,12 @@ GUARDS = (
         "test_poison.py::test_a_flood_of_unreadable_events_pulls_the_brake_and_a_person_lifts_it",
     ),
     Guard(
+        "two witnesses",
+        "service/sync/deleting.py",
+        (('if kind == "artifact" and (', 'if kind == "nothing" and ('),),
+        "test_deletions.py::test_an_artifact_is_gone_only_where_a_list_and_a_reading_by_its_type_say_so",
+    ),
+    Guard(
         "ledger of jobs",
         "service/targets/pentaho/ledger.py",
         (
@@ -128,7 +134,9 @@ def _made(directory: Path) -> Path:
 
 def _outcome(copy: Path, test: str) -> tuple[bool, str]:
     """Whether the test passed in the copy, and how pytest counted it."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/faults/{test}", "--timeout=150"]
+    file, _, name = test.partition("::")
+    (path,) = (copy / "tests").rglob(file)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{path}::{name}", "--timeout=150"]
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     counted = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr

@@ -43,6 +43,13 @@ class Heard:
         return json.loads(self.body)
 
 
+#: Where one signs in: on IBM Cloud, on premises, on AWS (in an account with a slash), for the US government.
+SIGN_INS = (
+    "/identity/token", "/icp4d-api/v1/authorize", "/api/2.0/accounts/my%2Faccount/apikeys/token",
+    "/api/rest/mcsp/apikeys/token",
+)  # fmt: skip
+
+
 @dataclass
 class CatalogServer:
     """Answers what tests tell it to; without a token of its own it answers 401, whatever is asked."""
@@ -62,8 +69,7 @@ class CatalogServer:
 
     def calls(self, path: str = "") -> list[Heard]:
         """What was heard beside sign-ins."""
-        sign_ins = ("/identity/token", "/icp4d-api/v1/authorize")
-        return [heard for heard in self.heard if heard.path.startswith(path) and heard.path not in sign_ins]
+        return [heard for heard in self.heard if heard.path.startswith(path) and heard.path not in SIGN_INS]
 
     @property
     def sign_ins(self) -> int:
@@ -74,7 +80,7 @@ class CatalogServer:
         self.heard.append(
             Heard(request.method, request.rel_url.raw_path, dict(request.query), dict(request.headers), body)
         )
-        if request.path in ("/identity/token", "/icp4d-api/v1/authorize"):
+        if request.rel_url.raw_path in SIGN_INS:
             return await _made(self.sign_in or self._sign_in, request)
         if request.headers.get("Authorization", "") not in [f"Bearer {token}" for token in self.tokens]:
             return web.json_response({"trace": "t", "errors": [{"code": "unauthorized", "message": "no"}]}, status=401)
@@ -95,7 +101,19 @@ class CatalogServer:
             life_s = self.token_life_s
             told = {} if life_s is None else {"expires_in": life_s, "expiration": int(time.time()) + life_s}
             return web.json_response({"access_token": token, "refresh_token": "r", "token_type": "Bearer", **told})
+        if request.path == "/api/rest/mcsp/apikeys/token":
+            assert request.content_type == "application/x-www-form-urlencoded"
+            if (await request.post()).get("apikey") != self.api_key:
+                return web.json_response({"message": "no such key"}, status=401)
+            self.tokens.append(token)
+            return web.json_response({"token": token, "expires_in": 3600})
         said = json.loads(await request.read())
+        if request.path.startswith("/api/2.0/"):
+            assert request.content_type == "application/json"
+            if said != {"apikey": self.api_key}:
+                return web.json_response({"errorCode": "BXNIM0415E", "errorMessage": "no such key"}, status=401)
+            self.tokens.append(token)
+            return web.json_response({"token": token, "token_type": "jwt", "expires_in": 3600})
         assert said["username"] == "admin"
         if said.get("api_key") != self.api_key and said.get("password") != PASSWORD:
             return web.json_response({"_messageCode_": "401", "message": "User unauthorized"}, status=401)

@@ -56,7 +56,8 @@ LISTINGS: list[tuple[Listing, str, dict[str, str], str]] = [
     ),
     (
         lambda c: endpoints.quality(c, PROJECT, "issues"), "GET /data_quality/v4/issues",
-        {**IN_PROJECT, "limit": "200", "include_children": "true", "sort": "updated_at", "direction": "desc"}, "issues",
+        {**IN_PROJECT, "limit": "200", "include_children": "true", "sort_by": "updated_at",
+         "sort_direction": "desc"}, "issues",
     ),
     (
         endpoints.artifacts, "GET /v3/governance_artifact_types/all",

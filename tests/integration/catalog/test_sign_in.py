@@ -14,9 +14,11 @@ from aiohttp import web
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from service.catalog.auth import credentials_of
 from service.catalog.client import Request
-from service.errors import CatalogAnswerInvalid, CatalogRefused, CatalogUnreachable, MirrorError
-from service.settings import load
+from service.catalog.clouds import exchange_of, way_of
+from service.errors import CatalogAnswerInvalid, CatalogRefused, CatalogUnreachable, MirrorError, SettingInvalid
+from service.settings import CatalogSettings, load
 
 API_KEY = "key-hunter2+SWORDFISH/="
 PASSWORD = "password hunter2"
@@ -231,3 +233,46 @@ async def test_nothing_of_a_client_shows_a_secret(server: Any, client_of: Any) -
     ]
     shown = " ".join(f"{thing!r} {thing} {getattr(thing, '__dict__', '')}" for thing in seen)
     assert "SWORDFISH" not in shown
+
+
+@pytest.mark.parametrize("auth", ["mcsp", "gov"])
+async def test_signing_in_on_the_other_clouds(server: Any, client_of: Any, auth: str) -> None:
+    """As data-intelligence-sdk 2.3.0 and ibm-cloud-sdk-core 3.28.0 do it."""
+    client = client_of(server, auth=auth, account_id="my/account")
+
+    assert (await client.call(THING)).object() == OK
+
+    (sign_in,) = [heard for heard in server.heard if heard not in server.calls()]
+    paths = {"mcsp": "/api/2.0/accounts/my%2Faccount/apikeys/token", "gov": "/api/rest/mcsp/apikeys/token"}
+    assert sign_in.path == paths[auth]
+    assert server.calls()[0].headers["Authorization"] == f"Bearer {server.tokens[0]}"
+    refused = client_of(server, auth=auth, account_id="my/account", api_key=SecretStr("wrong"))
+    with pytest.raises(CatalogRefused) as caught:
+        await refused.call(THING)
+    assert "API_KEY" in caught.value.advice()
+
+
+@pytest.mark.parametrize(
+    ("url", "way", "exchange"),
+    [
+        ("https://api.dataplatform.cloud.ibm.com", "iam", "https://iam.cloud.ibm.com"),
+        ("https://api.eu-de.dai.cloud.ibm.com", "iam", "https://iam.cloud.ibm.com"),
+        ("https://api.ap-south-1.aws.data.ibm.com", "mcsp", "https://account-iam.platform.saas.ibm.com"),
+        ("https://dai.ibmforusgov.com", "gov", "https://dai.ibmforusgov.com"),
+        ("https://api.dai.ibmforusgov.com/x", "gov", "https://dai.ibmforusgov.com"),
+        ("https://cpd.example.com", "iam", "https://iam.cloud.ibm.com"),
+        ("https://aws.ibm.com.example.com", "iam", "https://iam.cloud.ibm.com"),
+        ("https://notibmforusgov.com", "iam", "https://iam.cloud.ibm.com"),
+    ],
+)
+def test_a_cloud_is_known_by_its_host(url: str, way: str, exchange: str) -> None:
+    settings = CatalogSettings(url=url, api_key=SecretStr("k"))
+
+    assert (way_of(settings), exchange_of(settings)) == (way, exchange)
+    assert way_of(CatalogSettings(url=url, username="admin")) == "cpd"
+    assert exchange_of(CatalogSettings(url=url, iam_url="https://iam.example.com")) == "https://iam.example.com"
+
+
+def test_aws_needs_an_account() -> None:
+    with pytest.raises(SettingInvalid, match="ACCOUNT_ID"):
+        credentials_of(CatalogSettings(url="https://x", auth="mcsp", api_key=SecretStr("k")))

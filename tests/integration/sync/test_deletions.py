@@ -216,6 +216,60 @@ async def test_what_hung_below_the_last_parent_goes_with_it(reading: Reading) ->
 
 
 @on_one_store
+async def test_an_artifact_is_gone_only_where_a_list_and_a_reading_by_its_type_say_so(reading: Reading) -> None:
+    """The list may lack what is there: a status that is another's, a filter that is the default."""
+    catalog = pocket()
+    async with reading(catalog, only("artifact")) as reader:
+        await reader.snapshot()
+        there, gone = (one.id for one in [*catalog.true_artifacts()][:2])
+        catalog.knobs.unlisted_artifacts = frozenset({there, gone})
+        catalog.glossary.delete(gone)
+        catalog.clock.advance(60)  # type: ignore[attr-defined]
+        await reader.reconcile(accept_deletions=True)
+        query = "SELECT deleted_at IS NOT NULL FROM artifacts WHERE artifact_id = :id"
+        assert [bool(await reader.mirror.one(query, id=one)) for one in (there, gone)] == [False, True]
+
+
+@on_one_store
+@pytest.mark.parametrize("form", ["larger_totals", "odd_items"])
+async def test_a_listing_that_had_not_all_that_it_should_deletes_nothing_and_says_so(
+    reading: Reading, form: str
+) -> None:
+    catalog = pocket()
+    async with reading(catalog) as reader:
+        await reader.snapshot()
+        where = reader.container("catalog").id
+        member = next(one for _, place, one in catalog.true_members() if place == where)
+        catalog.containers.remove_member(where, member.principal)
+        setattr(catalog.knobs.forms, form, True)
+        catalog.clock.advance(60)  # type: ignore[attr-defined]
+        await reader.reconcile(accept_deletions=True)
+        assert await tombstones(reader) == 0
+        told = "SELECT count(*) FROM v1_freshness WHERE kind = 'member' AND problem IS NOT NULL AND unreadable > 0"
+        assert await reader.mirror.one(told) > 0
+        setattr(catalog.knobs.forms, form, False)
+        await reader.reconcile(accept_deletions=True)
+        assert await tombstones(reader) == 1
+        assert await reader.mirror.one("SELECT count(*) FROM v1_freshness WHERE problem IS NOT NULL") == 0
+
+
+@on_one_store
+async def test_an_item_that_cannot_be_read_keeps_what_it_may_be_from_being_deleted(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = pocket()
+    async with reading(catalog, only("asset_list")) as reader:
+        await reader.snapshot()
+        some = catalog.lists.all()
+        documents = [{**one, "id": "x" * 2000} if number == 0 else one for number, one in enumerate(some)]
+        monkeypatch.setattr(type(catalog.lists), "all", lambda _: documents)
+        catalog.clock.advance(60)  # type: ignore[attr-defined]
+        report = await reader.reconcile(accept_deletions=True)
+        assert report.kinds["asset_list"]["unreadable"] == 1
+        assert await reader.mirror.one("SELECT count(*) FROM v1_asset_lists") == len(some)
+
+
+@on_one_store
 async def test_a_listing_that_fails_half_way_deletes_nothing(reading: Reading) -> None:
     catalog = pocket(300)
     async with reading(catalog, only("asset", "relationship")) as reader:

@@ -137,6 +137,48 @@ async def test_relationships_data_classes_issues_and_runs_appear_by_looking_alon
 
 
 @on_one_store
+@pytest.mark.parametrize("tells_deleted", [False, True])
+async def test_data_classes_and_relationships_that_were_removed_are_gone_by_looking_alone(
+    reading: Reading, tells_deleted: bool
+) -> None:
+    """24471, 24489, 27478: data classes have a status DELETED, and `since` filters what was deleted, too."""
+    catalog = pocket()
+    catalog.knobs.forms.tells_deleted = tells_deleted
+    async with reading(catalog, only("artifact", "artifact_relationship")) as reader:
+        await reader.snapshot()
+        await reader.poll()
+        catalog.clock.advance(5)  # type: ignore[attr-defined]
+        gone = next(one for one in catalog.true_artifacts() if one.type == "data_class")
+        edge = catalog.glossary.relationships()[0]
+        catalog.glossary.delete(gone.id)
+        catalog.glossary.unrelate(edge.source, edge.type, edge.target)
+        await look(reader)
+        assert await reader.mirror.one("SELECT count(*) FROM v1_artifacts WHERE artifact_id = :id", id=gone.id) == 0
+        left = "SELECT count(*) FROM v1_artifact_relationships WHERE source_id = :a AND target_id = :b"
+        found = await reader.mirror.one(left, a=edge.source, b=edge.target)
+        assert found == (0 if tells_deleted else 1)  # else the next reconcile finds it
+
+
+@on_one_store
+async def test_issues_that_come_in_no_order_are_followed_to_the_end(reading: Reading) -> None:
+    catalog = pocket(issues_show_updated_at=True)
+    catalog.knobs.forms.unsorted_issues = True
+    async with reading(catalog, FOLLOWED) as reader:
+        where = reader.container("catalog").id
+        check = catalog.quality.checks(where)[0]
+        catalog.quality.add_asset(where, "wide", "wide", [f"c{number}" for number in range(450)])
+        about = [one for one in catalog.quality.assets(where, children=True) if "/wide/" in one.native_id]
+        issues = {catalog.quality.report(check.id, one.id, 1, 9) for one in about}
+        await reader.snapshot()
+        await reader.poll()
+        catalog.clock.advance(5)  # type: ignore[attr-defined]
+        for issue in issues:
+            catalog.quality.set_ignored(issue, True)
+        await look(reader)
+        assert await reader.mirror.one("SELECT count(*) FROM v1_quality_issues WHERE is_ignored") >= 450
+
+
+@on_one_store
 async def test_a_look_at_a_catalog_in_which_nothing_changed_reads_no_asset_again(reading: Reading) -> None:
     catalog = pocket()
     async with reading(catalog, only("asset")) as reader:
@@ -221,9 +263,15 @@ async def test_a_service_that_is_out_of_order_keeps_nobody_from_following_the_ot
                 found = await reader.containers.read(Options(repair=False))
                 assert isinstance(await reader.poller.once(found.readable), CatalogFailed)
             assert len(reader.poller._sources) < 20
+            told = "SELECT DISTINCT problem FROM v1_freshness WHERE kind = 'asset'"
+            ((problem,),) = await reader.mirror.all(told)
+            assert problem.startswith("not followed: ")
+            assert "POST /v3/search" in problem
             catalog.jobs.run(catalog.jobs.of(reader.container("project").id)[0].id)
             await look(reader)
         assert await reader.mirror.one("SELECT count(*) FROM v1_job_runs") == 3
+        await look(reader)
+        assert await reader.mirror.all(told) == [(None,)]
 
 
 @on_one_store

@@ -84,6 +84,10 @@ def expected_rows(catalog: PocketCatalog) -> dict[str, dict[Any, Any]]:
     jobs = [job for container in readable for job in catalog.jobs.of(container)]
     rows["jobs"] = {job.id: job.name for job in jobs}
     rows["runs"] = {run.id: (job.id, run.state) for job in jobs for run in job.runs.values()}
+    quality = [one.id for one in catalog.true_containers() if one.readable and one.kind != "space"]
+    rows["quality_assets"] = {
+        one.id: one.name for container in quality for one in catalog.quality.assets(container, children=True)
+    }
     rows["issues"] = {
         issue.id: (issue.ignored, issue.occurrences)
         for container in catalog.true_containers()
@@ -147,5 +151,6 @@ async def mirrored_rows(mirror: Mirror) -> dict[str, dict[Any, Any]]:
         "items": await rows("SELECT item_id, asset_list_id, asset_id FROM v1_asset_list_items"),
         "jobs": await rows("SELECT job_id, name FROM v1_jobs"),
         "runs": await rows("SELECT run_id, job_id, state FROM v1_job_runs"),
+        "quality_assets": await rows("SELECT quality_asset_id, name FROM v1_quality_assets"),
         "issues": await rows("SELECT issue_id, is_ignored, occurrences FROM v1_quality_issues"),
     }
