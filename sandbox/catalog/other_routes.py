@@ -115,7 +115,8 @@ def receive_lineage(call: Call) -> Answer:
 
 
 def list_lineage(call: Call) -> Answer:
-    """`GET /v2/asset_lineages/{id}`: newest first."""
+    """`GET /v2/asset_lineages/{id}`: newest first; exactly one container has to be named."""
+    call.container()
     events = call.catalog.lineage.of(call.word("asset_id"))
     page, envelope = offset_page(call, events, default=50, multiple=False)
     stamp = to_millis(call.catalog.clock.now())

@@ -362,9 +362,9 @@ async def post_lineage(client: CatalogClient, event: bytes) -> Answer:
     return answer
 
 
-def asset_lineage(client: CatalogClient, asset_id: str, *, cursor: str | None = None) -> Pages:
-    """The lineage events of an asset."""
-    first = _get(client, "asset_lineage", f"/v2/asset_lineages/{_segment(asset_id)}", limit=50, offset=0)
+def asset_lineage(client: CatalogClient, which: Container, asset_id: str, *, cursor: str | None = None) -> Pages:
+    """The lineage events of an asset, newest first; the same event at each asset that it names."""
+    first = _get(client, "asset_lineage", f"/v2/asset_lineages/{_segment(asset_id)}", which, limit=50, offset=0)
     return paging.walk(client, Listing("asset_lineage", first, "resources", _of(client)), cursor)
 
 

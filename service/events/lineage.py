@@ -5,12 +5,13 @@ The form is told in docs/contract.md, "Lineage events".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from service.changes import LineageEdge, LineageRecorded, Rank, Role, Version
+from service.changes import CATALOG, LineageEdge, LineageRecorded, Rank, Role, Version
 from service.documents import Document, document
 from service.errors import FieldInvalid
+from service.events import lookup
 from service.events.fields import Body, ContainerFields, Id, key_id, require_id, typed
 from service.events.message import Event
 from service.events.times import read_time
@@ -122,6 +123,39 @@ class LineageEvent:
             edges=self.edges,
             came_from=came_from,
         )
+
+
+def answered(resource: dict[str, Any]) -> LineageRecorded:
+    """A lineage event as the catalog answers it to a question, where things have other names than when published.
+
+    It is known by the id that its publisher gave it, so that it is the one that was published, ours too. Of one moment
+    the published form counts.
+
+    Raises:
+        FieldInvalid: it has no id, or a field has the wrong type.
+    """
+    metadata, entity = lookup.mapping(resource.get("metadata")), lookup.mapping(resource.get("entity"))
+    told = lookup.mapping(entity.get("properties"))
+    body = {
+        "message_version": "v1",
+        "user_id": metadata.get("created_by"),
+        "event_details": {
+            "event_id": metadata.get("source_event_id") or metadata.get("id"),
+            "event_type": entity.get("type"),
+            "event_category": told.get("event_category"),
+            "event_time": told.get("event_time") or metadata.get("created_at"),
+            "event_source_service": told.get("event_source_service"),
+        },
+        **{
+            f"{role}_assets": [
+                {("asset_type" if name == "type" else name): value for name, value in asset.items()}
+                for asset in lookup.objects(entity.get(f"{role}_assets"))
+            ]
+            for role in ("uses", "generates")
+        },
+    }
+    recorded = LineageEvent.read(Event("", (), body)).recorded(CATALOG)
+    return replace(recorded, version=replace(recorded.version, rank=Rank.LISTED))
 
 
 def bare_form(body: dict[str, Any]) -> tuple[dict[str, Any], str]:

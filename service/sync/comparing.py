@@ -23,7 +23,7 @@ from service.mirror.store import Store
 from service.pipeline import Pipeline
 from service.sync import stored
 from service.sync.findings import Result, read_of
-from service.sync.readings import Reading, Told
+from service.sync.readings import LINEAGE, Reading, Told
 from service.sync.rereading import Rereader
 from service.sync.telling import SLICE, Group, Teller
 
@@ -138,6 +138,8 @@ def verdict_of(told: Told, row: Any) -> Verdict:
     if told.whole == row.version[_WHOLE] and row.deleted_at is None:
         return Verdict.SAME
     version = Version.from_key(row.version)
+    if told.kind == LINEAGE:  # what was published says as much as what is answered
+        return Verdict.SAME if version.key >= told.version.key else Verdict.STALE
     if told.is_partial and row.deleted_at is None and version.rank is not Rank.STUB:
         assert isinstance(told.state, ThingSaved)
         of = told.state.values[_VERSION_ID]

@@ -18,16 +18,29 @@ from service.catalog import endpoints
 from service.catalog.answer import Answer
 from service.catalog.client import CatalogClient
 from service.catalog.paging import Page, Pages
-from service.changes import Change, Container, ContainerKind, ContainerSaved, ProfileSaved, Rank, ThingSaved, Version
+from service.changes import (
+    Change,
+    Container,
+    ContainerKind,
+    ContainerSaved,
+    LineageRecorded,
+    ProfileSaved,
+    Rank,
+    ThingSaved,
+    Version,
+)
 from service.errors import CatalogGone, CatalogNotFound
 from service.events.cards import Card, profile_change, read_card
+from service.events.lineage import answered
 from service.events.things import container_change, thing_change
-from service.mirror.tables import assets, containers, data_profiles, things
+from service.mirror.tables import assets, containers, data_profiles, lineage_events, things
 
 CATALOG: ContainerKind = "catalog"
 PROJECT: ContainerKind = "project"
 SPACE: ContainerKind = "space"
 EVERYWHERE = (CATALOG, PROJECT, SPACE)
+#: The kind of lineage events. They are only added to, so that none is ever gone.
+LINEAGE = "lineage_event"
 #: What is counted of an asset's use; a call each.
 STATISTICS: tuple[endpoints.RequestType, ...] = (
     "EDITS", "DOWNLOADS", "PUBLISH_TO_CATALOG", "CLONE_TO_PROJECT", "PROMOTE_TO_SPACE",
@@ -40,7 +53,7 @@ class Told:
 
     kind: str
     key: str
-    state: Card | ContainerSaved | ProfileSaved | ThingSaved
+    state: Card | ContainerSaved | ProfileSaved | ThingSaved | LineageRecorded
     #: It says which one it is and of which version, not all of it: the rest has to be read by id.
     is_partial: bool = False
 
@@ -94,7 +107,7 @@ class Reading:
     within: tuple[ContainerKind, ...] = ()
     #: The list is a search index: what it lacks, or tells otherwise, has to be read by id.
     lags: bool = False
-    #: Also kept by another reading, so that only the rotation reads it.
+    #: Also kept by another way, or too many calls for a run, so that only the rotation reads it.
     rotates: bool = False
     #: Items on a full page, for estimates.
     page_size: int = 200
@@ -196,6 +209,16 @@ async def _versions(client: CatalogClient, where: None, parent: Parent) -> Async
         yield page
 
 
+def _lineage(item: dict[str, Any], where: Container | None, at_us: int | None, parent: str | None) -> Iterator[Told]:
+    """A lineage event, at one of the assets that it names."""
+    change = answered(item)
+    yield Told(LINEAGE, change.event_id, change)
+
+
+def _lineage_of(client: CatalogClient, where: Container, parent: Parent) -> AsyncGenerator[Page, None]:
+    return _if_there(endpoints.asset_lineage(client, where, parent.id))
+
+
 def _profiles(client: CatalogClient, where: Container, parent: Parent) -> AsyncGenerator[Page, None]:
     return _if_there(endpoints.profiles(client, where, parent.id))
 
@@ -261,10 +284,11 @@ READINGS = (
     _below("enrichment_area", "asset", _single(endpoints.enrichment_area), PROJECT,
            parent_type="metadata_enrichment_area"),
     _below("asset_statistic", "asset", _statistics, *EVERYWHERE),
+    Reading(LINEAGE, lineage_events, _lineage, below=_lineage_of, parent="asset", within=EVERYWHERE, rotates=True),
 )  # fmt: skip
 BY_KIND = {reading.kind: reading for reading in READINGS}
 TABLES: dict[str, sa.Table] = {
-    "container": containers, "asset": assets, "data_profile": data_profiles, **things
+    "container": containers, "asset": assets, "data_profile": data_profiles, LINEAGE: lineage_events, **things
 }  # fmt: skip
 
 

@@ -10,14 +10,26 @@ import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
 from service.catalog import endpoints, places
 from service.catalog.client import CatalogClient
-from service.changes import Change, Container, Origin, ProfileDeleted, Rank, ThingDeleted, Version
+from service.changes import (
+    SECOND_US,
+    AssetSaved,
+    Change,
+    Container,
+    Origin,
+    ProfileDeleted,
+    Rank,
+    RefreshAsked,
+    ThingDeleted,
+    Version,
+)
 from service.decoding import Read
 from service.errors import (
     CatalogAnswerInvalid,
@@ -35,6 +47,7 @@ from service.errors import (
     StoreUnavailable,
     TransientError,
 )
+from service.events import lookup
 from service.events.message import Message
 from service.mirror import refreshes
 from service.mirror.bulk import rows_by_key
@@ -44,7 +57,8 @@ from service.redaction import Principals
 from service.settings import SyncSettings
 from service.sync.cleaning import clean
 from service.sync.containers import refreshed_container
-from service.sync.readings import BY_KIND, TABLES, key_of, thing_told
+from service.sync.obstacles import ABSENT
+from service.sync.readings import BY_KIND, LINEAGE, TABLES, key_of, thing_told
 from service.sync.sweep import Options, Result, Sweeper, batched
 
 log = structlog.get_logger(__name__)
@@ -57,6 +71,8 @@ IDLE_S = 1.0
 FIRST_PAUSE_S = 5.0
 #: Longest pause in seconds before a reading that failed is tried again; where a service is out for a while.
 LONGEST_PAUSE_S, LONGEST_OUTAGE_S = 3600.0, 300.0
+#: Seconds for which lineage that is found with a changed asset counts as new.
+FRESH_S = 86_400
 #: Seconds before anything is tried again while the catalog as such cannot be asked.
 DOWN_PAUSE_S = 15.0
 #: What the catalog answers, or not, when nothing can be read at all: no attempt at any one thing.
@@ -90,6 +106,8 @@ class Refresher:
         self._settings = settings
         self._principals = principals
         self._stop = asyncio.Event()
+        #: More waits than one turn of it takes.
+        self._is_busy = False
         self.count = Count()
 
     def stop(self) -> None:
@@ -122,6 +140,7 @@ class Refresher:
         async with self._store.translated():
             async with self._store.write() as connection:
                 claimed = await refreshes.claim(connection, self._store, self._settings.refresh_batch, LEASE_S)
+            self._is_busy = len(claimed) > self._settings.refresh_batch // 2
             leased_at = time.monotonic()
             groups = _grouped(claimed)
             for number, requests in enumerate(groups):
@@ -169,6 +188,10 @@ class Refresher:
             return [read for request in requests for read in await self._profile(request)], []
         if kind in _BY_ID:
             return [read for request in requests for read in await self._by_id(request)], []
+        if kind == LINEAGE:
+            for request in requests:
+                await self._lineage(request)
+            return [], []
         await self._sweep(requests)
         return [], []
 
@@ -189,10 +212,37 @@ class Refresher:
         reads: list[Read] = []
         for where, there in by_place.items():
             told = await self._sweeper.reread(where, [request.entity_id for request in there])
+            await self._ask_for_lineage(where, told, there[0].origin)
             silent = {r.message.routing_key for r in told if not (r.changes or r.error or r.ignored)}
             unread += [request for request in there if f"catalog.asset.{request.entity_id}.GET" in silent]
             reads += told
         return reads, unread
+
+    async def _ask_for_lineage(self, where: Container, reads: Sequence[Read], origin: Origin) -> None:
+        """What changed may have been made of something: a call for each, so only while nothing else waits."""
+        if LINEAGE in self._settings.skip or self._is_busy:
+            return
+        saved = [change for read in reads for change in read.changes if isinstance(change, AssetSaved)]
+        asked = [RefreshAsked(LINEAGE, one.asset_id, where, "refreshed", origin=origin) for one in saved]
+        async with self._store.write() as connection:
+            await refreshes.ask(connection, asked)
+
+    async def _lineage(self, request: Claimed) -> None:
+        """The lineage that the catalog holds of an asset. What is old was there before anybody followed it."""
+        where = request.container or (await self._places([request], "asset")).get(request.entity_id)
+        if where is None:
+            return
+        reading = BY_KIND[LINEAGE]
+        try:
+            async with aclosing(endpoints.asset_lineage(self._client, where, request.entity_id)) as pages:
+                async for page in pages:
+                    fresh = [item for item in page.items if _is_fresh(item, page.at_us)]
+                    old = [item for item in page.items if item not in fresh] if fresh else page.items
+                    for items, origin in ((fresh, request.origin), (old, Origin.SYNC)):
+                        options = Options(origin=origin)
+                        await self._sweeper.follow(reading, where, replace(page, items=items), options)
+        except ABSENT as error:  # its lineage is not for us, or not there: the asset is read all the same
+            log.info("lineage_not_read", asset_id=request.entity_id, problem=str(error))
 
     async def _profile(self, request: Claimed) -> list[Read]:
         names = ("asset_id", "container_kind", "container_id")
@@ -291,15 +341,22 @@ def _grouped(claimed: Sequence[Claimed]) -> list[Sequence[Claimed]]:
     groups: dict[tuple[str, Container | None, Origin], list[Claimed]] = defaultdict(list)
     for request in claimed:
         groups[request.kind, request.container, request.origin].append(request)
-    ordered = sorted(groups.values(), key=lambda group: group[0].origin is not Origin.LIVE)
+    ordered = sorted(groups.values(), key=lambda group: (group[0].origin is not Origin.LIVE, group[0].kind == LINEAGE))
     return [part for group in ordered for part in (batched(group, _size(group[0].kind, len(group))))]
 
 
 def _size(kind: str, number: int) -> int:
     """How many requests are fulfilled together: what is swept, all."""
-    if kind == "asset":
+    if kind in ("asset", LINEAGE):
         return endpoints.BULK_MAX
     return 1 if kind == "data_profile" or kind in _BY_ID else number
+
+
+def _is_fresh(item: dict[str, Any], at_us: int | None) -> bool:
+    """Whether a lineage event happened lately, on the catalog's clock: it is a change, no news of long ago."""
+    told = lookup.first(item, (("entity", "properties", "event_time"), ("metadata", "created_at")))
+    happened = lookup.moment(told)
+    return happened is not None and at_us is not None and at_us - happened < FRESH_S * SECOND_US
 
 
 def _read(request: Claimed, changes: list[Change], error: DataError | None = None) -> Read:

@@ -37,6 +37,8 @@ __all__ = ["Checkpoint", "Estimate", "Options", "Result", "Sweeper", "Tally", "b
 
 #: Items that are compared and written together, of pages of a listing; of the many small ones below parents.
 _BATCH, _BATCH_BELOW = 400, 100
+#: Pages below parents after which it is written down how far the sweep is, however little they told.
+_PAGES_BELOW = 50
 #: Parents in a row that are closed to us, after which their whole kind counts as closed: each costs a call.
 CLOSED_IN_A_ROW = 200
 
@@ -92,13 +94,16 @@ class Sweeper:
                 behind.start(self._write(where, differing, last, options, result))
 
             page: Page | None = None
+            read = 0
             async for page, parent in pages:
+                read += 1
                 groups = await self._teller.groups(reading, where, page, parent)
                 if options.deletions:
                     listed.note(groups)
                     result.unkeyed += sum(isinstance(group, DataError) for group in groups)
                 waiting += groups
-                if len(waiting) >= enough:
+                # Below most parents there may be nothing: how far it is is told all the same.
+                if len(waiting) >= enough or (reading.below and read % _PAGES_BELOW == 0):
                     await carry(page)
             await carry(page)
             await behind.finish()

@@ -577,9 +577,11 @@ class TestLineage:
         assert statuses == {202, 204}
         assert len(catalog.received_lineage()) == 40
 
-    async def test_stored_events_have_other_names_for_the_same_things(self, client: Client) -> None:
+    async def test_stored_events_have_other_names_for_the_same_things(
+        self, client: Client, catalog: PocketCatalog
+    ) -> None:
         await client.post("/v2/lineage_events", EVENT)
-        answer = await client.get("/v2/asset_lineages/a1")
+        answer = await client.get("/v2/asset_lineages/a1", catalog_id=catalog.container_ids("catalog")[0])
 
         (one,) = answer["resources"]
         assert one["metadata"]["source_event_id"] == "e1"

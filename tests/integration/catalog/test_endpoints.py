@@ -84,8 +84,8 @@ LISTINGS: list[tuple[Listing, str, dict[str, str], str]] = [
     ),
     (lambda c: endpoints.modified_assets(c, "2026"), "POST /v3/search", {}, "rows"),
     (
-        lambda c: endpoints.asset_lineage(c, "a1"), "GET /v2/asset_lineages/a1",
-        {"limit": "50", "offset": "0"}, "resources",
+        lambda c: endpoints.asset_lineage(c, PROJECT, "a1"), "GET /v2/asset_lineages/a1",
+        {**IN_PROJECT, "limit": "50", "offset": "0"}, "resources",
     ),
 ]  # fmt: skip
 
