@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from sandbox.catalog.forms import Forms
 
@@ -13,6 +15,8 @@ class Knobs:
 
     #: Which of the forms that documents leave open its answers have.
     forms: Forms = field(default_factory=Forms)
+    #: What a test does to an answer: gets the path, the query and the body, gives the body, or a whole HTTP response.
+    spoil: Callable[[str, Any, Any], Any] | None = None
     #: Seconds on the catalog's clock after which asset search and global search see a change.
     index_lag_s: float = 0.0
     #: Seconds on the catalog's clock after which background work (the clean-up behind a deleted type) is done.

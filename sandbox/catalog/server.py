@@ -109,7 +109,12 @@ def _as_aiohttp(handler: Handler) -> Callable[[web.Request], Any]:
             raw_body=body,
             form={key: str(value) for key, value in (await request.post()).items()} if form else {},
         )
-        return _response(_formed(call, handler(call)))
+        answer = _formed(call, handler(call))
+        spoil = call.catalog.knobs.spoil
+        if spoil is None or call.path.startswith(_OPEN):
+            return _response(answer)
+        spoilt = spoil(call.path, call.query, answer.body)
+        return spoilt if isinstance(spoilt, web.Response) else _response(replace(answer, body=spoilt))
 
     return handle
 

@@ -75,7 +75,8 @@ class Answer:
         if key in value:
             return self.objects(key)
         # One without items says nothing about whose list it is, and must not pass for an empty listing.
-        others = [name for name, told in value.items() if isinstance(told, list) and told and name not in _NO_LISTINGS]
+        lists = {name: told for name, told in value.items() if isinstance(told, list) and name not in _NO_LISTINGS}
+        others = [name for name, told in lists.items() if any(isinstance(item, dict) for item in told)]
         return list(value[others[0]]) if len(others) == 1 else self.objects(key)
 
     def unusable(self, problem: str) -> CatalogAnswerInvalid:
