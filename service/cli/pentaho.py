@@ -224,7 +224,9 @@ async def _request(target: Pentaho, connection: Any, asked: _Asked, ids: Sequenc
     if what.takes is Takes.DATA_SOURCE:
         known = (await links.of_pentaho(connection, target.name, ids)).get(ids[0], [Link("connection", "", ids[0])])
         more = more_of(what, known[0], options, target.data_sources)
-    return what.request(ids, {name: value for name, value in (more | asked.more).items() if value is not None})
+    request = what.request(ids, {name: value for name, value in (more | asked.more).items() if value is not None})
+    what.check_by_hand(request)
+    return request
 
 
 async def _follow(target: Pentaho, store: Store, keys: Sequence[str]) -> None:

@@ -192,7 +192,8 @@ def _steady(card: dict[str, Any]) -> bytes:
 def _saved(card: Card) -> AssetSaved:
     metadata, entity = lookup.mapping(card.raw.get("metadata")), lookup.mapping(card.raw.get("entity"))
     usage = lookup.mapping(metadata.get("usage"))
-    remote = next((a for a in lookup.objects(card.raw.get("attachments")) if a.get("connection_id")), {})
+    remotes = (a for a in lookup.objects(card.raw.get("attachments")) if a.get("connection_id"))
+    remote = next(remotes, lookup.mapping(entity.get("folder_asset")))
     connection = entity.get("connection")
     columns, column_info = _columns(entity)
     return AssetSaved(

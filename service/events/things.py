@@ -150,7 +150,7 @@ _FORMS = {
     ),
     "job": _form(
         "metadata.asset_id", name="metadata.name", asset_id="entity.job.asset_ref",
-        asset_ref_type="entity.job.asset_ref_type", last_run_status="entity.job.last_run_status",
+        asset_ref_type="entity.job.asset_ref_type", last_run_status="@last_run_status",
         last_run_at="entity.job.last_run_time", created_at="metadata.created_at|metadata.created",
     ),
     "job_run": _form(
@@ -238,6 +238,9 @@ def _derived(kind: str, item: dict[str, Any]) -> dict[str, Any]:
     if kind == "artifact":
         parents = lookup.objects(lookup.at(item, ("entity", "parent_category", "resources")))
         return {"@category": lookup.at(parents[0], ("entity", "parent_id")) if parents else None}
+    if kind == "job":
+        status = lookup.text(lookup.at(item, ("entity", "job", "last_run_status")))
+        return {"@last_run_status": None if status == "None" else status}  # as a job that never ran is answered
     if kind == "member":
         return {"@type": "group" if item.get("access_group_id") else "user"}
     return {}

@@ -5,12 +5,23 @@ The fourteenth operation, how a job stands, is `STATUS_PATH`. Source: docs/contr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    create_model,
+)
 
 from service.errors import DataError
 from service.redaction import SECRET_WORDS
@@ -21,6 +32,7 @@ STATUS_PATH = "/api/public/v1/jobs/{id}/status"
 #: Fields of Pentaho's connections that are secret and whose names do not betray it by one of the usual words.
 _SECRET_FIELDS = frozenset({"azuresharedkey", "accessid", "secretmanagerkey"})
 
+_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 Id = Annotated[str, StringConstraints(min_length=1)]
 Ids = Annotated[list[Id], Field(min_length=1)]
 
@@ -38,20 +50,49 @@ class RequestInvalid(DataError):
     remedy = "docs/pentaho.md tells what each operation needs."
 
 
+def _day(text: str) -> str:
+    date.fromisoformat(text)
+    return text
+
+
+#: A day such as `2026-05-01`.
+Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_day)]
+
+
 class Body(BaseModel):
     """A body of which every member is known; what is not named is not sent."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
 
-class ScopeBody(Body):
-    """Entities; Pentaho's documents show `configs` in examples alone, so none is sent unless somebody says so."""
+class EntitiesBody(Body):
+    """Entities."""
 
     scope: Ids
+
+
+class Days(BaseModel):
+    """A range of days, among others."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    startDate: Day | None = None
+    endDate: Day | None = None
+
+
+class ScopeBody(EntitiesBody):
+    """The same; Pentaho's documents show `configs` in examples alone, so none is sent unless somebody says so."""
+
     configs: dict[str, Any] | None = None
 
 
-class IdentificationBody(ScopeBody):
+class UsageBody(EntitiesBody):
+    """Entities, and the range of days."""
+
+    configs: Days | None = None
+
+
+class IdentificationBody(EntitiesBody):
     """Entities, and with which dictionaries and patterns."""
 
     dictionaryIds: list[Id] | None = None
@@ -83,22 +124,39 @@ class RemovalBody(Body):
     fqdnId: Id
 
 
-class DataSourceBody(BaseModel):
-    """How a data source is reached: some seventy fields, all optional, of which we care for these."""
+#: The fields by which a data source is reached, all optional, by type.
+_TEXTS = (
+    "databaseName", "jobClasspath", "driverClassName", "resourceName", "resourceId", "fqdnId", "configMethod", "host",
+    "lastTestConnectionId", "lastIngestId", "affinityId", "port", "uri", "databaseType", "spiVersion", "serviceType",
+    "description", "status", "userName", "password", "encryptedPassword", "note", "oauthClientId", "oauthClientSecret",
+    "hdfsCredType", "endpoint", "accessKey", "container", "accessId", "secretKey", "secretManagerKey", "project",
+    "keyPath", "clientEmail", "warehouse", "region", "accountNumber", "iamUsername", "accessKeyID", "secretAccessKey",
+    "assumeRole", "role", "externalID", "sslType", "trustStoreType", "trustStoreLocation", "trustStorePassword",
+    "keyStoreType", "keyStoreLocation", "keyStorePassword", "cipherSuite", "serverDistinguishedName", "connectionType",
+    "fileSystemType", "path", "followSymLinks", "domain", "shareName", "accountName", "azureCredType",
+    "azureSharedKey", "azureTenantId",
+)  # fmt: skip
+_TRUTHS = ("availableForMigration", "enabledForMigration", "availableForWriting", "availableForDataMastering")
+_DATA_SOURCE: dict[str, Any] = {
+    **dict.fromkeys(_TEXTS, (str | None, None)),
+    **dict.fromkeys(_TRUTHS, (bool | None, None)),
+    **dict.fromkeys(("totalCapacity", "oAuthType"), (float | None, None)),
+    "owners": (list[dict[str, Any]] | None, None),
+    "users": (list[str] | None, None),
+}
+_INGEST = dict.fromkeys(("schemaNames", "includePatterns", "excludePatterns"), (list[str] | None, None))
+_OPEN = ConfigDict(strict=True, extra="allow")
+DataSourceBody = create_model("DataSourceBody", __config__=_OPEN, **_DATA_SOURCE)
+#: The same, and what to take in.
+IngestBody = create_model("IngestBody", __config__=_OPEN, **{**_DATA_SOURCE, **_INGEST})
 
-    model_config = ConfigDict(strict=True, extra="allow")
 
-    resourceId: str | None = None
-    fqdnId: str | None = None
-    port: str | None = None
-
-
-class IngestBody(DataSourceBody):
-    """The same, and what to take in."""
-
-    schemaNames: list[str] | None = None
-    includePatterns: list[str] | None = None
-    excludePatterns: list[str] | None = None
+def _misspelt(body: type[BaseModel], told: Mapping[str, Any]) -> str | None:
+    """What is wrong with names that are none; one that is like no other may be of a newer Pentaho."""
+    for name in told:
+        if name not in body.model_fields and (like := get_close_matches(name, body.model_fields, 1, 0.7)):
+            return f"there is no {name}; {like[0]} is meant, perhaps"
+    return None
 
 
 class Takes(StrEnum):
@@ -144,10 +202,23 @@ class Operation:
         """Raises `RequestInvalid` where the documents would have the body otherwise; never with a value."""
         try:
             self.body.model_validate(dict(request))
+            problem = _misspelt(self.body, request)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             problem = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-            raise RequestInvalid(operation=self.command, problem=problem) from None
+        if problem:
+            raise RequestInvalid(operation=self.command, problem=problem)
+
+    def check_by_hand(self, request: Mapping[str, Any]) -> None:
+        """As `check`; also ids of entities and collections, which a person may mistake for names.
+
+        What links say is sent as it is: Pentaho knows best.
+        """
+        self.check(request)
+        told = [*request.get("scope", ()), *filter(None, [request.get("collectionId")])]
+        if any(not _UUID.fullmatch(one) for one in told):
+            problem = f"{'scope' if 'scope' in request else 'collectionId'}: it is no UUID"
+            raise RequestInvalid(operation=self.command, problem=problem)
 
     def ids_of(self, request: Mapping[str, Any]) -> list[str]:
         """What a request is about."""
@@ -174,7 +245,9 @@ _OPERATIONS = (
         "Delete a data source at Pentaho, with its metadata and data.", many=False, destroys=True,
     ),
     _data_source("metadata_ingest", "metadata/ingest", "Take in the metadata of a data source.", IngestBody),
-    _entities("metadata_re_ingest", "metadata/re-ingest", "Take in the metadata of entities anew."),
+    _entities(
+        "metadata_re_ingest", "metadata/re-ingest", "Take in the metadata of entities anew.", EntitiesBody,
+    ),
     _entities("data_profiling", "data-profiling", "Profile the data of entities."),
     _entities("data_discovery", "data-discovery", "Discover what the files of entities hold."),
     _entities(
@@ -188,7 +261,9 @@ _OPERATIONS = (
         "business_rule_with_row_counter", "business-rule/with-row-counter", Takes.RULES, "ruleId", RulesWithScopeBody,
         "Run business rules and count the rows of entities.",
     ),
-    _entities("usage_statistics", "usage-statistics", "Compute usage statistics of entities for a range of dates."),
+    _entities(
+        "usage_statistics", "usage-statistics", "Compute usage statistics of entities for a range of dates.", UsageBody,
+    ),
     _entities("pii_detection", "pii-detection", "Look for personal data in entities."),
 )  # fmt: skip
 

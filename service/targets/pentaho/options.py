@@ -82,9 +82,10 @@ class Options(_Part):
     sign_in: SignInOptions = SignInOptions()
     profile_words: Words = frozenset({"finished", "completed", "succeeded"})
     done_words: Words = frozenset({"completed", "complete", "success", "succeeded", "successful", "finished", "done"})
-    failed_words: Words = frozenset(
-        {"failed", "failure", "error", "errored", "aborted", "cancelled", "canceled", "terminated", "stopped"}
-    )
+    failed_words: Words = frozenset({
+        "failed", "failure", "error", "errors", "errored", "aborted", "cancelled", "canceled", "terminated", "stopped",
+        "killed", "timed", "timeout", "rejected", "expired",
+    })  # fmt: skip
     poll_s: Duration = Field(5, alias="poll", gt=0)
     poll_max_s: Duration = Field(60, alias="poll_max", gt=0)
     deadline_s: Duration = Field(6 * 3600, alias="deadline", gt=0)

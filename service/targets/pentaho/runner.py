@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
@@ -162,10 +163,19 @@ class Runner:
         return Verdict(State.RUNNING, status=word, problem=problem, again_s=again_s)
 
     def _state(self, word: str) -> State | None:
-        """What a status means; None: it runs, for all we know."""
-        if word.casefold() in self._options.done_words:
+        """What a status means; None: it runs, for all we know.
+
+        Words are free text: `COMPLETED_WITH_ERRORS`, `TIMED_OUT` and `JOB_FAILED` are told by the words that they are
+        made of, the first of which counts most: what is retried after an error goes on.
+        """
+        whole, words = word.casefold(), re.findall(r"[^\W\d_]+", word.casefold()) or [""]
+        done, failed = self._options.done_words, self._options.failed_words
+        if whole in done:
             return State.SUCCEEDED
-        return State.FAILED if word.casefold() in self._options.failed_words else None
+        ends = words[-1] in failed and words[-1].endswith("ed")
+        if whole in failed or words[0] in failed or ends or (words[0] in done and failed.intersection(words)):
+            return State.FAILED
+        return State.SUCCEEDED if words[0] in done else None
 
     async def _write(self, job: Job, verdict: Verdict) -> None:
         async with self._store.writing() as connection:

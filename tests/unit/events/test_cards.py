@@ -11,6 +11,8 @@ from service import documents
 from service.changes import AssetSaved, Container, Copied, ProfileSaved, Rank
 from service.errors import FieldInvalid
 from service.events.cards import card_changes, is_whole, read_card
+from service.events.things import thing_change
+from service.kinds import KINDS
 
 HERE = Container("catalog", "c1")
 AT_US = 1_778_425_455_000_000
@@ -150,3 +152,21 @@ def test_a_connection_in_its_other_form_is_no_card() -> None:
     form = {"metadata": {"asset_id": "a1"}, "entity": {"name": "n", "properties": {"pwd1": "SWORDFISH"}}}
     assert not is_whole(form)
     assert is_whole(card())
+
+
+def test_a_folder_says_itself_where_it_lies() -> None:
+    """12988: a folder asset has connection and path in its own attribute, and no attachment."""
+    folder = {"connection_id": "k1", "connection_path": "/bucket1/folder1"}
+    told = saved(card({"folder_asset": folder}, asset_type="folder_asset"))
+
+    assert (told.connection_id, told.connection_path) == ("k1", "/bucket1/folder1")
+
+
+@pytest.mark.parametrize(("status", "shown"), [("None", None), ("Failed", "Failed"), (None, None)])
+def test_a_job_that_never_ran_has_no_status(status: str | None, shown: str | None) -> None:
+    """IBM's own client shows `last_run_status: "None"`."""
+    item = {"metadata": {"asset_id": "j1"}, "entity": {"job": {"last_run_status": status}}}
+    values = thing_change("job", item, HERE, AT_US).values
+
+    assert values is not None
+    assert dict(zip((field.name for field in KINDS["job"].fields), values, strict=True))["last_run_status"] == shown

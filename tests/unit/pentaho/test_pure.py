@@ -11,12 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox.pentaho import bodies
 from service.mirror.links import KINDS, Link
 from service.targets.pentaho import answers, link_files, planning
 from service.targets.pentaho.answers import Meaning
 from service.targets.pentaho.data_sources import HIDDEN, scrubbed
+from service.targets.pentaho.ledger import State
 from service.targets.pentaho.link_files import LinksInvalid
+from service.targets.pentaho.operations import OPERATIONS, DataSourceBody, IngestBody, RequestInvalid
+from service.targets.pentaho.options import Options
 from service.targets.pentaho.rules import Wish
+from service.targets.pentaho.runner import Runner
 from service.targets.posting import Reply
 
 shown = st.characters(exclude_categories=["C", "Z"])
@@ -152,3 +157,59 @@ def test_no_secret_stands_in_what_is_told(secret: str, around: str, as_json: boo
     body = json.dumps({"message": told}).encode() if as_json else told.encode("utf-8", "surrogatepass")
     clean = scrubbed(_reply(400, body), [secret]).body
     assert secret.encode("utf-8", "surrogatepass") not in clean.replace(HIDDEN.encode(), b"")
+
+
+FREE_TEXT = {
+    State.SUCCEEDED: ["Completed", "SUCCESS", "done", "COMPLETED_WITH_WARNINGS", "finished (3 of 3)"],
+    State.FAILED: [
+        "FAILED", "TIMED_OUT", "timeout", "KILLED", "COMPLETED_WITH_ERRORS", "JOB_FAILED", "Error: no such table",
+        "cancelled by admin", "success, 3 errors",
+    ],
+    None: ["RUNNING", "QUEUED", "RETRYING_AFTER_ERROR", "in progress", "", "42", "waiting for failed parents"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "word"), [(state, word) for state, words in FREE_TEXT.items() for word in words])
+def test_words_for_how_a_job_stands_are_understood_in_any_company(state: State | None, word: str) -> None:
+    runner = Runner.__new__(Runner)
+    runner._options = Options()
+
+    assert runner._state(word) is state
+
+
+ENTITY = "00000000-0000-4000-8000-000000000001"
+
+
+@pytest.mark.parametrize(
+    ("operation", "request_", "says"),
+    [
+        ("data_profiling", {"scope": ["e1"]}, "scope"),
+        ("business_rule_with_row_counter", {"ruleId": ["r"], "scope": ["e1"]}, "scope"),
+        ("collection_profiling", {"collectionId": "orders"}, "collectionId"),
+        ("metadata_re_ingest", {"scope": [ENTITY], "configs": {}}, "configs"),
+        ("data_identification", {"scope": [ENTITY], "configs": {}}, "configs"),
+        ("usage_statistics", {"scope": [ENTITY], "configs": {"startDate": "yesterday"}}, "startDate"),
+        ("usage_statistics", {"scope": [ENTITY], "configs": {"endDate": "2026-02-30"}}, "endDate"),
+        ("test_connection", {"resourceId": "x", "hots": "db"}, "host"),
+        ("test_connection", {"resourceId": "x", "port": 5432}, "port"),
+        ("metadata_ingest", {"resourceId": "x", "schemaName": ["s"]}, "schemaNames"),
+        ("metadata_ingest", {"resourceId": "x", "availableForWriting": "yes"}, "availableForWriting"),
+        ("metadata_ingest", {"resourceId": "x", "users": "me"}, "users"),
+    ],
+)
+def test_what_pentaho_would_refuse_is_told_before_it_is_sent(
+    operation: str, request_: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(RequestInvalid, match=says) as caught:
+        OPERATIONS[operation].check_by_hand(request_)
+    assert not any(value in str(caught.value) for value in ("yesterday", "orders"))
+
+
+def test_fields_of_a_newer_pentaho_are_sent_as_they_are() -> None:
+    OPERATIONS["test_connection"].check({"resourceId": "x", "kerberosRealm": "EXAMPLE", "host": None})
+
+
+def test_the_fields_of_a_connection_are_those_that_the_pocket_pentaho_takes() -> None:
+    """Both were read off the documents; whoever changes one looks at the other."""
+    for path, body in (("test-connection", DataSourceBody), ("metadata/ingest", IngestBody)):
+        assert set(body.model_fields) == set(bodies.BODIES[path])
