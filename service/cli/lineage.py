@@ -11,6 +11,7 @@ from service.cli.common import opened_store, out, print_json, quiet_settings, ru
 from service.cli.drawing import Drawing
 from service.errors import MirrorError
 from service.mirror.lineage.graph import Graph, graph
+from service.mirror.lineage.questions import find_named
 from service.mirror.lineage.walk import Direction
 from service.openlineage.looking import find_asset
 
@@ -39,13 +40,23 @@ class Way(StrEnum):
 
 
 class AssetUnknown(MirrorError):
-    """Nothing is known of asset {asset_id!r}."""
+    """Nothing is known of an asset {asset_id!r}, by id or by name."""
 
     remedy = "Ids are the catalog's own: see `SELECT asset_id, name FROM v1_assets`."
 
 
+class AssetAmbiguous(MirrorError):
+    """{number} assets are called {text!r}: {listed}."""
+
+    remedy = "Say which by its id."
+
+
+#: Assets of one name that are listed.
+_LISTED = 20
+
+
 def lineage(
-    asset: Annotated[str, typer.Argument(help="The asset's id in the catalog.")],
+    asset: Annotated[str, typer.Argument(help="The asset: its id, its name, or the end of its path.")],
     depth: Annotated[int, typer.Option(min=1, max=20, help="Events to follow in each direction.")] = 4,
     direction: Annotated[
         Way, typer.Option(help="backward: what it was made of; forward: what was made of it.")
@@ -70,4 +81,10 @@ def lineage(
 async def _graph(asset: str, depth: int, way: Way) -> Graph:
     async with opened_store(quiet_settings()) as store, store.read() as connection:
         known = await find_asset(connection, asset)
-        return await graph(connection, known.asset_id if known else asset, depth, way.directions)
+        named = [] if known else await find_named(connection, asset, _LISTED + 1)
+        if len(named) > 1:
+            listed = "; ".join(f"{one.asset_id} ({one.name or 'no name'})" for one in named[:_LISTED])
+            number = f"More than {_LISTED}" if len(named) > _LISTED else str(len(named))
+            raise AssetAmbiguous(number=number, text=asset, listed=listed)
+        asset_id = known.asset_id if known else named[0].asset_id if named else asset
+        return await graph(connection, asset_id, depth, way.directions)

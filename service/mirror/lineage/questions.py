@@ -109,6 +109,27 @@ async def find_asset(connection: AsyncConnection, asset_id: str) -> Asset | None
     return Asset(*told) if told is not None else None
 
 
+async def find_named(connection: AsyncConnection, text: str, limit: int) -> list[Asset]:
+    """Assets that people may call so: by their name, or by the end of an id that is a path; in the order of their ids.
+
+    Those that not everybody may see are not among them.
+    """
+    known, edge = assets.c, lineage_edges.c
+    columns = (known.asset_id, known.name, known.asset_type, known.container_kind, known.container_id)
+    shown = sa.func.coalesce(known.visibility_mode, 0).not_in(PRIVATE_MODES)
+    ends = [known.asset_id.endswith(f"{before}{text}", autoescape=True) for before in "/."]
+    called = sa.or_(sa.func.lower(known.name) == text.lower(), *ends)
+    rows = await connection.execute(
+        sa.select(*columns).where(called, shown, known.deleted_at.is_(None)).order_by(known.asset_id).limit(limit)
+    )
+    found = {row.asset_id: Asset(*row) for row in rows}
+    told = sa.select(edge.asset_id).where(sa.func.lower(edge.name) == text.lower()).distinct().order_by(edge.asset_id)
+    for (asset_id,) in (await connection.execute(told.limit(limit))).all():
+        if asset_id not in found and (one := await find_asset(connection, asset_id)) is not None:
+            found[asset_id] = one
+    return sorted(found.values(), key=lambda one: one.asset_id)[:limit]
+
+
 async def answer(connection: AsyncConnection, question: Question, max_edges: int = MAX_EDGES) -> Answer:
     """Answer a question."""
     if question.lineage_type is LineageType.PARTIAL:

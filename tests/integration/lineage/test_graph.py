@@ -15,9 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.changes import Origin
+from service.changes import AssetSaved, Container, LineageEdge, LineageRecorded, Origin, Rank, Version
+from service.documents import document
+from service.mirror import writer
 from service.mirror.lineage.graph import graph
-from service.mirror.lineage.questions import LineageType, Question, answer, is_connected
+from service.mirror.lineage.questions import LineageType, Question, answer, find_named, is_connected
 from service.mirror.lineage.summary import Part, parts_of, summarise
 from service.mirror.lineage.walk import Direction, walk
 
@@ -173,6 +175,33 @@ async def test_pages_of_what_rests_show_each_event_once(mirror: Mirror, events: 
         question = replace(question, place=found.next) if found.next else None
 
     assert shown == [["e8", "e6", "e7"], ["e4", "e5", "e2"], ["e3", "e0", "e1"]]
+
+
+async def test_an_asset_is_found_by_its_name_or_the_end_of_its_path(mirror: Mirror) -> None:
+    where, version = Container("catalog", "c1"), Version(1, Rank.READ)
+    hidden = AssetSaved("a4", version, document({}), where, "Totals", visibility_mode=16)
+    states = [
+        *(AssetSaved(asset_id, version, document({}), where, "Totals") for asset_id in ("a1", "a2")), hidden,
+        AssetSaved("a3", version, document({}), where, "Orders 100%"),
+    ]  # fmt: skip
+    edges = (LineageEdge("s3://lake/day/orders.parquet", "uses", name="orders.parquet"), LineageEdge("a1", "generates"))
+    event = LineageRecorded("e1", Version(1, Rank.EVENT), document({}), edges=edges)
+    async with mirror.store.write() as connection:
+        await writer.apply(connection, enumerate([*states, event]))
+
+    async with mirror.store.read() as connection:
+        found = {
+            text: [one.asset_id for one in await find_named(connection, text, 20)]
+            for text in ("totals", "orders 100%", "orders.parquet", "parquet", "day/orders.parquet", "rders 1", "%")
+        }
+        few = await find_named(connection, "TOTALS", 1)
+
+    lake = ["s3://lake/day/orders.parquet"]
+    assert found == {
+        "totals": ["a1", "a2"], "orders 100%": ["a3"], "orders.parquet": lake, "parquet": lake,
+        "day/orders.parquet": lake, "rders 1": [], "%": [],
+    }  # fmt: skip
+    assert len(few) == 1
 
 
 async def test_hops_are_other_assets_and_each_has_its_newest_events(chain: Mirror) -> None:
