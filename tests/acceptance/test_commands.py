@@ -77,6 +77,28 @@ async def test_lineage_is_a_tree_or_json_and_an_unknown_asset_fails(
     assert "Nothing is known" in await run_command("lineage", "nobody", expect=1, STORE__URL=sqlite_url)
 
 
+async def test_lineage_is_asked_for_by_name_and_several_of_one_name_are_listed(
+    tmp_path: Path, sqlite_url: str, run_command: Callable[..., Any]
+) -> None:
+    def named(asset_id: str, name: str) -> dict[str, Any]:
+        value = {"id": asset_id, "name": name, "catalog_id": "c1"}
+        return {"id": asset_id, "properties": {"dataset": {"type": "dataset", "value": value}}}
+
+    details = {"event_id": "e1", "event_time": "2026-05-10T15:04:15Z"}
+    body = {
+        "event_details": details, "uses_assets": [named("a1", "ORDERS"), named("a2", "orders")],
+        "generates_assets": [named("a3", "TOTALS")],
+    }  # fmt: skip
+    recorded = tmp_path / "events.ndjson"
+    recorded.write_text(json.dumps({"routing_key": "v2.lineage_events.e1.POST", "body": body}))
+    await run_command("replay", str(recorded), STORE__URL=sqlite_url)
+
+    graph = json.loads(await run_command("lineage", "totals", "--json", STORE__URL=sqlite_url))
+    assert graph["asset_id"] == "a3"
+    told = await run_command("lineage", "Orders", expect=1, STORE__URL=sqlite_url)
+    assert "2 assets are called 'Orders': a1 (ORDERS); a2 (orders)" in " ".join(told.split())
+
+
 async def test_status_and_targets_tell_of_a_store_that_nobody_uses_yet(
     recording: Path, sqlite_url: str, run_command: Callable[..., Any]
 ) -> None:

@@ -7,7 +7,7 @@ docs/lineage.md.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -123,10 +123,11 @@ async def find_named(connection: AsyncConnection, text: str, limit: int) -> list
         sa.select(*columns).where(called, shown, known.deleted_at.is_(None)).order_by(known.asset_id).limit(limit)
     )
     found = {row.asset_id: Asset(*row) for row in rows}
-    told = sa.select(edge.asset_id).where(sa.func.lower(edge.name) == text.lower()).distinct().order_by(edge.asset_id)
-    for (asset_id,) in (await connection.execute(told.limit(limit))).all():
+    told = sa.select(edge.asset_id, sa.func.min(edge.name)).where(sa.func.lower(edge.name) == text.lower())
+    told = told.group_by(edge.asset_id).order_by(edge.asset_id).limit(limit)
+    for asset_id, name in (await connection.execute(told)).all():
         if asset_id not in found and (one := await find_asset(connection, asset_id)) is not None:
-            found[asset_id] = one
+            found[asset_id] = one if one.name else replace(one, name=name)
     return sorted(found.values(), key=lambda one: one.asset_id)[:limit]
 
 
