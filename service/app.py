@@ -97,6 +97,15 @@ def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: M
     )
 
 
+def reachable_targets(settings: Settings) -> list[Target]:
+    """The targets that are on, without those that nothing leads to: their deliveries would wait until they are lost."""
+    chosen = installed_targets(settings)
+    for target in chosen:
+        if target.leads_nowhere:
+            log.info("target_off", target=target.name, reason="neither CATALOG__URL nor AMQP__URL is set")
+    return [target for target in chosen if not target.leads_nowhere]
+
+
 class Service:
     """The running service: consumer, reading, relay, heartbeat, watchdog and HTTP in one process.
 
@@ -111,7 +120,7 @@ class Service:
         self.metrics = Metrics()
         self.store = Store(settings.store)
         self.store.check_writable()
-        self.targets = installed_targets(settings)
+        self.targets = reachable_targets(settings)
         self.relay = Relay(self.store, self.targets, settings.relay, self.metrics)
         self.gate = Gate()
         horizon_s = settings.retention.lineage_s  # what a person replays may be older

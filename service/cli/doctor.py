@@ -191,7 +191,8 @@ async def _usage(settings: Settings) -> AsyncIterator[Finding]:
 
 async def _targets(settings: Settings) -> AsyncIterator[Finding]:
     async def names() -> str:
-        return ", ".join(target.name for target in installed_targets(settings)) or "none is on"
+        told = [f"{one.name}{' (off: nothing leads there)' * one.leads_nowhere}" for one in installed_targets(settings)]
+        return ", ".join(told) or "none is on"
 
     found = await checked("targets", names)
     yield found

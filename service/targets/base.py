@@ -69,6 +69,11 @@ class Target(ABC):
             SettingInvalid: they ask for something that it cannot do.
         """
 
+    @property
+    def leads_nowhere(self) -> bool:
+        """Nothing is set by which it could be reached: a service leaves it out, so that nothing waits for it."""
+        return False
+
     def attach(self, store: Store) -> None:
         """Given the mirror before the first delivery, for targets that look things up in it."""
         return

@@ -81,6 +81,11 @@ class LineageOverAmqp(CatalogLineage):
         self._amqp = amqp
         self._publisher = Publisher(amqp)
 
+    @property
+    def leads_nowhere(self) -> bool:
+        """Without a broker."""
+        return self._amqp.url is None
+
     def to(self, event_id: str) -> str:
         """Exchange and routing key."""
         return f"AMQP {self._amqp.exchange} {self._key(event_id)}"

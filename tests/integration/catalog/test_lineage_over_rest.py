@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from service.app import reachable_targets
 from service.errors import (
     CatalogBusy,
     CatalogFailed,
@@ -64,6 +65,25 @@ def test_auto_is_rest_where_a_catalog_is_set(via: Any, url: str | None, kind: ty
 
     assert kind_of(made) is kind
     assert [type(target) for target in installed_targets(settings)] == ([kind] if kind else [])
+
+
+@pytest.mark.parametrize(
+    ("amqp", "catalog", "kinds"),
+    [
+        (None, None, []), ("amqp://h", None, [LineageOverAmqp]), (None, "https://h", [LineageOverRest]),
+        ("amqp://h", "https://h", [LineageOverRest]),
+    ],
+)  # fmt: skip
+def test_a_service_that_lives_on_what_is_posted_tells_nobody_it_cannot_reach(
+    amqp: str | None, catalog: str | None, kinds: list[type]
+) -> None:
+    """Each of its deliveries would wait until it is a dead letter, after a week."""
+    settings = Settings(
+        catalog=CatalogSettings(url=catalog, api_key=SecretStr("k")),
+        amqp=AmqpSettings(url=SecretStr(amqp) if amqp else None),
+    )
+
+    assert [type(target) for target in reachable_targets(settings)] == kinds
 
 
 @pytest.mark.parametrize(
