@@ -40,6 +40,7 @@ class Drawing:
                 for edge in graph.edges[event_id]
             ],
             "cut": graph.cut,
+            "older": {direction.value: number for direction, number in graph.older.items()},
         }
 
     def tree(self, depth: int, directions: Sequence[Direction]) -> Tree:
@@ -51,6 +52,8 @@ class Drawing:
             self._grow(branch, asset_id, direction, depth, {asset_id})
             if not branch.children:
                 branch.add("nothing known")
+            if older := self._graph.older.get(direction):
+                branch.add(f"… and {older:,} older events: --newest NUMBER shows more")
         if self._graph.cut:
             tree.add("… cut: there is more")
         return tree

@@ -10,7 +10,7 @@ import typer
 from service.cli.common import opened_store, out, print_json, quiet_settings, run_async
 from service.cli.drawing import Drawing
 from service.errors import MirrorError
-from service.mirror.lineage.graph import Graph, graph
+from service.mirror.lineage.graph import NEWEST, Graph, graph
 from service.mirror.lineage.questions import find_named
 from service.mirror.lineage.walk import Direction
 from service.openlineage.looking import find_asset
@@ -62,11 +62,14 @@ def lineage(
         Way, typer.Option(help="backward: what it was made of; forward: what was made of it.")
     ] = Way.BOTH,
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TREE,
+    newest: Annotated[
+        int, typer.Option(min=1, max=20_000, help="Events of each level, the newest of them; the others are counted.")
+    ] = NEWEST,
     names: Annotated[bool, typer.Option("--names", help="Show names instead of ids, where there are any.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Show what an asset was made of, and what was made of it."""
-    found = run_async(_graph(asset, depth, direction))
+    found = run_async(_graph(asset, depth, direction, newest))
     if not found.known:
         raise AssetUnknown(asset_id=asset)
     drawing = Drawing(found, names=names)
@@ -78,7 +81,7 @@ def lineage(
         typer.echo(drawing.mermaid() if form is Format.MERMAID else drawing.dot(), nl=False)
 
 
-async def _graph(asset: str, depth: int, way: Way) -> Graph:
+async def _graph(asset: str, depth: int, way: Way, newest: int) -> Graph:
     async with opened_store(quiet_settings()) as store, store.read() as connection:
         known = await find_asset(connection, asset)
         named = [] if known else await find_named(connection, asset, _LISTED + 1)
@@ -87,4 +90,4 @@ async def _graph(asset: str, depth: int, way: Way) -> Graph:
             number = f"More than {_LISTED}" if len(named) > _LISTED else str(len(named))
             raise AssetAmbiguous(number=number, text=asset, listed=listed)
         asset_id = known.asset_id if known else named[0].asset_id if named else asset
-        return await graph(connection, asset_id, depth, way.directions)
+        return await graph(connection, asset_id, depth, way.directions, newest)

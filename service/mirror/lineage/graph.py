@@ -16,7 +16,9 @@ from service.mirror.lineage.walk import Direction, among, walk
 from service.mirror.tables import assets
 
 #: Edges of one drawing; a graph that is wider is cut and says so.
-MAX_EDGES = 5000
+MAX_EDGES = 50_000
+#: Events of each level that are drawn where nobody says otherwise.
+NEWEST = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Graph:
     #: Names by asset: as the mirror knows them, else as an event said.
     names: dict[str, str] = field(default_factory=dict)
     cut: bool = False
+    #: Older events that were left out, by direction.
+    older: dict[Direction, int] = field(default_factory=dict)
 
     @property
     def assets(self) -> list[str]:
@@ -63,13 +67,21 @@ def _names(edges: Iterable[LineageEdge], asset_id: str, role: Role) -> bool:
 
 
 async def graph(
-    connection: AsyncConnection, asset_id: str, depth: int, directions: Sequence[Direction] = tuple(Direction)
+    connection: AsyncConnection,
+    asset_id: str,
+    depth: int,
+    directions: Sequence[Direction] = tuple(Direction),
+    newest: int = NEWEST,
 ) -> Graph:
-    """The events and assets within `depth` events of an asset. Assets that not everybody may see are left out."""
+    """The events and assets within `depth` events of an asset. Assets that not everybody may see are left out.
+
+    Of each level the `newest` events are shown, and the others counted.
+    """
     found = Graph(asset_id)
     ids: set[str] = set()
     for direction in directions:
-        reach = await walk(connection, asset_id, direction, depth=depth, max_edges=MAX_EDGES)
+        reach = await walk(connection, asset_id, direction, depth=depth, newest=newest, max_edges=MAX_EDGES)
+        found.older[direction] = reach.older
         ids |= reach.events.keys()
         found.cut = found.cut or reach.cut
     found.edges = await edges_of(connection, ids)

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Role
-from service.mirror.tables import lineage_edges
+from service.mirror.tables import lineage_edges, lineage_events
 
 #: Edges that one question may read; a graph that is wider is cut, and the answer says so.
 MAX_EDGES = 100_000
@@ -49,6 +49,8 @@ class Reach:
     #: More edges than the question may read: this is not all.
     cut: bool = False
     edges_read: int = 0
+    #: Events that were left out since newer ones were enough, level by level.
+    older: int = 0
 
 
 async def walk(
@@ -58,6 +60,7 @@ async def walk(
     *,
     depth: int | None = None,
     enough_assets: int | None = None,
+    newest: int | None = None,
     max_edges: int = MAX_EDGES,
 ) -> Reach:
     """Everything in one direction; cycles end where they began.
@@ -67,6 +70,7 @@ async def walk(
     Args:
         depth: levels at most; None: to the end.
         enough_assets: end after the level with which so many other assets are found.
+        newest: events of each level at most, the newest of them.
         max_edges: edges read at most.
     """
     reach = Reach({start: 0})
@@ -76,15 +80,21 @@ async def walk(
         if enough_assets is not None and len(reach.assets) > enough_assets:
             break
         level += 1
-        front = await _step(connection, reach, front, direction, level, max_edges)
+        front = await _step(connection, reach, front, direction, level, max_edges, newest)
     return reach
 
 
 async def _step(
-    connection: AsyncConnection, reach: Reach, front: list[str], direction: Direction, level: int, max_edges: int
-) -> list[str]:
+    connection: AsyncConnection, reach: Reach, front: list[str], direction: Direction, level: int, max_edges: int,
+    newest: int | None,
+) -> list[str]:  # fmt: skip
     """One level: the events at these assets, and the assets behind those; answers which are new."""
-    near = await events_at(connection, front, direction.near, max_edges - reach.edges_read + 1)
+    room = max_edges - reach.edges_read + 1
+    if newest is None:
+        near = await events_at(connection, front, direction.near, room)
+    else:
+        near, older = await _newest_at(connection, front, direction.near, min(newest, room))
+        reach.older += older
     reach.edges_read += len(near)
     fresh = sorted(near - reach.events.keys())
     edge = lineage_edges.c
@@ -107,6 +117,23 @@ async def events_at(connection: AsyncConnection, assets: Collection[str], role: 
     edge = lineage_edges.c
     query = sa.select(edge.event_id).where(among(connection, edge.asset_id, assets), edge.role == role).distinct()
     return set((await connection.execute(query.limit(max(0, limit)))).scalars())
+
+
+async def _newest_at(
+    connection: AsyncConnection, assets: Collection[str], role: Role, limit: int
+) -> tuple[set[str], int]:
+    """The newest events that used, or generated, any of these assets, and how many older ones there are."""
+    edge, event = lineage_edges.c, lineage_events.c
+    here = sa.select(edge.event_id).where(among(connection, edge.asset_id, assets), edge.role == role)
+    chosen = sa.select(event.event_id).where(event.event_id.in_(here))
+    chosen = chosen.order_by(event.event_time.desc().nulls_last(), event.event_id).limit(limit)
+    found = set((await connection.execute(chosen)).scalars())
+    if len(found) < limit:
+        return found, 0
+    every = sa.select(sa.func.count(sa.distinct(edge.event_id))).where(
+        among(connection, edge.asset_id, assets), edge.role == role
+    )
+    return found, (await connection.execute(every)).scalar_one() - len(found)
 
 
 def among(connection: AsyncConnection, column: sa.ColumnElement[Any], values: Iterable[str]) -> sa.ColumnElement[bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import random
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -14,8 +15,10 @@ import networkx as nx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from service.changes import AssetSaved, Container, LineageEdge, LineageRecorded, Origin, Rank, Version
+from service.cli.drawing import Drawing
 from service.documents import document
 from service.mirror import writer
 from service.mirror.lineage.graph import graph
@@ -247,6 +250,32 @@ async def test_a_graph_that_is_too_wide_is_cut_and_says_so(mirror: Mirror, event
     assert (len(whole.events), whole.cut) == (40, False)
     assert cut.cut
     assert len(cut.events) < 40
+
+
+async def test_a_drawing_shows_the_newest_branches_and_how_many_older_ones_there_are(
+    mirror: Mirror, events: Events
+) -> None:
+    wide: Drawn = [({f"b{number}"}, {"a0"}) for number in range(50)]
+    order = list(range(50))
+    random.Random(7).shuffle(order)
+    await fill(mirror, events, wide, order)
+    newest = {f"e{number}" for number in range(50) if order[number] >= 40}
+
+    async with mirror.store.read() as connection:
+        few = await graph(connection, "a0", 3, newest=10)
+        exact = await graph(connection, "a0", 3, newest=50)
+        both = await graph(connection, "b7", 3, newest=10)
+
+    assert few.events.keys() == newest
+    assert (few.older, few.cut) == ({Direction.FORWARD: 0, Direction.BACKWARD: 40}, False)
+    assert (len(exact.events), exact.older[Direction.BACKWARD]) == (50, 0)
+    assert both.events.keys() == {"e7"}
+    console = Console(file=io.StringIO(), width=100)
+    console.print(Drawing(few).tree(3, [Direction.BACKWARD]))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "… and 40 older events: --newest NUMBER shows more" in shown
+    assert shown.count("2026-05-10") == 10
+    assert Drawing(few).data()["older"] == {"backward": 40, "forward": 0}
 
 
 async def test_assets_that_only_events_of_ours_name_can_be_asked_about(mirror: Mirror, events: Events) -> None:
