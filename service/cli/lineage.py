@@ -65,11 +65,14 @@ def lineage(
     newest: Annotated[
         int, typer.Option(min=1, max=20_000, help="Events of each level, the newest of them; the others are counted.")
     ] = NEWEST,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Also what runs that failed or were aborted would have made.")
+    ] = False,
     names: Annotated[bool, typer.Option("--names", help="Show names instead of ids, where there are any.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Show what an asset was made of, and what was made of it."""
-    found = run_async(_graph(asset, depth, direction, newest))
+    found = run_async(_graph(asset, depth, direction, newest, failed=failed))
     if not found.known:
         raise AssetUnknown(asset_id=asset)
     drawing = Drawing(found, names=names)
@@ -81,7 +84,7 @@ def lineage(
         typer.echo(drawing.mermaid() if form is Format.MERMAID else drawing.dot(), nl=False)
 
 
-async def _graph(asset: str, depth: int, way: Way, newest: int) -> Graph:
+async def _graph(asset: str, depth: int, way: Way, newest: int, *, failed: bool) -> Graph:
     async with opened_store(quiet_settings()) as store, store.read() as connection:
         known = await find_asset(connection, asset)
         named = [] if known else await find_named(connection, asset, _LISTED + 1)
@@ -90,4 +93,4 @@ async def _graph(asset: str, depth: int, way: Way, newest: int) -> Graph:
             number = f"More than {_LISTED}" if len(named) > _LISTED else str(len(named))
             raise AssetAmbiguous(number=number, text=asset, listed=listed)
         asset_id = known.asset_id if known else named[0].asset_id if named else asset
-        return await graph(connection, asset_id, depth, way.directions, newest)
+        return await graph(connection, asset_id, depth, way.directions, newest, failed=failed)

@@ -72,7 +72,7 @@ class LineageApi:
         """A page of the events that an asset's lineage consists of."""
         query = Query(
             request, "lineage_type", "limit", "offset", "classification", "after_time", "hop_count", "event_count",
-            "seed_asset_id", "bookmark", *_PLACE,
+            "seed_asset_id", "bookmark", "failed", *_PLACE,
         )  # fmt: skip
         question = _question(path_id(request, "asset_id"), query)
         classified = query.choice("classification", Classification)
@@ -153,6 +153,7 @@ def _question(asset_id: str, query: Query) -> Question:
         hop_count=query.number("hop_count", 4, 0, MAX_COUNT),
         event_count=query.number("event_count", 10, 0, MAX_COUNT),
         place=_place(query.text("bookmark")),
+        failed=query.flag("failed"),
     )
 
 

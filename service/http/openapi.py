@@ -122,6 +122,11 @@ def _get_lineage() -> dict[str, Any]:
         _number("limit", 50, 1, MAX_LIMIT, "Events at most."),
         _number("offset", 0, 0, MAX_OFFSET, "Events to leave out at the beginning."),
         _query("bookmark", {"type": "string"}, "From the link `next` of a page: what follows it, whatever came since."),
+        _query(
+            "failed",
+            {"type": "boolean", "default": False},
+            "Also runs that failed, as if they had made it.",
+        ),
         _query("classification", _words(*Classification), "Classify the events."),
         _query("after_time", {"type": "string", "format": "date-time"}, "Only events after this moment."),
         _number("hop_count", 4, 0, MAX_COUNT, "forward_hop: other assets at most."),

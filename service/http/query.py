@@ -62,6 +62,13 @@ class Query:
             raise bad_request(f"{name} must be one of {', '.join(words)}.")
         return kind(text)
 
+    def flag(self, name: str) -> bool:
+        """A truth value, `true` or `false`; false where it is not given."""
+        text = self._values.get(name, "false")
+        if text not in ("true", "false"):
+            raise bad_request(f"{name} must be true or false.")
+        return text == "true"
+
     def text(self, name: str) -> str | None:
         """Whatever is there."""
         return self._values.get(name)

@@ -72,15 +72,19 @@ async def graph(
     depth: int,
     directions: Sequence[Direction] = tuple(Direction),
     newest: int = NEWEST,
+    *,
+    failed: bool = False,
 ) -> Graph:
     """The events and assets within `depth` events of an asset. Assets that not everybody may see are left out.
 
-    Of each level the `newest` events are shown, and the others counted.
+    Of each level the `newest` events are shown, and the others counted; runs that `failed` only where asked for.
     """
     found = Graph(asset_id)
     ids: set[str] = set()
     for direction in directions:
-        reach = await walk(connection, asset_id, direction, depth=depth, newest=newest, max_edges=MAX_EDGES)
+        reach = await walk(
+            connection, asset_id, direction, depth=depth, newest=newest, failed=failed, max_edges=MAX_EDGES
+        )
         found.older[direction] = reach.older
         ids |= reach.events.keys()
         found.cut = found.cut or reach.cut

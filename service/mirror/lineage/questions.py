@@ -69,6 +69,8 @@ class Question:
     #: Of `forward_hop`: other assets at most, and events of each.
     hop_count: int = 4
     event_count: int = 10
+    #: Runs that failed or were aborted count, too; else they made nothing of what they name.
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,18 +160,23 @@ def _events_on(asset_id: str) -> sa.ColumnElement[bool]:
 async def _all(connection: AsyncConnection, question: Question, max_edges: int) -> tuple[set[str], bool]:
     forward = question.lineage_type is LineageType.FORWARD
     direction = Direction.FORWARD if forward else Direction.BACKWARD
-    reach = await walk(connection, question.asset_id, direction, max_edges=max_edges)
-    origin = await events_at(connection, [question.asset_id], "generates", max_edges) if forward else set()
+    failed = question.failed
+    reach = await walk(connection, question.asset_id, direction, failed=failed, max_edges=max_edges)
+    made = events_at(connection, [question.asset_id], "generates", max_edges, failed=failed) if forward else None
+    origin = await made if made else set()
     return {*origin, *reach.events}, reach.cut
 
 
 async def _few(connection: AsyncConnection, question: Question, max_edges: int) -> tuple[set[str], bool]:
     """Events of the nearest other assets, the newest of each, and those that generated the asset itself."""
     enough = question.hop_count
-    reach = await walk(connection, question.asset_id, Direction.FORWARD, enough_assets=enough, max_edges=max_edges)
+    reach = await walk(
+        connection, question.asset_id, Direction.FORWARD, enough_assets=enough, failed=question.failed,
+        max_edges=max_edges,
+    )  # fmt: skip
     others = sorted(reach.assets, key=lambda asset_id: (reach.assets[asset_id], asset_id))[1 : enough + 1]
     times = await _times(connection, {event_id for other in others for event_id in reach.ways[other]})
-    chosen = await events_at(connection, [question.asset_id], "generates", max_edges)
+    chosen = await events_at(connection, [question.asset_id], "generates", max_edges, failed=question.failed)
     for other in others:
         newest = sorted(reach.ways[other], key=lambda event_id: (times[event_id], event_id), reverse=True)
         chosen.update(newest[: question.event_count])

@@ -17,6 +17,8 @@ from service.mirror.tables import lineage_edges, lineage_events
 
 #: Edges that one question may read; a graph that is wider is cut, and the answer says so.
 MAX_EDGES = 100_000
+#: What ended like this made nothing of what it names: a run that failed, or was aborted; in SQL, as of its index.
+MADE_NOTHING: list[sa.ColumnElement[str]] = [sa.literal_column(f"'{word}'") for word in ("JOB_FAILED", "JOB_ABORTED")]
 
 
 class Direction(StrEnum):
@@ -61,6 +63,7 @@ async def walk(
     depth: int | None = None,
     enough_assets: int | None = None,
     newest: int | None = None,
+    failed: bool = False,
     max_edges: int = MAX_EDGES,
 ) -> Reach:
     """Everything in one direction; cycles end where they began.
@@ -71,6 +74,7 @@ async def walk(
         depth: levels at most; None: to the end.
         enough_assets: end after the level with which so many other assets are found.
         newest: events of each level at most, the newest of them.
+        failed: runs that failed or were aborted count, too; else they made nothing of what they name.
         max_edges: edges read at most.
     """
     reach = Reach({start: 0})
@@ -80,26 +84,26 @@ async def walk(
         if enough_assets is not None and len(reach.assets) > enough_assets:
             break
         level += 1
-        front = await _step(connection, reach, front, direction, level, max_edges, newest)
+        front = await _step(connection, reach, front, direction, level, max_edges, newest, failed=failed)
     return reach
 
 
 async def _step(
     connection: AsyncConnection, reach: Reach, front: list[str], direction: Direction, level: int, max_edges: int,
-    newest: int | None,
+    newest: int | None, *, failed: bool,
 ) -> list[str]:  # fmt: skip
     """One level: the events at these assets, and the assets behind those; answers which are new."""
     room = max_edges - reach.edges_read + 1
     if newest is None:
-        near = await events_at(connection, front, direction.near, room)
+        near = await events_at(connection, front, direction.near, room, failed=failed)
     else:
-        near, older = await _newest_at(connection, front, direction.near, min(newest, room))
+        near, older = await _newest_at(connection, front, direction.near, min(newest, room), failed=failed)
         reach.older += older
     reach.edges_read += len(near)
     fresh = sorted(near - reach.events.keys())
     edge = lineage_edges.c
     query = sa.select(edge.event_id, edge.asset_id).where(among(connection, edge.event_id, fresh))
-    query = query.where(edge.role == direction.far).limit(max(0, max_edges - reach.edges_read) + 1)
+    query = query.where(_counts(direction.far, failed=failed)).limit(max(0, max_edges - reach.edges_read) + 1)
     far = [tuple(row) for row in await connection.execute(query)] if fresh else []
     reach.edges_read += len(far)
     reach.cut = reach.edges_read > max_edges
@@ -112,27 +116,38 @@ async def _step(
     return new
 
 
-async def events_at(connection: AsyncConnection, assets: Collection[str], role: Role, limit: int) -> set[str]:
-    """Events that used, or generated, any of these assets."""
+async def events_at(
+    connection: AsyncConnection, assets: Collection[str], role: Role, limit: int, *, failed: bool = False
+) -> set[str]:
+    """Events that used, or generated, any of these assets; those of runs that `failed` generated nothing."""
     edge = lineage_edges.c
-    query = sa.select(edge.event_id).where(among(connection, edge.asset_id, assets), edge.role == role).distinct()
+    here = among(connection, edge.asset_id, assets), _counts(role, failed=failed)
+    query = sa.select(edge.event_id).where(*here).distinct()
     return set((await connection.execute(query.limit(max(0, limit)))).scalars())
 
 
+def _counts(role: Role, *, failed: bool) -> sa.ColumnElement[bool]:
+    """Edges of this role that count."""
+    edge = lineage_edges.c
+    if failed or role == "uses":
+        return edge.role == role
+    event = lineage_events.alias("ended")
+    made_nothing = sa.exists().where(event.c.event_id == edge.event_id, event.c.event_type.in_(MADE_NOTHING))
+    return sa.and_(edge.role == role, ~made_nothing)
+
+
 async def _newest_at(
-    connection: AsyncConnection, assets: Collection[str], role: Role, limit: int
+    connection: AsyncConnection, assets: Collection[str], role: Role, limit: int, *, failed: bool
 ) -> tuple[set[str], int]:
     """The newest events that used, or generated, any of these assets, and how many older ones there are."""
     edge, event = lineage_edges.c, lineage_events.c
-    here = sa.select(edge.event_id).where(among(connection, edge.asset_id, assets), edge.role == role)
+    here = sa.select(edge.event_id).where(among(connection, edge.asset_id, assets), _counts(role, failed=failed))
     chosen = sa.select(event.event_id).where(event.event_id.in_(here))
     chosen = chosen.order_by(event.event_time.desc().nulls_last(), event.event_id).limit(limit)
     found = set((await connection.execute(chosen)).scalars())
     if len(found) < limit:
         return found, 0
-    every = sa.select(sa.func.count(sa.distinct(edge.event_id))).where(
-        among(connection, edge.asset_id, assets), edge.role == role
-    )
+    every = sa.select(sa.func.count()).select_from(here.distinct().subquery())
     return found, (await connection.execute(every)).scalar_one() - len(found)
 
 

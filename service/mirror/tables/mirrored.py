@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text, false
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text, false, text
 
 from service.kinds import KINDS, Kind
 from service.mirror.tables.columns import UtcTime, container_columns, metadata, state_columns
@@ -136,6 +136,8 @@ def _table_of(kind: Kind) -> Table:
 #: The tables of the `service.kinds`, by the name of the kind.
 things = {kind.name: _table_of(kind) for kind in KINDS.values()}
 
+#: Runs that made nothing of what they name (`service.mirror.lineage.walk`).
+_FAILED = text("event_type IN ('JOB_FAILED', 'JOB_ABORTED')")
 lineage_events = Table(
     "lineage_events", metadata,
     Column("event_id", Text, primary_key=True),
@@ -147,6 +149,7 @@ lineage_events = Table(
     Column("own", Boolean, nullable=False, server_default=false(), comment="We made it, to answer an event"),
     Column("came_from", Text, comment="catalog, or who sent it over HTTP; null: unknown, or ours"),
     *state_columns(),
+    Index("lineage_events_failed", "event_id", postgresql_where=_FAILED, sqlite_where=_FAILED),
 )  # fmt: skip
 
 lineage_edges = Table(

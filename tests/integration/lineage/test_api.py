@@ -27,6 +27,7 @@ from service.http import openapi
 from service.http.api import Api
 from service.http.probes import listening
 from service.mirror import writer
+from service.mirror.lineage.graph import graph
 from service.mirror.retention import prune
 from service.settings import HttpSettings, PipelineSettings, RetentionSettings, Settings
 from service.telemetry import Metrics
@@ -278,6 +279,34 @@ async def test_a_data_set_of_a_known_connection_is_the_catalogs_asset(api: Clien
     )
 
     assert await mirror.one("SELECT asset_id, name, container_id FROM lineage_edges") == ("a1", "Orders", "c1")
+
+
+@pytest.mark.parametrize("end", ["FAIL", "ABORT"])
+async def test_what_failed_made_nothing_and_is_there_for_who_asks(api: Client, mirror: Mirror, end: str) -> None:
+    """`dbt-ol build` with a model that fails tells its output with START; it was never written."""
+    runs = [f"3f5e83fa-3480-44ff-99c5-ff943904e5e{number}" for number in range(2)]
+    ends: dict[str, Any] = {"inputs": [dataset("raw")], "outputs": [dataset("model")]}
+    read: dict[str, Any] = {"inputs": [dataset("model")], "outputs": [dataset("report")]}
+    told = (run_event("START", runs[0], **ends), run_event(end, runs[0]), run_event("COMPLETE", runs[1], **read))
+    for event in told:
+        assert (await api.post("/api/v1/lineage", event, "airflow"))[0] == 201
+
+    async def ask(name: str, lineage_type: str, **more: Any) -> list[str]:
+        path = f"/v2/asset_lineages/{quote(f's3://lake/{name}', safe='')}"
+        return ids((await api.get(path, "reader", lineage_type=lineage_type, **more))[1])
+
+    assert await ask("report", "backward") == [runs[1]]
+    assert sorted(await ask("report", "backward", failed="true")) == sorted(runs)
+    assert await ask("raw", "forward") == []
+    assert sorted(await ask("raw", "forward", failed="true")) == sorted(runs)
+    assert await ask("raw", "forward_hop") == []
+    assert await ask("raw", "partial") == [runs[0]]
+    _, event = await api.get(f"/v2/lineage_events/{runs[0]}", "reader")
+    assert event["entity"]["type"] == {"FAIL": "JOB_FAILED", "ABORT": "JOB_ABORTED"}[end]
+    async with mirror.store.read() as connection:
+        assert (await graph(connection, "s3://lake/report", 4)).events.keys() == {runs[1]}
+        assert (await graph(connection, "s3://lake/report", 4, failed=True)).events.keys() == set(runs)
+    assert (await api.get("/v2/asset_lineages/s3:%2F%2Flake%2Fraw", "reader", failed="yes"))[0] == 400
 
 
 async def test_a_data_set_is_one_in_whatever_spelling_it_is_told_and_asked_for(api: Client, mirror: Mirror) -> None:

@@ -52,6 +52,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("asset_id", "column_name", "classification_id"),
     )
     op.execute(f"CREATE VIEW v1_column_classifications AS {_VIEW}")
+    # Whoever walks the graph leaves out the runs that failed, and these are few.
+    failed = sa.text("event_type IN ('JOB_FAILED', 'JOB_ABORTED')")
+    op.create_index(
+        "lineage_events_failed", "lineage_events", ["event_id"], postgresql_where=failed, sqlite_where=failed
+    )
     if op.get_bind().dialect.name == "sqlite":
         op.execute("DROP VIEW v1_freshness")
         op.execute(f"CREATE VIEW v1_freshness AS {_FRESHNESS}")
