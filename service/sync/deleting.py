@@ -1,8 +1,8 @@
 """Finding what the catalog has no more, and deleting it from the mirror.
 
 What a listing lacks counts as gone only when a second listing lacks it, too, since pages shift while things come and
-go; what a search lacks, and what can be read by id, only when that finds it gone. A listing that had less than the
-catalog says there is deletes nothing, and a large number of deletions waits for a person.
+go; what a search lacks, and an artifact, only when reading it by id finds it gone. Of what cannot be read by id, a
+listing that had less than the catalog says there is deletes nothing. A large number of deletions waits for a person.
 """
 
 from __future__ import annotations
@@ -35,6 +35,14 @@ from service.sync.readings import TABLES, Reading, key_of
 from service.sync.rereading import Rereader
 from service.sync.seen import Seen
 from service.sync.telling import Group
+
+#: What lives in no container and can be read by id.
+ARTIFACT = "artifact"
+
+
+def witnessed(reading: Reading) -> bool:
+    """Whether what a listing lacks is read by id before it counts as gone: two witnesses of different kinds."""
+    return reading.lags or reading.kind == ARTIFACT
 
 
 class Listed:
@@ -144,7 +152,7 @@ class Deleter:
             return {kind: []}
         listed, at_us = again
         missing = [key for key in keys if key not in listed.of(kind)]
-        if kind == "artifact" and (options.accept_deletions or not await self._is_too_much(kind, where, len(missing))):
+        if kind == ARTIFACT and (options.accept_deletions or not await self._is_too_much(kind, where, len(missing))):
             return {kind: await self._confirmed(kind, where, missing, options, result)}
         gone = Version(at_us, Rank.DELETED)
         return {kind: [read_of(kind, key, [ThingDeleted(kind, key, gone, where)]) for key in missing]}

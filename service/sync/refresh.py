@@ -73,6 +73,8 @@ FIRST_PAUSE_S = 5.0
 LONGEST_PAUSE_S, LONGEST_OUTAGE_S = 3600.0, 300.0
 #: Seconds for which lineage that is found with a changed asset counts as new.
 FRESH_S = 86_400
+#: Assets in a row whose lineage the catalog does not show, after which only the rotation asks.
+NO_LINEAGE = 20
 #: Seconds before anything is tried again while the catalog as such cannot be asked.
 DOWN_PAUSE_S = 15.0
 #: What the catalog answers, or not, when nothing can be read at all: no attempt at any one thing.
@@ -108,6 +110,8 @@ class Refresher:
         self._stop = asyncio.Event()
         #: More waits than one turn of it takes.
         self._is_busy = False
+        #: Assets in a row whose lineage the catalog does not show.
+        self._without_lineage = 0
         self.count = Count()
 
     def stop(self) -> None:
@@ -220,7 +224,7 @@ class Refresher:
 
     async def _ask_for_lineage(self, where: Container, reads: Sequence[Read], origin: Origin) -> None:
         """What changed may have been made of something: a call for each, so only while nothing else waits."""
-        if LINEAGE in self._settings.skip or self._is_busy:
+        if LINEAGE in self._settings.skip or self._is_busy or self._without_lineage >= NO_LINEAGE:
             return
         saved = [change for read in reads for change in read.changes if isinstance(change, AssetSaved)]
         asked = [RefreshAsked(LINEAGE, one.asset_id, where, "refreshed", origin=origin) for one in saved]
@@ -241,7 +245,9 @@ class Refresher:
                     for items, origin in ((fresh, request.origin), (old, Origin.SYNC)):
                         options = Options(origin=origin)
                         await self._sweeper.follow(reading, where, replace(page, items=items), options)
+            self._without_lineage = 0
         except ABSENT as error:  # its lineage is not for us, or not there: the asset is read all the same
+            self._without_lineage += 1
             log.info("lineage_not_read", asset_id=request.entity_id, problem=str(error))
 
     async def _profile(self, request: Claimed) -> list[Read]:

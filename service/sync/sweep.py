@@ -26,7 +26,7 @@ from service.scope import Scope
 from service.settings import SyncSettings
 from service.sync import stored
 from service.sync.comparing import Comparer, Differing
-from service.sync.deleting import Deleter, Listed
+from service.sync.deleting import Deleter, Listed, witnessed
 from service.sync.findings import Estimate, Options, Result, Tally, batched
 from service.sync.obstacles import ALONE
 from service.sync.readings import Reading
@@ -108,7 +108,9 @@ class Sweeper:
             await carry(page)
             await behind.finish()
         await checkpoint(result)
-        if options.deletions and cursor is None and result.is_whole:
+        # What is read by id before it is deleted may go though the catalog told another total than it listed.
+        is_enough = not result.closed if witnessed(reading) else result.is_whole
+        if options.deletions and cursor is None and is_enough:
             relist = partial(self._listed_again, reading, where)
             await self._deleter.delete(reading, where, listed, relist, options, result)
         if options.repair and reading.lags and where is not None:
@@ -197,7 +199,7 @@ class Sweeper:
                 result.close(reading.kind, parent.id, error)
 
     async def _listed_again(self, reading: Reading, where: Container | None) -> tuple[Listed, int | None] | None:
-        """The keys of a second listing, and from when it is; None where it had not all that it should.
+        """The keys of a second listing, and from when it is; None where it had not all that it takes for a deletion.
 
         Raises:
             MirrorError: as `sweep`; also where nothing can be read there any more, which is no empty listing.
@@ -208,7 +210,7 @@ class Sweeper:
             async for page, parent in pages:
                 listed.note(await self._teller.groups(reading, where, page, parent))
                 at_us = page.at_us
-        return (listed, at_us) if found.is_whole else None
+        return (listed, at_us) if found.is_whole or (witnessed(reading) and not found.closed) else None
 
 
 class Behind:
