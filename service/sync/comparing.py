@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
 from typing import Any
 
 from service.changes import Container, Origin, Rank, ThingSaved, Version
@@ -38,8 +37,9 @@ class Verdict(Enum):
 
 #: Where a stored version has the digest of all of the state (`Version.key`).
 _WHOLE = slice(25, 41)
-#: Where an artifact's values have the version that it is of.
-_VERSION_ID = [field.name for field in KINDS["artifact"].fields].index("version_id")
+#: Where an artifact's values have the version that it is of, and its type.
+_ARTIFACT_FIELDS = [field.name for field in KINDS["artifact"].fields]
+_VERSION_ID, _ARTIFACT_TYPE = _ARTIFACT_FIELDS.index("version_id"), _ARTIFACT_FIELDS.index("artifact_type")
 #: What was told, and how the mirror stands to it.
 Judged = list[tuple[Told, Verdict]]
 
@@ -52,6 +52,8 @@ class Differing:
     reads: list[Read] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
+    #: Types of artifacts that a list told in part, by their ids.
+    types: dict[str, str] = field(default_factory=dict)
 
 
 class Comparer:
@@ -84,6 +86,8 @@ class Comparer:
             if is_partial or (reading.lags and any(verdict is Verdict.STALE for _, verdict in judged)):
                 differing.doubtful.append(key)
                 differing.keys += [key] if is_partial else []
+                if is_partial and (artifact_type := _type_of(judged[0][0])):
+                    differing.types[key] = artifact_type
             elif news := [told for told, verdict in judged if verdict is not Verdict.SAME]:
                 differing.keys.append(key)
                 differing.reads.append(read_of(reading.kind, key, (told.change() for told in news)))
@@ -96,8 +100,10 @@ class Comparer:
         """
         reads = differing.reads
         if differing.doubtful:
-            read = self._rereader.artifacts if where is None else partial(self._rereader.assets, where)
-            reads = reads + await read(differing.doubtful)
+            if where is None:
+                reads = reads + await self._rereader.artifacts(differing.doubtful, differing.types)
+            else:
+                reads = reads + await self._rereader.assets(where, differing.doubtful)
         return await self.write(reads, origin)
 
     async def write(self, reads: list[Read], origin: Origin) -> Counter[str]:
@@ -125,6 +131,13 @@ class Comparer:
             return judged
         told = self._teller.cleaned(reading, where, group)
         return judged if told is group.told else _verdicts(told, there)
+
+
+def _type_of(told: Told) -> str | None:
+    """The type of an artifact."""
+    assert isinstance(told.state, ThingSaved)
+    found = (told.state.values or ())[_ARTIFACT_TYPE]
+    return found if isinstance(found, str) else None
 
 
 def _verdicts(told: Iterable[Told], there: dict[str, dict[str, Any]]) -> Judged:

@@ -25,6 +25,7 @@ from service.errors import (
     MassDeletion,
     MirrorError,
 )
+from service.mirror import progress
 from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
 from service.mirror.tables import containers, sync_states
@@ -80,16 +81,32 @@ class Containers:
             except (*ABSENT, *BROKEN) as error:
                 found.problems.append(f"{kind}s: {error}"[:300])
                 log.warning("containers_unreadable", kind=kind, problem=str(error))
+                await self._note(kind, options, f"not all {kind}s are known: {error}"[:500])
                 # Those that the mirror knows are read all the same.
                 known = [where for where, was_listed in await self._known(kind) if was_listed]
                 found.readable += [w for w in known if w.id not in listed and self._scope.admits_container(w)]
                 continue
             if lost:
                 found.problems.append(f"{kind}s: {lost} that the catalog says it has were not listed"[:300])
+            await self._note(
+                kind, options, f"{lost} {kind}s that the catalog says it has were not listed" if lost else None
+            )
             if options.deletions:
                 await self._missing(kind, listed, options, found)
         found.readable.sort(key=lambda where: (list(CONTAINERS).index(where.kind), where.id))
         return found
+
+    async def _note(self, kind: str, options: Options, problem: str | None) -> None:
+        """Tell in `v1_freshness` why not all containers of a kind are known, or that they are."""
+        if not options.repair:
+            return
+        async with self._store.write() as connection:
+            if problem:
+                await progress.note_state(connection, "", None, kind, problem=problem)
+                return
+            row = sync_states.c
+            known = sa.and_(row.container_id == "", row.kind == kind, row.problem.is_not(None))
+            await connection.execute(sa.update(sync_states).where(known).values(problem=None))
 
     def _reads(
         self, kind: Any, items: list[dict[str, Any]], at_us: int | None, found: Found, listed: set[str]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -75,17 +75,17 @@ class Rereader:
         read.ignored = not read.changes  # it is there, and out of scope
         return read
 
-    async def artifacts(self, artifact_ids: Sequence[str]) -> list[Read]:
+    async def artifacts(self, artifact_ids: Sequence[str], types: Mapping[str, str] | None = None) -> list[Read]:
         """Artifacts by id, as `artifact`; several calls at once, as far as the client has turns."""
         reads: list[Read] = []
         for chunk in batched(artifact_ids, endpoints.BULK_MAX):
-            reads += await asyncio.gather(*map(self.artifact, chunk))
+            reads += await asyncio.gather(*(self.artifact(one, (types or {}).get(one)) for one in chunk))
         return reads
 
-    async def artifact(self, artifact_id: str) -> Read:
-        """An artifact by its own type: its state, or its deletion where it is of none."""
+    async def artifact(self, artifact_id: str, artifact_type: str | None = None) -> Read:
+        """An artifact by its own type, where that is told: its state, or its deletion where it is of none."""
         try:
-            answer = await self._artifact(artifact_id)
+            answer = await self._artifact(artifact_id, artifact_type)
         except (CatalogNotFound, CatalogGone) as error:
             gone = Version(error.details.get("at_us"), Rank.DELETED)
             return read_of("artifact", artifact_id, [ThingDeleted("artifact", artifact_id, gone, None)])
@@ -95,18 +95,20 @@ class Rereader:
         except DataError as error:
             return read_of("artifact", artifact_id, [], error)
 
-    async def _artifact(self, artifact_id: str) -> Answer:
-        """One artifact, by the type that the mirror knows, else one type after the other.
+    async def _artifact(self, artifact_id: str, told: str | None) -> Answer:
+        """One artifact, by the type that is told, or that the mirror knows, else one type after the other.
 
         Raises:
-            CatalogNotFound: it is none of any type.
+            CatalogNotFound, CatalogGone: it is none of any type.
         """
+        if told:
+            return await endpoints.artifact(self._client, told, artifact_id)
         async with self._store.read() as connection:
             rows = await rows_by_key(connection, things["artifact"], "artifact_id", [artifact_id], "artifact_type")
         known = rows.get(artifact_id)
         types = [known.artifact_type] if known is not None and known.artifact_type else list(endpoints.ARTIFACT_TYPES)
         for artifact_type in types[:-1]:
-            with suppress(CatalogNotFound):
+            with suppress(CatalogNotFound, CatalogGone):
                 return await endpoints.artifact(self._client, artifact_type, artifact_id)
         return await endpoints.artifact(self._client, types[-1], artifact_id)
 

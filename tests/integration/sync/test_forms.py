@@ -48,12 +48,16 @@ STEPS = 240
 async def unread(reader: Reader) -> set[str]:
     """Kinds of which the mirror says that they could not be read, or not whole."""
     query = "SELECT DISTINCT kind FROM sync_states WHERE problem IS NOT NULL OR unreadable > 0"
-    return {kind for (kind,) in await reader.mirror.all(query)}
+    told = {kind for (kind,) in await reader.mirror.all(query)}
+    # What lives in a container that cannot be read: one that was deleted, and answers 410, is told to be archived.
+    closed = "SELECT count(*) FROM v1_containers WHERE state <> 'active'"
+    everything = await reader.mirror.one(closed) or told & {"catalog", "project", "space"}
+    return told | (set().union(*KINDS.values()) if everything else set())
 
 
 async def wrongly_gone(reader: Reader, catalog: PocketCatalog) -> list[str]:
-    """Things that the mirror holds for deleted and the catalog has."""
-    alive = {card["metadata"]["asset_id"] for _, _, card in catalog.true_assets()}
+    """Things that the mirror holds for deleted and the catalog has, and shows."""
+    alive = {card["metadata"]["asset_id"] for _, _, card in catalog.true_assets(as_seen=True)}
     alive |= {one.id for one in catalog.true_artifacts()} | {one.id for one in catalog.true_containers()}
     gone: set[str] = set()
     for table, key in (("assets", "asset_id"), ("artifacts", "artifact_id"), ("containers", "container_id")):
