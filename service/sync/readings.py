@@ -199,7 +199,8 @@ async def _statistics(client: CatalogClient, where: Container, parent: Parent) -
             answer = await endpoints.statistics(client, where, parent.id, what)
         except (CatalogNotFound, CatalogGone):
             return
-        yield Page([{**answer.object(), "asset_id": parent.id, "request_type": what}], None, None, answer.at_us)
+        more = None if what == STATISTICS[-1] else what
+        yield Page([{**answer.object(), "asset_id": parent.id, "request_type": what}], more, None, answer.at_us)
 
 
 async def _versions(client: CatalogClient, where: None, parent: Parent) -> AsyncGenerator[Page, None]:

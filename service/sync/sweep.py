@@ -185,18 +185,21 @@ class Sweeper:
             return
         assert reading.below is not None
         in_a_row = 0
+        done = cursor
         async for parent in stored.parents(self._store, reading, where, cursor):
             try:
                 async for page in reading.below(self._client, where, parent):
                     if page.lost and result is not None:
                         result.lose(reading.kind, page.lost, parent.id)
-                    yield Page(page.items, parent.id, None, page.at_us), parent.id
+                    # Only with its last page a parent is done: who goes on from here reads it again.
+                    yield Page(page.items, parent.id if page.cursor is None else done, None, page.at_us), parent.id
                 in_a_row = 0
             except ALONE as error:
                 in_a_row += 1
                 if result is None or in_a_row >= CLOSED_IN_A_ROW:
                     raise
                 result.close(reading.kind, parent.id, error)
+            done = parent.id
 
     async def _listed_again(self, reading: Reading, where: Container | None) -> tuple[Listed, int | None] | None:
         """The keys of a second listing, and from when it is; None where it had not all that it takes for a deletion.

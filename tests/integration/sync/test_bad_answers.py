@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from aiohttp import web
 
 from sandbox.catalog.clock import SteppingClock
 from sandbox.catalog.model import PocketCatalog
+from service.settings import SyncSettings
 from tests.integration.sync.kinds import on_one_store, only
 from tests.integration.sync.test_deletions import tombstones
 from tests.integration.sync.test_forms import KINDS, persistent, unread
@@ -31,6 +33,29 @@ LISTINGS = {
 }
 
 Spoil = Callable[[dict[str, Any], str, Any], Any]
+_WORD = "[^/]+"
+#: The same for every listing, by a pattern of its path.
+EVERY: dict[str, tuple[str, set[str]]] = {
+    **LISTINGS,
+    "/v2/catalogs": ("catalogs", {"container"}),
+    "/v2/projects": ("resources", {"container"}),
+    "/v2/spaces": ("resources", {"container"}),
+    f"/v2/catalogs/{_WORD}/members": ("members", {"member"}),
+    f"/v2/projects/{_WORD}/members": ("members", {"member"}),
+    f"/v2/spaces/{_WORD}/members": ("resources", {"member"}),
+    "/v2/asset_types": ("resources", {"asset_type"}),
+    "/v2/asset_relationship_types": ("resources", {"relationship_type"}),
+    f"/v3/{_WORD}/{_WORD}/versions": ("resources", {"artifact_version"}),
+    "/v3/relationships": ("relationships", {"artifact_relationship"}),
+    "/v3/data_classes": ("resources", {"artifact"}),
+    "/v3/search": ("rows", {"asset"}),
+    f"/v2/asset_lists/{_WORD}/items": ("items", {"asset_list_item"}),
+    f"/v2/jobs/{_WORD}/runs": ("results", {"job_run"}),
+    "/v2/trashed_assets": ("resources", {"asset"}),
+    "/data_quality/v4/assets": ("assets", {"quality_asset"}),
+    "/data_quality/v4/checks": ("checks", {"quality_check"}),
+    "/v2/assets/bulk": ("resources", {"asset"}),
+}
 READ = {"member", *(kind for _, kinds in LISTINGS.values() for kind in kinds)}
 PAGED = ("bookmark", "start", "offset", "next", "skip")
 
@@ -68,10 +93,10 @@ SPOILT: dict[str, Spoil] = {
 }
 
 
-async def differing(reader: Reader, catalog: PocketCatalog) -> dict[str, Any]:
+async def differing(reader: Reader, catalog: PocketCatalog, compared: set[str]) -> dict[str, Any]:
     """What differs of what is read here."""
     left = await differences(reader.mirror, catalog)
-    return {kind: told for kind, told in left.items() if KINDS[kind] - {"container"} <= READ}
+    return {kind: told for kind, told in left.items() if KINDS[kind] - {"container"} <= compared}
 
 
 @on_one_store
@@ -81,12 +106,34 @@ async def test_one_listing_that_answers_wrongly_hides_nothing_else_and_deletes_n
 ) -> None:
     path = random.Random(how).choice(list(LISTINGS))
     key, kinds = LISTINGS[path]
+    await spoilt(reading, path, key, kinds, how)
+
+
+@on_one_store
+@pytest.mark.slow
+@pytest.mark.parametrize("how", SPOILT)
+@pytest.mark.parametrize("path", EVERY)
+async def test_every_listing_in_every_way(reading: Reading, path: str, how: str) -> None:
+    key, kinds = EVERY[path]
+    await spoilt(reading, path, key, kinds, how, every_kind=True)
+
+
+async def spoilt(reading: Reading, path: str, key: str, kinds: set[str], how: str, *, every_kind: bool = False) -> None:
+    """Read a catalog one of whose listings answers wrongly, and again once it does not."""
     catalog = PocketCatalog(seed=8, assets=30, clock=SteppingClock())
-    async with reading(catalog, only(*READ), max_answer_bytes=2_000_000) as reader:
+    settings = SyncSettings() if every_kind else only(*READ)
+    compared = set().union(*KINDS.values()) if every_kind else READ
+    async with reading(catalog, settings, max_answer_bytes=2_000_000) as reader:
         await reader.snapshot()
         before = await tombstones(reader)
         spoil = SPOILT[how]
-        catalog.knobs.spoil = lambda at, query, body: spoil(body, key, query) if at == path else body
+
+        def answer(at: str, query: Any, body: Any) -> Any:
+            if not re.fullmatch(path, at) or not isinstance(body, dict) or not isinstance(body.get(key), list):
+                return body
+            return spoil(body, key, query)
+
+        catalog.knobs.spoil = answer
         term = catalog.create_artifact("glossary_term", "made")
         catalog.create_asset(reader.container("catalog").id, "made")
         catalog.containers.add_member(reader.container("catalog").id, "somebody", "viewer")
@@ -94,14 +141,14 @@ async def test_one_listing_that_answers_wrongly_hides_nothing_else_and_deletes_n
         await persistent(lambda: reader.reconcile(accept_deletions=True))
         await reader.poll()
 
-        left, told = await differing(reader, catalog), await unread(reader)
+        left, told = await differing(reader, catalog, compared), await unread(reader)
         assert not {kind for kind in left if not KINDS[kind] & (told | kinds)}, (path, told, left)
         assert not left or kinds & told, (path, told, left)
         assert await tombstones(reader) == before
-        assert "members" not in left
+        assert "members" not in left or "member" in kinds | told
 
         catalog.knobs.spoil = None
         catalog.clock.advance(60)  # type: ignore[attr-defined]
         await persistent(lambda: reader.reconcile(accept_deletions=True))
-        assert await differing(reader, catalog) == {}
+        assert await differing(reader, catalog, compared) == {}
         assert await reader.mirror.one("SELECT name FROM v1_artifacts WHERE artifact_id = :term", term=term) == "made"

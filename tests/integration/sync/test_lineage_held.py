@@ -15,6 +15,7 @@ from service import documents
 from service.changes import Origin, RefreshAsked
 from service.events.message import Message
 from service.mirror import refreshes
+from service.sync import sweep
 from service.sync.readings import BY_KIND
 from service.sync.rotation import Rotation
 from service.sync.sweep import Options
@@ -165,6 +166,37 @@ async def test_a_flood_of_changes_is_not_slowed_down_by_their_lineage(reading: R
         await reader.refresh()
 
         assert catalog.calls[ASKED] == 0
+
+
+@on_one_store
+async def test_a_reading_that_stops_between_the_pages_of_one_asset_goes_on_with_that_asset(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "_PAGES_BELOW", 1)
+    catalog = pocket()
+    async with reading(catalog, only("asset", "lineage_event")) as reader:
+        where = reader.container("catalog")
+        one, other, _ = some(catalog, where.id)
+        for number in range(180):
+            catalog.lineage.receive(published(catalog, f"e{number}", one, other, ago_s=number))
+        await reader.snapshot()
+        cursor: str | None = None
+        stops = 0
+        while True:
+
+            async def stop(result: Any) -> None:
+                nonlocal cursor
+                if result.cursor and result.cursor != cursor:
+                    cursor = result.cursor
+                    raise KeyboardInterrupt
+
+            try:
+                await reader.sweeper.sweep(BY_KIND["lineage_event"], where, Options(), stop, cursor)
+                break
+            except KeyboardInterrupt:
+                stops += 1
+        assert stops > 5
+        assert await reader.mirror.one("SELECT count(*) FROM lineage_events") == 180
 
 
 @on_one_store
