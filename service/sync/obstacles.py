@@ -16,6 +16,9 @@ from service.errors import (
 #: What a part of the catalog answers where it does not exist, or not for us.
 ABSENT = (CatalogForbidden, CatalogNotFound, CatalogGone, CatalogRejected, CatalogAnswerTooLarge)
 #: What one parent may answer when asked for what is below it, which says nothing about the others.
-ALONE = (CatalogForbidden, CatalogRejected, CatalogAnswerInvalid, CatalogAnswerTooLarge)
+#: That nothing is there below it is no empty list: the parent may have gone meanwhile, or the service be away.
+ALONE = (
+    CatalogForbidden, CatalogRejected, CatalogAnswerInvalid, CatalogAnswerTooLarge, CatalogNotFound, CatalogGone,
+)  # fmt: skip
 #: What a part of the catalog answers that is out of order, though the catalog as such may be well.
 BROKEN = (CatalogFailed, CatalogAnswerInvalid, CatalogLeadsElsewhere)

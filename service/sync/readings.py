@@ -161,16 +161,6 @@ async def _one(answer: Answer) -> AsyncGenerator[Page, None]:
     yield Page([answer.object()], None, None, answer.at_us)
 
 
-async def _if_there(pages: AsyncGenerator[Page, None]) -> AsyncGenerator[Page, None]:
-    """The pages; none where what they are listed below has gone meanwhile."""
-    async with aclosing(pages):
-        try:
-            async for page in pages:
-                yield page
-        except (CatalogNotFound, CatalogGone):
-            return
-
-
 def _single(ask: Callable[[CatalogClient, Any, str], Any]) -> Any:
     async def below(client: CatalogClient, where: Container | None, parent: Parent) -> AsyncGenerator[Page, None]:
         try:
@@ -206,8 +196,9 @@ async def _statistics(client: CatalogClient, where: Container, parent: Parent) -
 async def _versions(client: CatalogClient, where: None, parent: Parent) -> AsyncGenerator[Page, None]:
     if parent.type not in endpoints.VERSIONED:
         return
-    async for page in _if_there(endpoints.versions(client, parent.type, parent.id)):
-        yield page
+    async with aclosing(endpoints.versions(client, parent.type, parent.id)) as pages:
+        async for page in pages:
+            yield page
 
 
 def _lineage(item: dict[str, Any], where: Container | None, at_us: int | None, parent: str | None) -> Iterator[Told]:
@@ -217,11 +208,11 @@ def _lineage(item: dict[str, Any], where: Container | None, at_us: int | None, p
 
 
 def _lineage_of(client: CatalogClient, where: Container, parent: Parent) -> AsyncGenerator[Page, None]:
-    return _if_there(endpoints.asset_lineage(client, where, parent.id))
+    return endpoints.asset_lineage(client, where, parent.id)
 
 
 def _profiles(client: CatalogClient, where: Container, parent: Parent) -> AsyncGenerator[Page, None]:
-    return _if_there(endpoints.profiles(client, where, parent.id))
+    return endpoints.profiles(client, where, parent.id)
 
 
 def _quality(what: endpoints.Quality, client: CatalogClient, where: Container, cursor: str | None) -> Pages:
@@ -273,13 +264,13 @@ READINGS = (
     _reading("artifact_relationship", _listed(endpoints.artifact_relationships)),
     _reading("asset_list", _listed(endpoints.asset_lists)),
     _below("asset_list_item", "asset_list",
-           lambda client, _, parent: _if_there(endpoints.list_items(client, parent.id))),
+           lambda client, _, parent: endpoints.list_items(client, parent.id)),
     _reading("quality_asset", partial(_quality, "assets"), CATALOG, PROJECT),
     _reading("quality_check", partial(_quality, "checks"), CATALOG, PROJECT),
     _reading("quality_issue", partial(_quality, "issues"), CATALOG, PROJECT),
     _below("quality_score", "quality_asset", _scores, CATALOG, PROJECT),
     _reading("job", _listed(endpoints.jobs), PROJECT, SPACE, page_size=100),
-    _below("job_run", "job", lambda client, where, parent: _if_there(endpoints.runs(client, where, parent.id)),
+    _below("job_run", "job", lambda client, where, parent: endpoints.runs(client, where, parent.id),
            PROJECT, SPACE),
     _below("metadata_import", "asset", _single(endpoints.metadata_import), PROJECT, parent_type="metadata_import"),
     _below("enrichment_area", "asset", _single(endpoints.enrichment_area), PROJECT,
