@@ -24,6 +24,8 @@ from service.errors import NestingTooDeep, NotJson, NotUtf8
 
 #: Bytes of a digest; 128 bits make an accidental match of two states as good as impossible.
 DIGEST_BYTES = 16
+#: Levels of a foreign answer that are looked at: what matters of it stands at its top.
+ANSWER_DEPTH = 64
 #: Numbers with a larger exponent are not written out as integers: a body of `1E399,` would grow a hundredfold.
 MAX_INTEGER_EXPONENT = 40
 #: Shorter numbers are integers if their doubles are: 15 digits never round to a neighbour.
@@ -142,7 +144,7 @@ def _refuse_constant(name: str) -> NoReturn:
     raise NotJson(problem=f"{name} is no JSON value")
 
 
-def shallow(raw: bytes, max_depth: int) -> Any:
+def shallow(raw: bytes, max_depth: int = ANSWER_DEPTH) -> Any:
     """The value of a foreign answer in which null stands for what nests deeper than `max_depth`.
 
     Whoever walks it, a call per level, comes to an end, and what stands at its top is not lost for its depths.

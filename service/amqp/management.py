@@ -21,8 +21,6 @@ from service.errors import ManagementUnavailable, TopologyMissing
 from service.proxies import proxy_for
 from service.settings import AmqpSettings, hide_password, refreshed
 
-#: Levels of an answer that are looked at.
-_MAX_DEPTH = 64
 #: Share of the queue's bytes from which on it counts as full: the API's figures are some seconds old.
 FULL = 0.98
 #: Deliveries after which a quorum queue drops a message where neither argument nor policy says otherwise, and the major
@@ -215,7 +213,7 @@ async def _ask(settings: AmqpSettings, path: str) -> Any:
             if answer.status != 200:
                 said = (await answer.text())[:200]
                 raise _unavailable(settings, f"it answers {answer.status} {answer.reason or ''}, {said!r}")
-            return documents.shallow(await answer.read(), _MAX_DEPTH)
+            return documents.shallow(await answer.read())
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise _unavailable(settings, str(error)[:200] or type(error).__name__) from None
 

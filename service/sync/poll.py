@@ -306,7 +306,7 @@ class Poller:
         async with aclosing(pages):  # type: ignore[type-var]
             async for page in pages:
                 gone = [item for item in page.items if is_deleted(item)]
-                alive = [item for item in page.items if item not in gone] if gone else page.items
+                alive = [item for item in page.items if not is_deleted(item)]
                 await self._sweeper.follow(BY_KIND[kind], where, replace(page, items=alive), _LIVE)
                 await self._ask_for_deleted(kind, where, gone)
                 for item in page.items:

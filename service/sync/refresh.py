@@ -228,6 +228,8 @@ class Refresher:
             return
         saved = [change for read in reads for change in read.changes if isinstance(change, AssetSaved)]
         asked = [RefreshAsked(LINEAGE, one.asset_id, where, "refreshed", origin=origin) for one in saved]
+        if not asked:
+            return
         async with self._store.write() as connection:
             await refreshes.ask(connection, asked)
 
@@ -241,7 +243,7 @@ class Refresher:
             async with aclosing(endpoints.asset_lineage(self._client, where, request.entity_id)) as pages:
                 async for page in pages:
                     fresh = [item for item in page.items if _is_fresh(item, page.at_us)]
-                    old = [item for item in page.items if item not in fresh] if fresh else page.items
+                    old = [item for item in page.items if not _is_fresh(item, page.at_us)]
                     for items, origin in ((fresh, request.origin), (old, Origin.SYNC)):
                         options = Options(origin=origin)
                         await self._sweeper.follow(reading, where, replace(page, items=items), options)

@@ -25,8 +25,6 @@ SUPPORT_HEADERS = ("x-global-transaction-id", "x-request-id", "x-correlation-id"
 _CONNECT_S = 10.0
 #: Bytes of an answer that are read.
 _MAX_ANSWER = 1_048_576
-#: Levels of an answer that are looked at: what matters of it stands at its top.
-_MAX_DEPTH = 64
 #: Characters of an answer that are told.
 _SHOWN = 300
 #: What shows that nothing was sent: no connection, or none through the proxy.
@@ -61,7 +59,7 @@ class Reply:
     def data(self) -> Any:
         """The body as JSON, null for what nests deeper than we walk; None where it is none."""
         try:
-            return documents.shallow(self.body, _MAX_DEPTH)
+            return documents.shallow(self.body)
         except ValueError:
             return None
 

@@ -162,8 +162,9 @@ async def _all(connection: AsyncConnection, question: Question, max_edges: int) 
     direction = Direction.FORWARD if forward else Direction.BACKWARD
     failed = question.failed
     reach = await walk(connection, question.asset_id, direction, failed=failed, max_edges=max_edges)
-    made = events_at(connection, [question.asset_id], "generates", max_edges, failed=failed) if forward else None
-    origin = await made if made else set()
+    if not forward:
+        return set(reach.events), reach.cut
+    origin = await events_at(connection, [question.asset_id], "generates", max_edges, failed=failed)
     return {*origin, *reach.events}, reach.cut
 
 
