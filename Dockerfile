@@ -69,6 +69,6 @@ USER 10001:0
 WORKDIR /data
 EXPOSE 8080 8081
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-m", "service.healthcheck"]
+HEALTHCHECK --interval=15s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-m", "service.process.healthcheck"]
 ENTRYPOINT ["catalog-mirror"]
 CMD ["run"]

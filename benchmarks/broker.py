@@ -17,7 +17,7 @@ from aio_pika.abc import AbstractChannel, AbstractConnection
 from benchmarks.errors import BenchFailed
 from benchmarks.events import Load, Sample
 from service.amqp.topology import queue_arguments
-from service.settings import AmqpSettings
+from service.settings.model import AmqpSettings
 
 EXCHANGE = "CatalogServiceMessageHub"
 SINK_KEY = "v2.lineage_events.*.MIRROR"

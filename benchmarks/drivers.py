@@ -24,14 +24,15 @@ from benchmarks.errors import BenchFailed
 from benchmarks.events import load_of
 from benchmarks.parts import Parts
 from sandbox.parts.pgbouncer import PrivatePgBouncer
-from service import documents, routing
 from service.events.keys import words_of
 from service.events.message import Event
 from service.mirror.bulk import state_insert
 from service.mirror.rows import plan_of
 from service.mirror.store import Store
 from service.mirror.tables import data_profiles, metadata
-from service.settings import StoreSettings
+from service.pipeline import routing
+from service.settings.model import StoreSettings
+from service.text import documents
 
 ROWS = 8000
 BATCH = 500

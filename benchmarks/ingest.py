@@ -11,16 +11,16 @@ from pydantic import SecretStr
 
 from benchmarks import events
 from benchmarks.parts import Parts
-from service.app import pipeline_of
 from service.changes import Origin
 from service.errors import MirrorError
 from service.events.message import Message
 from service.mirror import schema
 from service.mirror.deliveries import Delivery
 from service.mirror.store import Store
-from service.settings import Settings, StoreSettings
+from service.process.app import pipeline_of
+from service.settings.model import Settings, StoreSettings
 from service.targets.base import Target
-from service.telemetry import Metrics
+from service.telemetry.metrics import Metrics
 
 NAME = "lineage_ingest"
 #: Batches of each kind, and events of one.

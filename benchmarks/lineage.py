@@ -27,7 +27,7 @@ from service.mirror import schema
 from service.mirror.lineage.questions import LineageType, Question, answer
 from service.mirror.lineage.walk import Direction, walk
 from service.mirror.store import Store
-from service.settings import StoreSettings
+from service.settings.model import StoreSettings
 
 NAME = "lineage_graph"
 #: Edges of the small graph, and of the large one.

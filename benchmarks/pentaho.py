@@ -16,17 +16,17 @@ from pydantic import SecretStr
 from benchmarks.errors import BenchFailed
 from benchmarks.parts import Parts
 from sandbox.pentaho.server import PASSWORD, USERNAME, PocketPentaho, serve
-from service.app import pipeline_of
 from service.changes import Origin
 from service.events.message import Message
 from service.mirror import controls, links, schema
 from service.mirror.links import Link
 from service.mirror.store import Store
 from service.mirror.tables import deliveries
-from service.relay import Relay
-from service.settings import RelaySettings, Settings, StoreSettings, TargetSettings
+from service.process.app import pipeline_of
+from service.settings.model import RelaySettings, Settings, StoreSettings, TargetSettings
 from service.targets.pentaho.target import Pentaho
-from service.telemetry import Metrics
+from service.targets.relay import Relay
+from service.telemetry.metrics import Metrics
 
 NAME = "pentaho_jobs"
 #: Changed assets, how often each changes, and ids of a scope at most.

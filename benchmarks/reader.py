@@ -13,13 +13,14 @@ import time
 from typing import Any
 
 from benchmarks.stopwatch import peak_rss_mib
-from service import app, telemetry
 from service.mirror import schema
 from service.mirror.store import Store
-from service.settings import Settings
+from service.process import app
+from service.settings.model import Settings
 from service.sync.findings import Options
 from service.sync.readings import READINGS
 from service.sync.runs import RECONCILE, SNAPSHOT
+from service.telemetry.metrics import Metrics, configure_logging
 
 #: What is left out of the passes that only read cards by search; a pass of all leaves out what takes calls per asset.
 _NOT_CARDS = [reading.kind for reading in READINGS if reading.kind != "asset"]
@@ -38,7 +39,7 @@ async def read(passes: list[str]) -> None:
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # logging is not to mix with our lines
     settings = Settings()
-    telemetry.configure_logging(settings.log)
+    configure_logging(settings.log)
     await schema.migrate(settings.store)
     store = Store(settings.store)
     app._spare_the_garbage_collector()
@@ -52,7 +53,7 @@ async def read(passes: list[str]) -> None:
 async def _carry_out(settings: Settings, store: Store, name: str) -> dict[str, Any]:
     mode, skip = PASSES[name]
     chosen = settings.model_copy(update={"sync": settings.sync.model_copy(update={"skip": skip})})
-    metrics = telemetry.Metrics()
+    metrics = Metrics()
     pipeline = app.pipeline_of(chosen, store, metrics)
     director = app.director_of(chosen, store, pipeline, metrics, "bench")
     async with director.client:
@@ -69,7 +70,7 @@ async def _carry_out(settings: Settings, store: Store, name: str) -> dict[str, A
         }
 
 
-def _calls(metrics: telemetry.Metrics) -> dict[str, int]:
+def _calls(metrics: Metrics) -> dict[str, int]:
     """Calls by endpoint, those that failed too."""
     found: dict[str, int] = {}
     for family in metrics.catalog_calls.collect():

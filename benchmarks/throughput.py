@@ -14,7 +14,7 @@ from rich.console import Console
 
 from benchmarks import broker, ingest, lineage, parts, peer, pentaho, reading, report, runs, usage
 from benchmarks.errors import BenchFailed
-from service.settings import Settings
+from service.settings.model import Settings
 
 #: For people; stdout is for the last line.
 console = Console(stderr=True, highlight=False)

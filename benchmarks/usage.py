@@ -20,7 +20,7 @@ from service.mirror import schema
 from service.mirror.store import Store
 from service.mirror.usage.figures import figures
 from service.mirror.usage.window import Window, window_until
-from service.settings import StoreSettings
+from service.settings.model import StoreSettings
 
 NAME = "usage_window"
 #: Uses in the window, assets, users; and copies: assets that count as another one.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from service.changes import AssetDeletionHinted, Change, Rank, RefreshAsked
 from service.events.cards import card_changes, is_whole
 from service.events.notices import Notice
-from service.routing import Evidence, handles
+from service.pipeline.routing import Evidence, handles
 
 
 @handles(

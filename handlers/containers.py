@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from service.changes import Change, Container, RefreshAsked
 from service.events.message import Event
 from service.events.notices import container_named
-from service.routing import Evidence, handles
+from service.pipeline.routing import Evidence, handles
 
 
 def _named(event: Event) -> Container | None:

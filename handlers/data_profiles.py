@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from service.changes import Change, ProfileDeleted, ProfileMentioned, ProfileSaved, RefreshAsked
 from service.events.profiles import ProfileEvent
-from service.routing import Evidence, handles
+from service.pipeline.routing import Evidence, handles
 
 
 @handles("v2.data_profiles.*.POST", "v2.data_profiles.*.PATCH", reads=ProfileEvent.read, evidence=Evidence.DOCUMENTED)

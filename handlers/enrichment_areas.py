@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from service.changes import Change, RefreshAsked, ThingSaved
 from service.events.enrichment import EnrichmentAreaEvent
-from service.routing import Evidence, handles
+from service.pipeline.routing import Evidence, handles
 
 
 @handles(

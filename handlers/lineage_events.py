@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from service.changes import CATALOG, Change
 from service.events.lineage import LineageEvent
 from service.events.message import Event
-from service.routing import Evidence, handles
+from service.pipeline.routing import Evidence, handles
 
 #: Where the sender's name stands in `api.{sender}.lineage_events.POST`.
 SENDER_INDEX = 1

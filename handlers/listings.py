@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from service.changes import Change, RefreshAsked
 from service.events.notices import Notice
-from service.routing import Evidence, handles
+from service.pipeline.routing import Evidence, handles
 
 
 def _listing(kind: str, notice: Notice) -> Iterator[Change]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from service.changes import Change
 from service.events.message import Event
 from service.openlineage import reading
-from service.routing import Evidence, handles
+from service.pipeline.routing import Evidence, handles
 
 #: Where the sender's name stands in `api.{sender}.openlineage.POST`.
 SENDER_INDEX = 1

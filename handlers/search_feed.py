@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from service.changes import AssetDeletionHinted, Change, RefreshAsked
 from service.events.search_feed import SearchHint
-from service.routing import Evidence, handles
+from service.pipeline.routing import Evidence, handles
 
 
 @handles("v3.gss.cams.#.action", reads=SearchHint.read, evidence=Evidence.OBSERVED)

@@ -24,7 +24,7 @@ from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
 from sandbox.parts.mirror import MirrorProcess
 from service.mirror.store import Store
-from service.settings import StoreSettings
+from service.settings.model import StoreSettings
 
 EXCHANGE = "CatalogServiceMessageHub"
 QUEUE = "catalog-mirror"

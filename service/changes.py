@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any, Literal, NamedTuple
 
-from service.documents import DIGEST_BYTES, Document, canonical, digest_of
+from service.text.documents import DIGEST_BYTES, Document, canonical, digest_of
 
 #: Microseconds in a second.
 SECOND_US = 1_000_000

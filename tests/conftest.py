@@ -19,7 +19,7 @@ from sandbox.parts.postgres import EMPTY, PrivatePostgres
 from sandbox.parts.providers import Broker, Postgres, provide_broker, provide_postgres
 from sandbox.parts.tls import Certificates, make_certificates
 from service.mirror import schema
-from service.settings import StoreSettings
+from service.settings.model import StoreSettings
 
 pytest_plugins = ["sandbox.fixtures"]
 

@@ -14,7 +14,7 @@ again when that ended or no longer lives. So it needs no liveness probe either.
 {{/* An ordinary container: for Kubernetes before 1.29, and for RSI. */}}
 {{- define "catalog-mirror.sidecar.container" -}}
 name: catalog-mirror
-command: [python, -m, service.supervisor]
+command: [python, -m, service.process.supervisor]
 {{ include "catalog-mirror.body" . | trim }}
 {{- end }}
 

@@ -22,8 +22,8 @@ from service import __version__
 from service.amqp import wire
 from service.amqp.remedies import unavailable
 from service.errors import BrokerLinkEnded, BrokerUnavailable, SettingInvalid, TopologyMissing
-from service.settings import AmqpSettings, hide_password, refreshed
-from service.trust import leading_to
+from service.settings.model import AmqpSettings, hide_password, refreshed
+from service.settings.trust import leading_to
 
 wire.install()
 

@@ -24,7 +24,6 @@ from service.amqp.gate import Gate
 from service.amqp.inbox import Batch, Inbox
 from service.amqp.subscription import subscribed
 from service.changes import Origin
-from service.decoding import Read
 from service.errors import (
     BrakePulled,
     BrokerUnavailable,
@@ -33,8 +32,9 @@ from service.errors import (
     StoreUnavailable,
     TopologyMissing,
 )
-from service.pipeline import Fate, Pipeline
-from service.settings import AmqpSettings, PipelineSettings
+from service.pipeline.decoding import Read
+from service.pipeline.pipeline import Fate, Pipeline
+from service.settings.model import AmqpSettings, PipelineSettings
 
 log = structlog.get_logger(__name__)
 

@@ -13,13 +13,13 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import aiohttp
 
-from service import documents
 from service.amqp.connection import trust, vhost
 from service.amqp.tally import Tally
 from service.amqp.topology import Binding
 from service.errors import ManagementUnavailable, TopologyMissing
-from service.proxies import proxy_for
-from service.settings import AmqpSettings, hide_password, refreshed
+from service.settings.model import AmqpSettings, hide_password, refreshed
+from service.settings.proxies import proxy_for
+from service.text import documents
 
 #: Share of the queue's bytes from which on it counts as full: the API's figures are some seconds old.
 FULL = 0.98

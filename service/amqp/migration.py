@@ -27,7 +27,7 @@ from service.amqp.connection import underlay, user, version_of, vhost
 from service.amqp.inbox import ACQUIRED_COUNT, DELIVERY_COUNT
 from service.amqp.topology import Binding
 from service.errors import MirrorError, SettingInvalid, TopologyMissing
-from service.settings import AmqpSettings
+from service.settings.model import AmqpSettings
 
 #: Messages that move at once.
 BATCH = 500

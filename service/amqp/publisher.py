@@ -17,7 +17,7 @@ from service.amqp.channel import REFUSED, TOO_LARGE, ConfirmingChannel, Outgoing
 from service.amqp.connection import connected, translated, underlay, user, where
 from service.amqp.topology import refused
 from service.errors import BrokerUnavailable
-from service.settings import AmqpSettings
+from service.settings.model import AmqpSettings
 
 #: Seconds to wait for the confirms of one batch; a broker short of memory keeps publishers waiting.
 CONFIRM_TIMEOUT_S = 30.0

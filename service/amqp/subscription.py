@@ -15,7 +15,7 @@ from service.amqp.channel import DeliveringChannel, open_channel
 from service.amqp.connection import translated, underlay
 from service.amqp.inbox import Inbox
 from service.errors import BrokerUnavailable, QueueSilent
-from service.settings import AmqpSettings
+from service.settings.model import AmqpSettings
 
 log = structlog.get_logger(__name__)
 

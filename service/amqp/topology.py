@@ -17,7 +17,7 @@ from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, Chann
 
 from service.amqp.connection import user, vhost
 from service.errors import TopologyMissing
-from service.settings import AmqpSettings
+from service.settings.model import AmqpSettings
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")

@@ -21,8 +21,8 @@ from service.amqp.connection import connected, translated
 from service.amqp.consumer import Consumer, State
 from service.amqp.tally import Accounts
 from service.errors import BrokerUnavailable, ManagementUnavailable, MirrorError, QueueWithoutMajority, TopologyMissing
-from service.settings import AmqpSettings
-from service.telemetry import Metrics
+from service.settings.model import AmqpSettings
+from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 

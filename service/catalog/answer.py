@@ -9,10 +9,10 @@ from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import Any
 
-from service import documents
 from service.changes import SECOND_US
 from service.errors import CatalogAnswerInvalid, DataError
-from service.events.times import from_datetime
+from service.text import documents
+from service.text.times import from_datetime
 
 #: Lists in an answer that are none of what was asked for: a success may say with them what went wrong.
 _NO_LISTINGS = frozenset({"errors", "warnings", "messages", "facets"})

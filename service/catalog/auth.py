@@ -19,13 +19,13 @@ from urllib.parse import quote, quote_plus, urlencode
 
 from pydantic import SecretStr
 
-from service import documents
 from service.catalog.answer import Answer, date_of
 from service.catalog.clouds import EXCHANGES, exchange_of, way_of
 from service.catalog.refusals import read_refusal, sentence
 from service.catalog.transport import Call, Raw
 from service.errors import CatalogAnswerInvalid, CatalogRefused, DataError, MirrorError, SettingInvalid
-from service.settings import CatalogSettings, refreshed
+from service.settings.model import CatalogSettings, refreshed
+from service.text import documents
 
 _GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 _SECTION = "CATALOG_MIRROR_CATALOG__"

@@ -17,7 +17,6 @@ from typing import Any, Self, TypeVar
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
-from service import documents
 from service.catalog.answer import Answer, moment_of
 from service.catalog.auth import TokenSource
 from service.catalog.names import Names
@@ -25,8 +24,9 @@ from service.catalog.refusals import read_refusal, refusal, sentence
 from service.catalog.transport import Call, Query, Raw, Transport
 from service.catalog.turns import Lane, Turns, turns_for
 from service.errors import CatalogBusy, CatalogFailed, CatalogRefused, CatalogUnreachable, MirrorError
-from service.settings import CatalogSettings
-from service.telemetry import Metrics
+from service.settings.model import CatalogSettings
+from service.telemetry.metrics import Metrics
+from service.text import documents
 
 log = structlog.get_logger(__name__)
 

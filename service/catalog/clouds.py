@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
-from service.settings import CatalogSettings
+from service.settings.model import CatalogSettings
 
 #: Where each cloud exchanges keys, and hosts by which it is known; what of it IBM's own clients do not say is assumed.
 _EXCHANGED_AT = {

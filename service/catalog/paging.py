@@ -16,8 +16,8 @@ from typing import Any
 from service.catalog.answer import Answer
 from service.catalog.client import CatalogClient, Request
 from service.catalog.styles import Place, Style, is_count
-from service.documents import digest_of
 from service.errors import CursorInvalid
+from service.text.documents import digest_of
 
 Pages = AsyncGenerator["Page", None]
 

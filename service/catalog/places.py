@@ -6,7 +6,7 @@ from typing import Any
 
 from service.catalog.client import CatalogClient, Request
 from service.changes import Container
-from service.events import lookup
+from service.text import lookup
 
 
 async def container_of(client: CatalogClient, asset_id: str) -> Container | None:

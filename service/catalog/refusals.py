@@ -13,7 +13,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service import documents
 from service.catalog.answer import date_of, moment_of, read_date
 from service.catalog.transport import Raw
 from service.errors import (
@@ -26,7 +25,8 @@ from service.errors import (
     DataError,
     MirrorError,
 )
-from service.redaction import BLANK, redact_text
+from service.text import documents
+from service.text.redaction import BLANK, redact_text
 
 #: Characters of the catalog's own words that go into a message.
 SHOWN = 300

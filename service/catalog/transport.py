@@ -22,8 +22,8 @@ from service.errors import (
     CatalogUnreachable,
     SettingInvalid,
 )
-from service.proxies import proxy_for
-from service.settings import CatalogSettings
+from service.settings.model import CatalogSettings
+from service.settings.proxies import proxy_for
 
 #: Seconds to connect in, where the deadline of the whole call leaves more.
 CONNECT_S = 10.0

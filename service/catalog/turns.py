@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from enum import IntEnum
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from service.settings import CatalogSettings
+from service.settings.model import CatalogSettings
 
 #: Seconds' worth of calls that may go out at once after a rest.
 BURST_S = 1.0

@@ -11,8 +11,8 @@ from pydantic.json_schema import models_json_schema
 
 from service import __version__
 from service.events.lineage import LineageEvent
-from service.routing import Evidence, Handler, Route
-from service.settings import Settings
+from service.pipeline.routing import Evidence, Handler, Route
+from service.settings.model import Settings
 
 #: Message of what a handler reads as it comes, whatever its topic.
 _UNTYPED = "unknownForm"

@@ -8,11 +8,11 @@ from aio_pika.abc import AbstractConnection
 
 from service.amqp import management, topology
 from service.amqp.connection import connected, translated, version_of
-from service.app import bindings_of
 from service.cli.findings import Finding, Verdict, checked
 from service.errors import MirrorError
 from service.events.keys import Pattern
-from service.settings import Settings, hide_password
+from service.process.app import bindings_of
+from service.settings.model import Settings, hide_password
 
 
 async def broker_findings(settings: Settings) -> AsyncIterator[Finding]:

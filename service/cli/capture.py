@@ -14,12 +14,12 @@ from typing import IO, Annotated
 import typer
 
 from service.amqp.connection import connected, translated
-from service.app import bindings_of
 from service.cli.common import err, quiet_settings, run_async
 from service.errors import NothingToConsume, UsageError
 from service.events.message import Message
 from service.events.recording import line_of
-from service.settings import Settings
+from service.process.app import bindings_of
+from service.settings.model import Settings
 
 
 def capture(

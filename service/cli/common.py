@@ -18,8 +18,8 @@ from rich.table import Table
 from service.errors import ConfigurationError, MirrorError
 from service.mirror import schema
 from service.mirror.store import Store
-from service.settings import LogSettings, Settings, load
-from service.telemetry import configure_logging
+from service.settings.model import LogSettings, Settings, load
+from service.telemetry.metrics import configure_logging
 
 T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

@@ -24,7 +24,6 @@ from sandbox import story
 from sandbox.parts.errors import PartFailed, PartMissing
 from sandbox.parts.process import off_loop
 from sandbox.parts.providers import provide_broker
-from service.app import Service
 from service.changes import Origin
 from service.cli import demo_reading, demo_usage
 from service.cli.common import opened_store, out, run_async, show_table
@@ -35,7 +34,8 @@ from service.events.message import Message
 from service.mirror.lineage.graph import graph
 from service.mirror.lineage.walk import Direction
 from service.mirror.store import Store
-from service.settings import (
+from service.process.app import Service
+from service.settings.model import (
     AmqpSettings,
     CatalogSettings,
     HttpSettings,
@@ -47,7 +47,7 @@ from service.settings import (
     Settings,
     StoreSettings,
 )
-from service.telemetry import configure_logging
+from service.telemetry.metrics import configure_logging
 
 #: The demo never touches the catalog's own exchange, also on a broker that is given.
 EXCHANGE = "catalog-mirror-demo"

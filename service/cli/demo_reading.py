@@ -18,14 +18,14 @@ from sandbox.catalog.server import serve
 from sandbox.catalog.shapes import CLEAR_SECRET
 from sandbox.pentaho.server import PASSWORD, USERNAME, PocketPentaho
 from sandbox.pentaho.server import serve as serve_pentaho
-from service.app import Service
 from service.cli.common import out, show_table
 from service.cli.reading import watched
 from service.errors import RunFailed
 from service.mirror import links
 from service.mirror.links import Link
 from service.mirror.store import Store
-from service.settings import CatalogSettings, Settings, SyncSettings, TargetSettings
+from service.process.app import Service
+from service.settings.model import CatalogSettings, Settings, SyncSettings, TargetSettings
 from service.sync.runs import RECONCILE
 from service.sync.sweep import Options
 

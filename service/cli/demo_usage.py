@@ -19,7 +19,7 @@ from service.mirror import controls
 from service.mirror.store import Store
 from service.mirror.usage.importing import Importer, read_lines
 from service.mirror.usage.people import people_of
-from service.settings import Settings, TargetSettings
+from service.settings.model import Settings, TargetSettings
 from service.targets.collibra import Collibra
 
 #: Who queried the two assets of the story, and how often.

@@ -24,7 +24,7 @@ from service.http.access import Access
 from service.mirror import batches, controls, dead_letters, schema
 from service.mirror.store import Store
 from service.mirror.usage.observing import STATISTIC
-from service.settings import Settings, hide_password
+from service.settings.model import Settings, hide_password
 from service.targets.base import installed_targets
 
 log = structlog.get_logger(__name__)

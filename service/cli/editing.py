@@ -10,9 +10,9 @@ from typing import Any
 
 import typer
 
-from service import documents
 from service.errors import DataError, MirrorError, UsageError
-from service.redaction import redact, redact_bytes
+from service.text import documents
+from service.text.redaction import redact, redact_bytes
 
 #: Nesting of an edited body.
 _MAX_DEPTH = 200

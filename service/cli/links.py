@@ -13,7 +13,7 @@ from service.cli.common import Json, opened_store, out, print_json, quiet_settin
 from service.errors import UsageError
 from service.mirror import audit, links
 from service.mirror.links import KINDS, Imported, Link
-from service.settings import Settings
+from service.settings.model import Settings
 from service.targets.pentaho import checks, link_files
 from service.targets.pentaho.link_files import Form
 from service.targets.pentaho.target import configured

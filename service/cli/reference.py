@@ -11,8 +11,8 @@ from prometheus_client import Counter
 
 from service.http import openapi, probes
 from service.mirror.tables import metadata
-from service.routing import Evidence, Router, installed_handlers
-from service.telemetry import Metrics
+from service.pipeline.routing import Evidence, Router, installed_handlers
+from service.telemetry.metrics import Metrics
 
 #: What Prometheus' client adds to the name of a counter.
 _TOTAL = "_total"

@@ -16,7 +16,6 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.app import pipeline_of
 from service.changes import Change, Origin
 from service.cli.common import Json, err, opened_store, out, quiet_settings, run_async
 from service.errors import UsageError
@@ -24,10 +23,11 @@ from service.events.message import Message
 from service.events.recording import read_lines
 from service.mirror import controls
 from service.mirror.store import Store
-from service.pipeline import Fate, Pipeline
-from service.settings import Settings
+from service.pipeline.pipeline import Fate, Pipeline
+from service.process.app import pipeline_of
+from service.settings.model import Settings
 from service.targets.base import Target, installed_targets
-from service.telemetry import Metrics
+from service.telemetry.metrics import Metrics
 
 T = TypeVar("T")
 

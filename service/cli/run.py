@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from service.app import Service
-from service.settings import Settings, load
-from service.telemetry import configure_logging
+from service.process.app import Service
+from service.settings.model import Settings, load
+from service.telemetry.metrics import configure_logging
 
 
 def run() -> None:

@@ -9,7 +9,7 @@ import typer
 from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table
 from service.mirror.purge import outside
 from service.mirror.purge import purge as purged
-from service.scope import Scope
+from service.settings.scope import Scope
 
 app = typer.Typer(help="What of the catalog is mirrored.", no_args_is_help=True)
 

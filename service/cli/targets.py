@@ -10,8 +10,6 @@ from typing import Annotated, Any
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from service.answers import LINEAGE_TARGET, Answerer
-from service.backfill import Backfill, Chosen
 from service.cli.common import (
     Json,
     err,
@@ -26,8 +24,10 @@ from service.cli.common import (
 )
 from service.errors import MirrorError
 from service.mirror import audit, controls, deliveries
-from service.scope import Scope
-from service.settings import Settings
+from service.pipeline.answers import LINEAGE_TARGET, Answerer
+from service.settings.model import Settings
+from service.settings.scope import Scope
+from service.targets.backfill import Backfill, Chosen
 from service.targets.base import Sending, Target, installed_targets
 
 app = typer.Typer(help="Destinations of changes.", no_args_is_help=True)

@@ -12,12 +12,12 @@ from service.amqp import topology
 from service.amqp.connection import connected, user, vhost, where
 from service.amqp.management import queue_bindings
 from service.amqp.migration import Migration
-from service.app import bindings_of, router_of
 from service.cli.common import Json, err, opened_store, out, print_json, quiet_settings, run_async, show_table, who
 from service.errors import NothingToConsume
 from service.mirror import audit, controls
 from service.mirror.store import Store
-from service.settings import Settings
+from service.process.app import bindings_of, router_of
+from service.settings.model import Settings
 
 app = typer.Typer(help="Exchange, queue and bindings on the broker.", no_args_is_help=True)
 #: How the pause of a migration is told from a person's, and what the audit log calls it.

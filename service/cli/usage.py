@@ -24,7 +24,7 @@ from service.mirror.batches import STATES
 from service.mirror.tables import usage_facts
 from service.mirror.usage.importing import BAD, KNOWN, NEW, TOO_OLD, BadLine, Importer, UsageLine, read_lines
 from service.mirror.usage.people import people_of
-from service.settings import Settings
+from service.settings.model import Settings
 from service.targets.collibra import Collibra
 from service.targets.collibra.planning import Plan
 

@@ -23,11 +23,11 @@ from service.changes import (
     TermAssigned,
     Version,
 )
-from service.documents import Document, canonical, digest_of, document, documents_of, without
 from service.errors import FieldInvalid
-from service.events import lookup
 from service.events.fields import MAX_ID_BYTES, is_usable_id
 from service.events.profiles import VOLATILE as PROFILE_VOLATILE
+from service.text import lookup
+from service.text.documents import Document, canonical, digest_of, document, documents_of, without
 
 #: Fields of a card that change without the asset changing: access, addresses, and a version that counts nothing.
 VOLATILE: tuple[tuple[str, ...], ...] = (

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.changes import Rank, Version
-from service.documents import Document, document
 from service.events.fields import key_id, require_id
 from service.events.message import Event
-from service.events.times import read_time
+from service.text.documents import Document, document
+from service.text.times import read_time
 
 #: Where the area's id stands in `v2.metadata_enrichment.{id}.create_enrichment_area`.
 KEY_ID_INDEX = 2

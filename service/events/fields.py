@@ -7,8 +7,8 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from service.changes import Container
-from service.documents import is_clean
 from service.errors import FieldInvalid
+from service.text.documents import is_clean
 
 #: Bytes of an id; two longer ones would not fit an index entry of PostgreSQL, of 2,704 bytes.
 MAX_ID_BYTES = 1024

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from service.changes import CATALOG, LineageEdge, LineageRecorded, Rank, Role, Version
-from service.documents import Document, document
 from service.errors import FieldInvalid
-from service.events import lookup
 from service.events.fields import Body, ContainerFields, Id, key_id, require_id, typed
 from service.events.message import Event
-from service.events.times import read_time
+from service.text import lookup
+from service.text.documents import Document, document
+from service.text.times import read_time
 
 #: Where the event's id stands in `v2.lineage_events.{id}.POST`.
 KEY_ID_INDEX = 2

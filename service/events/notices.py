@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.changes import Container, ContainerKind
-from service.events import lookup
 from service.events.cards import container_of
 from service.events.fields import is_usable_id, require_id
 from service.events.message import Event
-from service.events.times import read_time
+from service.text import lookup
+from service.text.times import read_time
 
 #: Where the thing's id stands in `v2.assets.{id}.PATCH`, and the word that says what happened to it.
 KEY_ID_INDEX = 2

@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 import structlog
 
 from service.changes import Container, Rank, Version
-from service.documents import Document, canonical, digest_of, documents_of
 from service.errors import EmptyProfileEvent
 from service.events.fields import Body, ContainerFields, Id, key_id, require_id, typed
 from service.events.message import Event
-from service.events.times import read_time
+from service.text.documents import Document, canonical, digest_of, documents_of
+from service.text.times import read_time
 
 log = structlog.get_logger(__name__)
 

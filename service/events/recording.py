@@ -11,10 +11,10 @@ import binascii
 from collections.abc import Iterator
 from typing import IO, Any
 
-from service import documents
 from service.errors import DataError, LineInvalid
 from service.events.message import Message
-from service.redaction import Principals, clean_body, redact, without_principals
+from service.text import documents
+from service.text.redaction import Principals, clean_body, redact, without_principals
 
 #: A line may nest deeper than a body: the body's own limit is judged by the pipeline.
 _LINE_DEPTH = 900

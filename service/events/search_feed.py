@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from service.events.fields import Body, Id, require_id, typed
 from service.events.message import Event
-from service.events.times import read_time
+from service.text.times import read_time
 
 #: The provider that stands for assets of catalogs, projects and spaces.
 ASSET_PROVIDER = "cams"

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.changes import Container, ContainerKind, ContainerSaved, Rank, ThingSaved, Version
-from service.documents import canonical, digest_of, documents_of
 from service.errors import FieldInvalid
-from service.events import lookup
 from service.events.fields import MAX_ID_BYTES, is_usable_id
-from service.events.lookup import Path
-from service.events.times import to_datetime
-from service.kinds import KINDS
+from service.kinds.model import KINDS
+from service.text import lookup
+from service.text.documents import canonical, digest_of, documents_of
+from service.text.lookup import Path
+from service.text.times import to_datetime
 
 #: Fields that change without the thing changing.
 VOLATILE: tuple[tuple[str, ...], ...] = (

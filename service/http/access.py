@@ -8,11 +8,11 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from service.errors import SettingInvalid
-from service.files import Watched
 from service.http.oidc import TokenRefused, issuer_of
 from service.http.problems import Handler, Problem, forbidden
 from service.http.tokens import Caller, NamedToken, Scope, TokenFileInvalid, find, read_tokens
-from service.settings import HttpSettings
+from service.settings.files import Watched
+from service.settings.model import HttpSettings
 
 #: Who calls while there are no tokens.
 ANYBODY = Caller("anybody", frozenset({Scope.READ}))

@@ -15,8 +15,8 @@ from service.http.lineage import LineageApi
 from service.http.openlineage import OpenLineageApi
 from service.http.problems import in_shape
 from service.mirror.store import Store
-from service.pipeline import Pipeline
-from service.settings import HttpSettings, Settings
+from service.pipeline.pipeline import Pipeline
+from service.settings.model import HttpSettings, Settings
 
 log = structlog.get_logger(__name__)
 

@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from service import documents
 from service.changes import Origin
-from service.decoding import Read
 from service.errors import DataError, HandlerFailed
 from service.events.lineage import LineageEvent
 from service.events.message import Event, Message
@@ -25,8 +23,10 @@ from service.openlineage import looking
 from service.openlineage.naming import Naming
 from service.openlineage.reading import datasets_of, envelope
 from service.openlineage.tolerance import mended
-from service.pipeline import Pipeline
-from service.settings import HttpSettings, OpenLineageSettings, PipelineSettings
+from service.pipeline.decoding import Read
+from service.pipeline.pipeline import Pipeline
+from service.settings.model import HttpSettings, OpenLineageSettings, PipelineSettings
+from service.text import documents
 
 #: Why an event is not kept although nothing is wrong with it.
 TOO_OLD = "It happened longer ago than RETENTION__LINEAGE keeps lineage."

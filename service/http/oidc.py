@@ -11,13 +11,13 @@ import aiohttp
 import jwt
 import structlog
 
-from service import documents
 from service.changes import CATALOG
 from service.errors import SettingInvalid, TransientError
 from service.http.tokens import Caller, Scope
-from service.proxies import proxy_for
-from service.settings import HttpSettings
-from service.trust import leading_to
+from service.settings.model import HttpSettings
+from service.settings.proxies import proxy_for
+from service.settings.trust import leading_to
+from service.text import documents
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from service.errors import SettingInvalid
-from service.settings import HttpSettings
+from service.settings.model import HttpSettings
 
 log = structlog.get_logger(__name__)
 

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from service.errors import FieldInvalid
 from service.events.fields import is_usable_id
-from service.events.times import read_time, to_datetime
 from service.http.problems import Problem, bad_request
+from service.text.times import read_time, to_datetime
 
 E = TypeVar("E", bound=StrEnum)
 

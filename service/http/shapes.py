@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from service.changes import LineageEdge
-from service.events.times import from_datetime, to_iso_milliseconds
 from service.mirror.lineage.events import EventRow, with_edges
 from service.mirror.lineage.questions import Asset
 from service.mirror.lineage.summary import Part, Side, Summary
+from service.text.times import from_datetime, to_iso_milliseconds
 
 
 def resource(row: EventRow, edges: Sequence[LineageEdge]) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.documents import column_text
 from service.mirror.clock import store_now
 from service.mirror.tables import audit_log
+from service.text.documents import column_text
 
 
 async def record(

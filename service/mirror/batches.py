@@ -22,13 +22,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.documents import canonical, column_text
 from service.mirror import controls
 from service.mirror.clock import store_now
 from service.mirror.store import Store
 from service.mirror.tables import collibra_batches as batches
 from service.mirror.tables import collibra_told as told
 from service.mirror.tables import target_states
+from service.text.documents import canonical, column_text
 
 PREPARED, SENDING, ACCEPTED, COMPLETED = "prepared", "sending", "accepted", "completed"
 FAILED, UNCERTAIN, GIVEN_UP, SUPERSEDED = "failed", "uncertain", "given_up", "superseded"

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.documents import canonical
 from service.mirror.clock import store_now
 from service.mirror.tables import MAPPING
+from service.text.documents import canonical
 
 #: Rows that one statement of SQLite may take: its variables are limited to 32,766.
 _SQLITE_VARIABLES = 30_000

@@ -13,13 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.documents import canonical, column_text
 from service.errors import DataError
 from service.events.message import Message
 from service.events.recording import plain
 from service.mirror.clock import store_now
 from service.mirror.tables import dead_letters
-from service.redaction import Principals, principals_in_bytes, redact, redact_bytes, without_principals
+from service.text.documents import canonical, column_text
+from service.text.redaction import Principals, principals_in_bytes, redact, redact_bytes, without_principals
 
 OPEN, REPLAYED, SUPERSEDED, DISCARDED = "open", "replayed", "superseded", "discarded"
 #: How far a cut body is cut back at most to find a boundary.

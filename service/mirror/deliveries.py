@@ -16,7 +16,6 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import LineageRecorded, entity_of
-from service.documents import column_text
 from service.errors import DataError
 from service.mirror import dead_letters as letters
 from service.mirror.bulk import BulkInsert, key_in, rows_by_key
@@ -24,6 +23,7 @@ from service.mirror.clock import store_now
 from service.mirror.lineage.events import bodies
 from service.mirror.store import Store
 from service.mirror.tables import deliveries, openlineage_events, target_states
+from service.text.documents import column_text
 
 LINEAGE = "lineage_event"
 #: OpenLineage events as they were sent: those of one run are one entity, so that START goes before COMPLETE.

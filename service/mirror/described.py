@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from service.kinds import KINDS, Kind
+from service.kinds.model import KINDS, Kind
 from service.mirror.tables import metadata
 
 

@@ -6,12 +6,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Container
-from service.kinds import KINDS
+from service.kinds.model import KINDS
 from service.mirror.bulk import key_in
 from service.mirror.store import Store
 from service.mirror.tables import assets, containers, data_profiles, refreshes, sync_states, things, usage_facts
 from service.mirror.writer import PART_TABLES
-from service.scope import Scope
+from service.settings.scope import Scope
 
 #: Rows of one transaction.
 _ROWS = 1000

@@ -27,7 +27,7 @@ from service.mirror.tables import (
     sync_runs,
     usage_facts,
 )
-from service.settings import RetentionSettings
+from service.settings.model import RetentionSettings
 
 #: Rows that one transaction removes of a table at most.
 BATCH = 1000

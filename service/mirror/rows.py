@@ -29,9 +29,9 @@ from service.changes import (
     UsageObserved,
     Version,
 )
-from service.documents import DIGEST_BYTES, column_text, key_text
-from service.events.times import to_datetime
-from service.kinds import KINDS
+from service.kinds.model import KINDS
+from service.text.documents import DIGEST_BYTES, column_text, key_text
+from service.text.times import to_datetime
 
 #: Seconds after a tie before the thing is read again: events carry whole seconds, so one more could still tie.
 TIE_REFRESH_DELAY_S = 2.0

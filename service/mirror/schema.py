@@ -17,7 +17,7 @@ from service.errors import SchemaLocked, SchemaMissing
 from service.mirror import rights
 from service.mirror.described import describe
 from service.mirror.store import STORE_ERRORS, Store
-from service.settings import StoreSettings
+from service.settings.model import StoreSettings
 
 log = structlog.get_logger(__name__)
 

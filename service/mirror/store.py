@@ -25,8 +25,8 @@ from sqlalchemy.util import await_only
 
 from service.errors import SettingInvalid, StoreNotWritable, StoreUnavailable
 from service.mirror.clock import store_later, store_now
-from service.settings import StoreSettings, hide_password, refreshed
-from service.trust import leading_to
+from service.settings.model import StoreSettings, hide_password, refreshed
+from service.settings.trust import leading_to
 
 #: How often, and after how many seconds each, switching a new file to WAL is tried again.
 _WAL_ATTEMPTS, _WAL_PAUSE_S = 200, 0.05

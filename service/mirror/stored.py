@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from service.changes import Change, Container, Rank, Version
-from service.documents import number
 from service.events.cards import profile_change, read_card
 from service.events.things import container_change, parent_field_of, thing_change
 from service.mirror.tables import assets, containers, data_profiles, things
+from service.text.documents import number
 
 #: The tables of states by kind.
 STATES: dict[str, sa.Table] = {"container": containers, "asset": assets, "data_profile": data_profiles, **things}

@@ -24,7 +24,7 @@ from service.changes import (
     UsageObserved,
     Version,
 )
-from service.kinds import KINDS
+from service.kinds.model import KINDS
 from service.mirror import refreshes
 from service.mirror.bulk import BulkInsert, key_in, rows_by_key, state_insert
 from service.mirror.rows import (

@@ -11,11 +11,9 @@ from typing import Any
 from uuid import UUID
 
 from service.changes import Container, LineageEdge, LineageRecorded, Original, Rank, Role, Version
-from service.documents import document
 from service.errors import FieldInvalid
 from service.events.lineage import LineageEvent, bare_asset
 from service.events.message import Event
-from service.events.times import read_time, to_iso_milliseconds
 from service.openlineage import schema
 from service.openlineage.naming import place_of
 from service.openlineage.spelling import DatasetName
@@ -29,6 +27,8 @@ from service.openlineage.words import (
     asset_id_of,
     made_id,
 )
+from service.text.documents import document
+from service.text.times import read_time, to_iso_milliseconds
 
 #: The account of whoever is not told to be of another one: that of installations on premises.
 ACCOUNT = "999"

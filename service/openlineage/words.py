@@ -6,9 +6,9 @@ from hashlib import blake2b
 from typing import Any
 from uuid import UUID, uuid5
 
-from service.documents import column_text, is_clean
 from service.events.fields import MAX_ID_BYTES
 from service.openlineage.spelling import DatasetName, meant
+from service.text.documents import column_text, is_clean
 
 #: Namespace of the ids that we make of OpenLineage's names.
 NAMESPACE = UUID("8f3d4a52-52c5-5c65-8d0d-0a3f6f0f8e21")

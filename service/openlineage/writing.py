@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.changes import AssetColumn, Container
-from service.events import lookup
 from service.events.lineage import LineageEvent
 from service.events.message import Event
-from service.events.times import to_datetime
 from service.openlineage.naming import by_place
 from service.openlineage.spelling import DatasetName
 from service.openlineage.words import (
@@ -22,6 +20,8 @@ from service.openlineage.words import (
     run_id_of,
     schema_url,
 )
+from service.text import lookup
+from service.text.times import to_datetime
 
 #: The job's namespace where a lineage event names no service.
 _NO_SERVICE = "catalog"

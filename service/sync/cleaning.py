@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from service.documents import canonical
 from service.errors import NestingTooDeep
-from service.redaction import Principals, may_hold_secrets, redact, without_principals
+from service.text.documents import canonical
+from service.text.redaction import Principals, may_hold_secrets, redact, without_principals
 
 
 def clean(item: dict[str, Any], principals: Principals) -> dict[str, Any]:

@@ -15,11 +15,11 @@ from enum import Enum
 from typing import Any
 
 from service.changes import Container, Origin, Rank, ThingSaved, Version
-from service.decoding import Read
 from service.errors import DataError
-from service.kinds import KINDS
+from service.kinds.model import KINDS
 from service.mirror.store import Store
-from service.pipeline import Pipeline
+from service.pipeline.decoding import Read
+from service.pipeline.pipeline import Pipeline
 from service.sync import stored
 from service.sync.findings import Result, read_of
 from service.sync.readings import LINEAGE, Reading, Told

@@ -16,7 +16,6 @@ import structlog
 from service.catalog import endpoints
 from service.catalog.client import CatalogClient
 from service.changes import Change, Container, ContainerDeleted, Rank, Version
-from service.decoding import Read
 from service.errors import (
     CatalogForbidden,
     CatalogGone,
@@ -29,13 +28,14 @@ from service.mirror import progress
 from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
 from service.mirror.tables import containers, sync_states
-from service.redaction import Principals
-from service.scope import Scope
+from service.pipeline.decoding import Read
+from service.settings.scope import Scope
 from service.sync.cleaning import clean
 from service.sync.findings import read_of
 from service.sync.obstacles import ABSENT, BROKEN
 from service.sync.readings import CONTAINERS, container_told
 from service.sync.sweep import Options, Sweeper, Tally
+from service.text.redaction import Principals
 
 log = structlog.get_logger(__name__)
 

@@ -23,11 +23,11 @@ from service.changes import (
     ThingDeleted,
     Version,
 )
-from service.decoding import Read
 from service.errors import DataError
 from service.mirror.store import Store
 from service.mirror.tables import assets
-from service.settings import SyncSettings
+from service.pipeline.decoding import Read
+from service.settings.model import SyncSettings
 from service.sync import stored
 from service.sync.comparing import Comparer
 from service.sync.findings import Options, Result, batched, read_of

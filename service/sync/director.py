@@ -22,17 +22,17 @@ from service.errors import MassDeletion, MirrorError, ReadingFailed, TransientEr
 from service.mirror import controls, progress
 from service.mirror.progress import Run
 from service.mirror.store import Store
-from service.pipeline import Pipeline
-from service.redaction import Principals
-from service.scope import Scope
-from service.settings import SyncSettings
+from service.pipeline.pipeline import Pipeline
+from service.settings.model import SyncSettings
+from service.settings.scope import Scope
 from service.sync.containers import Containers
 from service.sync.poll import Poller
 from service.sync.refresh import Refresher
 from service.sync.rotation import Rotation
 from service.sync.runs import RECONCILE, SNAPSHOT, Runner, Stopped
 from service.sync.sweep import Options, Sweeper
-from service.telemetry import Metrics
+from service.telemetry.metrics import Metrics
+from service.text.redaction import Principals
 
 log = structlog.get_logger(__name__)
 

@@ -21,7 +21,7 @@ from service.amqp.connection import connected, translated
 from service.errors import TopologyMissing, TransientError
 from service.mirror import controls, deliveries
 from service.mirror.store import Store
-from service.settings import AmqpSettings, Settings
+from service.settings.model import AmqpSettings, Settings
 
 log = structlog.get_logger(__name__)
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from service.changes import Change, Container, Origin
-from service.decoding import Read
 from service.errors import DataError
 from service.events.message import Message
+from service.pipeline.decoding import Read
 
 T = TypeVar("T")
 

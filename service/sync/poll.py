@@ -22,19 +22,19 @@ from service.catalog.paging import Page
 from service.catalog.places import place_of
 from service.changes import SECOND_US, AssetSaved, Container, Origin, RefreshAsked
 from service.errors import FieldInvalid, MirrorError, TransientError
-from service.events import lookup
 from service.events.things import thing_id
-from service.events.times import from_datetime, to_datetime, to_iso_milliseconds
 from service.mirror import progress, refreshes
 from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
 from service.mirror.tables import assets
-from service.scope import Scope
-from service.settings import SyncSettings
+from service.settings.model import SyncSettings
+from service.settings.scope import Scope
 from service.sync.obstacles import ABSENT, BROKEN
 from service.sync.readings import BY_KIND, TABLES, key_of
 from service.sync.sweep import Options, Sweeper
-from service.telemetry import Metrics
+from service.telemetry.metrics import Metrics
+from service.text import lookup
+from service.text.times import from_datetime, to_datetime, to_iso_milliseconds
 
 log = structlog.get_logger(__name__)
 

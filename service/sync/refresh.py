@@ -30,7 +30,6 @@ from service.changes import (
     ThingDeleted,
     Version,
 )
-from service.decoding import Read
 from service.errors import (
     CatalogAnswerInvalid,
     CatalogAnswerTooLarge,
@@ -47,19 +46,20 @@ from service.errors import (
     StoreUnavailable,
     TransientError,
 )
-from service.events import lookup
 from service.events.message import Message
 from service.mirror import refreshes
 from service.mirror.bulk import rows_by_key
 from service.mirror.refreshes import Claimed
 from service.mirror.store import Store
-from service.redaction import Principals
-from service.settings import SyncSettings
+from service.pipeline.decoding import Read
+from service.settings.model import SyncSettings
 from service.sync.cleaning import clean
 from service.sync.containers import refreshed_container
 from service.sync.obstacles import ABSENT
 from service.sync.readings import BY_KIND, LINEAGE, TABLES, key_of, thing_told
 from service.sync.sweep import Options, Result, Sweeper, batched
+from service.text import lookup
+from service.text.redaction import Principals
 
 log = structlog.get_logger(__name__)
 

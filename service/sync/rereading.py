@@ -22,17 +22,17 @@ from service.changes import (
     ThingDeleted,
     Version,
 )
-from service.decoding import Read
 from service.errors import CatalogFailed, CatalogForbidden, CatalogGone, CatalogNotFound, DataError
 from service.events.cards import restricted
 from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
 from service.mirror.tables import assets, data_profiles, things
-from service.redaction import Principals
-from service.scope import Scope
+from service.pipeline.decoding import Read
+from service.settings.scope import Scope
 from service.sync.cleaning import clean
 from service.sync.findings import batched, read_of
 from service.sync.readings import card_told, profile_told, thing_told
+from service.text.redaction import Principals
 
 #: What a profile that could not be made answers.
 PROFILING_FAILED = 500

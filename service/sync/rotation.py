@@ -15,7 +15,7 @@ from service.changes import Container, Origin
 from service.errors import CursorInvalid
 from service.mirror import progress
 from service.mirror.store import Store
-from service.settings import SyncSettings
+from service.settings.model import SyncSettings
 from service.sync.obstacles import ABSENT, BROKEN
 from service.sync.readings import READINGS, Reading
 from service.sync.sweep import Options, Result, Sweeper

@@ -26,8 +26,8 @@ from service.errors import (
 from service.mirror import controls, progress
 from service.mirror.progress import Run
 from service.mirror.store import Store
-from service.scope import Scope
-from service.settings import SyncSettings
+from service.settings.model import SyncSettings
+from service.settings.scope import Scope
 from service.sync.containers import Containers
 from service.sync.obstacles import ABSENT, BROKEN
 from service.sync.readings import READINGS, Reading

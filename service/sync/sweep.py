@@ -17,13 +17,12 @@ from service.catalog import endpoints
 from service.catalog.client import CatalogClient
 from service.catalog.paging import Page
 from service.changes import Container, Origin
-from service.decoding import Read
 from service.errors import DataError
 from service.mirror.store import Store
-from service.pipeline import Pipeline
-from service.redaction import Principals
-from service.scope import Scope
-from service.settings import SyncSettings
+from service.pipeline.decoding import Read
+from service.pipeline.pipeline import Pipeline
+from service.settings.model import SyncSettings
+from service.settings.scope import Scope
 from service.sync import stored
 from service.sync.comparing import Comparer, Differing
 from service.sync.deleting import Deleter, Listed, witnessed
@@ -32,6 +31,7 @@ from service.sync.obstacles import ALONE
 from service.sync.readings import Reading
 from service.sync.rereading import Rereader
 from service.sync.telling import Group, Teller
+from service.text.redaction import Principals
 
 __all__ = ["Checkpoint", "Estimate", "Options", "Result", "Sweeper", "Tally", "batched"]
 

@@ -12,10 +12,10 @@ import structlog
 from service.catalog.paging import Page
 from service.changes import Container
 from service.errors import DataError, NestingTooDeep
-from service.redaction import Principals, may_hold_secrets
-from service.scope import Scope
+from service.settings.scope import Scope
 from service.sync.cleaning import clean
 from service.sync.readings import Reading, Told
+from service.text.redaction import Principals, may_hold_secrets
 
 log = structlog.get_logger(__name__)
 

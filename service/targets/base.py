@@ -17,9 +17,9 @@ from service.changes import Change, Origin
 from service.errors import MirrorError, SettingInvalid
 from service.mirror.deliveries import Delivery
 from service.mirror.store import Store
-from service.settings import Settings
+from service.settings.model import Settings
 from service.targets.options import setting_of
-from service.telemetry import Metrics
+from service.telemetry.metrics import Metrics
 
 GROUP = "catalog_mirror.targets"
 

@@ -23,7 +23,7 @@ from service.errors import (
     Unroutable,
 )
 from service.mirror.deliveries import Delivery
-from service.settings import AmqpSettings, CatalogSettings, Settings
+from service.settings.model import AmqpSettings, CatalogSettings, Settings
 from service.targets.base import Sending, Target
 from service.targets.options import setting_of
 

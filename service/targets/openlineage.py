@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service import documents
 from service.changes import Origin
 from service.errors import DataError, DeliveryRejected, MirrorError, SettingInvalid, TargetUnavailable, TransientError
 from service.mirror.deliveries import RUN, Delivery
@@ -22,11 +21,12 @@ from service.mirror.store import Store
 from service.openlineage import limits, looking, writing
 from service.openlineage.naming import Naming
 from service.openlineage.writing import Knowledge
-from service.settings import OpenLineageSettings, Settings
+from service.settings.model import OpenLineageSettings, Settings
 from service.targets.base import Sending, Target
 from service.targets.options import options_of, setting_of
 from service.targets.posting import Poster, Reply
 from service.targets.sign_in import AsCatalog, given
+from service.text import documents
 
 #: Where backends take single events, and several at once, below their URL.
 _PATHS: dict[str, tuple[str, str | None]] = {

@@ -7,7 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from service.errors import SettingInvalid
-from service.settings import TargetSettings
+from service.settings.model import TargetSettings
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import aiohttp
 
-from service import __version__, documents
+from service import __version__
 from service.catalog.refusals import asked_to_wait
 from service.errors import AnswerLost, DeliveryRejected, MirrorError, TargetUnavailable
-from service.proxies import proxy_for
-from service.redaction import redact_bytes
+from service.settings.proxies import proxy_for
+from service.settings.trust import leading_to
 from service.targets.sign_in import SignIn
-from service.trust import leading_to
+from service.text import documents
+from service.text.redaction import redact_bytes
 
 #: Headers by which a backend's operator finds a call again (IBM's among them).
 SUPPORT_HEADERS = ("x-global-transaction-id", "x-request-id", "x-correlation-id", "cf-ray", "server-timing")

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 from service.catalog.auth import TokenSource
 from service.catalog.transport import Transport
 from service.errors import DataError, SettingInvalid, TargetUnavailable
-from service.files import Watched
-from service.settings import CatalogSettings, TargetSettings
+from service.settings.files import Watched
+from service.settings.model import CatalogSettings, TargetSettings
 from service.targets.options import setting_of
 
 _BEARER = "Bearer "

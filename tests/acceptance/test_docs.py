@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from service.cli import app, views
 from service.cli.docs import markdown
 from service.mirror.described import VIEWS
-from service.routing import Router, installed_handlers
+from service.pipeline.routing import Router, installed_handlers
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("[A-Z]*.md"), *(ROOT / "docs").glob("*.md")])

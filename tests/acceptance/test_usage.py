@@ -16,11 +16,11 @@ import pytest
 
 from sandbox.collibra.backend import PASSWORD, USERNAME, PocketCollibra, serve
 from service.changes import AssetSaved, ConnectionDetails, Rank, Version
-from service.documents import document
 from service.errors import TargetUnavailable
 from service.mirror import controls, schema, writer
-from service.settings import Settings, TargetSettings
+from service.settings.model import Settings, TargetSettings
 from service.targets.collibra import Collibra
+from service.text.documents import document
 
 LOCATORS = {"postgresql": {"type": "PostgreSQL", "keys": ["{database}", "{segments}"]}}
 SALT = "a-salt-that-nobody-may-see"

@@ -14,8 +14,8 @@ import pytest
 from sandbox.collibra.backend import PASSWORD, USERNAME, PocketCollibra, serve
 from sandbox.parts.mirror import MirrorProcess
 from service.changes import AssetSaved, Change, ConnectionDetails, Rank, UsageObserved, Version
-from service.documents import document
 from service.mirror import schema, writer
+from service.text.documents import document
 
 LOCATORS = {"db2": {"type": "DB2", "keys": ["{database}", "{schema}", "{name}"]}}
 

@@ -50,7 +50,7 @@ GUARDS = (
     ),
     Guard(
         "bisect",
-        "service/pipeline.py",
+        "service/pipeline/pipeline.py",
         (("return await batch.run(split=True)", "return await batch.run(split=False)"),),
         "test_store.py::test_a_row_that_the_store_refuses_hurts_only_itself",
     ),
@@ -62,7 +62,7 @@ GUARDS = (
     ),
     Guard(
         "outbox",
-        "service/pipeline.py",
+        "service/pipeline/pipeline.py",
         (
             (
                 "created = await deliveries.create(connection, store, ready, lease)",
@@ -79,13 +79,13 @@ GUARDS = (
     ),
     Guard(
         "suspect",
-        "service/pipeline.py",
+        "service/pipeline/pipeline.py",
         (("SUSPECT_LIMIT = 3", "SUSPECT_LIMIT = 1000"), ("HOPELESS_LIMIT = 6", "HOPELESS_LIMIT = 1000")),
         "test_poison.py::test_an_event_that_kills_the_process_becomes_a_dead_letter_and_no_innocent_does",
     ),
     Guard(
         "brake",
-        "service/brake.py",
+        "service/pipeline/brake.py",
         (("if failure and sum(window) > self._failures:", "if False:"),),
         "test_poison.py::test_a_flood_of_unreadable_events_pulls_the_brake_and_a_person_lifts_it",
     ),

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from sandbox.parts.mirror import MirrorProcess
-from service.pipeline import SUSPECT_LIMIT
+from service.pipeline.pipeline import SUSPECT_LIMIT
 
 #: A handler of somebody else's, which a certain event kills as a bug in native code would.
 HANDLER = """
@@ -19,8 +19,8 @@ import os
 import signal
 
 from service.changes import Rank, ThingSaved, Version
-from service.documents import document
-from service.routing import Evidence, handles
+from service.text.documents import document
+from service.pipeline.routing import Evidence, handles
 
 
 @handles("v2.deadly.*", evidence=Evidence.ASSUMED)

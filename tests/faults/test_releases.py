@@ -17,7 +17,7 @@ from sandbox.parts.mirror import MirrorProcess
 from sandbox.tools import ToolMissing
 from service.mirror import schema
 from service.mirror.store import Store
-from service.settings import StoreSettings
+from service.settings.model import StoreSettings
 
 EVENTS = 2400
 Event = Callable[..., tuple[str, bytes]]

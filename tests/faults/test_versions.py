@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from sandbox.parts.mirror import MirrorProcess
 from service.mirror import schema
 from service.mirror.store import Store
-from service.settings import StoreSettings
+from service.settings.model import StoreSettings
 
 #: What a later version of this generation may do to a schema: add, never take away (docs/architecture.md).
 NEWER = (

@@ -12,17 +12,17 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from service.answers import Answerer
 from service.changes import Change, Origin
 from service.events.message import Message
 from service.mirror import schema
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import Store
 from service.mirror.tables import audit_log, lineage_edges, lineage_events, metadata
-from service.pipeline import Outcome, Pipeline
-from service.routing import Router, installed_handlers
-from service.settings import PipelineSettings, StoreSettings, TargetSettings
-from service.telemetry import Metrics
+from service.pipeline.answers import Answerer
+from service.pipeline.pipeline import Outcome, Pipeline
+from service.pipeline.routing import Router, installed_handlers
+from service.settings.model import PipelineSettings, StoreSettings, TargetSettings
+from service.telemetry.metrics import Metrics
 
 #: What may differ between equal mirrors: when a row was written, and over what.
 INCIDENTAL = frozenset({"mirrored_at", "replaces"})

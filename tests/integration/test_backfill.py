@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service import backfill
-from service.answers import Answerer
-from service.backfill import Backfill, Chosen
 from service.changes import Origin, ProfileDeleted, ProfileSaved
 from service.events.message import Message
-from service.scope import Scope
-from service.settings import ScopeSettings, TargetSettings
+from service.pipeline.answers import Answerer
+from service.settings.model import ScopeSettings, TargetSettings
+from service.settings.scope import Scope
+from service.targets import backfill
+from service.targets.backfill import Backfill, Chosen
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror, Subscriber

@@ -18,7 +18,7 @@ from service.amqp import management
 from service.amqp.connection import connected
 from service.catalog import endpoints
 from service.catalog.client import IMPATIENT, CatalogClient
-from service.settings import AmqpSettings, CatalogSettings
+from service.settings.model import AmqpSettings, CatalogSettings
 from service.targets.posting import Poster
 from service.targets.sign_in import Given
 

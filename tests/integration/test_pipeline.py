@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sandbox.parts.pgbouncer import PrivatePgBouncer
-from service.answers import Answerer
 from service.changes import AssetDeleted, Origin, ProfileSaved
-from service.decoding import Decoder
 from service.errors import BrakePulled, StoreUnavailable
 from service.events.message import Message
-from service.pipeline import HOPELESS_LIMIT, Fate
-from service.routing import Router, installed_handlers
-from service.scope import Scope
-from service.settings import PipelineSettings, ScopeSettings, TargetSettings
+from service.pipeline.answers import Answerer
+from service.pipeline.decoding import Decoder
+from service.pipeline.pipeline import HOPELESS_LIMIT, Fate
+from service.pipeline.routing import Router, installed_handlers
+from service.settings.model import PipelineSettings, ScopeSettings, TargetSettings
+from service.settings.scope import Scope
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror, Outlet, Subscriber

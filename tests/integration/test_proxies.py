@@ -19,8 +19,8 @@ from sandbox.serving import answering
 from service.catalog import endpoints
 from service.catalog.client import IMPATIENT, CatalogClient
 from service.errors import AnswerLost, CatalogUnreachable, SettingInvalid, TargetUnavailable
-from service.proxies import proxy_for
-from service.settings import CatalogSettings
+from service.settings.model import CatalogSettings
+from service.settings.proxies import proxy_for
 from service.targets.posting import Poster
 from service.targets.sign_in import Given
 

@@ -14,10 +14,10 @@ from service.mirror import controls, deliveries, schema
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import Store
 from service.mirror.tables import deliveries as outbox
-from service.relay import Relay
-from service.settings import RelaySettings, StoreSettings
+from service.settings.model import RelaySettings, StoreSettings
 from service.targets.base import Target
-from service.telemetry import Metrics
+from service.targets.relay import Relay
+from service.telemetry.metrics import Metrics
 
 
 class Toy(Target):

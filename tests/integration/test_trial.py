@@ -5,19 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from service.app import router_of
-from service.decoding import Decoder
 from service.events.message import Message
-from service.scope import Scope
-from service.settings import Settings
-from service.trial import survives
+from service.pipeline.decoding import Decoder
+from service.pipeline.trial import survives
+from service.process.app import router_of
+from service.settings.model import Settings
+from service.settings.scope import Scope
 
 #: Handlers of somebody else's.
 MODULE = """
 import os
 import signal
 
-from service.routing import Evidence, handles
+from service.pipeline.routing import Evidence, handles
 
 
 @handles("v2.trial.*", evidence=Evidence.ASSUMED)

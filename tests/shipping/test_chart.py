@@ -15,7 +15,7 @@ import yaml
 
 from sandbox.chart import KUBERNETES, VALUE_SETS, containers_of, is_custom, of_kind, pods_of, problems
 from sandbox.tools import find
-from service.settings import Settings, load
+from service.settings.model import Settings, load
 
 ROOT = Path(__file__).parents[2]
 CRDS = Path(__file__).parent / "crds"

@@ -132,7 +132,7 @@ def test_the_last_stage_holds_nothing_that_builds_and_is_not_root() -> None:
     assert "apt-get" not in commands
     assert LAST.all("COPY") == ["--from=installed /opt/catalog-mirror /opt/catalog-mirror"]
     assert LAST.all("ENTRYPOINT") == ['["catalog-mirror"]']
-    assert "service.healthcheck" in LAST.all("HEALTHCHECK")[0]
+    assert "service.process.healthcheck" in LAST.all("HEALTHCHECK")[0]
     assert "org.opencontainers.image.version" in LAST.all("LABEL")[0]
 
 

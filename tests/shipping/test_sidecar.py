@@ -38,7 +38,8 @@ def umbrella(tmp_path_factory: pytest.TempPathFactory, render: Render) -> list[A
 
 def assert_gates_nothing(container: Any) -> None:
     assert not container.keys() & {"startupProbe", "readinessProbe", "livenessProbe", "lifecycle"}
-    assert container["command"] == ["python", "-m", "service.supervisor"], "what never ends never makes a pod unready"
+    command = ["python", "-m", "service.process.supervisor"]
+    assert container["command"] == command, "what never ends never makes a pod unready"
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert set(container["resources"]["limits"]) == {"cpu", "memory"}

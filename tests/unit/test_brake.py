@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.brake import Brake
 from service.errors import BrakePulled
+from service.pipeline.brake import Brake
 
 
 def test_forty_failures_are_borne_and_the_next_pulls() -> None:

@@ -10,7 +10,7 @@ from service.catalog.client import CatalogClient
 from service.catalog.names import DEFAULTS, Names
 from service.changes import Container
 from service.errors import SettingInvalid
-from service.settings import CatalogSettings, load
+from service.settings.model import CatalogSettings, load
 
 SECRET = "hunter2SWORDFISH"
 KEY = SecretStr(SECRET)

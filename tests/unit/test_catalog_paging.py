@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from service import documents
 from service.catalog import endpoints, paging, styles
 from service.catalog.answer import Answer
 from service.catalog.client import CatalogClient, Request
@@ -19,7 +18,8 @@ from service.catalog.names import Names
 from service.catalog.paging import Listing, Page, Pages
 from service.changes import Container
 from service.errors import CatalogAnswerInvalid, CatalogFailed, CursorInvalid
-from service.settings import CatalogSettings
+from service.settings.model import CatalogSettings
+from service.text import documents
 
 HERE = Container("catalog", "c1")
 SETTINGS = CatalogSettings(url="https://catalog", api_key=SecretStr("k"))

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from service import documents
 from service.catalog.refusals import asked_to_wait, read_refusal, refusal
 from service.catalog.transport import Raw
 from service.errors import (
@@ -19,6 +18,7 @@ from service.errors import (
     CatalogRejected,
     MirrorError,
 )
+from service.text import documents
 
 SECRET = "hunter2SWORDFISH"
 

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from service.catalog.turns import FAIR_SHARE, Lane, Turns, turns_for
-from service.settings import CatalogSettings
+from service.settings.model import CatalogSettings
 
 FAST = 60_000
 

@@ -14,18 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import service
-from service import documents
 from service.cli import editing
-from service.decoding import Decoder
 from service.errors import BodyTooLarge, NestingTooDeep, NotAnObject
 from service.events.message import Message
 from service.events.recording import line_of
 from service.mirror.dead_letters import dead_letter_of
-from service.redaction import Principals, clean_body
+from service.pipeline.decoding import Decoder
 from service.sync import cleaning
 from service.targets.collibra import jobs
 from service.targets.pentaho import answers
 from service.targets.posting import Reply
+from service.text import documents
+from service.text.redaction import Principals, clean_body
 
 DEEP = 100_000
 
@@ -104,10 +104,10 @@ def _body() -> None:
 #: Every module that walks a value for secrets, and what is done to it.
 CALLERS: dict[str, Callable[[], None]] = {
     "cli/editing.py": _edited,
-    "decoding.py": _envelope,
+    "pipeline/decoding.py": _envelope,
     "events/recording.py": _line,
     "mirror/dead_letters.py": _letter,
-    "redaction.py": _body,
+    "text/redaction.py": _body,
     "sync/cleaning.py": _card,
     "targets/collibra/jobs.py": _report,
     "targets/pentaho/answers.py": _message,

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.documents import (
+from service.errors import DataError, NestingTooDeep, NotJson, NotUtf8
+from service.text.documents import (
     canonical,
     column_text,
     digest_of,
@@ -20,7 +21,6 @@ from service.documents import (
     read,
     without,
 )
-from service.errors import DataError, NestingTooDeep, NotJson, NotUtf8
 
 DEPTH = 64
 any_text = st.text(st.characters(codec=None))

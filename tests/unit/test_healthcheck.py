@@ -7,7 +7,7 @@ from threading import Thread
 
 import pytest
 
-from service import healthcheck
+from service.process import healthcheck
 
 
 @contextmanager

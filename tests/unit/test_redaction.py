@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.documents import read
-from service.redaction import (
+from service.text.documents import read
+from service.text.redaction import (
     BLANK,
     Principals,
     clean_body,

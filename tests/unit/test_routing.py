@@ -8,7 +8,7 @@ from service.changes import Change
 from service.errors import SettingInvalid
 from service.events.keys import words_of
 from service.events.message import Event
-from service.routing import Evidence, Handler, Router, handles, installed_handlers
+from service.pipeline.routing import Evidence, Handler, Router, handles, installed_handlers
 
 
 @handles("a.*.c", "a.#", evidence=Evidence.ASSUMED)

@@ -7,7 +7,7 @@ import pytest
 
 from service.changes import Origin
 from service.errors import SettingInvalid
-from service.settings import Settings, hide_password, load
+from service.settings.model import Settings, hide_password, load
 
 SECRET = "hunter2SWORDFISH"
 

@@ -21,7 +21,7 @@ print("started", file=out)
 """
 SUPERVISOR = """
 import sys
-from service.supervisor import Supervisor
+from service.process.supervisor import Supervisor
 Supervisor([sys.executable, "-c", {service!r}], is_alive=lambda: {alive}, look_s=0.05, pause_s=0.01).run()
 """
 
@@ -76,7 +76,7 @@ def test_being_told_to_stop_is_passed_on_and_ends_it(tmp_path: Path) -> None:
 def test_a_service_whose_settings_cannot_be_used_does_not_end_the_container(tmp_path: Path) -> None:
     environment = {**os.environ, "CATALOG_MIRROR_AMQP__URL": "not-a-url"}
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "service.supervisor"], env=environment, stderr=log)
+        process = subprocess.Popen([sys.executable, "-m", "service.process.supervisor"], env=environment, stderr=log)
     try:
         until(lambda: (tmp_path / "log").read_text().count('"service_ended"') >= 2)
         assert process.poll() is None

@@ -11,11 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service import documents
 from service.changes import CATALOG, Container, LineageEdge
 from service.events.lineage import bare_asset
 from service.mirror.lineage.walk import among
 from service.mirror.tables import assets, lineage_edges, lineage_events
+from service.text import documents
 
 #: Visibility modes of assets that not every member of a container may see.
 PRIVATE_MODES = (8, 16)

@@ -9,9 +9,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.documents import canonical
 from service.mirror.tables import usage_facts
 from service.mirror.usage.window import Window
+from service.text.documents import canonical
 
 
 @dataclass(frozen=True, slots=True)

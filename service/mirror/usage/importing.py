@@ -15,10 +15,8 @@ from typing import IO, Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service import documents
 from service.changes import SECOND_US, UsageObserved
 from service.errors import DataError, FieldInvalid, UsageLineInvalid
-from service.events.times import read_time
 from service.mirror import writer
 from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
@@ -26,6 +24,8 @@ from service.mirror.tables import usage_facts
 from service.mirror.usage.observing import fact_id
 from service.mirror.usage.people import People
 from service.mirror.usage.resolving import resolve
+from service.text import documents
+from service.text.times import read_time
 
 #: Bytes of a line, and levels of nesting in it.
 _MAX_LINE, _MAX_DEPTH = 65_536, 20

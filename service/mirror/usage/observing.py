@@ -8,12 +8,12 @@ from dataclasses import replace
 from typing import Any
 
 from service.changes import SECOND_US, Change, LineageRecorded, ThingSaved, UsageObserved
-from service.documents import canonical, digest_of
-from service.kinds import KINDS
+from service.kinds.model import KINDS
 from service.mirror.store import Store
 from service.mirror.usage.people import People, people_of
-from service.redaction import Principals
-from service.settings import UsageSettings
+from service.settings.model import UsageSettings
+from service.text.documents import canonical, digest_of
+from service.text.redaction import Principals
 
 STATISTIC = "asset_statistic"
 _ASSET, _WHICH, _COUNT = (

@@ -7,8 +7,8 @@ from secrets import token_hex
 
 from service.mirror import controls
 from service.mirror.store import Store
-from service.redaction import Principals, principal
-from service.settings import UsageSettings
+from service.settings.model import UsageSettings
+from service.text.redaction import Principals, principal
 
 #: The control that holds the salt that was made where settings give none.
 SALT = "usage_salt"

@@ -12,12 +12,12 @@ from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
-from service.documents import canonical
 from service.errors import DataError, DeliveryRejected, TargetUnavailable
-from service.events.times import read_time, to_datetime
 from service.mirror.batches import Job
-from service.redaction import redact, redact_text
 from service.targets.posting import Poster, Reply
+from service.text.documents import canonical
+from service.text.redaction import redact, redact_text
+from service.text.times import read_time, to_datetime
 
 #: Jobs of one page at most, and the largest offset.
 PAGE, MAX_OFFSET = 500, 2_147_483_647

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.openlineage.naming import FIELDS, names_in
-from service.sections import Duration
+from service.settings.sections import Duration
 
 #: What a template may use: what names data sets elsewhere, and the last words of the path.
 TEMPLATE_FIELDS = FIELDS | {"schema", "name"}

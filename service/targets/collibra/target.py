@@ -19,7 +19,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Origin
-from service.documents import canonical
 from service.errors import (
     AnswerLost,
     DeliveryRejected,
@@ -33,8 +32,8 @@ from service.mirror.batches import Item
 from service.mirror.deliveries import Delivery
 from service.mirror.store import Store
 from service.mirror.usage.window import Window, last_window
-from service.scope import Scope
-from service.settings import Settings, TargetSettings
+from service.settings.model import Settings, TargetSettings
+from service.settings.scope import Scope
 from service.targets.base import Sending, Target
 from service.targets.collibra.doubts import taken_by
 from service.targets.collibra.jobs import COMPLETED, FAILED, Answer, Fate, Jobs
@@ -44,6 +43,7 @@ from service.targets.collibra.planning import Plan, plan_of
 from service.targets.options import options_of, setting_of
 from service.targets.posting import Poster
 from service.targets.sign_in import SignIn, basic, given
+from service.text.documents import canonical
 
 log = structlog.get_logger(__name__)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from service import documents
-from service.redaction import redact
 from service.targets.posting import SUPPORT_HEADERS, Reply
+from service.text import documents
+from service.text.redaction import redact
 
 #: Where the id of a job may stand, the documented place first.
 _ID_NAMES = ("_id", "id", "jobId", "job_id")

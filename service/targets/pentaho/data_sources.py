@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from service.errors import SettingInvalid
-from service.files import Watched
+from service.settings.files import Watched
 from service.targets.options import setting_of
 from service.targets.pentaho.operations import is_secret
 from service.targets.pentaho.options import DataSourceOptions

@@ -16,13 +16,13 @@ from uuid import NAMESPACE_OID, uuid4, uuid5
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service import documents
 from service.mirror.bulk import BulkInsert, key_in
 from service.mirror.deliveries import Lease
 from service.mirror.store import Store
 from service.mirror.tables import deliveries, pentaho_job_parts, pentaho_jobs, target_states
 from service.targets.pentaho.operations import OPERATIONS, Operation
 from service.targets.pentaho.planning import Planned
+from service.text import documents
 
 #: Ids that one statement names at most.
 _CHUNK = 20_000

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from service.errors import DataError
-from service.redaction import SECRET_WORDS
+from service.text.redaction import SECRET_WORDS
 
 EXECUTE_PATH = "/api/public/v1/jobs/execute/"
 STATUS_PATH = "/api/public/v1/jobs/{id}/status"

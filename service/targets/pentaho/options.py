@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from service.sections import Duration
+from service.settings.sections import Duration
 from service.targets.pentaho.operations import OPERATIONS, RequestInvalid, Takes, is_secret
 
 Rule = Literal[

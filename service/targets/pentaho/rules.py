@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from service import documents
 from service.changes import AssetDeleted, AssetSaved, Change, ProfileSaved, Rank, ThingSaved
-from service.kinds import KINDS
+from service.kinds.model import KINDS
 from service.mirror.links import Kind, Link
 from service.targets.pentaho.data_sources import DataSources
 from service.targets.pentaho.operations import OPERATIONS, Operation, Takes
 from service.targets.pentaho.options import Options, Rule
+from service.text import documents
 
 #: How the catalog calls the type of its connections.
 _CONNECTION = "connection"

@@ -15,7 +15,6 @@ from uuid import uuid4
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service import documents
 from service.errors import AnswerLost, TargetUnavailable, TransientError
 from service.mirror.deliveries import Lease
 from service.mirror.store import Store
@@ -29,7 +28,8 @@ from service.targets.pentaho.options import Options
 from service.targets.pentaho.planning import Planned
 from service.targets.pentaho.rules import next_request
 from service.targets.posting import Poster
-from service.telemetry import Metrics
+from service.telemetry.metrics import Metrics
+from service.text import documents
 
 log = structlog.get_logger(__name__)
 

@@ -10,12 +10,12 @@ import aiohttp
 
 from service import __version__
 from service.errors import TargetUnavailable
-from service.proxies import proxy_for
+from service.settings.proxies import proxy_for
+from service.settings.trust import leading_to
 from service.targets.pentaho.answers import told_of
 from service.targets.pentaho.data_sources import scrubbed
 from service.targets.pentaho.options import SignInOptions
 from service.targets.posting import Reply, read_all
-from service.trust import leading_to
 
 
 class PasswordSignIn:

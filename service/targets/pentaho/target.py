@@ -9,15 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service import documents
-from service.answers import LINEAGE_TARGET, Answerer
 from service.changes import Change, Origin
 from service.errors import DeliveryRejected, MirrorError, SettingInvalid, TransientError
 from service.mirror import links
 from service.mirror.deliveries import Delivery
 from service.mirror.links import Link
 from service.mirror.store import Store
-from service.settings import Settings, TargetSettings
+from service.pipeline.answers import LINEAGE_TARGET, Answerer
+from service.settings.model import Settings, TargetSettings
 from service.targets.base import Sending, Target, announced_to, installed_targets
 from service.targets.options import options_of, setting_of
 from service.targets.pentaho import checks, ledger, matters, planning, rules, usage
@@ -32,6 +31,7 @@ from service.targets.pentaho.runner import Runner
 from service.targets.pentaho.sign_in import PasswordSignIn
 from service.targets.posting import Poster
 from service.targets.sign_in import SignIn, given, password_of
+from service.text import documents
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from service.amqp.channel import Outgoing
 from service.amqp.connection import connected
 from service.amqp.publisher import Publisher
 from service.errors import BrokerUnavailable, MirrorError, TopologyMissing
-from service.settings import AmqpSettings
+from service.settings.model import AmqpSettings
 
 PASSWORD = "pw-SWORDFISH"
 

@@ -15,7 +15,7 @@ from sandbox.serving import answering
 from service.amqp import migration, topology
 from service.amqp.connection import connected, version_of
 from service.amqp.migration import Migration, QueueHolds, QueueOpaque
-from service.settings import AmqpSettings
+from service.settings.model import AmqpSettings
 
 BINDINGS = [("CatalogServiceMessageHub", "k.#")]
 

@@ -12,7 +12,7 @@ from service.amqp.channel import TOO_LARGE, Outgoing
 from service.amqp.publisher import Publisher
 from service.errors import DeliveryRejected
 from service.mirror.deliveries import of_lineage
-from service.settings import AmqpSettings
+from service.settings.model import AmqpSettings
 from service.targets.catalog_lineage import LineageOverAmqp
 
 LIMIT = 100_000

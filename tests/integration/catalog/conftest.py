@@ -18,8 +18,8 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from service.catalog.client import CatalogClient, Patience
-from service.settings import CatalogSettings
-from service.telemetry import Metrics
+from service.settings.model import CatalogSettings
+from service.telemetry.metrics import Metrics
 
 API_KEY = "key-hunter2+SWORDFISH/="
 PASSWORD = "password hunter2"

@@ -32,7 +32,7 @@ from service.errors import (
     MirrorError,
     TransientError,
 )
-from service.telemetry import Metrics
+from service.telemetry.metrics import Metrics
 
 HERE = Container("catalog", "c1")
 THING = Request("thing", "GET", "/v2/thing")

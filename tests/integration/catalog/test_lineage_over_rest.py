@@ -9,7 +9,6 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from service.app import reachable_targets
 from service.errors import (
     CatalogBusy,
     CatalogFailed,
@@ -22,7 +21,8 @@ from service.errors import (
     TargetUnavailable,
 )
 from service.mirror.deliveries import Delivery
-from service.settings import AmqpSettings, CatalogSettings, Settings, TargetSettings
+from service.process.app import reachable_targets
+from service.settings.model import AmqpSettings, CatalogSettings, Settings, TargetSettings
 from service.targets.base import Target, installed_targets
 from service.targets.catalog_lineage import CatalogLineage, LineageOverAmqp, LineageOverRest
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from service.errors import TargetUnavailable
 from service.mirror.deliveries import Delivery
-from service.settings import Settings, TargetSettings
+from service.settings.model import Settings, TargetSettings
 from service.targets.base import Target
 from service.targets.openlineage import OpenLineage
 

@@ -14,7 +14,7 @@ from service.catalog import endpoints
 from service.catalog.client import CatalogClient, Patience
 from service.catalog.paging import Pages
 from service.changes import Container
-from service.settings import CatalogSettings
+from service.settings.model import CatalogSettings
 
 PATIENCE = Patience(attempts=12, first_s=0.001, longest_s=0.3)
 

@@ -18,7 +18,7 @@ from service.catalog.auth import credentials_of
 from service.catalog.client import Request
 from service.catalog.clouds import exchange_of, way_of
 from service.errors import CatalogAnswerInvalid, CatalogRefused, CatalogUnreachable, MirrorError, SettingInvalid
-from service.settings import CatalogSettings, load
+from service.settings.model import CatalogSettings, load
 
 API_KEY = "key-hunter2+SWORDFISH/="
 PASSWORD = "password hunter2"

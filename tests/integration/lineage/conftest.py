@@ -14,8 +14,8 @@ from yarl import URL
 
 from service.http.api import Api
 from service.http.probes import listening
-from service.settings import HttpSettings, Settings
-from service.telemetry import Metrics
+from service.settings.model import HttpSettings, Settings
+from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror, Subscriber

@@ -19,9 +19,7 @@ import yaml
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from service.app import pipeline_of
 from service.changes import AssetSaved, Change, ConnectionDetails, Container, Origin, Rank, Version
-from service.documents import document
 from service.errors import SettingInvalid
 from service.http import openapi
 from service.http.api import Api
@@ -29,8 +27,10 @@ from service.http.probes import listening
 from service.mirror import writer
 from service.mirror.lineage.graph import graph
 from service.mirror.retention import prune
-from service.settings import HttpSettings, PipelineSettings, RetentionSettings, Settings
-from service.telemetry import Metrics
+from service.process.app import pipeline_of
+from service.settings.model import HttpSettings, PipelineSettings, RetentionSettings, Settings
+from service.telemetry.metrics import Metrics
+from service.text.documents import document
 from tests.integration.lineage.conftest import Client
 
 if TYPE_CHECKING:

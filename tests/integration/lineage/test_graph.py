@@ -19,12 +19,12 @@ from rich.console import Console
 
 from service.changes import AssetSaved, Container, LineageEdge, LineageRecorded, Origin, Rank, Version
 from service.cli.drawing import Drawing
-from service.documents import document
 from service.mirror import writer
 from service.mirror.lineage.graph import graph
 from service.mirror.lineage.questions import LineageType, Question, answer, find_named, is_connected
 from service.mirror.lineage.summary import Part, parts_of, summarise
 from service.mirror.lineage.walk import Direction, walk
+from service.text.documents import document
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror

@@ -17,17 +17,17 @@ from openlineage.client.transport.http import HttpConfig, HttpTransport
 
 from sandbox.openlineage.backend import PocketBackend, serve
 from service.changes import AssetSaved, Change, ConnectionDetails, Container, Origin, Rank, ThingSaved, Version
-from service.documents import document
 from service.errors import SettingInvalid
 from service.http.api import Api
 from service.http.probes import listening
-from service.kinds import KINDS
+from service.kinds.model import KINDS
 from service.mirror import controls, deliveries, writer
-from service.relay import Relay
-from service.settings import HttpSettings, OpenLineageSettings, RelaySettings, Settings, TargetSettings
+from service.settings.model import HttpSettings, OpenLineageSettings, RelaySettings, Settings, TargetSettings
 from service.targets.base import Target, installed_targets
 from service.targets.openlineage import OpenLineage
-from service.telemetry import Metrics
+from service.targets.relay import Relay
+from service.telemetry.metrics import Metrics
+from service.text.documents import document
 from tests.integration.lineage.conftest import TOKENS
 
 if TYPE_CHECKING:

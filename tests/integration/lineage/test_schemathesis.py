@@ -14,14 +14,14 @@ from hypothesis import HealthCheck, settings
 from pydantic import SecretStr
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from service.app import pipeline_of
 from service.http import openapi
 from service.http.api import Api
 from service.http.probes import listening
 from service.mirror import schema as store_schema
 from service.mirror.store import Store
-from service.settings import HttpSettings, Settings, StoreSettings
-from service.telemetry import Metrics
+from service.process.app import pipeline_of
+from service.settings.model import HttpSettings, Settings, StoreSettings
+from service.telemetry.metrics import Metrics
 from tests.integration.lineage.conftest import TOKENS
 
 schema = schemathesis.openapi.from_dict(openapi.document())

@@ -20,7 +20,7 @@ from sandbox.parts.tls import Certificates
 from service.errors import SchemaLocked, StoreUnavailable
 from service.mirror import schema
 from service.mirror.store import Store
-from service.settings import StoreSettings, load
+from service.settings.model import StoreSettings, load
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror

@@ -12,8 +12,8 @@ from service.errors import BodyTooLarge, FieldInvalid, NotJson
 from service.events.message import Message
 from service.mirror import dead_letters
 from service.mirror.dead_letters import Filter, dead_letter_of, fingerprint_of
-from service.redaction import Principals
-from service.settings import PipelineSettings
+from service.settings.model import PipelineSettings
+from service.text.redaction import Principals
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror

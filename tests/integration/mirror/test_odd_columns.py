@@ -7,10 +7,10 @@ import string
 from typing import TYPE_CHECKING, Any
 
 from service.changes import AssetColumn, AssetSaved, Container, Origin, Rank, TermAssigned, Version
-from service.documents import document
 from service.events.cards import card_changes
 from service.mirror import writer
 from service.mirror.lineage.datasets import at_paths
+from service.text.documents import document
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror

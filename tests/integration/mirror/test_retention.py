@@ -10,17 +10,17 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from service.answers import Answerer
 from service.changes import Origin
 from service.events.message import Message
 from service.mirror import audit, retention
 from service.mirror.retention import prune
 from service.mirror.tables import pentaho_jobs
-from service.pipeline import Fate, Pipeline
-from service.settings import PipelineSettings, RetentionSettings, TargetSettings
+from service.pipeline.answers import Answerer
+from service.pipeline.pipeline import Fate, Pipeline
+from service.settings.model import PipelineSettings, RetentionSettings, TargetSettings
 from service.targets.pentaho import ledger
 from service.targets.pentaho.planning import Planned
-from service.telemetry import Metrics
+from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror

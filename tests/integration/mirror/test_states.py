@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 
 from service.changes import AssetSaved, Container, Rank, Version
-from service.documents import document
 from service.events.message import Message
 from service.mirror import writer
 from service.mirror.tables import UtcTime
-from service.pipeline import Fate
+from service.pipeline.pipeline import Fate
+from service.text.documents import document
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror

@@ -26,15 +26,15 @@ from service.changes import (
     UsageObserved,
     Version,
 )
-from service.documents import document
-from service.kinds import KINDS
+from service.kinds.model import KINDS
 from service.mirror import controls, deliveries, links, writer
 from service.mirror.links import Link
-from service.relay import Relay
-from service.settings import RelaySettings, Settings, TargetSettings
+from service.settings.model import RelaySettings, Settings, TargetSettings
 from service.targets.base import Target
 from service.targets.pentaho.target import Pentaho
-from service.telemetry import Metrics
+from service.targets.relay import Relay
+from service.telemetry.metrics import Metrics
+from service.text.documents import document
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror

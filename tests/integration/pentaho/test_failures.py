@@ -17,13 +17,13 @@ from service.errors import SettingInvalid
 from service.mirror import deliveries
 from service.mirror.deliveries import Lease
 from service.mirror.links import Link
-from service.relay import Relay
-from service.settings import RelaySettings, Settings, TargetSettings
+from service.settings.model import RelaySettings, Settings, TargetSettings
 from service.targets.pentaho import ledger
 from service.targets.pentaho.operations import OPERATIONS
 from service.targets.pentaho.planning import Planned
 from service.targets.pentaho.target import Pentaho
-from service.telemetry import Metrics
+from service.targets.relay import Relay
+from service.telemetry.metrics import Metrics
 from tests.integration.pentaho.conftest import target_of
 
 if TYPE_CHECKING:

@@ -15,16 +15,16 @@ from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
 from service.catalog.client import CatalogClient, Patience
 from service.changes import Container
-from service.pipeline import Pipeline
-from service.redaction import Principals
-from service.scope import Scope
-from service.settings import CatalogSettings, ScopeSettings, SyncSettings
+from service.pipeline.pipeline import Pipeline
+from service.settings.model import CatalogSettings, ScopeSettings, SyncSettings
+from service.settings.scope import Scope
 from service.sync.containers import Containers
 from service.sync.poll import Poller
 from service.sync.refresh import Refresher
 from service.sync.runs import RECONCILE, SNAPSHOT, Report, Runner
 from service.sync.sweep import Options, Sweeper
-from service.telemetry import Metrics
+from service.telemetry.metrics import Metrics
+from service.text.redaction import Principals
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror, Subscriber

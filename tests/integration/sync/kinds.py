@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.settings import SyncSettings
+from service.settings.model import SyncSettings
 from service.sync.readings import READINGS
 
 #: For what is about the catalog, not about the store.

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from sandbox.catalog.clock import SteppingClock
 from sandbox.catalog.model import PocketCatalog
-from service.settings import SyncSettings
+from service.settings.model import SyncSettings
 from tests.integration.sync.kinds import on_one_store, only
 from tests.integration.sync.test_deletions import tombstones
 from tests.integration.sync.test_forms import KINDS, persistent, unread

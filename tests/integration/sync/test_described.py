@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from sandbox.catalog.model import PocketCatalog
 from service.mirror.described import VIEWS
-from service.settings import SyncSettings
+from service.settings.model import SyncSettings
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pydantic import SecretStr
 
-from service.settings import AmqpSettings
+from service.settings.model import AmqpSettings
 from service.sync.epoch import Epoch, FileMarker, Marker, QueueMarker
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ import pytest
 
 from sandbox.catalog.clock import SteppingClock, iso_millis
 from sandbox.catalog.model import PocketCatalog
-from service import documents
 from service.changes import Origin, RefreshAsked
 from service.events.message import Message
 from service.mirror import refreshes
@@ -19,6 +18,7 @@ from service.sync import sweep
 from service.sync.readings import BY_KIND
 from service.sync.rotation import Rotation
 from service.sync.sweep import Options
+from service.text import documents
 from tests.integration.sync.kinds import on_one_store, only
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from service.changes import Container, Origin, RefreshAsked
 from service.errors import CatalogBusy, CatalogRefused, TransientError
 from service.events.message import Message
 from service.mirror import refreshes
-from service.redaction import Principals
-from service.settings import SyncSettings
+from service.settings.model import SyncSettings
 from service.sync import refresh
 from service.sync.refresh import Refresher
+from service.text.redaction import Principals
 from tests.integration.sync.kinds import on_one_store
 
 if TYPE_CHECKING:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from sandbox.catalog.model import PocketCatalog
-from service.answers import Answerer
 from service.changes import AssetSaved, Origin, ProfileSaved, RefreshAsked
 from service.errors import SettingInvalid
 from service.events.message import Message
 from service.mirror import refreshes
 from service.mirror.purge import outside, purge
-from service.pipeline import Pipeline
-from service.scope import Scope
-from service.settings import PipelineSettings, ScopeSettings, TargetSettings
-from service.telemetry import Metrics
+from service.pipeline.answers import Answerer
+from service.pipeline.pipeline import Pipeline
+from service.settings.model import PipelineSettings, ScopeSettings, TargetSettings
+from service.settings.scope import Scope
+from service.telemetry.metrics import Metrics
 from tests.integration.sync.kinds import on_one_store, only
 from tests.integration.sync.truth import differences
 

@@ -11,7 +11,7 @@ from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.shapes import CLEAR_SECRET
 from service.mirror import controls, progress
 from service.mirror.tables import metadata
-from service.settings import ScopeSettings, SyncSettings
+from service.settings.model import ScopeSettings, SyncSettings
 from service.sync import runs
 from service.sync.runs import SNAPSHOT, Stopped
 from service.sync.sweep import Options

@@ -14,12 +14,12 @@ from pydantic import SecretStr
 
 from sandbox.collibra.backend import PASSWORD, USERNAME, PocketCollibra, serve
 from service.changes import AssetSaved, Change, ConnectionDetails, Container, Rank, UsageObserved, Version
-from service.documents import document
 from service.errors import TargetUnavailable
 from service.mirror import batches, controls, writer
 from service.mirror.usage.window import last_window
-from service.settings import Settings, TargetSettings
+from service.settings.model import Settings, TargetSettings
 from service.targets.collibra import Collibra
+from service.text.documents import document
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sandbox.collibra.backend import BASE, PASSWORD, VISITOR
 from service.changes import AssetDeleted, Container, Rank, Version
 from service.errors import SettingInvalid
-from service.settings import Settings, TargetSettings
+from service.settings.model import Settings, TargetSettings
 from service.targets.base import installed_targets
 
 if TYPE_CHECKING:

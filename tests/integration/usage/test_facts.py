@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-from service.app import pipeline_of
 from service.changes import AssetSaved, Change, ConnectionDetails, Container, Origin, Rank, ThingSaved, Version
-from service.decoding import Read
-from service.documents import document
 from service.errors import SettingInvalid
 from service.events.message import Message
 from service.mirror import writer
 from service.mirror.retention import prune
 from service.mirror.usage.importing import Importer, Taken, read_lines
 from service.mirror.usage.people import People, people_of
-from service.redaction import Principals, without_principals
-from service.settings import PipelineSettings, RetentionSettings, Settings, UsageSettings, load
-from service.telemetry import Metrics
+from service.pipeline.decoding import Read
+from service.process.app import pipeline_of
+from service.settings.model import PipelineSettings, RetentionSettings, Settings, UsageSettings, load
+from service.telemetry.metrics import Metrics
+from service.text.documents import document
+from service.text.redaction import Principals, without_principals
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror

@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.changes import UsageObserved
-from service.events.times import from_datetime
 from service.mirror import writer
 from service.mirror.usage.figures import Figure, figures
 from service.mirror.usage.window import last_window, midnight, window_until
+from service.text.times import from_datetime
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror

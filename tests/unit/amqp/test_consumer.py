@@ -9,11 +9,11 @@ from service.amqp.consumer import BRAKE, STORE, Consumer
 from service.amqp.gate import Gate
 from service.amqp.inbox import Inbox
 from service.changes import Origin
-from service.decoding import Read
 from service.errors import BrakePulled, MirrorError, StoreUnavailable
 from service.events.message import Message
-from service.pipeline import Outcome
-from service.settings import AmqpSettings, PipelineSettings
+from service.pipeline.decoding import Read
+from service.pipeline.pipeline import Outcome
+from service.settings.model import AmqpSettings, PipelineSettings
 
 
 class FakePipeline:

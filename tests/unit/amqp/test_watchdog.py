@@ -4,8 +4,8 @@ import pytest
 
 from service.amqp.consumer import State
 from service.amqp.watchdog import Watchdog
-from service.settings import AmqpSettings
-from service.telemetry import Metrics
+from service.settings.model import AmqpSettings
+from service.telemetry.metrics import Metrics
 
 
 class FakeConsumer:

@@ -33,4 +33,4 @@ def test_a_command_does_not_load_what_others_need() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert "service.cli.status" in loaded
-    assert not {"sandbox", "service.cli.demo", "service.app"} & set(loaded)
+    assert not {"sandbox", "service.cli.demo", "service.process.app"} & set(loaded)

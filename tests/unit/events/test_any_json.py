@@ -9,16 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from handlers import assets, containers, glossary, listings
-from service import documents
 from service.changes import AssetDeletionHinted, Change, Container, ContainerKind, Rank
 from service.errors import DataError
 from service.events.cards import card_changes
 from service.events.keys import words_of
 from service.events.message import Event
 from service.events.things import container_change, thing_change
-from service.kinds import KINDS
+from service.kinds.model import KINDS
 from service.mirror.rows import classification_rows, column_rows, connection_rows, plan_of, term_rows
-from service.routing import Handler, handlers_of
+from service.pipeline.routing import Handler, handlers_of
+from service.text import documents
 
 #: Each example is built of hundreds of choices; what breaks breaks early.
 few = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from service import documents
 from service.changes import AssetSaved, Container, Copied, ProfileSaved, Rank
 from service.errors import FieldInvalid
 from service.events.cards import card_changes, is_whole, read_card
 from service.events.things import thing_change
-from service.kinds import KINDS
+from service.kinds.model import KINDS
+from service.text import documents
 
 HERE = Container("catalog", "c1")
 AT_US = 1_778_425_455_000_000

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from service.errors import LineInvalid
 from service.events.message import Message
 from service.events.recording import line_of, read_line, read_lines
-from service.redaction import Principals, clean_body
+from service.text.redaction import Principals, clean_body
 
 SECRET = "hunter2SWORDFISH"
 headers = st.recursive(

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.errors import FieldInvalid
-from service.events.times import from_datetime, read_time, to_datetime, to_iso_milliseconds
+from service.text.times import from_datetime, read_time, to_datetime, to_iso_milliseconds
 
 FIRST, LAST = datetime(1, 1, 3), datetime(9999, 12, 29)  # noqa: DTZ001
 moments = st.datetimes(FIRST, LAST, timezones=st.just(UTC))

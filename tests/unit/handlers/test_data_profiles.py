@@ -7,9 +7,9 @@ import pytest
 
 from handlers.data_profiles import profile_deleted, profile_saved
 from service.changes import Container, ProfileDeleted, ProfileMentioned, ProfileSaved, Rank, RefreshAsked
-from service.documents import read
 from service.errors import DataError, EmptyProfileEvent, FieldInvalid
 from service.events.message import Event
+from service.text.documents import read
 
 KEY = "v2.data_profiles.5210c7d-cf6b.POST"
 DETAILS = {"catalog_id": "c1", "dataset_id": "a1", "profile_id": "p1", "is_governed": False}

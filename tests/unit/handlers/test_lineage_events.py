@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from handlers.lineage_events import lineage_recorded
 from service.changes import Container, LineageEdge, LineageRecorded
-from service.documents import read
 from service.errors import FieldInvalid
 from service.events.message import Event
+from service.text.documents import read
 
 KEY = "v2.lineage_events.from-key.POST"
 BODY: dict[str, Any] = {

@@ -7,10 +7,10 @@ import pytest
 
 from handlers.search_feed import search_index_changed
 from service.changes import AssetDeletionHinted, Change, RefreshAsked
-from service.documents import read
 from service.errors import FieldInvalid
 from service.events.message import Event
 from service.events.search_feed import SearchHint, tenant_id
+from service.text.documents import read
 
 BODY = {
     "provider_type_id_list": ["cams"], "artifact_guid": "a1", "last_updated_at": 1529682109550,

@@ -17,7 +17,6 @@ from openlineage.client.naming import dataset as their_naming
 from openlineage.client.serde import Serde
 
 from service.changes import AssetColumn, Container, LineageEdge
-from service.documents import document
 from service.errors import SettingInvalid
 from service.events.lineage import LineageEvent
 from service.events.message import Event
@@ -26,6 +25,7 @@ from service.openlineage import limits, reading, schema, tolerance, writing
 from service.openlineage.naming import Naming, by_place, paths_of, place_of
 from service.openlineage.spelling import DatasetName
 from service.openlineage.writing import ColumnFlow, Described, Knowledge
+from service.text.documents import document
 
 PRODUCER = "urn:catalog-mirror"
 RUN_ID = "3f5e83fa-3480-44ff-99c5-ff943904e5e8"

@@ -21,9 +21,9 @@ from service.errors import DataError, DeliveryTooOld, MirrorError, StoreUnavaila
 from service.mirror import controls, deliveries
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import Store
-from service.settings import RelaySettings
+from service.settings.model import RelaySettings
 from service.targets.base import Target, announced_to
-from service.telemetry import Metrics
+from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import NoDecode
 
 from service.changes import Origin
-from service.redaction import Principals
+from service.text.redaction import Principals
 
 
 def _split(value: Any) -> Any:

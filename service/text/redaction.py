@@ -17,8 +17,8 @@ from typing import Any
 
 from ahocorasick_rs import BytesAhoCorasick
 
-from service import documents
 from service.errors import DataError
+from service.text import documents
 
 #: What stands where a secret stood.
 BLANK = "[redacted]"

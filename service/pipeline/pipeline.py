@@ -19,14 +19,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from service import documents, trial
-from service.answers import Answerer
-from service.brake import Brake
 from service.changes import (
     SECOND_US,
     Origin,
 )
-from service.decoding import Decoder, Read
 from service.errors import (
     DataError,
     PoisonSuspect,
@@ -37,11 +33,16 @@ from service.mirror import controls, dead_letters, deliveries, writer
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import STORE_ERRORS, Fault, Store, fault_of
 from service.mirror.usage.observing import Observer
-from service.outgoing import Outgoing, Subscriber
-from service.routing import Router
-from service.scope import Scope
-from service.settings import PipelineSettings, ScopeSettings
-from service.telemetry import Metrics
+from service.pipeline import trial
+from service.pipeline.answers import Answerer
+from service.pipeline.brake import Brake
+from service.pipeline.decoding import Decoder, Read
+from service.pipeline.outgoing import Outgoing, Subscriber
+from service.pipeline.routing import Router
+from service.settings.model import PipelineSettings, ScopeSettings
+from service.settings.scope import Scope
+from service.telemetry.metrics import Metrics
+from service.text import documents
 
 log = structlog.get_logger(__name__)
 

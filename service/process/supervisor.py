@@ -1,4 +1,4 @@
-"""Keeps the service going inside a pod that belongs to somebody else: `python -m service.supervisor`.
+"""Keeps the service going inside a pod that belongs to somebody else: `python -m service.process.supervisor`.
 
 Kubernetes calls a pod unready while one of its containers has ended, whatever that container was for. A sidecar must
 not do that to its host: so this process ends only when it is told to, and starts the service again, ever more slowly,
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 
-from service import healthcheck
+from service.process import healthcheck
 
 #: The service.
 COMMAND = (sys.executable, "-m", "service", "run")

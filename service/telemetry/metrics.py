@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from service.settings import LogSettings
+from service.settings.model import LogSettings
 
 #: Seconds; from "as it happens" to "a week behind".
 _AGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400, 604800)

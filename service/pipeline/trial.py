@@ -15,9 +15,9 @@ from pickle import PicklingError  # nosec B403: the error alone; we read no pick
 
 import structlog
 
-from service.decoding import Decoder
 from service.errors import HandlerFailed
 from service.events.message import Message
+from service.pipeline.decoding import Decoder
 
 log = structlog.get_logger(__name__)
 

@@ -15,7 +15,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.answers import Answerer
 from service.changes import CATALOG, Change
 from service.errors import DataError
 from service.mirror import deliveries, writer
@@ -24,8 +23,9 @@ from service.mirror.store import Store
 from service.mirror.stored import STATES, change_of
 from service.mirror.tables import lineage_edges, lineage_events, openlineage_events
 from service.openlineage.words import EVENT_TYPES, JOB_DESCRIBED
-from service.outgoing import Subscriber
-from service.scope import Scope
+from service.pipeline.answers import Answerer
+from service.pipeline.outgoing import Subscriber
+from service.settings.scope import Scope
 
 #: Rows of one transaction.
 ROWS = 500

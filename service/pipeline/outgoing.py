@@ -12,11 +12,11 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.answers import Answerer
 from service.changes import Change, LineageRecorded, Origin, was_read
 from service.mirror import deliveries, writer
 from service.mirror.deliveries import Delivery
 from service.mirror.writer import Applied
+from service.pipeline.answers import Answerer
 
 #: Changes of a batch, each with the place of its event in it.
 Placed = Sequence[tuple[int, Change]]

@@ -1,4 +1,4 @@
-"""Asks the service in the same container whether it lives: `python -m service.healthcheck`, exit 0 or 1.
+"""Asks the service in the same container whether it lives: `python -m service.process.healthcheck`, exit 0 or 1.
 
 For the image's HEALTHCHECK and for the supervisor. It imports nothing of the service, so that asking costs little, and
 therefore knows `HTTP__HOST` and `HTTP__PORT` from the environment only.

@@ -21,10 +21,10 @@ from service.changes import (
     Rank,
     Version,
 )
-from service.documents import document
 from service.events.lineage import bare_asset
-from service.events.times import to_iso_milliseconds
-from service.settings import TargetSettings
+from service.settings.model import TargetSettings
+from service.text.documents import document
+from service.text.times import to_iso_milliseconds
 
 #: The target whose settings word our lineage events.
 LINEAGE_TARGET = "catalog_lineage"

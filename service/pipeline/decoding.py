@@ -12,7 +12,6 @@ from typing import Any
 
 import structlog
 
-from service import documents
 from service.changes import (
     SECOND_US,
     AssetDeleted,
@@ -26,12 +25,13 @@ from service.changes import (
 from service.errors import BodyTooLarge, DataError, EventFromTheFuture, HandlerFailed, NotAnObject
 from service.events.keys import words_of
 from service.events.message import Event, Message
-from service.events.times import to_datetime
 from service.mirror.usage.observing import Observer
-from service.redaction import Principals, may_hold_secrets, redact, without_principals
-from service.routing import Router
-from service.scope import Scope
-from service.settings import PipelineSettings
+from service.pipeline.routing import Router
+from service.settings.model import PipelineSettings
+from service.settings.scope import Scope
+from service.text import documents
+from service.text.redaction import Principals, may_hold_secrets, redact, without_principals
+from service.text.times import to_datetime
 
 log = structlog.get_logger(__name__)
 

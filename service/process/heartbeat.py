@@ -24,11 +24,11 @@ from service.amqp.topology import Topology
 from service.mirror import batches, controls, dead_letters, progress
 from service.mirror.retention import prune
 from service.mirror.store import STORE_ERRORS, Store
-from service.pipeline import Pipeline
-from service.relay import Relay
-from service.settings import AmqpSettings, RetentionSettings
+from service.pipeline.pipeline import Pipeline
+from service.settings.model import AmqpSettings, RetentionSettings
 from service.sync.director import Director
-from service.telemetry import Metrics
+from service.targets.relay import Relay
+from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 

@@ -10,27 +10,27 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import structlog
 
-from service import routing
 from service.amqp.consumer import Consumer
 from service.amqp.gate import Gate
 from service.amqp.watchdog import Watchdog
-from service.answers import LINEAGE_TARGET, Answerer
 from service.catalog.client import CatalogClient
 from service.errors import NothingToConsume, SchemaMissing, SettingInvalid, StoreUnavailable
-from service.heartbeat import Heartbeat
 from service.http import probes
 from service.http.api import Api
 from service.mirror import controls, schema
 from service.mirror.store import Store
 from service.mirror.usage.observing import Observer
-from service.pipeline import Outlet, Pipeline
-from service.relay import Relay
-from service.scope import Scope
-from service.settings import Settings
+from service.pipeline import routing
+from service.pipeline.answers import LINEAGE_TARGET, Answerer
+from service.pipeline.pipeline import Outlet, Pipeline
+from service.process.heartbeat import Heartbeat
+from service.settings.model import Settings
+from service.settings.scope import Scope
 from service.sync.director import Director
 from service.sync.epoch import Epoch, marker_of
 from service.targets.base import Target, installed_targets
-from service.telemetry import Metrics
+from service.targets.relay import Relay
+from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 

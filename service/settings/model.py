@@ -17,7 +17,7 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from service.errors import SettingInvalid
-from service.sections import (
+from service.settings.sections import (
     AmqpSettings,
     CatalogSettings,
     HttpSettings,

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 
 from service.changes import AssetSaved, Change, Container, ContainerDeleted, ContainerSaved, LineageRecorded
 from service.errors import SettingInvalid
-from service.settings import ScopeSettings
+from service.settings.model import ScopeSettings
 
 #: What stands before the colon of a rule.
 _TYPE = "type"

@@ -12,7 +12,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from service.errors import FieldInvalid
-from service.events.times import read_time
+from service.text.times import read_time
 
 #: The largest integer that a column holds.
 _MAX_INTEGER = 2**63 - 1

@@ -1,0 +1,1 @@
+"""Every kind of thing the mirror knows."""

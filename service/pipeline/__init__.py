@@ -1,0 +1,1 @@
+"""What becomes of an event, from bytes to its transaction."""

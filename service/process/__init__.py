@@ -1,0 +1,1 @@
+"""Builds the parts, runs and stops them, says how they are."""
