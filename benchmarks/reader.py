@@ -20,7 +20,8 @@ from service.settings.model import Settings
 from service.sync.findings import Options
 from service.sync.readings import READINGS
 from service.sync.runs import RECONCILE, SNAPSHOT
-from service.telemetry.metrics import Metrics, configure_logging
+from service.telemetry.logs import configure_logging
+from service.telemetry.metrics import Metrics
 
 #: What is left out of the passes that only read cards by search; a pass of all leaves out what takes calls per asset.
 _NOT_CARDS = [reading.kind for reading in READINGS if reading.kind != "asset"]
@@ -42,7 +43,7 @@ async def read(passes: list[str]) -> None:
     configure_logging(settings.log)
     await schema.migrate(settings.store)
     store = Store(settings.store)
-    app._spare_the_garbage_collector()
+    app.spare_the_garbage_collector()
     try:
         for name in passes:
             print(json.dumps({"pass": name, **await _carry_out(settings, store, name)}), file=out, flush=True)

@@ -54,16 +54,16 @@ class PrivateBroker:
         self._joins = joins
         self._names_port_is_ours = joins is None
         self.cookie: str = secrets.token_hex(16) if joins is None else joins.cookie
-        self._env = self._environment()
+        self.environment = self._environment()
         self._write_files()
         # A name server of its own, since the node would start one as a daemon that stays behind.
         self._names = GuardedProcess(
-            [*inside(root, epmd), "-port", self._env["ERL_EPMD_PORT"], "-address", "127.0.0.1"],
-            env=self._env,
+            [*inside(root, epmd), "-port", self.environment["ERL_EPMD_PORT"], "-address", "127.0.0.1"],
+            env=self.environment,
             directory=self.directory,
         )
         self._server = GuardedProcess(
-            inside(root, server), env=self._env, directory=self.directory, last_signal=signal.SIGKILL
+            inside(root, server), env=self.environment, directory=self.directory, last_signal=signal.SIGKILL
         )
 
     @staticmethod
@@ -97,7 +97,7 @@ class PrivateBroker:
         """Start the node, on the ports and with the data it had, and wait until it speaks AMQP."""
         if self._names_port_is_ours:
             self._names.start()
-            self._names.wait_ready(lambda: _listens(int(self._env["ERL_EPMD_PORT"])), timeout_s=10)
+            self._names.wait_ready(lambda: _listens(int(self.environment["ERL_EPMD_PORT"])), timeout_s=10)
         self._server.start()
         self._server.wait_ready(self._is_ready, timeout_s=START_TIMEOUT_S)
         if self._joins is not None:
@@ -155,7 +155,7 @@ class PrivateBroker:
 
     def ctl(self, *arguments: str) -> str:
         """Run `rabbitmqctl` against this node and return what it said."""
-        return run_tool([*self._ctl, "-q", "-n", self.node, *arguments], env=self._env, timeout_s=CTL_TIMEOUT_S)
+        return run_tool([*self._ctl, "-q", "-n", self.node, *arguments], env=self.environment, timeout_s=CTL_TIMEOUT_S)
 
     def add_vhost(self, name: str) -> str:
         """Make a vhost on which guest may do everything, and return its URL."""
@@ -189,7 +189,7 @@ class PrivateBroker:
     def _environment(self) -> dict[str, str]:
         return plain_environment(
             HOME=str(self.directory),
-            ERL_EPMD_PORT=self._joins._env["ERL_EPMD_PORT"] if self._joins else str(free_port()),
+            ERL_EPMD_PORT=self._joins.environment["ERL_EPMD_PORT"] if self._joins else str(free_port()),
             # Two cores are shared with the database and the tests; schedulers that spin would take them.
             RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+sbwt none +sbwtdcpu none +sbwtdio none",
             RABBITMQ_NODENAME=self.node,

@@ -32,8 +32,9 @@ from service.errors import (
     StoreUnavailable,
     TopologyMissing,
 )
+from service.pipeline.committing import Fate
 from service.pipeline.decoding import Read
-from service.pipeline.pipeline import Fate, Pipeline
+from service.pipeline.pipeline import Pipeline
 from service.settings.model import AmqpSettings, PipelineSettings
 
 log = structlog.get_logger(__name__)

@@ -78,7 +78,7 @@ class CatalogClient:
         self.names = Names(settings.parameters)
         self._metrics = metrics
         self._patience = patience or Patience()
-        self._lane = Lane.SWEEP
+        self.lane = Lane.SWEEP
         self._turns: Turns | None = None
         self._transport = Transport(settings)
         self._tokens = TokenSource(settings, self._sign_in)
@@ -111,7 +111,7 @@ class CatalogClient:
     def on(self, lane: Lane) -> CatalogClient:
         """The same client, for calls of another urgency; a new one makes sweeps."""
         other = copy.copy(self)
-        other._lane = lane
+        other.lane = lane
         return other
 
     def ahead(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -160,7 +160,7 @@ class CatalogClient:
 
     async def _send(self, endpoint: str, call: Call, token: str) -> Raw:
         signed = replace(call, headers={**call.headers, "Authorization": f"Bearer {token}"})
-        async with turns_for(self.settings).turn(self._lane) as waited_s:
+        async with turns_for(self.settings).turn(self.lane) as waited_s:
             if self._metrics:
                 self._metrics.catalog_budget_wait.observe(waited_s)
             return await self._counted(endpoint, signed)

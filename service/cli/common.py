@@ -19,7 +19,7 @@ from service.errors import ConfigurationError, MirrorError
 from service.mirror import schema
 from service.mirror.store import Store
 from service.settings.model import LogSettings, Settings, load
-from service.telemetry.metrics import configure_logging
+from service.telemetry.logs import configure_logging
 
 T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

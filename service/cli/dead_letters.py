@@ -22,7 +22,8 @@ from service.events.recording import read_line
 from service.mirror import audit, dead_letters, deliveries
 from service.mirror.dead_letters import DISCARDED, OPEN, REPLAYED, Filter
 from service.mirror.store import Store
-from service.pipeline.pipeline import Fate, Pipeline
+from service.pipeline.committing import Fate
+from service.pipeline.pipeline import Pipeline
 from service.settings.model import Settings
 
 app = typer.Typer(help="Events and deliveries that could not succeed as they were.", no_args_is_help=True)

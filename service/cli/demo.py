@@ -47,7 +47,7 @@ from service.settings.model import (
     Settings,
     StoreSettings,
 )
-from service.telemetry.metrics import configure_logging
+from service.telemetry.logs import configure_logging
 
 #: The demo never touches the catalog's own exchange, also on a broker that is given.
 EXCHANGE = "catalog-mirror-demo"

@@ -7,15 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from aiohttp import web
-from prometheus_client import Counter
 
 from service.http import openapi, probes
 from service.mirror.tables import metadata
 from service.pipeline.routing import Evidence, Router, installed_handlers
 from service.telemetry.metrics import Metrics
-
-#: What Prometheus' client adds to the name of a counter.
-_TOTAL = "_total"
 
 
 def commands(program: Any) -> str:
@@ -56,7 +52,7 @@ def metrics() -> str:
     lines = ["# Metrics", "", "Made by `catalog-mirror docs metrics`. Served on `HTTP__PORT` at `/metrics`.", ""]
     rows = [
         (f"`{name}`", kind, ", ".join(f"`{label}`" for label in labels), meaning)
-        for name, kind, labels, meaning in described_metrics()
+        for name, kind, labels, meaning in Metrics().described
     ]
     lines += _table(("metric", "kind", "labels", "meaning"), rows)
     lines += [
@@ -64,14 +60,6 @@ def metrics() -> str:
         "A histogram has `_bucket`, `_sum` and `_count`. The label `topic` is the pattern of a route, or `other`.",
     ]
     return _page(lines)
-
-
-def described_metrics() -> Iterator[tuple[str, str, Sequence[str], str]]:
-    """Name as it is scraped, kind, labels and meaning of every metric."""
-    for metric in vars(Metrics()).values():
-        if hasattr(metric, "_documentation"):
-            name = metric._name + (_TOTAL if isinstance(metric, Counter) else "")
-            yield name, metric._type, metric._labelnames, metric._documentation
 
 
 def tables() -> str:

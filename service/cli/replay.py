@@ -23,7 +23,8 @@ from service.events.message import Message
 from service.events.recording import read_lines
 from service.mirror import controls
 from service.mirror.store import Store
-from service.pipeline.pipeline import Fate, Pipeline
+from service.pipeline.committing import Fate
+from service.pipeline.pipeline import Pipeline
 from service.process.app import pipeline_of
 from service.settings.model import Settings
 from service.targets.base import Target, installed_targets

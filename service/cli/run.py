@@ -6,7 +6,7 @@ import asyncio
 
 from service.process.app import Service
 from service.settings.model import Settings, load
-from service.telemetry.metrics import configure_logging
+from service.telemetry.logs import configure_logging
 
 
 def run() -> None:

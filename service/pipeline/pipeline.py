@@ -11,13 +11,8 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Protocol
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
-from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from service.changes import (
     SECOND_US,
@@ -26,16 +21,15 @@ from service.changes import (
 from service.errors import (
     DataError,
     PoisonSuspect,
-    StoreRefusedRow,
 )
 from service.events.message import Message
-from service.mirror import controls, dead_letters, deliveries, writer
-from service.mirror.deliveries import Delivery, Lease
+from service.mirror import controls
 from service.mirror.store import STORE_ERRORS, Fault, Store, fault_of
 from service.mirror.usage.observing import Observer
 from service.pipeline import trial
 from service.pipeline.answers import Answerer
 from service.pipeline.brake import Brake
+from service.pipeline.committing import Committer, Outcome, Outlet
 from service.pipeline.decoding import Decoder, Read
 from service.pipeline.outgoing import Outgoing, Subscriber
 from service.pipeline.routing import Router
@@ -53,41 +47,6 @@ HOPELESS_LIMIT = 6
 #: Messages that are decoded before others have their turn: a millisecond or two, which a transaction waits for at
 #: every statement.
 DECODE_SLICE = 8
-#: Attempts at a transaction that fails by deadlock or serialisation.
-_ATTEMPTS = 8
-
-
-class Fate(StrEnum):
-    """What became of an event."""
-
-    APPLIED = "applied"
-    UNCHANGED = "unchanged"
-    IGNORED = "ignored"
-    DEAD_LETTERED = "dead_lettered"
-
-
-class Outlet(Protocol):
-    """Takes fresh deliveries from memory; the relay."""
-
-    def lease(self, number: int) -> Lease | None:
-        """The lease under which so many deliveries are born; None: there is no room, they wait in the store."""
-
-    def accept(self, fresh: Sequence[Delivery]) -> None:
-        """These deliveries are committed and leased."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What became of a batch."""
-
-    read: int = 0
-    fates: Counter[Fate] = field(default_factory=Counter)
-    topics: Counter[tuple[str, Fate]] = field(default_factory=Counter)
-    deliveries: int = 0
-    fresh: list[Delivery] = field(default_factory=list)
-    errors: list[DataError] = field(default_factory=list)
-    #: The same by the place of the event in the batch.
-    failed: dict[int, DataError] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -112,7 +71,6 @@ class Pipeline:
         self._observer = observer
         self._settings = settings
         self.metrics = metrics
-        self._outgoing = Outgoing(answerer, subscribers)
         self._outlet = outlet
         self._decoder = Decoder(
             router,
@@ -124,6 +82,7 @@ class Pipeline:
             observer=observer,
         )
         self.brake = Brake(settings.brake_window, settings.brake_failures)
+        self._committer = Committer(store, settings, Outgoing(answerer, subscribers), outlet, observer, self.brake)
         #: Keys of the messages that we noted as met, alone in hand, and whose batch has not been committed.
         self._met: set[str] = set()
 
@@ -161,7 +120,7 @@ class Pipeline:
         """Commit what `decode` read, and hand fresh deliveries to the outlet; raises as `process` does."""
         started = time.perf_counter()
         async with self._store.translated():
-            outcome = await self._commit(reads, origin, braked=braked, suspects=alone)
+            outcome = await self._committer.commit(reads, origin, braked=braked, suspects=alone)
         self._met.difference_update(read.message.key for read in reads if alone)
         self._observe(reads, outcome, time.perf_counter() - started, origin)
         if outcome.fresh and self._outlet:
@@ -177,10 +136,9 @@ class Pipeline:
         Raises:
             StoreUnavailable: it does not take them.
         """
-        batch = _Transaction(self, reads, Origin.LIVE, braked=False, suspects=False)
         async with self._store.translated():
             try:
-                await batch.rehearse()
+                await self._committer.rehearse(reads)
             except STORE_ERRORS as error:
                 if fault_of(error) is Fault.DOWN:
                     raise
@@ -213,25 +171,6 @@ class Pipeline:
         log.warning("suspect_tried", message=message.key, met=met, survived=survived)
         return survived
 
-    async def _commit(self, reads: list[Read], origin: Origin, *, braked: bool, suspects: bool) -> Outcome:
-        """One transaction; where a row is refused, once more with the batch split until the culprit stands alone."""
-        batch = _Transaction(self, reads, origin, braked=braked, suspects=suspects)
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: fault_of(error) is Fault.RETRY),
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.02, max=1),
-            reraise=True,
-        )
-        async for attempt in retrying:
-            with attempt:
-                try:
-                    return await batch.run(split=False)
-                except STORE_ERRORS as error:
-                    if fault_of(error) is not Fault.DATA:
-                        raise
-                return await batch.run(split=True)
-        raise AssertionError("unreachable: the last attempt raises")
-
     def _observe(self, reads: Sequence[Read], outcome: Outcome, seconds: float, origin: Origin) -> None:
         metrics = self.metrics
         for (topic, fate), number in outcome.topics.items():
@@ -251,110 +190,3 @@ class Pipeline:
             log.warning(
                 "dead_lettered", number=len(outcome.errors), classes=dict(classes), first=str(outcome.errors[0])
             )
-
-
-class _Transaction:
-    """One batch in its transaction; may be run again, from the start, when the store asks for it."""
-
-    def __init__(self, pipeline: Pipeline, reads: list[Read], origin: Origin, *, braked: bool, suspects: bool) -> None:
-        self._pipeline = pipeline
-        self._reads = reads
-        self._origin = origin
-        self._braked = braked
-        self._suspects = suspects
-
-    async def rehearse(self) -> None:
-        """Write everything, and undo it."""
-        async with self._pipeline._store.write() as connection:
-            undone = await connection.begin_nested()
-            await self._write_all(connection, split=False)
-            await undone.rollback()
-
-    async def run(self, *, split: bool) -> Outcome:
-        """Write everything and commit."""
-        pipeline = self._pipeline
-        async with pipeline._store.write() as connection:
-            await self._write_all(connection, split=split)
-            if self._suspects:
-                await controls.clear_suspects(connection, [read.message.key for read in self._reads])
-            failed = [index in self._errors for index in range(len(self._reads))]
-            window = pipeline.brake.check(failed) if self._braked else None
-        if window is not None:
-            pipeline.brake.keep(window)
-        return self._counted()
-
-    async def _write_all(self, connection: AsyncConnection, *, split: bool) -> None:
-        self._fates: dict[int, Fate] = {}
-        self._errors = {index: read.error for index, read in enumerate(self._reads) if read.error}
-        self._outcome = Outcome(read=len(self._reads))
-        usable = [i for i, read in enumerate(self._reads) if not read.ignored and not read.error]
-        await (self._split if split else self._write)(connection, usable)
-        await self._store_dead_letters(connection)
-
-    async def _split(self, connection: AsyncConnection, indices: list[int]) -> None:
-        """Bisect with savepoints: what the store takes is written, a single event that it refuses is a dead letter."""
-        try:
-            async with connection.begin_nested():
-                await self._write(connection, indices)
-            return
-        except STORE_ERRORS as error:
-            if fault_of(error) is not Fault.DATA:
-                raise
-            if len(indices) == 1:
-                self._errors[indices[0]] = StoreRefusedRow(problem=_problem(error))
-                return
-        middle = len(indices) // 2
-        await self._split(connection, indices[:middle])
-        await self._split(connection, indices[middle:])
-
-    async def _write(self, connection: AsyncConnection, indices: list[int]) -> None:
-        if not indices:
-            return
-        changes = [(index, change) for index in indices for change in self._reads[index].changes]
-        applied = await writer.apply(connection, changes, self._origin)
-        if self._pipeline._observer:
-            readings = self._pipeline._observer.readings(change for _, change in applied.effective)
-            await writer.write_facts(connection, readings)
-        await self._send(connection, await self._pipeline._outgoing.of(connection, self._origin, changes, applied))
-        for index in indices:
-            was_own = index in applied.own
-            written = Fate.APPLIED if index in applied.events else Fate.UNCHANGED
-            self._fates[index] = Fate.IGNORED if was_own else written
-
-    async def _send(self, connection: AsyncConnection, new: Sequence[Delivery]) -> None:
-        """Write deliveries down; those that need not wait for their turn go on from memory, where it has room."""
-        ready = [delivery for delivery in new if not delivery.waits]
-        waiting = [delivery for delivery in new if delivery.waits]
-        outlet, store = self._pipeline._outlet, self._pipeline._store
-        lease = outlet.lease(len(ready)) if outlet and ready else None
-        created = await deliveries.create(connection, store, ready, lease)
-        if lease:
-            self._outcome.fresh += [delivery for delivery in ready if delivery.delivery_id in created]
-        created |= await deliveries.create_in_turn(connection, store, waiting)
-        self._outcome.deliveries += len(created)
-
-    async def _store_dead_letters(self, connection: AsyncConnection) -> None:
-        settings = self._pipeline._settings
-        letters = []
-        for index, error in self._errors.items():
-            read = self._reads[index]
-            letters.append(
-                dead_letters.dead_letter_of(
-                    read.message, error, settings.max_body_bytes, settings.principals, read.clean
-                )
-            )
-        await dead_letters.store_events(connection, letters)
-
-    def _counted(self) -> Outcome:
-        outcome = self._outcome
-        outcome.failed, outcome.errors = dict(self._errors), list(self._errors.values())
-        for index, read in enumerate(self._reads):
-            fate = Fate.DEAD_LETTERED if index in self._errors else self._fates.get(index, Fate.IGNORED)
-            outcome.fates[fate] += 1
-            outcome.topics[read.topic, fate] += 1
-        return outcome
-
-
-def _problem(error: BaseException) -> str:
-    cause = getattr(error, "orig", None) or error
-    return f"{type(cause).__name__}: {str(cause).splitlines()[0][:200] if str(cause) else ''}"

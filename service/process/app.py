@@ -22,7 +22,8 @@ from service.mirror.store import Store
 from service.mirror.usage.observing import Observer
 from service.pipeline import routing
 from service.pipeline.answers import LINEAGE_TARGET, Answerer
-from service.pipeline.pipeline import Outlet, Pipeline
+from service.pipeline.committing import Outlet
+from service.pipeline.pipeline import Pipeline
 from service.process.heartbeat import Heartbeat
 from service.settings.model import Settings
 from service.settings.scope import Scope
@@ -238,7 +239,7 @@ class Service:
         return False
 
     async def _run_parts(self) -> None:
-        _spare_the_garbage_collector()
+        spare_the_garbage_collector()
         if self.epoch:
             await self.epoch.look()  # before anything goes out that may have gone out before
         await self.heartbeat.beat()  # a pause that a person set holds from the first moment
@@ -288,7 +289,7 @@ def _takes_events(settings: Settings) -> bool:
     return settings.http.tokens_file is not None or settings.http.oidc_issuer is not None
 
 
-def _spare_the_garbage_collector() -> None:
+def spare_the_garbage_collector() -> None:
     """Look for cyclic garbage less often, and never among what is there for good.
 
     A batch is some ten thousand objects without any cycle, which die when it is committed; by default they are looked

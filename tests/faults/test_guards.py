@@ -50,8 +50,8 @@ GUARDS = (
     ),
     Guard(
         "bisect",
-        "service/pipeline/pipeline.py",
-        (("return await batch.run(split=True)", "return await batch.run(split=False)"),),
+        "service/pipeline/committing.py",
+        (("suspects=suspects, split=True)", "suspects=suspects, split=False)"),),
         "test_store.py::test_a_row_that_the_store_refuses_hurts_only_itself",
     ),
     Guard(
@@ -62,7 +62,7 @@ GUARDS = (
     ),
     Guard(
         "outbox",
-        "service/pipeline/pipeline.py",
+        "service/pipeline/committing.py",
         (
             (
                 "created = await deliveries.create(connection, store, ready, lease)",

@@ -19,7 +19,8 @@ from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import Store
 from service.mirror.tables import audit_log, lineage_edges, lineage_events, metadata
 from service.pipeline.answers import Answerer
-from service.pipeline.pipeline import Outcome, Pipeline
+from service.pipeline.committing import Outcome
+from service.pipeline.pipeline import Pipeline
 from service.pipeline.routing import Router, installed_handlers
 from service.settings.model import PipelineSettings, StoreSettings, TargetSettings
 from service.telemetry.metrics import Metrics

@@ -18,8 +18,9 @@ from service.changes import AssetDeleted, Origin, ProfileSaved
 from service.errors import BrakePulled, StoreUnavailable
 from service.events.message import Message
 from service.pipeline.answers import Answerer
+from service.pipeline.committing import Fate
 from service.pipeline.decoding import Decoder
-from service.pipeline.pipeline import HOPELESS_LIMIT, Fate
+from service.pipeline.pipeline import HOPELESS_LIMIT
 from service.pipeline.routing import Router, installed_handlers
 from service.settings.model import PipelineSettings, ScopeSettings, TargetSettings
 from service.settings.scope import Scope

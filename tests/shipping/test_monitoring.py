@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from sandbox.chart import of_kind
-from service.cli.reference import described_metrics
+from service.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
 ALERTS = yaml.safe_load((ROOT / "helm/files/alerts.yaml").read_text(encoding="utf-8"))
@@ -20,7 +20,7 @@ RULES: list[dict[str, Any]] = [rule for group in ALERTS["groups"] for rule in gr
 def scraped() -> dict[str, set[str]]:
     """Every name that is scraped, with its labels."""
     names: dict[str, set[str]] = {}
-    for name, kind, labels, _ in described_metrics():
+    for name, kind, labels, _ in Metrics().described:
         for suffix in ("_bucket", "_sum", "_count") if kind == "histogram" else ("",):
             names[name + suffix] = {*labels, *(("le",) if suffix == "_bucket" else ())}
     return names
@@ -47,7 +47,7 @@ def test_every_metric_and_label_that_is_asked_for_exists() -> None:
 
 def test_every_metric_is_on_the_dashboard() -> None:
     shown = " ".join(target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"])
-    assert [name for name, *_ in described_metrics() if name not in shown] == []
+    assert [name for name, *_ in Metrics().described if name not in shown] == []
 
 
 def test_every_alert_links_to_its_section_of_the_runbook(render: Callable[..., list[Any]]) -> None:

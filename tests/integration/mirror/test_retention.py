@@ -16,7 +16,8 @@ from service.mirror import audit, retention
 from service.mirror.retention import prune
 from service.mirror.tables import pentaho_jobs
 from service.pipeline.answers import Answerer
-from service.pipeline.pipeline import Fate, Pipeline
+from service.pipeline.committing import Fate
+from service.pipeline.pipeline import Pipeline
 from service.settings.model import PipelineSettings, RetentionSettings, TargetSettings
 from service.targets.pentaho import ledger
 from service.targets.pentaho.planning import Planned

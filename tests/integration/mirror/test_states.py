@@ -13,7 +13,7 @@ from service.changes import AssetSaved, Container, Rank, Version
 from service.events.message import Message
 from service.mirror import writer
 from service.mirror.tables import UtcTime
-from service.pipeline.pipeline import Fate
+from service.pipeline.committing import Fate
 from service.text.documents import document
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from service.amqp.inbox import Inbox
 from service.changes import Origin
 from service.errors import BrakePulled, MirrorError, StoreUnavailable
 from service.events.message import Message
+from service.pipeline.committing import Outcome
 from service.pipeline.decoding import Read
-from service.pipeline.pipeline import Outcome
 from service.settings.model import AmqpSettings, PipelineSettings
 
 
