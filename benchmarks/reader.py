@@ -13,18 +13,18 @@ import time
 from typing import Any
 
 from benchmarks.stopwatch import peak_rss_mib
+from service.kinds import KINDS
 from service.mirror import schema
 from service.mirror.store import Store
 from service.process import app
 from service.settings.model import Settings
 from service.sync.findings import Options
-from service.sync.readings import READINGS
 from service.sync.runs import RECONCILE, SNAPSHOT
 from service.telemetry.logs import configure_logging
 from service.telemetry.metrics import Metrics
 
 #: What is left out of the passes that only read cards by search; a pass of all leaves out what takes calls per asset.
-_NOT_CARDS = [reading.kind for reading in READINGS if reading.kind != "asset"]
+_NOT_CARDS = [name for name in KINDS if name != "asset"]
 _PER_ASSET = ["asset_statistic"]
 #: Mode and kinds that are left out, by name of the pass.
 PASSES = {

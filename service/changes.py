@@ -281,13 +281,14 @@ class ProfileDeleted:
 
 @dataclass(frozen=True, slots=True)
 class ThingSaved:
-    """The catalog holds this state of a thing of one of the `service.kinds`; `values` in the order of its fields."""
+    """The catalog holds this state of a thing of one of the `service.kinds`; `values` by the names of its fields."""
 
     kind: str
     thing_id: str
     version: Version
     document: Document
-    values: tuple[Any, ...] = ()
+    #: A `Kind.row`; None: nothing of it is known but its document.
+    values: Any = None
     container: Container | None = None
 
 

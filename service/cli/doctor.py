@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import structlog
 import typer
 
-from service.catalog import endpoints
+from service.catalog import listings
 from service.catalog.client import IMPATIENT, CatalogClient
 from service.catalog.paging import Pages
 from service.catalog.turns import Lane
@@ -21,6 +21,7 @@ from service.cli.common import Json, out, print_json, quiet_settings, run_async,
 from service.cli.findings import Finding, Verdict, checked
 from service.errors import MirrorError, SchemaMissing, TransientError
 from service.http.access import Access
+from service.kinds import CONTAINERS
 from service.mirror import batches, controls, dead_letters, schema
 from service.mirror.store import Store
 from service.mirror.usage.observing import STATISTIC
@@ -134,9 +135,9 @@ async def _catalog(settings: Settings) -> AsyncIterator[Finding]:
             await client.sign_in()
             yield Finding("catalog", Verdict.OK, f"signed in to {settings.catalog.url}")
             seen: list[str] = []
-            for kind, listing in _CONTAINERS.items():
+            for kind, declared in ((f"{of}s", declared) for of, declared in CONTAINERS.items()):
                 try:
-                    number, at_us = await _counted(listing(client.on(Lane.REFRESH)))
+                    number, at_us = await _counted(listings.pages(client.on(Lane.REFRESH), declared))
                 except MirrorError as error:
                     verdict = Verdict.FAILED if kind == "catalogs" else Verdict.WARNING
                     yield Finding(kind, verdict, str(error), error.advice())
@@ -148,9 +149,6 @@ async def _catalog(settings: Settings) -> AsyncIterator[Finding]:
                 yield _containers(seen)
     except MirrorError as error:
         yield Finding("catalog", Verdict.FAILED, str(error), error.advice())
-
-
-_CONTAINERS = {"catalogs": endpoints.catalogs, "projects": endpoints.projects, "spaces": endpoints.spaces}
 
 
 async def _counted(pages: Pages) -> tuple[int, int | None]:

@@ -266,10 +266,11 @@ class _Display:
         """Show where the run is."""
         assert self._task is not None
         current = run.progress.get("current", {})
-        kind = current.get("name", "").rpartition("/")[0].rpartition("/")[2] or "catalog"
         listed = sum(counts["listed"] for counts in run.progress.get("report", {}).get("kinds", {}).values())
         here = sum(counts["listed"] for counts in current.get("tallies", {}).values())
-        text = f"{run.mode}: {listed + here} things read, now in {kind}" + (" (held)" if run.state == "paused" else "")
+        kind, container = current.get("kind"), current.get("container")
+        now = "" if kind is None else f", now {kind}" + (f" in {container}" if container else "")
+        text = f"{run.mode}: {listed + here} things read{now}" + (" (held)" if run.state == "paused" else "")
         steps, step = run.progress.get("steps"), run.progress.get("step", 0)
         self._progress.update(self._task, description=text, total=steps, completed=step)
 

@@ -1,264 +1,238 @@
-"""The kinds of things that are mirrored alike: what each is called, and what people ask about it.
+"""What a kind of thing is: one declaration, of which table, view, documents and reading are made.
 
-Assets, profiles, lineage and containers have changes and tables of their own; every other kind is a `ThingSaved` whose
-values stand in the order of the fields declared here. Where a field is found in the catalog's JSON is told in
-`service.events.things`; tables, views and docs/mirror.md follow this page.
+A kind is data. What stands in the catalog's JSON is told by places: names joined with dots, alternatives with `|`, the
+first that says something counts: `metadata.name|name`. Places that begin with `@` are no names of the catalog:
+`@parent` is the id of what an item was listed below, and others are what the kind's `derived` makes of an item.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections import namedtuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from service.changes import ContainerKind
+from service.text.lookup import Path
 
 FieldType = Literal["text", "integer", "number", "truth", "time"]
+#: How a listing goes on, by the word for its style (`service.catalog.styles`); `whole`: it has one page.
+Paging = Literal["whole", "bookmark", "bookmark_or_skip", "body", "link", "offset", "next"]
+
+CATALOG: ContainerKind = "catalog"
+PROJECT: ContainerKind = "project"
+SPACE: ContainerKind = "space"
+EVERYWHERE = (CATALOG, PROJECT, SPACE)
+#: The place of the id of what an item was listed below.
+PARENT = "@parent"
+
+#: Columns that every state has beside its fields: no field may be called so.
+_TAKEN = frozenset(
+    {
+        "container_kind", "container_id", "version", "replaces", "version_at", "deleted_at", "mirrored_at", "mapping",
+        "document", "changed_at", "is_stub",
+    }
+)  # fmt: skip
+
+
+def places(text: str) -> tuple[Path, ...]:
+    """`metadata.name|entity.name` as paths."""
+    return tuple(tuple(path.split(".")) for path in text.split("|")) if text else ()
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One column: its name, its type, and what it means to who reads it."""
+    """One column: its name and type, where it stands in the catalog's JSON, and what it means to who reads it."""
 
     name: str
     type: FieldType
+    places: tuple[Path, ...]
     comment: str
+
+    def __post_init__(self) -> None:
+        if not self.places or not self.comment or self.name in _TAKEN:
+            raise ValueError(f"the field {self.name!r} needs a place, a comment, and a name that is free")
+
+    @property
+    def is_parent(self) -> bool:
+        """Whether it holds what an item was listed below, which the item need not say itself."""
+        return (PARENT,) in self.places
+
+
+def text(name: str, at: str, comment: str) -> Field:
+    """A text; numbers count as text, lists of texts are joined with commas."""
+    return Field(name, "text", places(at), comment)
+
+
+def integer(name: str, at: str, comment: str) -> Field:
+    """A whole number of 64 bits."""
+    return Field(name, "integer", places(at), comment)
+
+
+def number(name: str, at: str, comment: str) -> Field:
+    """A finite number."""
+    return Field(name, "number", places(at), comment)
+
+
+def truth(name: str, at: str, comment: str) -> Field:
+    """True or false."""
+    return Field(name, "truth", places(at), comment)
+
+
+def time(name: str, at: str, comment: str) -> Field:
+    """A moment."""
+    return Field(name, "time", places(at), comment)
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind of thing.
+class Setting:
+    """The value of a query parameter that a setting of `CATALOG__…` decides: without it the parameter is left out.
 
-    `id_name` is the key's column; `asset` names the field that holds the id of the asset the thing belongs to, so that
-    it is shown only while that asset is.
+    `then` is sent instead of the setting's own value, where it has one.
     """
 
     name: str
+    then: str | None = None
+
+
+Value = str | int | bool | Setting | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Where and how things are listed, or where one thing is.
+
+    In `path` and in the values of `query`, `{container}` and `{container_id}` stand for where is looked, `{parent}` for
+    the id of what is looked below, and `{type}` for the word that `types` has for its type; a container that the path
+    does not name is a parameter. Parameters have our names (`service.catalog.names`).
+    """
+
+    #: What metrics call it.
+    endpoint: str
+    path: str
+    #: Where the list is; None: the answer is the one item.
+    items: str | None = "resources"
+    paging: Paging = "whole"
+    #: Items asked for on a page; None: the service decides.
+    size: int | None = None
+    #: What tells how many there are in all.
+    total: str | None = None
+    #: Where items have further ones below them, which count like those of the list.
+    nested: str | None = None
+    query: Mapping[str, Value] = field(default_factory=dict)
+    #: Asked by POST, with this body where there is one.
+    posts: bool = False
+    body: Mapping[str, Any] | None = None
+    #: Kinds of containers that are asked so; none: all that have the kind.
+    within: tuple[ContainerKind, ...] = ()
+    #: The parameter after which only what changed since a moment is listed.
+    since: str | None = None
+    #: Words for types of parents; below a parent of another type there is nothing.
+    types: Mapping[str, str] | None = None
+    #: What an item lacks that its request told: made of the parent's id.
+    adds: Callable[[str], Mapping[str, Any]] | None = None
+    #: What cursors call it, where several listings share an endpoint.
+    name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What cursors and messages call it."""
+        return self.name or self.endpoint
+
+
+Derived = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of thing.
+
+    A kind with fields is mirrored by them alone. One without has changes and a table of its own (assets, profiles,
+    containers, lineage); what is declared here is how it is read.
+
+    Raises:
+        ValueError: the declaration contradicts itself.
+    """
+
+    name: str
+    #: The table; the view is `v1_` and this.
     table: str
+    #: The key's column.
     id_name: str
     comment: str
-    fields: tuple[Field, ...]
+    fields: tuple[Field, ...] = ()
+    #: Places of the id; none: it is a digest of `named_by`.
+    ids: str = ""
+    #: What names it where it has no id of its own.
+    named_by: tuple[str, ...] = ()
+    #: Its id is one only within its container.
+    is_named_within: bool = False
+    #: What no place alone reaches, by names that begin with `@`.
+    derived: Derived | None = None
+    #: The column with the id of the asset that it belongs to: it is shown only while that asset is.
     asset: str | None = None
+    #: Columns that its view has not.
+    lacks: frozenset[str] = frozenset()
+    #: How it is listed, one listing after the other; below each thing of the kind `parent` where there is one.
+    listed: tuple[Listing, ...] = ()
+    #: What it is listed below, and of which type that is where only those have it.
+    parent: str | None = None
+    parent_type: str | None = None
+    #: Kinds of containers that have it; none: it lives in no container.
+    within: tuple[ContainerKind, ...] = ()
+    #: How one is read alone, its id standing for `{parent}`; None: its listing is read again.
+    alone: Listing | None = None
+    #: It is read alone in a way of its own (`service.sync.rereading`).
+    is_read_alone: bool = False
+    #: The list is a search index: what it lacks, or tells otherwise, has to be read by id.
+    lags: bool = False
+    #: What a listing lacks is read by id before it counts as gone.
+    has_second_witness: bool = False
+    #: Polling follows its changes, so that it need not rotate.
+    is_followed: bool = False
+    #: Also kept by another way, or too many calls for a run, so that only the rotation reads it.
+    only_rotates: bool = False
+    #: Topics that hint at a change of it; none of them is documented.
+    topics: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        names = [field.name for field in self.fields]
+        if len({*names, self.id_name}) <= len(names):
+            raise ValueError(f"the kind {self.name!r} has two columns of one name")
+        if self.fields and not (self.ids or self.named_by):
+            raise ValueError(f"the kind {self.name!r} has neither an id nor anything that names it")
+        if self.asset and self.asset not in {*names, self.id_name, "asset_id"}:
+            raise ValueError(f"the kind {self.name!r} has no column {self.asset!r}")
+        if any("{parent}" in listing.path for listing in self.listed) and not self.parent:
+            raise ValueError(f"the kind {self.name!r} is listed below nothing")
 
-def _text(name: str, comment: str) -> Field:
-    return Field(name, "text", comment)
+    @cached_property
+    def row(self) -> Any:
+        """The values of one thing by the names of the fields, a named tuple in their order; all are null by default."""
+        names = [field.name for field in self.fields]
+        return namedtuple(f"{self.name}_row", names, defaults=(None,) * len(names))
 
+    @cached_property
+    def id_places(self) -> tuple[Path, ...]:
+        """Where the id stands."""
+        return places(self.ids)
 
-def _integer(name: str, comment: str) -> Field:
-    return Field(name, "integer", comment)
+    @cached_property
+    def name_places(self) -> tuple[tuple[Path, ...], ...]:
+        """Where stands what names it."""
+        return tuple(map(places, self.named_by))
 
+    @cached_property
+    def parent_field(self) -> str | None:
+        """The field that holds what an item was listed below."""
+        return next((field.name for field in self.fields if field.is_parent), None)
 
-def _number(name: str, comment: str) -> Field:
-    return Field(name, "number", comment)
+    @property
+    def page_size(self) -> int:
+        """Items on a full page, for estimates."""
+        return next((listing.size for listing in self.listed if listing.size), 200)
 
-
-def _truth(name: str, comment: str) -> Field:
-    return Field(name, "truth", comment)
-
-
-def _time(name: str, comment: str) -> Field:
-    return Field(name, "time", comment)
-
-
-_NAME = _text("name", "As the catalog shows it")
-_DESCRIPTION = _text("description", "As the catalog shows it")
-_CREATED = _time("created_at", "When it was created")
-_UPDATED = _time("updated_at", "When it was last changed, as the catalog says")
-
-_KINDS = (
-    Kind(
-        "member", "members", "member_id", "Who may do what in a container",
-        (
-            _text("principal_id", "The user's or the group's id"),
-            _text("principal_type", "user, group or service"),
-            _text("role", "As the catalog words it: admin, editor, viewer"),
-            _text("state", "As the catalog words it, where it says so"),
-            _time("added_at", "When the role was given"),
-        ),
-    ),
-    Kind(
-        "asset_type", "asset_types", "asset_type_id", "Types of assets, per container",
-        (
-            _NAME, _DESCRIPTION,
-            _integer("type_version", "Version of the definition"),
-            _truth("is_attribute_only", "No assets of this type exist, only attributes"),
-            _truth("is_column_attribute", "It describes columns"),
-        ),
-    ),
-    Kind(
-        "relationship_type", "relationship_types", "relationship_type_id", "Types of relationships between two ends",
-        (
-            _text("end1_name", "Name of the relationship seen from its first end"),
-            _text("end1_types", "Types that may stand there, joined with commas; null: any"),
-            _text("end1_on_delete", "CASCADE or IGNORE"),
-            _text("end2_name", "Name of the relationship seen from its second end"),
-            _text("end2_types", "Types that may stand there, joined with commas; null: any"),
-            _text("end2_on_delete", "CASCADE or IGNORE"),
-        ),
-    ),
-    Kind(
-        "relationship", "relationships", "relationship_id", "Relationships between assets, columns and artifacts",
-        (
-            _text("relationship_name", "As the catalog names it"),
-            _text("relationship_type_id", "Its type"),
-            _text("source_kind", "asset, column or artifact"),
-            _text("source_id", "Id of the asset or artifact"),
-            _text("source_column", "Name of the column, where the source is one"),
-            _text("source_container_id", "Where the source lives"),
-            _text("target_kind", "asset, column or artifact"),
-            _text("target_id", "Id of the asset or artifact"),
-            _text("target_column", "Name of the column, where the target is one"),
-            _text("target_container_id", "Where the target lives"),
-            _CREATED, _UPDATED,
-        ),
-    ),
-    Kind(
-        "artifact", "artifacts", "artifact_id",
-        "Glossary artifacts: terms, classifications, data classes, policies, rules",
-        (
-            _text("artifact_type", "glossary_term, classification, data_class, policy, rule, reference_data"),
-            _NAME,
-            _text("global_id", "Repository and artifact id, by which relationships name it"),
-            _text("version_id", "The published version"),
-            _text("state", "PUBLISHED, DRAFT"),
-            _text("short_description", "One sentence"),
-            _text("long_description", "The whole text"),
-            _text("tags", "Joined with commas"),
-            _text("parent_category_id", "The category it lives in"),
-            _time("effective_from", "Start of its validity"),
-            _time("effective_to", "End of its validity"),
-            _CREATED, _UPDATED,
-            _text("updated_by", "Who changed it last"),
-        ),
-    ),
-    Kind(
-        "artifact_version", "artifact_versions", "version_id", "Versions of glossary artifacts",
-        (
-            _text("artifact_id", "The artifact"),
-            _text("artifact_type", "As in v1_artifacts"),
-            _NAME,
-            _text("state", "PUBLISHED, DRAFT"),
-            _text("revision", "As the catalog counts"),
-            _time("effective_from", "Start of its validity"),
-            _time("effective_to", "End of its validity"),
-            _UPDATED,
-            _text("updated_by", "Who changed it last"),
-        ),
-    ),
-    Kind(
-        "artifact_relationship", "artifact_relationships", "artifact_relationship_id",
-        "Relationships between glossary artifacts",
-        (
-            _text("relationship_type", "As the catalog words it"),
-            _text("source_id", "Artifact id"),
-            _text("source_type", "Type of that artifact"),
-            _text("target_id", "Artifact id"),
-            _text("target_type", "Type of that artifact"),
-            _text("target_name", "Name of that artifact"),
-        ),
-    ),
-    Kind(
-        "asset_list", "asset_lists", "asset_list_id", "Lists of assets, such as orders",
-        (
-            _NAME, _DESCRIPTION,
-            _text("list_type", "As the catalog words it"),
-            _text("state", "As the catalog words it"),
-            _text("asset_id", "The asset it is about, where it is about one"),
-            _text("owner_id", "Who owns it"),
-            _CREATED, _UPDATED,
-        ),
-    ),
-    Kind(
-        "asset_list_item", "asset_list_items", "item_id", "Entries of asset lists",
-        (
-            _text("asset_list_id", "The list"),
-            _text("asset_id", "The asset"),
-            _text("asset_type", "Its type"),
-            _CREATED, _UPDATED,
-        ),
-    ),
-    Kind(
-        "quality_asset", "quality_assets", "quality_asset_id",
-        "Assets and columns as the data-quality service knows them",
-        (
-            _NAME,
-            _text("asset_type", "As the data-quality service words it"),
-            _text("native_id", "How the checking system names it"),
-            _number("weight", "In the score of its parent"),
-            _CREATED,
-        ),
-    ),
-    Kind(
-        "quality_check", "quality_checks", "check_id", "Data-quality checks",
-        (
-            _NAME,
-            _text("check_type", "As the catalog words it"),
-            _text("native_id", "How the checking system names it"),
-            _text("dimension", "Completeness, validity, …"),
-            _CREATED,
-        ),
-    ),
-    Kind(
-        "quality_issue", "quality_issues", "issue_id", "What data-quality checks found",
-        (
-            _text("check_id", "The check"),
-            _text("check_name", "Its name"),
-            _text("quality_asset_id", "What it was found in"),
-            _text("status", "actual or archive"),
-            _truth("is_ignored", "Somebody decided to ignore it"),
-            _integer("occurrences", "Records with the issue"),
-            _integer("tested_records", "Records looked at"),
-            _CREATED, _UPDATED,
-        ),
-    ),
-    Kind(
-        "quality_score", "quality_scores", "quality_asset_id", "Latest data-quality score of an asset or column",
-        (
-            _NAME,
-            _number("score", "0 to 1"),
-            _integer("number_of_checks", "Checks behind the score"),
-            _text("status", "actual or archive"),
-            _time("scored_at", "When it was computed"),
-        ),
-    ),
-    Kind(
-        "job", "jobs", "job_id", "Jobs of projects and spaces",
-        (
-            _NAME,
-            _text("asset_id", "The asset that runs"),
-            _text("asset_ref_type", "Its type"),
-            _text("last_run_status", "As the catalog words it"),
-            _time("last_run_at", "When it last ran"),
-            _CREATED,
-        ),
-    ),
-    Kind(
-        "job_run", "job_runs", "run_id", "Runs of jobs",
-        (
-            _text("job_id", "The job"),
-            _text("state", "Queued, Running, Completed, Failed, …"),
-            _truth("is_scheduled", "The schedule started it"),
-            _CREATED, _UPDATED,
-        ),
-    ),
-    Kind(
-        "metadata_import", "metadata_imports", "metadata_import_id", "Metadata imports",
-        (_NAME, _text("connection_id", "Where it reads"), _text("job_id", "The job that runs it"), _CREATED),
-        asset="metadata_import_id",
-    ),
-    Kind(
-        "enrichment_area", "enrichment_areas", "area_id", "Metadata enrichment areas",
-        (_NAME, _text("job_id", "The job that runs it"), _CREATED),
-        asset="area_id",
-    ),
-    Kind(
-        "asset_statistic", "asset_statistics", "statistic_id", "How often an asset was used in the catalog",
-        (
-            _text("asset_id", "The asset"),
-            _text("statistic", "EDITS, DOWNLOADS, PUBLISH_TO_CATALOG, CLONE_TO_PROJECT, PROMOTE_TO_SPACE"),
-            _integer("count", "How often, since the catalog counts"),
-        ),
-        asset="asset_id",
-    ),
-)  # fmt: skip
-
-#: Every kind by its name.
-KINDS: dict[str, Kind] = {kind.name: kind for kind in _KINDS}
+    def lives_in(self, container_kind: ContainerKind | None) -> bool:
+        """Whether containers of this kind have it; None: whether it lives in no container."""
+        return container_kind in self.within if container_kind else not self.within

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from service.kinds.model import KINDS, Kind
+from service.kinds import THINGS, Kind
 from service.mirror.tables import metadata
 
 
@@ -31,14 +31,9 @@ _ROW = {
 _OF_ASSET = {"asset_name": "Name of the asset", **_CONTAINER}
 
 
-#: A relationship lives between containers.
-_LACKS = {"relationship": {*_CONTAINER, "is_stub"}, "enrichment_area": {"is_stub"}}
-
-
 def _view_of(kind: Kind) -> View:
     columns = {kind.id_name: "Its id", **{field.name: field.comment for field in kind.fields}, **_CONTAINER, **_ROW}
-    lacks = _LACKS.get(kind.name, ())
-    kept = {name: meaning for name, meaning in columns.items() if name not in lacks}
+    kept = {name: meaning for name, meaning in columns.items() if name not in kind.lacks}
     return View(f"v1_{kind.table}", kind.comment, kept, (kind.id_name,))
 
 
@@ -178,7 +173,7 @@ _HANDWRITTEN = (
 
 #: Every view by its name.
 VIEWS: dict[str, View] = {
-    view.name: view for view in sorted((*_HANDWRITTEN, *map(_view_of, KINDS.values())), key=lambda view: view.name)
+    view.name: view for view in sorted((*_HANDWRITTEN, *map(_view_of, THINGS.values())), key=lambda view: view.name)
 }
 
 

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Container
-from service.kinds.model import KINDS
+from service.kinds import THINGS
 from service.mirror.bulk import key_in
 from service.mirror.store import Store
 from service.mirror.tables import assets, containers, data_profiles, refreshes, sync_states, things, usage_facts
@@ -58,7 +58,7 @@ _OF_ASSETS = (
     *(table.c.asset_id for table in PART_TABLES),
     data_profiles.c.asset_id,
     usage_facts.c.asset_id,
-    *(things[kind.name].c[kind.asset] for kind in KINDS.values() if kind.asset),
+    *(things[kind.name].c[kind.asset] for kind in THINGS.values() if kind.asset),
 )
 
 

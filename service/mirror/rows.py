@@ -29,7 +29,7 @@ from service.changes import (
     UsageObserved,
     Version,
 )
-from service.kinds.model import KINDS
+from service.kinds import THINGS
 from service.text.documents import DIGEST_BYTES, column_text, key_text
 from service.text.times import to_datetime
 
@@ -194,15 +194,14 @@ def _asset_deleted(plan: Plan, event: int, change: AssetDeleted) -> None:
 
 def _thing_saved(plan: Plan, event: int, change: ThingSaved) -> None:
     _container(plan, event, change.container)
-    fields = KINDS[change.kind].fields
-    values = change.values or (None,) * len(fields)
+    values = THINGS[change.kind].row() if change.values is None else change.values
     texts = (_text(value) if isinstance(value, str) else value for value in values)
     row = (change.thing_id, *_place(change.container), *texts, *_tail(change.version, change.document.text))
     _put(plan.things.setdefault(change.kind, {}), change.thing_id, change.version, row, event, change)
 
 
 def _thing_deleted(plan: Plan, event: int, change: ThingDeleted) -> None:
-    nothing = (None,) * len(KINDS[change.kind].fields)
+    nothing = THINGS[change.kind].row()
     tail = _tail(change.version, None, deleted=True)
     row = (change.thing_id, *_place(change.container), *nothing, *tail)
     _put(plan.things.setdefault(change.kind, {}), change.thing_id, change.version, row, event, change)

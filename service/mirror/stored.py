@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from service.changes import Change, Container, Rank, Version
 from service.events.cards import profile_change, read_card
-from service.events.things import container_change, parent_field_of, thing_change
+from service.events.things import container_change, thing_change
+from service.kinds import THINGS
 from service.mirror.tables import assets, containers, data_profiles, things
 from service.text.documents import number
 
@@ -36,6 +37,6 @@ def change_of(kind: str, row: Any, key: str) -> Change:
     if kind == "data_profile":
         profile = profile_change(document, row["asset_id"], where, None, Rank.READ)
         return replace(profile, profile_id=row[key], version=version)
-    parent_field = parent_field_of(kind)
-    parent = row[parent_field] if parent_field else None
-    return replace(thing_change(kind, document, where, None, parent), thing_id=row[key], version=version)
+    declared = THINGS[kind]
+    parent = row[declared.parent_field] if declared.parent_field else None
+    return replace(thing_change(declared, document, where, None, parent), thing_id=row[key], version=version)

@@ -24,7 +24,7 @@ from service.changes import (
     UsageObserved,
     Version,
 )
-from service.kinds.model import KINDS
+from service.kinds import THINGS
 from service.mirror import refreshes
 from service.mirror.bulk import BulkInsert, key_in, rows_by_key, state_insert
 from service.mirror.rows import (
@@ -73,7 +73,7 @@ _profiles = state_insert(
 )
 _things = {
     kind.name: state_insert(things[kind.name], kind.id_name, *_PLACE, *(field.name for field in kind.fields))
-    for kind in KINDS.values()
+    for kind in THINGS.values()
 }
 _lineage = state_insert(lineage_events, *_LINEAGE, keep_if="own")
 _own_lineage = BulkInsert(
@@ -158,7 +158,7 @@ async def apply(
         (_containers, plan.containers, "container"),
         (_assets, plan.assets, "asset"),
         (_profiles, plan.data_profiles, "data_profile"),
-        *((_things[kind], plan.things[kind], kind) for kind in KINDS if kind in plan.things),
+        *((_things[kind], plan.things[kind], kind) for kind in THINGS if kind in plan.things),
     ):
         asked += await _write_states(connection, insert, rows, kind, applied, origin)
     await _write_lineage(connection, plan, applied)

@@ -16,13 +16,14 @@ from typing import Any
 
 from service.changes import Container, Origin, Rank, ThingSaved, Version
 from service.errors import DataError
-from service.kinds.model import KINDS
+from service.kinds import Kind
+from service.kinds.lineage import LINEAGE_EVENT
 from service.mirror.store import Store
 from service.pipeline.decoding import Read
 from service.pipeline.pipeline import Pipeline
 from service.sync import stored
 from service.sync.findings import Result, read_of
-from service.sync.readings import LINEAGE, Reading, Told
+from service.sync.readings import Told
 from service.sync.rereading import Rereader
 from service.sync.telling import SLICE, Group, Teller
 
@@ -37,9 +38,6 @@ class Verdict(Enum):
 
 #: Where a stored version has the digest of all of the state (`Version.key`).
 _WHOLE = slice(25, 41)
-#: Where an artifact's values have the version that it is of, and its type.
-_ARTIFACT_FIELDS = [field.name for field in KINDS["artifact"].fields]
-_VERSION_ID, _ARTIFACT_TYPE = _ARTIFACT_FIELDS.index("version_id"), _ARTIFACT_FIELDS.index("artifact_type")
 #: What was told, and how the mirror stands to it.
 Judged = list[tuple[Told, Verdict]]
 
@@ -65,9 +63,7 @@ class Comparer:
         self._teller = teller
         self._rereader = rereader
 
-    async def compare(
-        self, reading: Reading, where: Container | None, groups: Sequence[Group | DataError]
-    ) -> Differing:
+    async def compare(self, kind: Kind, where: Container | None, groups: Sequence[Group | DataError]) -> Differing:
         """Find and count what of that which was told differs from the mirror."""
         there = await stored.versions(self._store, (t for g in groups if isinstance(g, Group) for t in g.told))
         differing = Differing()
@@ -75,22 +71,22 @@ class Comparer:
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
             try:
-                judged = self._judged(reading, where, group, there)
+                judged = self._judged(kind, where, group, there)
             except DataError as error:
-                differing.found.of(reading.kind).unreadable += 1
-                differing.reads.append(read_of(reading.kind, "", (), error))
+                differing.found.of(kind.name).unreadable += 1
+                differing.reads.append(read_of(kind.name, "", (), error))
                 continue
             _count(judged, differing.found)
             key = judged[0][0].key
             is_partial = judged[0][0].is_partial and judged[0][1] is not Verdict.SAME
-            if is_partial or (reading.lags and any(verdict is Verdict.STALE for _, verdict in judged)):
+            if is_partial or (kind.lags and any(verdict is Verdict.STALE for _, verdict in judged)):
                 differing.doubtful.append(key)
                 differing.keys += [key] if is_partial else []
                 if is_partial and (artifact_type := _type_of(judged[0][0])):
                     differing.types[key] = artifact_type
             elif news := [told for told, verdict in judged if verdict is not Verdict.SAME]:
                 differing.keys.append(key)
-                differing.reads.append(read_of(reading.kind, key, (told.change() for told in news)))
+                differing.reads.append(read_of(kind.name, key, (told.change() for told in news)))
         return differing
 
     async def repair(self, where: Container | None, differing: Differing, origin: Origin) -> Counter[str]:
@@ -115,7 +111,7 @@ class Comparer:
         return Counter(read.topic.removeprefix("catalog.") for read in refused if read.error is None)
 
     def _judged(
-        self, reading: Reading, where: Container | None, group: Group | DataError, there: dict[str, dict[str, Any]]
+        self, kind: Kind, where: Container | None, group: Group | DataError, there: dict[str, dict[str, Any]]
     ) -> Judged:
         """What a group tells, and how the mirror stands to it; without secrets where anything differs.
 
@@ -129,14 +125,14 @@ class Comparer:
         judged = _verdicts(group.told, there)
         if all(verdict is Verdict.SAME for _, verdict in judged):
             return judged
-        told = self._teller.cleaned(reading, where, group)
+        told = self._teller.cleaned(kind, where, group)
         return judged if told is group.told else _verdicts(told, there)
 
 
 def _type_of(told: Told) -> str | None:
     """The type of an artifact."""
     assert isinstance(told.state, ThingSaved)
-    found = (told.state.values or ())[_ARTIFACT_TYPE]
+    found = told.state.values.artifact_type
     return found if isinstance(found, str) else None
 
 
@@ -151,11 +147,11 @@ def verdict_of(told: Told, row: Any) -> Verdict:
     if told.whole == row.version[_WHOLE] and row.deleted_at is None:
         return Verdict.SAME
     version = Version.from_key(row.version)
-    if told.kind == LINEAGE:  # what was published says as much as what is answered
+    if told.kind == LINEAGE_EVENT.name:  # what was published says as much as what is answered
         return Verdict.SAME if version.key >= told.version.key else Verdict.STALE
     if told.is_partial and row.deleted_at is None and version.rank is not Rank.STUB:
         assert isinstance(told.state, ThingSaved)
-        of = told.state.values[_VERSION_ID]
+        of = told.state.values.version_id
         return Verdict.SAME if of and of == row.version_id else Verdict.STALE
     if version.rank is Rank.STUB and told.version.rank is not Rank.STUB:
         return Verdict.MISSING

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from service.catalog import endpoints
+from service.catalog import endpoints, listings
 from service.catalog.client import CatalogClient
 from service.changes import Change, Container, ContainerDeleted, Rank, Version
 from service.errors import (
@@ -24,6 +24,7 @@ from service.errors import (
     MassDeletion,
     MirrorError,
 )
+from service.kinds import CONTAINERS
 from service.mirror import progress
 from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
@@ -33,7 +34,7 @@ from service.settings.scope import Scope
 from service.sync.cleaning import clean
 from service.sync.findings import read_of
 from service.sync.obstacles import ABSENT, BROKEN
-from service.sync.readings import CONTAINERS, container_told
+from service.sync.readings import container_told
 from service.sync.sweep import Options, Sweeper, Tally
 from service.text.redaction import Principals
 
@@ -68,11 +69,11 @@ class Containers:
             TransientError: the catalog or the store does not do its part.
         """
         found = Found()
-        for kind, reading in CONTAINERS.items():
+        for kind, declared in CONTAINERS.items():
             listed: set[str] = set()
             lost = 0
             try:
-                async with aclosing(reading.pages(self._client, None, None)) as pages:  # type: ignore[misc]
+                async with aclosing(listings.pages(self._client, declared)) as pages:
                     async for page in pages:
                         lost += page.lost
                         reads = self._reads(kind, page.items, page.at_us, found, listed)
@@ -114,7 +115,7 @@ class Containers:
         reads = []
         for item in items:
             try:
-                told = next(CONTAINERS[kind].means(clean(item, self._principals), None, at_us, None))
+                told = next(container_told(kind, clean(item, self._principals), None, at_us, None))
             except DataError as error:
                 found.problems.append(f"a {kind}: {error}"[:300])
                 continue

@@ -24,6 +24,7 @@ from service.changes import (
     Version,
 )
 from service.errors import DataError
+from service.kinds import Kind
 from service.mirror.store import Store
 from service.mirror.tables import assets
 from service.pipeline.decoding import Read
@@ -31,18 +32,10 @@ from service.settings.model import SyncSettings
 from service.sync import stored
 from service.sync.comparing import Comparer
 from service.sync.findings import Options, Result, batched, read_of
-from service.sync.readings import TABLES, Reading, key_of
+from service.sync.readings import TABLES, key_of
 from service.sync.rereading import Rereader
 from service.sync.seen import Seen
 from service.sync.telling import Group
-
-#: What lives in no container and can be read by id.
-ARTIFACT = "artifact"
-
-
-def witnessed(reading: Reading) -> bool:
-    """Whether what a listing lacks is read by id before it counts as gone: two witnesses of different kinds."""
-    return reading.lags or reading.kind == ARTIFACT
 
 
 class Listed:
@@ -80,7 +73,7 @@ class Deleter:
 
     async def delete(
         self,
-        reading: Reading,
+        kind: Kind,
         where: Container | None,
         listed: Listed,
         relist: Relist,
@@ -88,19 +81,19 @@ class Deleter:
         result: Result,
     ) -> None:
         """Delete what the listing had not and is really gone, unless that is more than may go without a person."""
-        candidates = {kind: await self._unlisted(kind, where, listed) for kind in _kinds_of(reading)}
+        candidates = {name: await self._unlisted(name, where, listed) for name in _kinds_of(kind)}
         confirmed: dict[str, list[Read]] = {}
-        if not reading.lags:
-            confirmed = await self._missing(reading.kind, where, candidates[reading.kind], relist, options, result)
+        if not kind.lags:
+            confirmed = await self._missing(kind, where, candidates[kind.name], relist, options, result)
         elif where is not None:
-            for kind, keys in candidates.items():
-                confirmed[kind] = await self._confirmed(kind, where, keys, options, result)
+            for name, keys in candidates.items():
+                confirmed[name] = await self._confirmed(name, where, keys, options, result)
         brakes = options.repair and not options.accept_deletions
-        for kind, reads in confirmed.items():
-            tally = result.of(kind)
+        for name, reads in confirmed.items():
+            tally = result.of(name)
             tally.orphaned = len(reads)
-            tally.braked = brakes and await self._is_too_much(kind, where, len(reads))
-        if options.repair and not any(result.of(kind).braked for kind in confirmed):
+            tally.braked = brakes and await self._is_too_much(name, where, len(reads))
+        if options.repair and not any(result.of(name).braked for name in confirmed):
             for chunk in batched(
                 [read for reads in confirmed.values() for read in reads], self._settings.refresh_batch
             ):
@@ -144,18 +137,20 @@ class Deleter:
         return gone
 
     async def _missing(
-        self, kind: str, where: Container | None, keys: list[str], relist: Relist, options: Options, result: Result
+        self, kind: Kind, where: Container | None, keys: list[str], relist: Relist, options: Options, result: Result
     ) -> dict[str, list[Read]]:
         """Deletions of what a second listing lacks, too; of what can be read by id, only where that finds it gone."""
+        name = kind.name
         again = await relist() if keys and not result.unkeyed else None
         if again is None:
-            return {kind: []}
+            return {name: []}
         listed, at_us = again
-        missing = [key for key in keys if key not in listed.of(kind)]
-        if kind == ARTIFACT and (options.accept_deletions or not await self._is_too_much(kind, where, len(missing))):
-            return {kind: await self._confirmed(kind, where, missing, options, result)}
+        missing = [key for key in keys if key not in listed.of(name)]
+        may = options.accept_deletions or not await self._is_too_much(name, where, len(missing))
+        if kind.has_second_witness and may:
+            return {name: await self._confirmed(name, where, missing, options, result)}
         gone = Version(at_us, Rank.DELETED)
-        return {kind: [read_of(kind, key, [ThingDeleted(kind, key, gone, where)]) for key in missing]}
+        return {name: [read_of(name, key, [ThingDeleted(name, key, gone, where)]) for key in missing]}
 
     async def _is_too_much(self, kind: str, where: Container | None, deletions: int) -> bool:
         if deletions < self._settings.brake_rows:
@@ -163,9 +158,9 @@ class Deleter:
         return deletions > await stored.count(self._store, kind, where) * self._settings.brake_share
 
 
-def _kinds_of(reading: Reading) -> tuple[str, ...]:
+def _kinds_of(kind: Kind) -> tuple[str, ...]:
     """The kinds that a listing is complete for."""
-    return ("asset", "data_profile") if reading.kind == "asset" else (reading.kind,)
+    return ("asset", "data_profile") if kind.lags else (kind.name,)
 
 
 def _is_deletion(change: Change) -> bool:

@@ -16,13 +16,21 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
-from service.catalog import endpoints
+from service.catalog import endpoints, listings
 from service.catalog.client import CatalogClient
+from service.catalog.listings import Parent
 from service.catalog.paging import Page
 from service.catalog.places import place_of
 from service.changes import SECOND_US, AssetSaved, Container, Origin, RefreshAsked
 from service.errors import FieldInvalid, MirrorError, TransientError
 from service.events.things import thing_id
+from service.kinds import CONTAINERS, Kind
+from service.kinds.assets import TRASH
+from service.kinds.glossary import ARTIFACT, ARTIFACT_RELATIONSHIP, CHANGED_DATA_CLASSES
+from service.kinds.jobs import JOB, JOB_RUN
+from service.kinds.model import CATALOG
+from service.kinds.quality import QUALITY_ISSUE
+from service.kinds.relationships import RELATIONSHIP
 from service.mirror import progress, refreshes
 from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
@@ -30,7 +38,7 @@ from service.mirror.tables import assets
 from service.settings.model import SyncSettings
 from service.settings.scope import Scope
 from service.sync.obstacles import ABSENT, BROKEN
-from service.sync.readings import BY_KIND, TABLES, key_of
+from service.sync.readings import TABLES
 from service.sync.sweep import Options, Sweeper
 from service.telemetry.metrics import Metrics
 from service.text import lookup
@@ -115,12 +123,12 @@ class Poller:
         if self._sources:
             return
         for where in containers:
-            kinds: list[tuple[str, Any]] = [("trash", self._trash), ("relationship", self._relationships)]
-            if where.kind != "space":
-                kinds.append(("quality_issue", self._quality_issues))
-            if where.kind != "catalog":
-                kinds.append(("job", self._jobs))
-            self._sources += [Source(kind, where, look) for kind, look in kinds if kind not in self._settings.skip]
+            looks: list[tuple[Kind, Any]] = [
+                (RELATIONSHIP, self._relationships), (QUALITY_ISSUE, self._quality_issues), (JOB, self._jobs)
+            ]  # fmt: skip
+            chosen = [(kind.name, look) for kind, look in looks if where.kind in kind.within]
+            chosen = [("trash", self._trash), *chosen]
+            self._sources += [Source(name, where, look) for name, look in chosen if name not in self._settings.skip]
 
     async def _look(self, source: Source) -> None:
         """One look, from the watermark on; the new watermark is written down when its effects are committed."""
@@ -156,7 +164,7 @@ class Poller:
 
     async def _now(self) -> str | None:
         """The catalog's clock: following begins here, what was before is the snapshot's."""
-        async with aclosing(endpoints.catalogs(self._client)) as pages:
+        async with aclosing(listings.pages(self._client, CONTAINERS[CATALOG])) as pages:
             async for page in pages:
                 return None if page.at_us is None else to_iso_milliseconds(page.at_us)
         return None
@@ -194,7 +202,7 @@ class Poller:
         assert where is not None
         newest = watermark
         since = _before(watermark, self._settings.poll_s) if watermark else None
-        async with aclosing(endpoints.trash(self._client, where, newer_than=since)) as pages:
+        async with aclosing(listings.changed(self._client, TRASH, since, where)) as pages:
             async for page in pages:
                 ids = [lookup.text(lookup.at(item, ("metadata", "asset_id"))) for item in page.items]
                 await self._ask_for_trashed(where, [asset_id for asset_id in ids if asset_id])
@@ -227,16 +235,17 @@ class Poller:
         assert where is not None
         if watermark is None:
             return await self._now()
-        pages = endpoints.relationships(self._client, where, modified_after=_before(watermark, self._settings.poll_s))
-        return await self._follow("relationship", where, pages, ("update_time",), watermark)
+        since = _before(watermark, self._settings.poll_s)
+        pages = listings.pages(self._client, RELATIONSHIP, where, since=since)
+        return await self._follow(RELATIONSHIP, where, pages, ("update_time",), watermark)
 
     async def _artifact_relationships(self, _: Container | None, watermark: str | None) -> str | None:
         if watermark is None:
             return await self._now()
         now = await self._now()  # before the look: what changes meanwhile is for the next one
         since = _before(watermark, self._settings.poll_s)
-        pages = endpoints.artifact_relationships(self._client, since=since)
-        await self._follow("artifact_relationship", None, pages, (), watermark)
+        pages = listings.pages(self._client, ARTIFACT_RELATIONSHIP, since=since)
+        await self._follow(ARTIFACT_RELATIONSHIP, None, pages, (), watermark)
         return now
 
     async def _data_classes(self, _: Container | None, watermark: str | None) -> str | None:
@@ -246,8 +255,8 @@ class Poller:
         since = _before(watermark, self._settings.poll_s)
         newest = watermark
         for status in (None, "DELETED"):
-            pages = endpoints.data_classes(self._client, since=since, status=status)
-            newest = max(newest, await self._follow("artifact", None, pages, _MODIFIED, watermark), key=_moment)
+            pages = listings.changed(self._client, CHANGED_DATA_CLASSES, since, status=status)
+            newest = max(newest, await self._follow(ARTIFACT, None, pages, _MODIFIED, watermark), key=_moment)
         return newest
 
     async def _quality_issues(self, where: Container | None, watermark: str | None) -> str | None:
@@ -258,9 +267,9 @@ class Poller:
         assert where is not None
         newest = watermark or ""
         last, is_sorted = "9", True
-        async with aclosing(endpoints.quality(self._client, where, "issues")) as pages:
+        async with aclosing(listings.pages(self._client, QUALITY_ISSUE, where)) as pages:
             async for page in pages:
-                await self._sweeper.follow(BY_KIND["quality_issue"], where, page, _LIVE)
+                await self._sweeper.follow(QUALITY_ISSUE, where, page, _LIVE)
                 moments = [lookup.moment(item.get("updated_at")) for item in page.items]
                 texts = [to_iso_milliseconds(moment) for moment in moments if moment is not None]
                 newest = max([newest, *texts])
@@ -273,20 +282,19 @@ class Poller:
     async def _jobs(self, where: Container | None, watermark: str | None) -> str | None:
         """Jobs; the runs of those that differ from the mirror, before these are written and do not differ any more."""
         assert where is not None
-        reading, runs = BY_KIND["job"], BY_KIND["job_run"]
-        async with aclosing(endpoints.jobs(self._client, where)) as pages:
+        async with aclosing(listings.pages(self._client, JOB, where)) as pages:
             async for page in pages:
-                differing = await self._sweeper.follow(reading, where, page, replace(_LIVE, repair=False))
-                for job_id in differing if runs.kind not in self._settings.skip else ():
-                    async with aclosing(endpoints.runs(self._client, where, job_id)) as runs_of:
+                differing = await self._sweeper.follow(JOB, where, page, replace(_LIVE, repair=False))
+                for job_id in differing if JOB_RUN.name not in self._settings.skip else ():
+                    async with aclosing(listings.pages(self._client, JOB_RUN, where, parent=Parent(job_id))) as runs_of:
                         async for run_page in runs_of:
-                            if not await self._sweeper.follow(runs, where, run_page, _LIVE, parent=job_id):
+                            if not await self._sweeper.follow(JOB_RUN, where, run_page, _LIVE, parent=job_id):
                                 break
                 if differing:
-                    await self._sweeper.follow(reading, where, page, _LIVE)
+                    await self._sweeper.follow(JOB, where, page, _LIVE)
         return watermark
 
-    async def _ask_for_deleted(self, kind: str, where: Container | None, items: list[dict[str, Any]]) -> None:
+    async def _ask_for_deleted(self, kind: Kind, where: Container | None, items: list[dict[str, Any]]) -> None:
         """What says of itself that it is no more is read again, which finds it gone, unless the mirror knows that."""
         keys = []
         for item in items:
@@ -295,19 +303,19 @@ class Poller:
         if not keys:
             return
         async with self._store.write() as connection:
-            have = await rows_by_key(connection, TABLES[kind], key_of(TABLES[kind]).name, keys, "deleted_at")
+            have = await rows_by_key(connection, TABLES[kind.name], kind.id_name, keys, "deleted_at")
             live = [key for key, row in have.items() if row.deleted_at is None]
-            await refreshes.ask(connection, [RefreshAsked(kind, key, where, "deleted") for key in live])
+            await refreshes.ask(connection, [RefreshAsked(kind.name, key, where, "deleted") for key in live])
 
     async def _follow(
-        self, kind: str, where: Container | None, pages: AsyncIterator[Page], path: tuple[str, ...], watermark: str
+        self, kind: Kind, where: Container | None, pages: AsyncIterator[Page], path: tuple[str, ...], watermark: str
     ) -> str:
         newest = watermark
         async with aclosing(pages):  # type: ignore[type-var]
             async for page in pages:
                 gone = [item for item in page.items if is_deleted(item)]
                 alive = [item for item in page.items if not is_deleted(item)]
-                await self._sweeper.follow(BY_KIND[kind], where, replace(page, items=alive), _LIVE)
+                await self._sweeper.follow(kind, where, replace(page, items=alive), _LIVE)
                 await self._ask_for_deleted(kind, where, gone)
                 for item in page.items:
                     moment = lookup.moment(lookup.at(item, path)) if path else None

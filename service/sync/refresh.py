@@ -16,8 +16,9 @@ from typing import Any
 
 import structlog
 
-from service.catalog import endpoints, places
+from service.catalog import endpoints, listings, places
 from service.catalog.client import CatalogClient
+from service.catalog.listings import Parent
 from service.changes import (
     SECOND_US,
     AssetSaved,
@@ -47,6 +48,8 @@ from service.errors import (
     TransientError,
 )
 from service.events.message import Message
+from service.kinds import KINDS
+from service.kinds.lineage import LINEAGE_EVENT
 from service.mirror import refreshes
 from service.mirror.bulk import rows_by_key
 from service.mirror.refreshes import Claimed
@@ -56,7 +59,7 @@ from service.settings.model import SyncSettings
 from service.sync.cleaning import clean
 from service.sync.containers import refreshed_container
 from service.sync.obstacles import ABSENT
-from service.sync.readings import BY_KIND, LINEAGE, TABLES, key_of, thing_told
+from service.sync.readings import TABLES, key_of, thing_told
 from service.sync.sweep import Options, Result, Sweeper, batched
 from service.text import lookup
 from service.text.redaction import Principals
@@ -84,7 +87,8 @@ _SPOILT = (CatalogRejected, CatalogAnswerInvalid, CatalogAnswerTooLarge)
 #: Statuses of a service that is out for a while: what it is asked for is never given up.
 _OUT = frozenset({502, 503, 504})
 #: Kinds that are read one by one.
-_BY_ID = frozenset({"container", "enrichment_area", "metadata_import", "artifact"})
+_BY_ID = frozenset({"container", "artifact", *(kind.name for kind in KINDS.values() if kind.alone)})
+LINEAGE = LINEAGE_EVENT.name
 
 
 @dataclass(slots=True)
@@ -238,15 +242,15 @@ class Refresher:
         where = request.container or (await self._places([request], "asset")).get(request.entity_id)
         if where is None:
             return
-        reading = BY_KIND[LINEAGE]
+        kind = KINDS[LINEAGE]
         try:
-            async with aclosing(endpoints.asset_lineage(self._client, where, request.entity_id)) as pages:
+            async with aclosing(listings.pages(self._client, kind, where, parent=Parent(request.entity_id))) as pages:
                 async for page in pages:
                     fresh = [item for item in page.items if _is_fresh(item, page.at_us)]
                     old = [item for item in page.items if not _is_fresh(item, page.at_us)]
                     for items, origin in ((fresh, request.origin), (old, Origin.SYNC)):
                         options = Options(origin=origin)
-                        await self._sweeper.follow(reading, where, replace(page, items=items), options)
+                        await self._sweeper.follow(kind, where, replace(page, items=items), options)
             self._without_lineage = 0
         except ABSENT as error:  # its lineage is not for us, or not there: the asset is read all the same
             self._without_lineage += 1
@@ -272,18 +276,19 @@ class Refresher:
 
     async def _sweep(self, requests: Sequence[Claimed]) -> None:
         """The listing in which these stand: none of them can be read alone."""
-        kind, reading = requests[0].kind, BY_KIND.get(requests[0].kind)
-        if reading is None:
-            log.info("refresh_impossible", kind=kind, entity_id=requests[0].entity_id)
+        kind = KINDS.get(requests[0].kind)
+        if kind is None:
+            log.info("refresh_impossible", kind=requests[0].kind, entity_id=requests[0].entity_id)
             return
         listed_in: set[Container | None] = {requests[0].container}
-        if reading.within and requests[0].container is None:
-            listed_in = set((await self._places(requests, kind)).values())
+        if kind.within and requests[0].container is None:
+            listed_in = set((await self._places(requests, kind.name)).values())
         options = Options(repair=True, deletions=True, origin=requests[0].origin)
         for where in listed_in:
-            result = await self._sweeper.sweep(reading, where, options, _no_checkpoint)
-            if result.of(kind).braked:
-                log.error("refresh_braked", kind=kind, container=where and where.id, number=result.of(kind).orphaned,
+            result = await self._sweeper.sweep(kind, where, options, _no_checkpoint)
+            if result.of(kind.name).braked:
+                number = result.of(kind.name).orphaned
+                log.error("refresh_braked", kind=kind.name, container=where and where.id, number=number,
                           remedy="Run `catalog-mirror reconcile` and look at its report.")  # fmt: skip
 
     async def _by_id(self, request: Claimed) -> list[Read]:
@@ -294,21 +299,20 @@ class Refresher:
             return [_read(request, changes)]
         if request.kind == "artifact":
             return [await self._sweeper.reread_artifact(request.entity_id)]
+        alone = KINDS[request.kind].alone
+        assert alone is not None
         where = where or (await self._places([request], "asset")).get(request.entity_id)
         if where is None:
             log.info("thing_nowhere", kind=request.kind, entity_id=request.entity_id)
             return []
         try:
-            if request.kind == "enrichment_area":
-                answer = await endpoints.enrichment_area(self._client, where, request.entity_id)
-            else:
-                answer = await endpoints.metadata_import(self._client, where, request.entity_id)
+            answer = await listings.one(self._client, alone, where, request.entity_id)
         except (CatalogNotFound, CatalogGone) as error:
             await endpoints.moment(self._client, where)  # raises where the container cannot be read any more
             gone = Version(error.details.get("at_us"), Rank.DELETED)
             return [_read(request, [ThingDeleted(request.kind, request.entity_id, gone, where)])]
         try:
-            told = thing_told(request.kind, clean(answer.object(), self._principals), where, answer.at_us, None)
+            told = thing_told(KINDS[request.kind], clean(answer.object(), self._principals), where, answer.at_us, None)
             return [_read(request, [one.change() for one in told])]
         except DataError as error:
             return [_read(request, [], error)]

@@ -24,6 +24,7 @@ from service.changes import (
 )
 from service.errors import CatalogFailed, CatalogForbidden, CatalogGone, CatalogNotFound, DataError
 from service.events.cards import restricted
+from service.kinds.glossary import ARTIFACT, ARTIFACT_TYPES
 from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
 from service.mirror.tables import assets, data_profiles, things
@@ -90,7 +91,7 @@ class Rereader:
             gone = Version(error.details.get("at_us"), Rank.DELETED)
             return read_of("artifact", artifact_id, [ThingDeleted("artifact", artifact_id, gone, None)])
         try:
-            told = thing_told("artifact", clean(answer.object(), self._principals), None, answer.at_us, None)
+            told = thing_told(ARTIFACT, clean(answer.object(), self._principals), None, answer.at_us, None)
             return read_of("artifact", artifact_id, [one.change() for one in told])
         except DataError as error:
             return read_of("artifact", artifact_id, [], error)
@@ -106,7 +107,7 @@ class Rereader:
         async with self._store.read() as connection:
             rows = await rows_by_key(connection, things["artifact"], "artifact_id", [artifact_id], "artifact_type")
         known = rows.get(artifact_id)
-        types = [known.artifact_type] if known is not None and known.artifact_type else list(endpoints.ARTIFACT_TYPES)
+        types = [known.artifact_type] if known is not None and known.artifact_type else list(ARTIFACT_TYPES)
         for artifact_type in types[:-1]:
             with suppress(CatalogNotFound, CatalogGone):
                 return await endpoints.artifact(self._client, artifact_type, artifact_id)

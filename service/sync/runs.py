@@ -23,6 +23,7 @@ from service.errors import (
     StoreUnavailable,
     TransientError,
 )
+from service.kinds import KINDS, Kind
 from service.mirror import controls, progress
 from service.mirror.progress import Run
 from service.mirror.store import Store
@@ -30,7 +31,6 @@ from service.settings.model import SyncSettings
 from service.settings.scope import Scope
 from service.sync.containers import Containers
 from service.sync.obstacles import ABSENT, BROKEN
-from service.sync.readings import READINGS, Reading
 from service.sync.sweep import Estimate, Options, Result, Sweeper
 
 log = structlog.get_logger(__name__)
@@ -41,6 +41,8 @@ HOLD_LOOK_S = 1.0
 #: Seconds after which the place that a run has come to is written down: what an interruption has read again at most.
 CHECKPOINT_S = 1.0
 COUNTS = ("listed", "missing", "stale", "orphaned", "unreadable")
+#: A kind in one container, or one that lives in none.
+Step = tuple[Kind, Container | None]
 Watch = Callable[[Run], Awaitable[None]]
 
 
@@ -151,21 +153,21 @@ class Runner:
         done, current = run.progress.get("done", ""), run.progress.get("current", {})
         found = await self._containers.read(options)
         if not done:
-            for kind, tally in found.tallies.items():
-                report.add(kind, None, asdict(tally))
+            for of, tally in found.tallies.items():
+                report.add(of, None, asdict(tally))
             for problem in found.problems:
                 report.trouble(problem)
         steps = self.steps(found.readable)
         run.progress["steps"] = len(steps)
-        for number, (reading, where) in enumerate(steps):
-            name = _name(number, reading, where)
+        for number, (kind, where) in enumerate(steps):
+            name = _name(number, kind, where)
             if _place(name) <= _place(done):
                 continue
             if current.get("name") != name:
-                current = {"name": name, "cursor": None}
+                current = {"name": name, "kind": kind.name, "container": where and where.id, "cursor": None}
             run.progress |= {"step": number, "current": current}
             halted = where is not None and where.id in report.halted
-            await self._sweep(run, reading, where, replace(options, deletions=False) if halted else options, report,
+            await self._sweep(run, kind, where, replace(options, deletions=False) if halted else options, report,
                               watch)  # fmt: skip
             run.progress |= {"done": name, "current": {}}
             await self._save(run)
@@ -179,21 +181,21 @@ class Runner:
         """
         found = await self._containers.read(Options(repair=False))
         told: list[Estimate] = []
-        for reading, where in self.steps(found.readable):
+        for kind, where in self.steps(found.readable):
             try:
-                told.append(await self._sweeper.estimate(reading, where, told))
+                told.append(await self._sweeper.estimate(kind, where, told))
             except (*ABSENT, *BROKEN) as error:
-                log.warning("kind_unreadable", kind=reading.kind, container=where and where.id, problem=str(error))
+                log.warning("kind_unreadable", kind=kind.name, container=where and where.id, problem=str(error))
         return told
 
-    def steps(self, readable: list[Container]) -> list[tuple[Reading, Container | None]]:
+    def steps(self, readable: list[Container]) -> list[Step]:
         """What a run reads, in a fixed order: what lives nowhere, then container by container."""
-        readings = [r for r in READINGS if r.kind not in self._settings.skip and not r.rotates]
-        everywhere: list[tuple[Reading, Container | None]] = [(r, None) for r in readings if not r.within]
-        return everywhere + [(r, where) for where in readable for r in readings if where.kind in r.within]
+        kinds = [kind for kind in KINDS.values() if kind.name not in self._settings.skip and not kind.only_rotates]
+        everywhere: list[Step] = [(kind, None) for kind in kinds if not kind.within]
+        return everywhere + [(kind, where) for where in readable for kind in kinds if where.kind in kind.within]
 
     async def _sweep(
-        self, run: Run, reading: Reading, where: Container | None, options: Options, report: Report,
+        self, run: Run, kind: Kind, where: Container | None, options: Options, report: Report,
         watch: Watch | None,
     ) -> None:  # fmt: skip
         """One sweep, with what was counted of it before an interruption."""
@@ -217,20 +219,20 @@ class Runner:
             self._checked_at = time.monotonic()
 
         try:
-            result = await self._sweeper.sweep(reading, where, options, checkpoint, cursor)
+            result = await self._sweeper.sweep(kind, where, options, checkpoint, cursor)
         except (*ABSENT, *BROKEN, CursorInvalid) as error:
             if cursor is not None and isinstance(error, CatalogRejected | CursorInvalid):
-                log.info("listing_begun_anew", kind=reading.kind, container=where and where.id, problem=str(error))
+                log.info("listing_begun_anew", kind=kind.name, container=where and where.id, problem=str(error))
                 current |= {"cursor": None, "tallies": {}}
-                await self._sweep(run, reading, where, options, report, watch)
+                await self._sweep(run, kind, where, options, report, watch)
                 return
             current["failed"] = current.get("failed", 0) + 1
             if isinstance(error, BROKEN) and current["failed"] < PATIENCE:
                 raise
-            await self._unreadable(reading, where, str(error), report)
+            await self._unreadable(kind, where, str(error), report)
             return
         if result.problem:
-            report.trouble(f"{reading.kind} in {where.id if where else 'the catalog'}: {result.problem}")
+            report.trouble(f"{kind.name} in {where.id if where else 'the catalog'}: {result.problem}")
         await self._add(_summed(before, result), where, options, report, began, result.problem)
 
     async def _add(
@@ -256,11 +258,11 @@ class Runner:
                 current["began"] = (await progress.store_time(connection)).isoformat()
         return datetime.fromisoformat(current["began"])
 
-    async def _unreadable(self, reading: Reading, where: Container | None, problem: str, report: Report) -> None:
+    async def _unreadable(self, kind: Kind, where: Container | None, problem: str, report: Report) -> None:
         """What cannot be read is told, and nothing is deleted for it."""
-        log.warning("kind_unreadable", kind=reading.kind, container=where and where.id, problem=problem)
-        report.trouble(f"{reading.kind} in {where.id if where else 'the catalog'}: {problem}")
-        await self._note(where, reading.kind, {"problem": problem[:500]})
+        log.warning("kind_unreadable", kind=kind.name, container=where and where.id, problem=problem)
+        report.trouble(f"{kind.name} in {where.id if where else 'the catalog'}: {problem}")
+        await self._note(where, kind.name, {"problem": problem[:500]})
 
     async def _note(self, where: Container | None, kind: str, values: dict[str, Any]) -> None:
         async with self._store.writing() as connection:
@@ -302,19 +304,21 @@ class Runner:
             await progress.save(connection, run, ended=True)
 
 
-def _name(number: int, reading: Reading, where: Container | None) -> str:
+def _name(number: int, kind: Kind, where: Container | None) -> str:
     """Names a step; containers come sorted by kind and id."""
     if where is None:
-        return f"0/{READINGS.index(reading):03d}"
-    return f"1/{_ORDER[where.kind]}/{where.id}/{READINGS.index(reading):03d}"
+        return f"0/{_NUMBERS[kind.name]:03d}"
+    return f"1/{_ORDER[where.kind]}/{where.id}/{_NUMBERS[kind.name]:03d}"
 
 
 def _place(name: str) -> tuple[str, ...]:
     """A step's name in parts, which compare as steps are ordered whatever characters an id has."""
-    head, _, reading = name.rpartition("/")
-    return (*head.split("/", 2), reading) if name else ()
+    head, _, number = name.rpartition("/")
+    return (*head.split("/", 2), number) if name else ()
 
 
+#: By kind, its place among all.
+_NUMBERS = {name: number for number, name in enumerate(KINDS)}
 _ORDER: dict[ContainerKind, int] = {"catalog": 0, "project": 1, "space": 2}
 
 

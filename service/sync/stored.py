@@ -7,11 +7,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from service.catalog.listings import Parent
 from service.changes import Container
+from service.kinds import Kind
 from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
 from service.mirror.tables import assets
-from service.sync.readings import TABLES, Parent, Reading, Told, key_of
+from service.sync.readings import TABLES, Told, key_of
 
 #: Rows of the mirror that are looked through at once.
 ROWS = 5000
@@ -45,14 +47,14 @@ async def pieces(store: Store, query: sa.Select[Any], key: sa.Column[Any]) -> As
         last = rows[-1][0]
 
 
-async def parents(store: Store, reading: Reading, where: Container | None, after: str | None) -> AsyncIterator[Parent]:
+async def parents(store: Store, kind: Kind, where: Container | None, after: str | None) -> AsyncIterator[Parent]:
     """What a kind is listed below, in the order of their ids, from after one of them."""
-    table = TABLES[str(reading.parent)]
+    table = TABLES[str(kind.parent)]
     key = key_of(table)
     types = table.c.asset_type if table is assets else table.c.get("artifact_type")
     query = sa.select(key, sa.null() if types is None else types).where(*mirrored(table, where), key > (after or ""))
-    if reading.parent_type:
-        query = query.where(table.c.asset_type == reading.parent_type)
+    if kind.parent_type:
+        query = query.where(table.c.asset_type == kind.parent_type)
     async for rows in pieces(store, query, key):
         for row in rows:
             yield Parent(row[0], row[1])

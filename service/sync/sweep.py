@@ -13,11 +13,12 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, Self
 
-from service.catalog import endpoints
+from service.catalog import endpoints, listings
 from service.catalog.client import CatalogClient
 from service.catalog.paging import Page
 from service.changes import Container, Origin
 from service.errors import DataError
+from service.kinds import Kind
 from service.mirror.store import Store
 from service.pipeline.decoding import Read
 from service.pipeline.pipeline import Pipeline
@@ -25,10 +26,9 @@ from service.settings.model import SyncSettings
 from service.settings.scope import Scope
 from service.sync import stored
 from service.sync.comparing import Comparer, Differing
-from service.sync.deleting import Deleter, Listed, witnessed
+from service.sync.deleting import Deleter, Listed
 from service.sync.findings import Estimate, Options, Result, Tally, batched
 from service.sync.obstacles import ALONE
-from service.sync.readings import Reading
 from service.sync.rereading import Rereader
 from service.sync.telling import Group, Teller
 from service.text.redaction import Principals
@@ -66,7 +66,7 @@ class Sweeper:
 
     async def sweep(
         self,
-        reading: Reading,
+        kind: Kind,
         where: Container | None,
         options: Options,
         checkpoint: Checkpoint,
@@ -80,14 +80,14 @@ class Sweeper:
             MirrorError: the catalog or the store does not do its part; go on from the result's cursor later.
         """
         result, listed = Result(), Listed()
-        result.of(reading.kind)
+        result.of(kind.name)
         waiting: list[Group | DataError] = []
-        enough = _BATCH_BELOW if reading.below else _BATCH
-        async with aclosing(self._pages(reading, where, cursor, result)) as pages, Behind() as behind:
+        enough = _BATCH_BELOW if kind.parent else _BATCH
+        async with aclosing(self._pages(kind, where, cursor, result)) as pages, Behind() as behind:
 
             async def carry(last: Page | None) -> None:
                 """Have what was told up to and with a page written, once that before it is."""
-                differing = await self._comparer.compare(reading, where, waiting)
+                differing = await self._comparer.compare(kind, where, waiting)
                 waiting.clear()
                 if await behind.finish():
                     await checkpoint(result)
@@ -97,43 +97,43 @@ class Sweeper:
             read = 0
             async for page, parent in pages:
                 read += 1
-                groups = await self._teller.groups(reading, where, page, parent)
+                groups = await self._teller.groups(kind, where, page, parent)
                 if options.deletions:
                     listed.note(groups)
                     result.unkeyed += sum(isinstance(group, DataError) for group in groups)
                 waiting += groups
                 # Below most parents there may be nothing: how far it is is told all the same.
-                if len(waiting) >= enough or (reading.below and read % _PAGES_BELOW == 0):
+                if len(waiting) >= enough or (kind.parent and read % _PAGES_BELOW == 0):
                     await carry(page)
             await carry(page)
             await behind.finish()
         await checkpoint(result)
         # What is read by id before it is deleted may go though the catalog told another total than it listed.
-        is_enough = not result.closed if witnessed(reading) else result.is_whole
+        is_enough = not result.closed if kind.has_second_witness else result.is_whole
         if options.deletions and cursor is None and is_enough:
-            relist = partial(self._listed_again, reading, where)
-            await self._deleter.delete(reading, where, listed, relist, options, result)
-        if options.repair and reading.lags and where is not None:
+            relist = partial(self._listed_again, kind, where)
+            await self._deleter.delete(kind, where, listed, relist, options, result)
+        if options.repair and kind.lags and where is not None:
             await self._deleter.look_up_stubs(where, options.origin)
         return result
 
-    async def estimate(self, reading: Reading, where: Container | None, told: Sequence[Estimate]) -> Estimate:
+    async def estimate(self, kind: Kind, where: Container | None, told: Sequence[Estimate]) -> Estimate:
         """What reading one kind takes, by its first page; of what is listed below parents, by how many those are."""
-        if reading.pages is None:
-            parents = sum(one.things for one in told if one.kind == reading.parent and one.where == where)
-            known = not reading.parent_type
-            return Estimate(reading.kind, where, parents if known else 0, parents if known else 0)
-        async with aclosing(reading.pages(self._client, where, None)) as pages:
+        if kind.parent:
+            parents = sum(one.things for one in told if one.kind == kind.parent and one.where == where)
+            known = not kind.parent_type
+            return Estimate(kind.name, where, parents if known else 0, parents if known else 0)
+        async with aclosing(listings.pages(self._client, kind, where)) as pages:
             page = await anext(pages)
         things = len(page.items) if page.total is None else page.total
-        return Estimate(reading.kind, where, things, max(1, -(-things // reading.page_size)))
+        return Estimate(kind.name, where, things, max(1, -(-things // kind.page_size)))
 
     async def follow(
-        self, reading: Reading, where: Container | None, page: Page, options: Options, parent: str | None = None
+        self, kind: Kind, where: Container | None, page: Page, options: Options, parent: str | None = None
     ) -> list[str]:
         """Carry one page of changes into the mirror; answers the keys of what differed."""
-        groups = await self._teller.groups(reading, where, page, parent)
-        differing = await self._comparer.compare(reading, where, groups)
+        groups = await self._teller.groups(kind, where, page, parent)
+        differing = await self._comparer.compare(kind, where, groups)
         if options.repair:
             await self._comparer.repair(where, differing, options.origin)
         return differing.keys
@@ -170,27 +170,26 @@ class Sweeper:
             result.cursor, result.total = last.cursor, last.total or result.total
 
     async def _pages(
-        self, reading: Reading, where: Container | None, cursor: str | None, result: Result | None = None
+        self, kind: Kind, where: Container | None, cursor: str | None, result: Result | None = None
     ) -> AsyncGenerator[tuple[Page, str | None], None]:
         """The pages of a listing; or of what is listed below each parent, the cursor then being the parent's id.
 
         A parent that is closed to us is noted in `result`, and the others are read all the same.
         """
-        if reading.pages is not None:
-            async with aclosing(reading.pages(self._client, where, cursor)) as pages:
+        if not kind.parent:
+            async with aclosing(listings.pages(self._client, kind, where, cursor=cursor)) as pages:
                 async for page in pages:
                     if page.lost and result is not None:
-                        result.lose(reading.kind, page.lost, None)
+                        result.lose(kind.name, page.lost, None)
                     yield page, None
             return
-        assert reading.below is not None
         in_a_row = 0
         done = cursor
-        async for parent in stored.parents(self._store, reading, where, cursor):
+        async for parent in stored.parents(self._store, kind, where, cursor):
             try:
-                async for page in reading.below(self._client, where, parent):
+                async for page in listings.pages(self._client, kind, where, parent=parent):
                     if page.lost and result is not None:
-                        result.lose(reading.kind, page.lost, parent.id)
+                        result.lose(kind.name, page.lost, parent.id)
                     # Only with its last page a parent is done: who goes on from here reads it again.
                     yield Page(page.items, parent.id if page.cursor is None else done, None, page.at_us), parent.id
                 in_a_row = 0
@@ -198,10 +197,10 @@ class Sweeper:
                 in_a_row += 1
                 if result is None or in_a_row >= CLOSED_IN_A_ROW:
                     raise
-                result.close(reading.kind, parent.id, error)
+                result.close(kind.name, parent.id, error)
             done = parent.id
 
-    async def _listed_again(self, reading: Reading, where: Container | None) -> tuple[Listed, int | None] | None:
+    async def _listed_again(self, kind: Kind, where: Container | None) -> tuple[Listed, int | None] | None:
         """The keys of a second listing, and from when it is; None where it had not all that it takes for a deletion.
 
         Raises:
@@ -209,11 +208,11 @@ class Sweeper:
         """
         listed, found = Listed(), Result()
         at_us = await endpoints.moment(self._client, where)
-        async with aclosing(self._pages(reading, where, None, found)) as pages:
+        async with aclosing(self._pages(kind, where, None, found)) as pages:
             async for page, parent in pages:
-                listed.note(await self._teller.groups(reading, where, page, parent))
+                listed.note(await self._teller.groups(kind, where, page, parent))
                 at_us = page.at_us
-        return (listed, at_us) if found.is_whole or (witnessed(reading) and not found.closed) else None
+        return (listed, at_us) if found.is_whole or (kind.has_second_witness and not found.closed) else None
 
 
 class Behind:

@@ -12,9 +12,10 @@ import structlog
 from service.catalog.paging import Page
 from service.changes import Container
 from service.errors import DataError, NestingTooDeep
+from service.kinds import Kind
 from service.settings.scope import Scope
 from service.sync.cleaning import clean
-from service.sync.readings import Reading, Told
+from service.sync.readings import Told, told_of
 from service.text.redaction import Principals, may_hold_secrets
 
 log = structlog.get_logger(__name__)
@@ -41,7 +42,7 @@ class Teller:
         self._principals = principals
 
     async def groups(
-        self, reading: Reading, where: Container | None, page: Page, parent: str | None
+        self, kind: Kind, where: Container | None, page: Page, parent: str | None
     ) -> list[Group | DataError]:
         """What each item in scope tells, secrets and all; one that cannot be read is its error."""
         groups: list[Group | DataError] = []
@@ -50,16 +51,16 @@ class Teller:
                 await asyncio.sleep(0)
             try:
                 hides = self._principals is not Principals.KEEP
-                told = self._told(reading, where, item, page.at_us, parent, cleans=hides)
+                told = self._told(kind, where, item, page.at_us, parent, cleans=hides)
             except DataError as error:
-                log.warning("item_unreadable", kind=reading.kind, container=where and where.id, problem=str(error))
+                log.warning("item_unreadable", kind=kind.name, container=where and where.id, problem=str(error))
                 groups.append(error)
                 continue
             if told and (self._scope.is_everything or self._scope.admits(told[0].change())):
                 groups.append(Group(told, item, page.at_us, parent))
         return groups
 
-    def cleaned(self, reading: Reading, where: Container | None, group: Group) -> list[Told]:
+    def cleaned(self, kind: Kind, where: Container | None, group: Group) -> list[Told]:
         """What a group tells as it may be written; the same where it holds no secrets.
 
         Raises:
@@ -67,13 +68,13 @@ class Teller:
         """
         if self._principals is not Principals.KEEP or not may_hold_secrets(group.told[0].text.encode()):
             return group.told
-        return self._told(reading, where, group.item, group.at_us, group.parent, cleans=True)
+        return self._told(kind, where, group.item, group.at_us, group.parent, cleans=True)
 
     def _told(
-        self, reading: Reading, where: Container | None, item: dict[str, Any], at_us: int | None, parent: str | None,
+        self, kind: Kind, where: Container | None, item: dict[str, Any], at_us: int | None, parent: str | None,
         *, cleans: bool,
     ) -> list[Told]:  # fmt: skip
         try:
-            return list(reading.means(clean(item, self._principals) if cleans else item, where, at_us, parent))
+            return list(told_of(kind, clean(item, self._principals) if cleans else item, where, at_us, parent))
         except RecursionError:
             raise NestingTooDeep(limit=sys.getrecursionlimit()) from None

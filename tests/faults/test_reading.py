@@ -16,7 +16,7 @@ from sandbox.catalog import access
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
 from sandbox.parts.process import free_port
-from service.sync.readings import READINGS
+from service.kinds import KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -107,7 +107,7 @@ async def test_a_snapshot_whose_process_was_killed_goes_on_where_it_was(
     sqlite_url: str, run_command: RunCommand, rows_of: Callable[[str], Rows]
 ) -> None:
     catalog = PocketCatalog(seed=1, assets=3000)
-    others = ",".join(one.kind for one in READINGS if one.kind != "asset")
+    others = ",".join(name for name in KINDS if name != "asset")
     async with serve(catalog) as url:
         settings = settings_for(url, sqlite_url, SYNC__SKIP=others)
         catalog.knobs.latency_s = 0.3

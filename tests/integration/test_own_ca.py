@@ -16,11 +16,11 @@ from sandbox.parts.tls import Certificates, tls_front
 from sandbox.serving import answering
 from service.amqp import management
 from service.amqp.connection import connected
-from service.catalog import endpoints
 from service.catalog.client import IMPATIENT, CatalogClient
 from service.settings.model import AmqpSettings, CatalogSettings
 from service.targets.posting import Poster
 from service.targets.sign_in import Given
+from tests import listed
 
 #: Connects by TLS on this port, believing this file.
 Connect = Callable[[int, Path], Awaitable[None]]
@@ -60,7 +60,7 @@ async def test_the_catalog(certificates: Certificates) -> None:
         url = f"https://127.0.0.1:{port}"
         settings = CatalogSettings(url=url, iam_url=url, api_key=SecretStr(access.API_KEY), ca_file=ca_file)
         async with CatalogClient(settings, patience=IMPATIENT) as client:
-            async for _ in endpoints.catalogs(client):
+            async for _ in listed.catalogs(client):
                 break
 
     async with serve(PocketCatalog(seed=1, assets=1)) as url:

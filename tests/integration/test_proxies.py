@@ -16,13 +16,13 @@ from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
 from sandbox.parts.tls import Certificates, carry, tls_front
 from sandbox.serving import answering
-from service.catalog import endpoints
 from service.catalog.client import IMPATIENT, CatalogClient
 from service.errors import AnswerLost, CatalogUnreachable, SettingInvalid, TargetUnavailable
 from service.settings.model import CatalogSettings
 from service.settings.proxies import proxy_for
 from service.targets.posting import Poster
 from service.targets.sign_in import Given
+from tests import listed
 
 WHO = "mirror:secret"
 
@@ -99,7 +99,7 @@ async def test_the_catalog_is_called_through_a_tunnel(
             key = SecretStr(access.API_KEY)
             settings = CatalogSettings(url=base, iam_url=base, api_key=key, ca_file=certificates.ca)
             async with CatalogClient(settings, patience=IMPATIENT) as client:
-                found = [one async for one in endpoints.catalogs(client)]
+                found = [one async for one in listed.catalogs(client)]
     assert found
     assert set(proxy.asked) == {"CONNECT catalog.test:443 HTTP/1.1"}
 
@@ -114,7 +114,7 @@ async def test_what_a_proxy_refuses_was_not_sent(monkeypatch: pytest.MonkeyPatch
         settings = CatalogSettings(url="https://catalog.test", iam_url="https://catalog.test", api_key=SecretStr("k"))
         async with CatalogClient(settings, patience=IMPATIENT) as client:
             with pytest.raises(CatalogUnreachable, match="the proxy answers 407"):
-                await anext(endpoints.catalogs(client))
+                await anext(listed.catalogs(client))
 
 
 async def test_a_proxy_that_asks_for_credentials_refuses_no_delivery_for_good(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from service.changes import Container
 from service.errors import CatalogAnswerInvalid, CatalogFailed, CursorInvalid
 from service.settings.model import CatalogSettings
 from service.text import documents
+from tests import listed
 
 HERE = Container("catalog", "c1")
 SETTINGS = CatalogSettings(url="https://catalog", api_key=SecretStr("k"))
@@ -197,25 +199,25 @@ def moment(number: int) -> str:
 
 
 def quality(client: CatalogClient, cursor: str | None = None) -> Pages:
-    return endpoints.quality(client, HERE, "assets", cursor=cursor)
+    return listed.quality_assets(client, HERE, cursor=cursor)
 
 
 def project_jobs(client: CatalogClient, cursor: str | None = None) -> Pages:
-    return endpoints.jobs(client, Container("project", "p"), cursor=cursor)
+    return listed.jobs(client, Container("project", "p"), cursor=cursor)
 
 
 LISTINGS: dict[str, tuple[Callable[[int, int], Reply], Callable[..., Pages]]] = {
-    "P1": (body_bookmark, lambda client, cursor=None: endpoints.assets(client, HERE, cursor=cursor)),
-    "P2": (bookmark_or_skip, endpoints.catalogs),
-    "P2 skip": (skip_alone, endpoints.catalogs),
-    "P3": (bookmark, lambda client, cursor=None: endpoints.trash(client, HERE, cursor=cursor)),
-    "P3 sticky": (sticky_bookmark, lambda client, cursor=None: endpoints.relationships(client, HERE, cursor=cursor)),
-    "P4 and projects": (bookmark, endpoints.projects),
+    "P1": (body_bookmark, lambda client, cursor=None: listed.assets(client, HERE, cursor=cursor)),
+    "P2": (bookmark_or_skip, listed.catalogs),
+    "P2 skip": (skip_alone, listed.catalogs),
+    "P3": (bookmark, lambda client, cursor=None: listed.trash(client, HERE, cursor=cursor)),
+    "P3 sticky": (sticky_bookmark, lambda client, cursor=None: listed.relationships(client, HERE, cursor=cursor)),
+    "P4 and projects": (bookmark, listed.projects),
     "P5 link": (lambda number, size: link(number, size, token=False), quality),
     "P5 link and token": (lambda number, size: link(number, size, token=True), quality),
     "P5 another name": (lambda number, size: link(number, size, token=False, name="page_start"), quality),
-    "P6": (lambda number, size: offset(number, size, told=False), endpoints.artifacts),
-    "P6 limit told": (lambda number, size: offset(number, size, told=True), endpoints.artifacts),
+    "P6": (lambda number, size: offset(number, size, told=False), listed.artifacts),
+    "P6 limit told": (lambda number, size: offset(number, size, told=True), listed.artifacts),
     "P7": (next_url, quality),
     "next": (next_token, project_jobs),
 }
@@ -265,11 +267,11 @@ async def test_members_of_a_catalog_are_users_and_groups_and_resume_in_either() 
         key = "access_group_id" if group else "user_iam_id"
         return {"members": [{key: f"{key[0]}{at}"}], "total_rows": 2} | ({} if at else {"bookmark": "1"})
 
-    whole = await taken(endpoints.members(Scripted(reply), HERE))
+    whole = await taken(listed.members(Scripted(reply), HERE))
     assert [next(iter(page.items[0].values())) for page in whole] == ["u0", "u1", "a0", "a1"]
     assert [page.cursor is None for page in whole] == [False, False, False, True]
     for number, page in enumerate(whole[:-1]):
-        rest = await taken(endpoints.members(Scripted(reply), HERE, cursor=page.cursor))
+        rest = await taken(listed.members(Scripted(reply), HERE, cursor=page.cursor))
         assert [page.items for page in rest] == [page.items for page in whole[number + 1 :]]
 
 
@@ -277,7 +279,7 @@ async def test_members_of_a_catalog_are_users_and_groups_and_resume_in_either() 
 async def test_members_of_projects_and_spaces(kind: Any) -> None:
     client = Scripted(lambda request: {"members": rows(0, 2), "resources": rows(0, 2)})
 
-    assert ids(await taken(endpoints.members(client, Container(kind, "x")))) == [0, 1]
+    assert ids(await taken(listed.members(client, Container(kind, "x")))) == [0, 1]
     assert [request.path for request in client.asked] == [f"/v2/{kind}s/x/members"]
 
 
@@ -287,8 +289,8 @@ async def test_members_of_projects_and_spaces(kind: Any) -> None:
 @pytest.mark.parametrize(
     ("listing", "answer"),
     [
-        (endpoints.projects, {"resources": [{"id": 1}], "bookmark": "same"}),
-        (endpoints.catalogs, {"catalogs": [{"id": 1}], "nextBookmark": "same"}),
+        (listed.projects, {"resources": [{"id": 1}], "bookmark": "same"}),
+        (listed.catalogs, {"catalogs": [{"id": 1}], "nextBookmark": "same"}),
         (LISTINGS["P1"][1], {"results": [{"id": 1}], "next": {"bookmark": "same"}}),
         (LISTINGS["P1"][1], {"results": [{"id": 1}], "next": {"query": "*:*", "limit": 200}}),
         (quality, {"assets": [{"id": 1}], "next": {"href": "?start=same"}}),
@@ -317,7 +319,7 @@ async def test_a_circle_of_several_pages_is_an_error() -> None:
 
     client = Scripted(reply)
     with pytest.raises(CatalogAnswerInvalid, match="read already"):
-        await taken(endpoints.projects(client))
+        await taken(listed.projects(client))
     assert len(client.asked) == 5
 
 
@@ -328,7 +330,7 @@ async def test_a_server_that_does_not_know_our_parameter_is_noticed() -> None:
         return {"resources": [{"id": 1}], "bookmark": f"b{next(fresh)}"}
 
     with pytest.raises(CatalogAnswerInvalid, match="page before once more"):
-        await taken(endpoints.projects(Scripted(reply)))
+        await taken(listed.projects(Scripted(reply)))
 
 
 async def test_empty_pages_without_end_are_an_error_and_a_few_are_not() -> None:
@@ -344,7 +346,7 @@ async def test_empty_pages_without_end_are_an_error_and_a_few_are_not() -> None:
         await taken(project_jobs(Scripted(server(10**6))))
 
 
-@pytest.mark.parametrize(("listing", "key"), [(endpoints.projects, "resources"), (endpoints.catalogs, "catalogs")])
+@pytest.mark.parametrize(("listing", "key"), [(listed.projects, "resources"), (listed.catalogs, "catalogs")])
 async def test_an_empty_page_is_the_end_where_bookmarks_never_are(listing: Callable[..., Pages], key: str) -> None:
     fresh = iter(range(1000))
 
@@ -361,7 +363,7 @@ async def test_an_empty_page_is_the_end_where_bookmarks_never_are(listing: Calla
 async def test_a_short_page_is_the_end_of_offsets_though_it_has_a_next_link(number: int, calls: int) -> None:
     client = Scripted(offset(number, 200, told=False))
 
-    assert ids(await taken(endpoints.artifacts(client))) == list(range(number))
+    assert ids(await taken(listed.artifacts(client))) == list(range(number))
     assert len(client.asked) == calls
 
 
@@ -374,10 +376,10 @@ async def test_a_bookmark_that_stays_at_an_empty_end_is_the_end() -> None:
 @pytest.mark.parametrize(
     ("listing", "answer"),
     [
-        (endpoints.projects, {"resources": rows(0, 1), "bookmark": {}}),
-        (endpoints.projects, {"resources": None}),
-        (endpoints.projects, {"items": []}),
-        (endpoints.projects, []),
+        (listed.projects, {"resources": rows(0, 1), "bookmark": {}}),
+        (listed.projects, {"resources": None}),
+        (listed.projects, {"items": []}),
+        (listed.projects, []),
         (LISTINGS["P1"][1], {"results": rows(0, 1), "next": "text"}),
         (quality, {"assets": rows(0, 1), "next": [1]}),
         (quality, {"assets": rows(0, 1), "next": {"href": 1}}),
@@ -392,7 +394,7 @@ async def test_an_answer_of_another_shape_is_an_error(listing: Callable[..., Pag
 
 async def test_a_listing_under_another_name_is_read_where_it_is_the_only_one() -> None:
     """Of most listings no sample shows what their list is called (docs/contract.md, "Pages")."""
-    (page,) = await taken(endpoints.projects(Scripted(lambda _: {"projects": rows(0, 2), "errors": []})))
+    (page,) = await taken(listed.projects(Scripted(lambda _: {"projects": rows(0, 2), "errors": []})))
     assert page.items == rows(0, 2)
 
 
@@ -401,12 +403,12 @@ async def test_a_listing_under_another_name_is_read_where_it_is_the_only_one() -
 )
 async def test_a_list_that_may_not_be_the_listing_never_passes_for_it(answer: Any) -> None:
     with pytest.raises(CatalogAnswerInvalid):
-        await taken(endpoints.projects(Scripted(lambda _: answer)))
+        await taken(listed.projects(Scripted(lambda _: answer)))
 
 
 async def test_members_go_on_by_the_bookmark_and_tell_the_total_of_either_name() -> None:
     pages = iter([{"members": rows(0, 1), "nextBookmark": "b", "total_results": 2}, {"members": rows(1, 1)}])
-    found = await taken(endpoints.members(Scripted(lambda _: next(pages, {"members": []})), Container("catalog", "c")))
+    found = await taken(listed.members(Scripted(lambda _: next(pages, {"members": []})), Container("catalog", "c")))
     assert [page.total for page in found][:1] == [2]
     assert [item for page in found for item in page.items][:2] == rows(0, 1) + rows(1, 1)
 
@@ -431,14 +433,14 @@ async def test_members_go_on_by_the_bookmark_and_tell_the_total_of_either_name()
 async def test_a_cursor_of_another_listing_is_refused(cursor: str) -> None:
     client = Scripted(lambda _: {"resources": []})
 
-    for listing in (endpoints.projects, lambda *_, cursor: endpoints.members(client, HERE, cursor=cursor)):
+    for listing in (listed.projects, partial(listed.members, where=HERE)):
         with pytest.raises(CursorInvalid):
             await taken(listing(client, cursor=cursor))
     assert client.asked == []
 
 
 async def test_pages_tell_total_and_moment() -> None:
-    (page,) = await taken(endpoints.trash(Scripted(bookmark(3, 25)), HERE))
+    (page,) = await taken(listed.trash(Scripted(bookmark(3, 25)), HERE))
 
     assert (page.total, page.at_us, page.cursor) == (3, 1_000_000, None)
     assert "id" not in repr(page)
@@ -477,7 +479,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_one_page_is_read_ahead_and_no_more() -> None:
     client = Scripted(bookmark(1000, 1))
-    async with aclosing(endpoints.projects(client)) as pages:
+    async with aclosing(listed.projects(client)) as pages:
         for number in range(1, 4):
             await anext(pages)
             for _ in range(50):
@@ -487,7 +489,7 @@ async def test_one_page_is_read_ahead_and_no_more() -> None:
 
 async def test_leaving_early_gives_up_the_page_ahead() -> None:
     client = Held()
-    async with aclosing(endpoints.projects(client)) as pages:
+    async with aclosing(listed.projects(client)) as pages:
         await anext(pages)
         await asyncio.sleep(0)
     assert (client.cancelled, others()) == (1, set())
@@ -495,7 +497,7 @@ async def test_leaving_early_gives_up_the_page_ahead() -> None:
 
 async def test_breaking_out_of_the_loop_leaves_no_task() -> None:
     client = Held()
-    async for _ in endpoints.projects(client):
+    async for _ in listed.projects(client):
         await asyncio.sleep(0)
         break
     await until(lambda: not others())
@@ -507,7 +509,7 @@ async def test_an_error_of_the_caller_leaves_no_task() -> None:
     client.reply = lambda _: {"members": rows(0, 1), "bookmark": "x"}
 
     async def fail() -> None:
-        async with aclosing(endpoints.members(client, HERE)) as pages:
+        async with aclosing(listed.members(client, HERE)) as pages:
             async for _ in pages:
                 await asyncio.sleep(0)
                 raise ZeroDivisionError
@@ -519,7 +521,7 @@ async def test_an_error_of_the_caller_leaves_no_task() -> None:
 
 async def test_cancelling_the_caller_leaves_no_task() -> None:
     client = Held()
-    task = asyncio.create_task(taken(endpoints.projects(client)))
+    task = asyncio.create_task(taken(listed.projects(client)))
     await until(lambda: len(client.asked) == 1 and client._ahead != set() and len(others()) == 2)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -529,7 +531,7 @@ async def test_cancelling_the_caller_leaves_no_task() -> None:
 
 async def test_closing_the_client_stops_what_is_read_ahead() -> None:
     client = Held()
-    pages = endpoints.projects(client)
+    pages = listed.projects(client)
     await anext(pages)
     await asyncio.sleep(0)
     await client.stop_ahead()
@@ -539,7 +541,7 @@ async def test_closing_the_client_stops_what_is_read_ahead() -> None:
 
 async def test_a_page_ahead_that_fails_is_told_when_it_is_asked_for() -> None:
     answers = iter([{"resources": rows(0, 1), "bookmark": "x"}, CatalogFailed(call="c", problem="p")])
-    pages = endpoints.projects(Scripted(lambda _: next(answers)))
+    pages = listed.projects(Scripted(lambda _: next(answers)))
 
     assert ids([await anext(pages)]) == [0]
     for _ in range(10):
@@ -551,7 +553,7 @@ async def test_a_page_ahead_that_fails_is_told_when_it_is_asked_for() -> None:
 
 async def test_a_page_ahead_that_failed_and_that_nobody_asked_for_is_forgotten() -> None:
     answers = iter([{"resources": rows(0, 1), "bookmark": "x"}, CatalogFailed(call="c", problem="p")])
-    async with aclosing(endpoints.projects(Scripted(lambda _: next(answers)))) as pages:
+    async with aclosing(listed.projects(Scripted(lambda _: next(answers)))) as pages:
         await anext(pages)
         for _ in range(10):
             await asyncio.sleep(0)

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, Table, Text, false, text
 
-from service.kinds.model import KINDS, Kind
+from service.kinds import THINGS, Kind
 from service.mirror.tables.columns import UtcTime, container_columns, metadata, state_columns
 
 containers = Table(
@@ -134,7 +134,7 @@ def _table_of(kind: Kind) -> Table:
 
 
 #: The tables of the `service.kinds.model`, by the name of the kind.
-things = {kind.name: _table_of(kind) for kind in KINDS.values()}
+things = {kind.name: _table_of(kind) for kind in THINGS.values()}
 
 #: Runs that made nothing of what they name (`service.mirror.lineage.walk`).
 _FAILED = text("event_type IN ('JOB_FAILED', 'JOB_ABORTED')")

@@ -8,17 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from service.changes import SECOND_US, Change, LineageRecorded, ThingSaved, UsageObserved
-from service.kinds.model import KINDS
+from service.kinds.assets import ASSET_STATISTIC
 from service.mirror.store import Store
 from service.mirror.usage.people import People, people_of
 from service.settings.model import UsageSettings
 from service.text.documents import canonical, digest_of
 from service.text.redaction import Principals
 
-STATISTIC = "asset_statistic"
-_ASSET, _WHICH, _COUNT = (
-    [field.name for field in KINDS[STATISTIC].fields].index(name) for name in ("asset_id", "statistic", "count")
-)
+STATISTIC = ASSET_STATISTIC.name
 
 
 class Observer:
@@ -72,7 +69,7 @@ class Observer:
         return self._of_age([fact for change in told if (fact := self._reading(change))])
 
     def _reading(self, change: ThingSaved) -> UsageObserved | None:
-        asset_id, which, count = (change.values[place] for place in (_ASSET, _WHICH, _COUNT))
+        asset_id, which, count = change.values.asset_id, change.values.statistic, change.values.count
         at_us = change.version.at_us
         if which not in self._statistics or asset_id is None or count is None or at_us is None:
             return None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from service.changes import AssetDeleted, AssetSaved, Change, ProfileSaved, Rank, ThingSaved
-from service.kinds.model import KINDS
 from service.mirror.links import Kind, Link
 from service.targets.pentaho.data_sources import DataSources
 from service.targets.pentaho.operations import OPERATIONS, Operation, Takes
@@ -47,7 +46,6 @@ _LINKED_AS: dict[str, Kind] = {
     "asset_list_item": "list",
     "quality_check": "rule",
 }
-_LIST_OF_ITEM = next(at for at, field in enumerate(KINDS["asset_list_item"].fields) if field.name == "asset_list_id")
 
 
 class Concern(NamedTuple):
@@ -78,7 +76,7 @@ def matter_of(change: Change) -> Matter | None:
         case ProfileSaved():
             return Matter("data_profile", change.profile_id, status=change.status, parent=change.asset_id)
         case ThingSaved(kind="asset_list_item"):
-            parent = change.values[_LIST_OF_ITEM] if change.values else None
+            parent = change.values and change.values.asset_list_id
             return Matter(change.kind, change.thing_id, parent=parent)
         case ThingSaved(kind="enrichment_area" | "asset_list" | "quality_check" | "artifact"):
             return Matter(change.kind, change.thing_id)

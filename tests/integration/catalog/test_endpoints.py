@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from service.catalog import endpoints
+from service.catalog import endpoints, listings
 from service.catalog.answer import Answer
 from service.catalog.client import CatalogClient
 from service.catalog.paging import Pages
 from service.changes import Container
 from service.errors import CatalogAnswerInvalid, CatalogFailed, CatalogNotFound
+from service.kinds import Kind
+from service.kinds.assets import STATISTICS
+from service.kinds.jobs import ENRICHMENT_AREA, METADATA_IMPORT
+from tests import listed
 
 CATALOG, PROJECT, SPACE = Container("catalog", "c1"), Container("project", "p1"), Container("space", "s1")
 IN_CATALOG, IN_PROJECT = {"catalog_id": "c1"}, {"project_id": "p1"}
@@ -20,26 +24,32 @@ IN_CATALOG, IN_PROJECT = {"catalog_id": "c1"}, {"project_id": "p1"}
 Listing = Callable[[CatalogClient], Pages]
 Reading = Callable[[CatalogClient], Awaitable[Answer]]
 
+
+def one(client: CatalogClient, kind: Kind, where: Container, thing_id: str) -> Awaitable[Answer]:
+    assert kind.alone is not None
+    return listings.one(client, kind.alone, where, thing_id)
+
+
 #: What is called, what the server hears, under which key the items are.
 LISTINGS: list[tuple[Listing, str, dict[str, str], str]] = [
-    (endpoints.catalogs, "GET /v2/catalogs", {"limit": "25"}, "catalogs"),
-    (endpoints.projects, "GET /v2/projects", {"limit": "100"}, "resources"),
-    (endpoints.spaces, "GET /v2/spaces", {"limit": "200"}, "resources"),
-    (lambda c: endpoints.members(c, PROJECT), "GET /v2/projects/p1/members", {}, "members"),
-    (lambda c: endpoints.members(c, SPACE), "GET /v2/spaces/s1/members", {"limit": "200"}, "resources"),
-    (lambda c: endpoints.assets(c, CATALOG), "POST /v2/asset_types/asset/search", IN_CATALOG, "results"),
+    (listed.catalogs, "GET /v2/catalogs", {"limit": "25"}, "catalogs"),
+    (listed.projects, "GET /v2/projects", {"limit": "100"}, "resources"),
+    (listed.spaces, "GET /v2/spaces", {"limit": "200"}, "resources"),
+    (lambda c: listed.members(c, PROJECT), "GET /v2/projects/p1/members", {}, "members"),
+    (lambda c: listed.members(c, SPACE), "GET /v2/spaces/s1/members", {"limit": "200"}, "resources"),
+    (lambda c: listed.assets(c, CATALOG), "POST /v2/asset_types/asset/search", IN_CATALOG, "results"),
     (
-        lambda c: endpoints.trash(c, SPACE, newer_than="2026-05-10T00:00:00Z"), "GET /v2/trashed_assets",
+        lambda c: listed.trash(c, SPACE, newer_than="2026-05-10T00:00:00Z"), "GET /v2/trashed_assets",
         {"space_id": "s1", "limit": "25", "newer_than": "2026-05-10T00:00:00Z"}, "resources",
     ),
     (
-        lambda c: endpoints.profiles(c, CATALOG, "a1"), "GET /v2/data_profiles",
+        lambda c: listed.profiles(c, CATALOG, "a1"), "GET /v2/data_profiles",
         {**IN_CATALOG, "dataset_id": "a1", "include_entity": "true"}, "resources",
     ),
-    (lambda c: endpoints.asset_types(c, PROJECT), "GET /v2/asset_types", IN_PROJECT, "resources"),
-    (endpoints.relationship_types, "GET /v2/asset_relationship_types", {"limit": "25"}, "resources"),
+    (lambda c: listed.asset_types(c, PROJECT), "GET /v2/asset_types", IN_PROJECT, "resources"),
+    (listed.relationship_types, "GET /v2/asset_relationship_types", {"limit": "25"}, "resources"),
     (
-        lambda c: endpoints.relationships(c, CATALOG, modified_after="2026"), "POST /v2/assets/search_relationships",
+        lambda c: listed.relationships(c, CATALOG, since="2026"), "POST /v2/assets/search_relationships",
         {
             **IN_CATALOG, "limit": "25", "modified_after": "2026",
             "include_source_columns": "true", "include_target_columns": "true",
@@ -47,44 +57,44 @@ LISTINGS: list[tuple[Listing, str, dict[str, str], str]] = [
         "resources",
     ),
     (
-        lambda c: endpoints.quality(c, PROJECT, "assets"), "GET /data_quality/v4/assets",
+        lambda c: listed.quality_assets(c, PROJECT), "GET /data_quality/v4/assets",
         {**IN_PROJECT, "limit": "200", "include_children": "true"}, "assets",
     ),
     (
-        lambda c: endpoints.quality(c, PROJECT, "checks"), "GET /data_quality/v4/checks",
+        lambda c: listed.quality_checks(c, PROJECT), "GET /data_quality/v4/checks",
         {**IN_PROJECT, "limit": "200"}, "checks",
     ),
     (
-        lambda c: endpoints.quality(c, PROJECT, "issues"), "GET /data_quality/v4/issues",
+        lambda c: listed.quality_issues(c, PROJECT), "GET /data_quality/v4/issues",
         {**IN_PROJECT, "limit": "200", "include_children": "true", "sort_by": "updated_at",
          "sort_direction": "desc"}, "issues",
     ),
     (
-        endpoints.artifacts, "GET /v3/governance_artifact_types/all",
+        listed.artifacts, "GET /v3/governance_artifact_types/all",
         {"limit": "200", "offset": "0", "workflow_status": "published"}, "resources",
     ),
     (
-        lambda c: endpoints.versions(c, "policy", "g1"), "GET /v3/policies/g1/versions",
+        lambda c: listed.versions(c, None, "g1", "policy"), "GET /v3/policies/g1/versions",
         {"limit": "200", "offset": "0"}, "resources",
     ),
     (
-        lambda c: endpoints.artifact_relationships(c, artifact_type="rule", since="2026"), "GET /v3/relationships",
-        {"limit": "200", "offset": "0", "artifact_type": "rule", "since": "2026"}, "relationships",
+        lambda c: listed.artifact_relationships(c, since="2026"), "GET /v3/relationships",
+        {"limit": "200", "offset": "0", "since": "2026"}, "relationships",
     ),
     (
-        lambda c: endpoints.data_classes(c, since="2026", status="DELETED"), "GET /v3/data_classes",
+        lambda c: listed.data_classes(c, since="2026", status="DELETED"), "GET /v3/data_classes",
         {"limit": "1000", "offset": "0", "since": "2026", "status": "DELETED"}, "resources",
     ),
-    (endpoints.asset_lists, "GET /v2/asset_lists", {"limit": "200"}, "asset_lists"),
-    (lambda c: endpoints.list_items(c, "l1"), "GET /v2/asset_lists/l1/items", {"limit": "200"}, "items"),
-    (lambda c: endpoints.jobs(c, PROJECT), "GET /v2/jobs", {**IN_PROJECT, "limit": "100"}, "results"),
+    (listed.asset_lists, "GET /v2/asset_lists", {"limit": "200"}, "asset_lists"),
+    (lambda c: listed.list_items(c, None, "l1"), "GET /v2/asset_lists/l1/items", {"limit": "200"}, "items"),
+    (lambda c: listed.jobs(c, PROJECT), "GET /v2/jobs", {**IN_PROJECT, "limit": "100"}, "results"),
     (
-        lambda c: endpoints.runs(c, SPACE, "j1", states="Failed,Running"), "GET /v2/jobs/j1/runs",
-        {"space_id": "s1", "limit": "100", "states": "Failed,Running"}, "results",
+        lambda c: listed.runs(c, SPACE, "j1"), "GET /v2/jobs/j1/runs",
+        {"space_id": "s1", "limit": "100"}, "results",
     ),
     (lambda c: endpoints.modified_assets(c, "2026"), "POST /v3/search", {}, "rows"),
     (
-        lambda c: endpoints.asset_lineage(c, PROJECT, "a1"), "GET /v2/asset_lineages/a1",
+        lambda c: listed.asset_lineage(c, PROJECT, "a1"), "GET /v2/asset_lineages/a1",
         {**IN_PROJECT, "limit": "50", "offset": "0"}, "resources",
     ),
 ]  # fmt: skip
@@ -98,17 +108,12 @@ READINGS: list[tuple[Reading, str, dict[str, str]]] = [
     (lambda c: endpoints.trashed(c, CATALOG, "a1"), "GET /v2/trashed_assets/a1", IN_CATALOG),
     (lambda c: endpoints.trash_count(c, CATALOG), "GET /v2/trashed_assets/count", IN_CATALOG),
     (
-        lambda c: endpoints.statistics(c, CATALOG, "a1", "EDITS"), "GET /v2/asset_statistics/a1/statistics",
-        {**IN_CATALOG, "request_type": "EDITS"},
-    ),
-    (lambda c: endpoints.scores(c, CATALOG, "q1"), "GET /data_quality/v4/scores", {**IN_CATALOG, "asset_id": "q1"}),
-    (
         lambda c: endpoints.artifact(c, "glossary_term", "g1"),
         "GET /v3/governance_artifact_types/glossary_term/g1", {},
     ),
-    (lambda c: endpoints.metadata_import(c, PROJECT, "i1"), "GET /v2/metadata_imports/i1", IN_PROJECT),
+    (lambda c: one(c, METADATA_IMPORT, PROJECT, "i1"), "GET /v2/metadata_imports/i1", IN_PROJECT),
     (
-        lambda c: endpoints.enrichment_area(c, PROJECT, "e1"),
+        lambda c: one(c, ENRICHMENT_AREA, PROJECT, "e1"),
         "GET /v2/metadata_enrichment/metadata_enrichment_area/e1", IN_PROJECT,
     ),
     (
@@ -147,20 +152,38 @@ async def test_what_a_reading_asks(
     assert heard.query == query
 
 
+async def test_what_is_the_one_item_of_an_answer_is_asked_for_below_its_parent(server: Any, client_of: Any) -> None:
+    """`GET /v2/asset_statistics/{id}/statistics` counts one thing a call; a score's own `asset` may be missing."""
+    server.answers("GET /v2/asset_statistics/a1/statistics", {"count": 3})
+    server.answers("GET /data_quality/v4/scores", {"scores": []})
+    client = client_of(server)
+
+    counts = [page async for page in listed.statistics(client, CATALOG, "a1")]
+    (scores,) = [page async for page in listed.scores(client, CATALOG, "q1")]
+
+    assert [page.items[0] for page in counts] == [
+        {"count": 3, "asset_id": "a1", "request_type": what} for what in STATISTICS
+    ]
+    assert [page.cursor is None for page in counts] == [False, False, False, False, True]
+    assert scores.items == [{"scores": [], "asset": {"id": "q1"}}]
+    asked = [heard.query for heard in server.calls()]
+    assert asked == [*({**IN_CATALOG, "request_type": what} for what in STATISTICS), {**IN_CATALOG, "asset_id": "q1"}]
+
+
 async def test_the_bodies_of_searches(server: Any, client_of: Any) -> None:
     server.answers("POST /v2/asset_types/asset/search", {"results": []})
     server.answers("POST /v3/search", {"rows": []})
     client = client_of(server)
 
     for pages in (
-        endpoints.assets(client, CATALOG, query="asset.asset_type:connection"),
+        listed.assets(client, CATALOG),
         endpoints.modified_assets(client, "2026-05-10T00:00:00Z", PROJECT),
     ):
         async for _ in pages:
             pass
 
     first, second = (heard.json for heard in server.calls())
-    assert first == {"query": "asset.asset_type:connection", "limit": 200, "include": "entity,attachments"}
+    assert first == {"query": "*:*", "limit": 200, "include": "entity,attachments"}
     assert second == {
         "query": {"bool": {"filter": [
             {"term": {"provider_type_id": "cams"}},
@@ -178,7 +201,7 @@ async def test_an_account_is_named_where_settings_name_one(server: Any, client_o
     server.answers("GET /v2/projects", {"resources": []})
     client = client_of(server, bss_account_id="999")
 
-    for pages in (endpoints.catalogs(client), endpoints.projects(client)):
+    for pages in (listed.catalogs(client), listed.projects(client)):
         async for _ in pages:
             pass
 
@@ -196,7 +219,7 @@ async def test_parameters_take_the_names_that_settings_give(server: Any, client_
     server.answers("GET /v2/trashed_assets", reply)
     client = client_of(server, parameters={"bookmark": "mark", "catalog_id": "cat", "limit": "size"})
 
-    ids = [item["id"] async for page in endpoints.trash(client, CATALOG) for item in page.items]
+    ids = [item["id"] async for page in listed.trash(client, CATALOG) for item in page.items]
 
     assert ids == [0, 1, 2]
     assert server.calls()[-1].query == {"cat": "c1", "size": "25", "mark": "2"}

@@ -10,11 +10,11 @@ from sandbox.catalog import access
 from sandbox.catalog.knobs import Knobs
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
-from service.catalog import endpoints
 from service.catalog.client import CatalogClient, Patience
 from service.catalog.paging import Pages
 from service.changes import Container
 from service.settings.model import CatalogSettings
+from tests import listed
 
 PATIENCE = Patience(attempts=12, first_s=0.001, longest_s=0.3)
 
@@ -42,7 +42,7 @@ async def test_everything_is_read_once_whatever_gets_in_the_way(knobs: Knobs) ->
     async with serve(catalog) as url, CatalogClient(settings(url), patience=PATIENCE) as client:
         for kind in ("catalog", "project", "space"):
             for container_id in catalog.container_ids(kind):
-                found = await ids(endpoints.assets(client, Container(kind, container_id)))
+                found = await ids(listed.assets(client, Container(kind, container_id)))
                 true = [
                     card["metadata"]["asset_id"]
                     for k, c, card in catalog.true_assets()
@@ -50,7 +50,7 @@ async def test_everything_is_read_once_whatever_gets_in_the_way(knobs: Knobs) ->
                 ]
                 assert sorted(found) == sorted(true)
         relationships = [
-            page.items async for page in endpoints.relationships(client, Container("catalog", found_in(catalog)))
+            page.items async for page in listed.relationships(client, Container("catalog", found_in(catalog)))
         ]
         assert relationships
 
@@ -69,7 +69,7 @@ async def test_a_listing_that_was_cut_off_goes_on_with_another_client() -> None:
         for _ in range(1000):
             async with (
                 CatalogClient(settings(url)) as client,
-                aclosing(endpoints.relationships(client, place, cursor=cursor)) as pages,
+                aclosing(listed.relationships(client, place, cursor=cursor)) as pages,
             ):
                 page = await anext(pages)
             read += page.items
@@ -77,7 +77,7 @@ async def test_a_listing_that_was_cut_off_goes_on_with_another_client() -> None:
             if cursor is None:
                 break
         async with CatalogClient(settings(url)) as client:
-            whole = [item async for page in endpoints.relationships(client, place) for item in page.items]
+            whole = [item async for page in listed.relationships(client, place) for item in page.items]
     assert read == whole
     assert len(whole) > 25
 
@@ -86,7 +86,7 @@ async def test_tokens_that_are_revoked_are_renewed_without_anyone_noticing() -> 
     catalog = PocketCatalog(seed=3, assets=50)
     async with serve(catalog) as url, CatalogClient(settings(url)) as client:
         for _ in range(3):
-            assert [page async for page in endpoints.catalogs(client)]
+            assert [page async for page in listed.catalogs(client)]
             catalog.tokens.revoke_all()
 
 
@@ -94,4 +94,4 @@ async def test_on_premises_too() -> None:
     catalog = PocketCatalog(seed=3, assets=50)
     changes: dict[str, Any] = {"username": access.USERNAME}
     async with serve(catalog) as url, CatalogClient(settings(url, **changes)) as client:
-        assert [page async for page in endpoints.spaces(client)]
+        assert [page async for page in listed.spaces(client)]

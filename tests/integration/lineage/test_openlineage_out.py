@@ -20,7 +20,7 @@ from service.changes import AssetSaved, Change, ConnectionDetails, Container, Or
 from service.errors import SettingInvalid
 from service.http.api import Api
 from service.http.probes import listening
-from service.kinds.model import KINDS
+from service.kinds.relationships import RELATIONSHIP
 from service.mirror import controls, deliveries, writer
 from service.settings.model import HttpSettings, OpenLineageSettings, RelaySettings, Settings, TargetSettings
 from service.targets.base import Target, installed_targets
@@ -129,7 +129,7 @@ async def test_relationships_between_columns_that_settings_name_are_column_linea
             "relationship_name": name, "source_kind": "column", "source_id": "a1", "source_column": column,
             "target_kind": "column", "target_id": "a2", "target_column": f"{column}_sum",
         }  # fmt: skip
-        values = tuple(ends.get(field.name) for field in KINDS["relationship"].fields)
+        values = RELATIONSHIP.row(**ends)
         return ThingSaved("relationship", relationship_id, Version(1, Rank.READ), document({}), values)
 
     states: list[Change] = [

@@ -26,7 +26,7 @@ from service.changes import (
     UsageObserved,
     Version,
 )
-from service.kinds.model import KINDS
+from service.kinds import KINDS
 from service.mirror import controls, deliveries, links, writer
 from service.mirror.links import Link
 from service.settings.model import RelaySettings, Settings, TargetSettings
@@ -159,8 +159,7 @@ class Made:
         return UsageObserved(f"{asset_id} {at}", asset_id, at_us, "import")
 
     def thing(self, kind: str, thing_id: str, **values: Any) -> Change:
-        told = tuple(values.get(field.name) for field in KINDS[kind].fields)
-        return ThingSaved(kind, thing_id, Version(1, Rank.EVENT), document(values), told)
+        return ThingSaved(kind, thing_id, Version(1, Rank.EVENT), document(values), KINDS[kind].row(**values))
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import pytest
 from sandbox.catalog.clock import SteppingClock
 from sandbox.catalog.knobs import Knobs
 from sandbox.catalog.model import PocketCatalog
+from service.catalog import listings
 from service.errors import CatalogFailed, MassDeletion, TransientError
+from service.kinds import Kind
 from service.mirror.tables import metadata
-from service.sync.readings import BY_KIND
 from tests.integration.sync.kinds import on_one_store, only
 from tests.integration.sync.truth import differences
 
@@ -290,12 +291,16 @@ async def test_a_listing_that_fails_half_way_deletes_nothing(reading: Reading) -
 async def test_one_service_that_is_out_of_order_keeps_no_run_from_reading_the_rest(
     reading: Reading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def out_of_order(*_: Any) -> Any:
-        raise CatalogFailed(call="GET /data_quality/v4/checks", problem="status 500", status=500)
+    def out_of_order(client: Any, kind: Kind, *given: Any, **options: Any) -> Any:
+        if kind.name == "quality_check":
+            raise CatalogFailed(call="GET /data_quality/v4/checks", problem="status 500", status=500)
+        return pages(client, kind, *given, **options)
+
+    pages = listings.pages
 
     catalog = pocket()
     async with reading(catalog, only("quality_check", "job")) as reader:
-        monkeypatch.setitem(vars(BY_KIND["quality_check"]), "pages", out_of_order)
+        monkeypatch.setattr(listings, "pages", out_of_order)
         times = 0
         report = None
         while report is None:

@@ -13,9 +13,9 @@ from sandbox.catalog.clock import SteppingClock, iso_millis
 from sandbox.catalog.model import PocketCatalog
 from service.changes import Origin, RefreshAsked
 from service.events.message import Message
+from service.kinds import KINDS
 from service.mirror import refreshes
 from service.sync import sweep
-from service.sync.readings import BY_KIND
 from service.sync.rotation import Rotation
 from service.sync.sweep import Options
 from service.text import documents
@@ -191,7 +191,7 @@ async def test_a_reading_that_stops_between_the_pages_of_one_asset_goes_on_with_
                     raise KeyboardInterrupt
 
             try:
-                await reader.sweeper.sweep(BY_KIND["lineage_event"], where, Options(), stop, cursor)
+                await reader.sweeper.sweep(KINDS["lineage_event"], where, Options(), stop, cursor)
                 break
             except KeyboardInterrupt:
                 stops += 1
@@ -211,7 +211,7 @@ async def test_a_rotation_tells_how_far_it_is_though_there_is_no_lineage_at_all(
         async def note(result: Any) -> None:
             told.append(result.cursor)
 
-        await reader.sweeper.sweep(BY_KIND["lineage_event"], where, Options(), note)
+        await reader.sweeper.sweep(KINDS["lineage_event"], where, Options(), note)
         asked = catalog.calls[ASKED]
         assert asked >= 100
         assert len({cursor for cursor in told if cursor}) >= asked // 50

@@ -12,12 +12,12 @@ from sandbox.catalog.knobs import Knobs
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.relationships import End
 from sandbox.catalog.tables import AWKWARD_COLUMN
-from service.catalog import endpoints
+from service.catalog import listings
 from service.changes import RefreshAsked
 from service.errors import TransientError
+from service.kinds import KINDS
 from service.mirror import refreshes
 from service.sync import cleaning, runs
-from service.sync.readings import BY_KIND
 from service.sync.runs import SNAPSHOT
 from service.sync.sweep import Options
 from tests.integration.sync.kinds import on_one_store, only
@@ -467,18 +467,18 @@ async def test_a_parent_that_is_closed_to_us_is_named_and_the_others_are_read(
         catalog.knobs.closed_profiles = frozenset({data_sets[0][0]})
         asked: list[str] = []
 
-        def noted(client: Any, where: Any, dataset_id: str) -> Any:
-            asked.append(dataset_id)
-            return profiles(client, where, dataset_id)
+        def noted(*given: Any, parent: Any, **options: Any) -> Any:
+            asked.append(parent.id)
+            return pages(*given, parent=parent, **options)
 
-        profiles = endpoints.profiles
-        monkeypatch.setattr(endpoints, "profiles", noted)
+        pages = listings.pages
+        monkeypatch.setattr(listings, "pages", noted)
 
         async def unused(_: Any) -> None:
             return
 
         options = Options(deletions=True)
-        result = await reader.sweeper.sweep(BY_KIND["data_profile"], where, options, unused)
+        result = await reader.sweeper.sweep(KINDS["data_profile"], where, options, unused)
 
         assert asked == [data_set for (data_set,) in data_sets]
         assert len(asked) > 1

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from service.changes import AssetSaved, Change, ConnectionDetails, Container, Origin, Rank, ThingSaved, Version
 from service.errors import SettingInvalid
 from service.events.message import Message
+from service.kinds.assets import ASSET_STATISTIC
 from service.mirror import writer
 from service.mirror.retention import prune
 from service.mirror.usage.importing import Importer, Taken, read_lines
@@ -102,7 +103,11 @@ def statistic(count: int, seconds_ago: float, which: str = "DOWNLOADS", asset: s
     at_us = round((time.time() - seconds_ago) * 1_000_000)
     told = document({"count": count, "request_type": which})
     return ThingSaved(
-        "asset_statistic", f"{asset}-{which}", Version(at_us, Rank.READ, told.digest), told, (asset, which, count)
+        "asset_statistic",
+        f"{asset}-{which}",
+        Version(at_us, Rank.READ, told.digest),
+        told,
+        ASSET_STATISTIC.row(asset, which, count),
     )
 
 

@@ -15,7 +15,7 @@ from service.events.cards import card_changes
 from service.events.keys import words_of
 from service.events.message import Event
 from service.events.things import container_change, thing_change
-from service.kinds.model import KINDS
+from service.kinds import THINGS
 from service.mirror.rows import classification_rows, column_rows, connection_rows, plan_of, term_rows
 from service.pipeline.routing import Handler, handlers_of
 from service.text import documents
@@ -72,12 +72,18 @@ def test_any_object_as_a_card_is_a_state_or_a_data_error(card: dict[str, Any]) -
 
 
 @few
-@given(kind=st.sampled_from(sorted(KINDS)), item=OBJECTS, parent=st.none() | st.text(max_size=3))
+@given(kind=st.sampled_from(sorted(THINGS)), item=OBJECTS, parent=st.none() | st.text(max_size=3))
 def test_any_object_as_a_thing_is_a_state_or_a_data_error(kind: str, item: dict[str, Any], parent: str | None) -> None:
     with suppress(DataError):
-        rows_of([thing_change(kind, item, HERE, AT_US, parent)])
+        rows_of([thing_change(THINGS[kind], item, HERE, AT_US, parent)])
     with suppress(DataError):
-        rows_of([thing_change(kind, {**item, "id": "i1", "metadata": {"asset_id": "i1", **item}}, HERE, AT_US, parent)])
+        rows_of(
+            [
+                thing_change(
+                    THINGS[kind], {**item, "id": "i1", "metadata": {"asset_id": "i1", **item}}, HERE, AT_US, parent
+                )
+            ]
+        )
 
 
 @few

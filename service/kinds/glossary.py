@@ -1,0 +1,96 @@
+"""The glossary: artifacts, their versions, and what they have to do with each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.kinds import common
+from service.kinds.model import Kind, Listing, text, time
+from service.text import lookup
+
+#: Where the versions of an artifact are, by its type.
+VERSIONED = {
+    "glossary_term": "glossary_terms",
+    "classification": "classifications",
+    "data_class": "data_classes",
+    "policy": "policies",
+    "rule": "rules",
+}
+#: Types by which one artifact is read (`all` is for listings only).
+ARTIFACT_TYPES = (*VERSIONED, "reference_data", "category")
+
+
+def _category(item: dict[str, Any]) -> dict[str, Any]:
+    parents = lookup.objects(lookup.at(item, ("entity", "parent_category", "resources")))
+    return {"@category": lookup.at(parents[0], ("entity", "parent_id")) if parents else None}
+
+
+ARTIFACT = Kind(
+    "artifact", "artifacts", "artifact_id",
+    "Glossary artifacts: terms, classifications, data classes, policies, rules",
+    (
+        text("artifact_type", "metadata.artifact_type|type|artifact_type",
+             "glossary_term, classification, data_class, policy, rule, reference_data"),
+        common.name("metadata.name|name"),
+        text("global_id", "metadata.global_id|global_id",
+             "Repository and artifact id, by which relationships name it"),
+        text("version_id", "metadata.version_id|version_id", "The published version"),
+        text("state", "metadata.state|entity.state|state|workflow_status", "PUBLISHED, DRAFT"),
+        text("short_description", "metadata.short_description|short_description|description", "One sentence"),
+        text("long_description", "entity.long_description", "The whole text"),
+        text("tags", "metadata.tags|tags", "Joined with commas"),
+        text("parent_category_id", "@category|parent_category.artifact_id", "The category it lives in"),
+        time("effective_from", "metadata.effective_start_date|effective_start_date", "Start of its validity"),
+        time("effective_to", "metadata.effective_end_date|effective_end_date", "End of its validity"),
+        common.created("metadata.created_at|created_at"), common.updated("metadata.modified_at|modified_at"),
+        text("updated_by", "metadata.modified_by|modified_by", "Who changed it last"),
+    ),
+    ids="metadata.artifact_id|artifact_id", derived=_category, has_second_witness=True, is_read_alone=True,
+    # Without a status the catalog lists all drafts.
+    listed=(Listing(
+        "artifacts", "/v3/governance_artifact_types/all", paging="offset", size=200,
+        query={"workflow_status": "published"}, name="artifacts of type all",
+    ),),
+    topics=("v3.glossary_terms.*.#", "v3.classifications.*.#", "v3.data_classes.*.#", "v3.policies.*.#",
+            "v3.rules.*.#"),
+)  # fmt: skip
+
+#: The only artifacts that are listed by when they changed; those that are no more with the status `DELETED`.
+CHANGED_DATA_CLASSES = Listing(
+    "data_classes", "/v3/data_classes", paging="offset", size=1000, since="since"
+)  # fmt: skip
+
+ARTIFACT_VERSION = Kind(
+    "artifact_version", "artifact_versions", "version_id", "Versions of glossary artifacts",
+    (
+        text("artifact_id", "metadata.artifact_id", "The artifact"),
+        text("artifact_type", "metadata.artifact_type", "As in v1_artifacts"),
+        common.name("metadata.name"),
+        text("state", "metadata.state|entity.state", "PUBLISHED, DRAFT"),
+        text("revision", "metadata.revision", "As the catalog counts"),
+        time("effective_from", "metadata.effective_start_date", "Start of its validity"),
+        time("effective_to", "metadata.effective_end_date", "End of its validity"),
+        common.updated("metadata.modified_at"),
+        text("updated_by", "metadata.modified_by", "Who changed it last"),
+    ),
+    ids="metadata.version_id", parent="artifact",
+    listed=(Listing("versions", "/v3/{type}/{parent}/versions", paging="offset", size=200, types=VERSIONED),),
+)  # fmt: skip
+
+ARTIFACT_RELATIONSHIP = Kind(
+    "artifact_relationship", "artifact_relationships", "artifact_relationship_id",
+    "Relationships between glossary artifacts",
+    (
+        text("relationship_type", "entity.relationship_type|entity.type", "As the catalog words it"),
+        text("source_id", "entity.source_id|entity.child_id", "Artifact id"),
+        text("source_type", "entity.source_type|entity.child_type", "Type of that artifact"),
+        text("target_id", "entity.target_id|entity.parent_id", "Artifact id"),
+        text("target_type", "entity.target_type|entity.parent_type", "Type of that artifact"),
+        text("target_name", "entity.target_name|entity.parent_name", "Name of that artifact"),
+    ),
+    ids="metadata.artifact_id|relationship_id",
+    named_by=("entity.relationship_type|entity.type", "entity.source_id|entity.child_id",
+              "entity.target_id|entity.parent_id"),
+    is_followed=True,
+    listed=(Listing("artifact_relationships", "/v3/relationships", "relationships", "offset", 200, since="since"),),
+)  # fmt: skip

@@ -1,0 +1,82 @@
+"""Data quality: what is checked, by what, what was found, and how good it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.kinds import common
+from service.kinds.model import CATALOG, PROJECT, Kind, Listing, integer, number, text, time, truth
+from service.text import lookup
+
+_WITHIN = (CATALOG, PROJECT)
+
+
+def _listing(what: str, **query: Any) -> Listing:
+    return Listing(
+        f"quality_{what}", f"/data_quality/v4/{what}", what, "link", 200, "total_count", "children", query=query
+    )
+
+
+QUALITY_ASSET = Kind(
+    "quality_asset", "quality_assets", "quality_asset_id",
+    "Assets and columns as the data-quality service knows them",
+    (
+        common.name("name"),
+        text("asset_type", "type", "As the data-quality service words it"),
+        text("native_id", "native_id|nativeId", "How the checking system names it"),
+        number("weight", "weight", "In the score of its parent"),
+        common.created("created_at"),
+    ),
+    ids="id", within=_WITHIN, listed=(_listing("assets", include_children=True),),
+)  # fmt: skip
+
+QUALITY_CHECK = Kind(
+    "quality_check", "quality_checks", "check_id", "Data-quality checks",
+    (
+        common.name("name"),
+        text("check_type", "type", "As the catalog words it"),
+        text("native_id", "native_id|nativeId", "How the checking system names it"),
+        text("dimension", "dimension.name", "Completeness, validity, …"),
+        common.created("created_at"),
+    ),
+    ids="id", within=_WITHIN, listed=(_listing("checks"),),
+)  # fmt: skip
+
+QUALITY_ISSUE = Kind(
+    "quality_issue", "quality_issues", "issue_id", "What data-quality checks found",
+    (
+        text("check_id", "check.id", "The check"),
+        text("check_name", "check.name", "Its name"),
+        text("quality_asset_id", "reported_for.id", "What it was found in"),
+        text("status", "status", "actual or archive"),
+        truth("is_ignored", "ignored", "Somebody decided to ignore it"),
+        integer("occurrences", "number_of_occurrences", "Records with the issue"),
+        integer("tested_records", "number_of_tested_records", "Records looked at"),
+        common.created("created_at"), common.updated("updated_at"),
+    ),
+    ids="id", within=_WITHIN, is_followed=True,
+    # The last updated first.
+    listed=(_listing("issues", include_children=True, sort="updated_at", direction="desc"),),
+    topics=("v4.data_quality_issues.*.#",),
+)  # fmt: skip
+
+
+def _actual(item: dict[str, Any]) -> dict[str, Any]:
+    scores = lookup.objects(item.get("scores"))
+    return {"@score": next((score for score in scores if score.get("status") == "actual"), next(iter(scores), {}))}
+
+
+QUALITY_SCORE = Kind(
+    "quality_score", "quality_scores", "quality_asset_id", "Latest data-quality score of an asset or column",
+    (
+        common.name("asset.name"),
+        number("score", "@score.score", "0 to 1"),
+        integer("number_of_checks", "@score.number_of_checks", "Checks behind the score"),
+        text("status", "@score.status", "actual or archive"),
+        time("scored_at", "@score.timestamp", "When it was computed"),
+    ),
+    ids="asset.id", derived=_actual, parent="quality_asset", within=_WITHIN,
+    # Its own `asset` is not always there.
+    listed=(Listing("scores", "/data_quality/v4/scores", None, query={"asset_id": "{parent}"},
+                    adds=lambda quality_asset_id: {"asset": {"id": quality_asset_id}}),),
+)  # fmt: skip
