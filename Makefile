@@ -14,7 +14,7 @@ SCRIPTS := sandbox/install.sh sandbox/root.sh .ci/run
 #: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
 TOOL = $(BIN)/python -m sandbox.tools
 
-.PHONY: help install parts demo test faults check style types floors advisories scripts image chart asyncapi audit licences workflows docs format bench soak lock clean
+.PHONY: help install parts demo test faults check style types floors advisories scripts image chart asyncapi audit licences workflows docs migration format bench soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -130,6 +130,11 @@ asyncapi: $(STAMP) ## Judge the AsyncAPI document by its official parser
 	else \
 		echo "Note: npm could not get the parser of AsyncAPI, so the document was not judged." >&2; [ -z "$$CI" ]; \
 	fi
+
+migration: $(STAMP) ## Write the next migration from the tables and kinds: NAME=what_it_adds
+	@$(BIN)/python -m service.mirror.migrations "$(NAME)"
+	@$(BIN)/python -m ruff check --quiet --fix service/mirror/migrations
+	@$(BIN)/python -m ruff format --quiet service/mirror/migrations
 
 docs: $(STAMP) ## Write the reference anew from the code
 	@for page in settings commands metrics tables topics endpoints; do \

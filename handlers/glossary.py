@@ -6,13 +6,11 @@ from collections.abc import Iterator
 
 from service.changes import Change, RefreshAsked
 from service.events.notices import Notice
+from service.kinds.glossary import ARTIFACT
 from service.pipeline.routing import Evidence, handles
 
 
-@handles(
-    "v3.glossary_terms.*.#", "v3.classifications.*.#", "v3.data_classes.*.#", "v3.policies.*.#", "v3.rules.*.#",
-    reads=Notice.read, evidence=Evidence.ASSUMED,
-)  # fmt: skip
+@handles(*ARTIFACT.topics, reads=Notice.read, evidence=Evidence.ASSUMED)
 def artifact_changed(notice: Notice) -> Iterator[Change]:
     """The published version is read again; a draft changes nothing there."""
-    yield RefreshAsked("artifact", notice.entity_id)
+    yield RefreshAsked(ARTIFACT.name, notice.entity_id)

@@ -1,6 +1,7 @@
-"""Relationships, data quality, jobs, lists, types: no topic of theirs is documented, and none is read by id.
+"""Hints at kinds that are not read by id: no topic of theirs is documented.
 
-So their listing in the container is read again, once for however many events.
+So their listing is read again, once for however many hints: that of the container, or the only one there is; and then
+what is listed below.
 """
 
 from __future__ import annotations
@@ -9,42 +10,24 @@ from collections.abc import Iterator
 
 from service.changes import Change, RefreshAsked
 from service.events.notices import Notice
-from service.pipeline.routing import Evidence, handles
+from service.kinds import KINDS, Kind
+from service.pipeline.routing import Evidence, Handler, handles
 
 
-def _listing(kind: str, notice: Notice) -> Iterator[Change]:
-    """Without a container there is nothing to list; the next reconcile comes to it."""
-    if notice.container is not None:
-        yield RefreshAsked(kind, notice.container.id, notice.container)
+def _handler(kind: Kind) -> Handler:
+    told = [kind, *(other for other in KINDS.values() if other.parent == kind.name)]
+
+    def changed(notice: Notice) -> Iterator[Change]:
+        """Without a container there is nothing to list; the next reconcile comes to it."""
+        for one in told:
+            if not one.within:
+                yield RefreshAsked(one.name, "all")
+            elif notice.container is not None:
+                yield RefreshAsked(one.name, notice.container.id, notice.container)
+
+    changed.__name__ = f"{kind.table}_changed"
+    changed.__doc__ = f"The listing is read again: {', '.join(one.table for one in told)}."
+    return handles(*kind.topics, reads=Notice.read, evidence=Evidence.ASSUMED)(changed)
 
 
-@handles("v2.asset_relationships.*.#", reads=Notice.read, evidence=Evidence.ASSUMED)
-def relationships_changed(notice: Notice) -> Iterator[Change]:
-    """The relationships of the container are read again."""
-    yield from _listing("relationship", notice)
-
-
-@handles("v4.data_quality_issues.*.#", reads=Notice.read, evidence=Evidence.ASSUMED)
-def quality_issues_changed(notice: Notice) -> Iterator[Change]:
-    """The issues of the container are read again."""
-    yield from _listing("quality_issue", notice)
-
-
-@handles("v2.jobs.*.#", reads=Notice.read, evidence=Evidence.ASSUMED)
-def jobs_changed(notice: Notice) -> Iterator[Change]:
-    """The jobs of the container are read again, then their runs."""
-    yield from _listing("job", notice)
-    yield from _listing("job_run", notice)
-
-
-@handles("v2.asset_types.*.#", reads=Notice.read, evidence=Evidence.ASSUMED)
-def asset_types_changed(notice: Notice) -> Iterator[Change]:
-    """The types of the container are read again."""
-    yield from _listing("asset_type", notice)
-
-
-@handles("v2.asset_lists.*.#", reads=Notice.read, evidence=Evidence.ASSUMED)
-def asset_lists_changed(notice: Notice) -> Iterator[Change]:
-    """All lists are read again, then their items, once for however many events; they live in no container."""
-    yield RefreshAsked("asset_list", "all")
-    yield RefreshAsked("asset_list_item", "all")
+HANDLERS = tuple(_handler(kind) for kind in KINDS.values() if kind.topics and not kind.is_read_alone)

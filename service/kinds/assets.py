@@ -73,6 +73,7 @@ ASSET_LIST = Kind(
     ),
     ids="id",
     listed=(Listing("asset_lists", "/v2/asset_lists", "asset_lists", "link", 200, "total_count"),),
+    topics=("v2.asset_lists.*.#",),
 )  # fmt: skip
 
 ASSET_LIST_ITEM = Kind(

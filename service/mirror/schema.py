@@ -109,6 +109,14 @@ def _upgrade(connection: sa.Connection, store: Store) -> None:
         rights.grant(connection, store.runtime_role, store.schema)
 
 
+def upgrade_plainly(connection: sa.Connection, revision: str = "head") -> str:
+    """Upgrade an empty database that nobody else uses to a revision; answers which that is."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+    return str(_revision(connection, None))
+
+
 def _enter(connection: sa.Connection, schema: str | None) -> None:
     """Be the only one who migrates, in the schema of our own where there is one, and wait for no table for long."""
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

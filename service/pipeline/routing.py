@@ -85,8 +85,9 @@ def handles(
 
 
 def handlers_of(module: ModuleType) -> list[Handler]:
-    """The handlers that a module declares."""
-    return [value for value in vars(module).values() if isinstance(value, Handler)]
+    """The handlers that a module declares, by themselves or in tuples."""
+    declared = [value if isinstance(value, tuple) else (value,) for value in vars(module).values()]
+    return [value for values in declared for value in values if isinstance(value, Handler)]
 
 
 def installed_handlers() -> list[Handler]:
