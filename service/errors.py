@@ -136,6 +136,16 @@ class StoreUnavailable(TransientError):
     remedy = "Check that {where} is up, reachable and writable; the service goes on by itself when it is."
 
 
+class StoreIncomplete(StoreUnavailable):
+    """The store at {where} lacks a table or column that this version needs: {problem}."""
+
+    error_class = "schema"
+    remedy = (
+        "Run `catalog-mirror db upgrade`. Where that finds nothing to do, somebody dropped it by hand: restore it from "
+        "a backup, or begin with an empty database; the service goes on by itself when it is there."
+    )
+
+
 class SchemaLocked(TransientError):
     """The schema of {where} could not be changed: {holders} kept its tables locked for {waited_s} seconds."""
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
-from service.errors import SettingInvalid, StoreNotWritable, StoreUnavailable
+from service.errors import SettingInvalid, StoreIncomplete, StoreNotWritable, StoreUnavailable
 from service.mirror.clock import store_later, store_now
 from service.settings.model import StoreSettings, hide_password, refreshed
 from service.settings.trust import leading_to
@@ -38,6 +38,10 @@ _READ_ONLY = "25006"
 
 #: What may be raised when a statement fails, before anyone has looked why.
 STORE_ERRORS = (SQLAlchemyError, OSError, TimeoutError, UnicodeEncodeError, OverflowError)
+
+
+#: SQLSTATEs of a table, a column and a schema that are not there.
+_ABSENT = frozenset({"42P01", "42703", "3F000"})
 
 
 class Fault(StrEnum):
@@ -144,7 +148,8 @@ class Store:
         said = str(cause)[:300]
         if not said and isinstance(cause, TimeoutError):
             said = f"nothing within the {self._timeout_s:g} s of STORE__TIMEOUT_S: overload, or somebody's lock"
-        return StoreUnavailable(problem=f"{type(cause).__name__}: {said}", where=self.where)
+        kind = StoreIncomplete if _is_incomplete(cause) else StoreUnavailable
+        return kind(problem=f"{type(cause).__name__}: {said}", where=self.where)
 
     async def close(self) -> None:
         """Give all connections back."""
@@ -175,6 +180,13 @@ def fault_of(error: BaseException) -> Fault:
     if isinstance(error.orig, sqlite3.IntegrityError | sqlite3.DataError | UnicodeEncodeError | OverflowError):
         return Fault.DATA
     return Fault.DOWN
+
+
+def _is_incomplete(cause: BaseException) -> bool:
+    """Whether a statement named a schema, table or column that is not there."""
+    if isinstance(cause, sqlite3.OperationalError):
+        return str(cause).startswith(("no such table", "no such column"))
+    return getattr(cause, "sqlstate", None) in _ABSENT
 
 
 def _async_url(text: str) -> URL:

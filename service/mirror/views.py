@@ -24,7 +24,7 @@ def view_of(kind: Kind, columns: Sequence[str] = ()) -> str:
         joins += f" LEFT JOIN assets a ON a.asset_id = t.{kind.asset}"
         shown += f" AND a.deleted_at IS NULL AND coalesce(a.visibility_mode, 0) NOT IN {_HIDDEN}"
     told = ", ".join(map(_expression, names))
-    return f"SELECT {told} FROM {kind.table} t {joins} WHERE {shown}"  # noqa: S608: names of our own
+    return f"SELECT {told} FROM {kind.table} t {joins} WHERE {shown}"  # noqa: S608 – names of our own
 
 
 def _columns(kind: Kind) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from service.errors import SchemaMissing, StoreUnavailable
+from service.errors import SchemaMissing, StoreIncomplete, StoreUnavailable
 from service.mirror import schema
 from service.mirror.tables import metadata
 
@@ -66,6 +67,33 @@ async def test_an_empty_or_too_old_store_waits_and_one_of_a_later_generation_is_
             else:
                 with pytest.raises(SchemaMissing, match=revision):
                     await schema.check(mirror.store)
+
+
+async def test_a_table_that_somebody_dropped_is_told_as_such(mirror: Mirror) -> None:
+    await mirror.execute("DROP VIEW v1_members", "DROP TABLE members")
+
+    with pytest.raises(StoreIncomplete, match="members") as caught:
+        async with mirror.store.writing() as connection:
+            await connection.execute(sa.text("SELECT count(*) FROM members"))
+
+    assert "db upgrade" in caught.value.advice()
+
+
+def test_the_oldest_revision_that_the_code_runs_on_has_all_that_it_names(tmp_path: Path) -> None:
+    """A new kind or column makes `schema.OLDEST` the revision that adds it."""
+    engine = sa.create_engine(f"sqlite:///{tmp_path}/old.db")
+    with engine.begin() as connection:
+        schema.upgrade_plainly(connection, schema.OLDEST)
+        inspector = sa.inspect(connection)
+        lacking = [
+            f"{table.name}.{column.name}"
+            for table in metadata.tables.values()
+            for column in table.c
+            if not inspector.has_table(table.name)
+            or column.name not in {there["name"] for there in inspector.get_columns(table.name)}
+        ]
+    engine.dispose()
+    assert not lacking, f"name the revision that adds {lacking} as schema.OLDEST"
 
 
 async def test_a_newer_schema_is_not_touched(mirror: Mirror) -> None:

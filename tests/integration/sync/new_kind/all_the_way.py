@@ -11,9 +11,9 @@ from sandbox.catalog.clock import SteppingClock
 from sandbox.catalog.model import PocketCatalog
 from service.changes import Origin
 from service.events.message import Message
-from service.pipeline.committing import Fate
 from service.mirror.described import VIEWS
 from service.mirror.rebuild import rebuild
+from service.pipeline.committing import Fate
 from tests.integration.sync.kinds import only
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def list_gadgets(call: Call) -> Answer:
     return Answer({"gadgets": there[offset : offset + limit], "count": len(there)})
 
 
-server.ROUTES = (*server.ROUTES, ("GET", "/v2/gadgets", list_gadgets))  # type: ignore[misc]
+server.ROUTES = (*server.ROUTES, ("GET", "/v2/gadgets", list_gadgets))
 
 
 def gadget(number: int, size: int, asset_id: str) -> dict[str, Any]:
