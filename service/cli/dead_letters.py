@@ -19,8 +19,8 @@ from service.cli.replay import replaying_pipeline
 from service.errors import LineInvalid, MirrorError, UsageError
 from service.events.message import Message
 from service.events.recording import read_line
-from service.mirror import audit, dead_letters, deliveries
-from service.mirror.dead_letters import DISCARDED, OPEN, REPLAYED, Filter
+from service.mirror import audit, dead_letters, deliveries, refreshes
+from service.mirror.dead_letters import DELIVERY, DISCARDED, OPEN, READING, REPLAYED, Filter
 from service.mirror.store import Store
 from service.pipeline.committing import Fate
 from service.pipeline.pipeline import Pipeline
@@ -69,12 +69,16 @@ def list_(
             "Dead letters by cause", ("cause", "class", "letters", "newest", "example"), rows, "No dead letters."
         )
     else:
-        columns = ("id", "topic or target", "class", "times", "last", "reason")
-        cells = [
-            (r.dead_letter_id[:12], r.routing_key or r.target, r.error_class, r.times, r.last_at, r.reason)
-            for r in rows
-        ]
+        columns = ("id", "topic, thing or target", "class", "times", "last", "reason")
+        cells = [(r.dead_letter_id[:12], _about(r), r.error_class, r.times, r.last_at, r.reason) for r in rows]
         show_table(f"Dead letters ({len(rows)} of {total})", columns, cells, "No dead letters.")
+
+
+def _about(row: Any) -> str:
+    """The topic of an event, the thing that was read, or the target of a delivery."""
+    if row.kind == READING:
+        return f"{row.entity_kind} {row.entity_id}".strip()
+    return str(row.routing_key or row.target)
 
 
 async def _list(which: Filter, limit: int, group: bool) -> tuple[list[Any], int]:
@@ -144,7 +148,11 @@ def edit(
     What it had at first is kept beside it, and who edited it is on record.
     """
     row = run_async(_only(letter))
-    if row.kind != "event":
+    if row.kind == READING:
+        raise UsageError(
+            problem="what was read is the catalog's: mend it there, then replay the letter, which reads it"
+        )
+    if row.kind == DELIVERY:
         raise UsageError(problem="a delivery has no body of its own: mend the target, then replay it")
     new, blanked = without_secrets(edited(row.body, body, set_ or []))
     run_async(_edit(row, new, blanked, reason))
@@ -186,7 +194,11 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be replayed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Try dead letters again; those that fail again stay open with their new reason."""
+    """Try dead letters again; those that fail again stay open with their new reason.
+
+    What could not be read of the catalog is asked for again, which the running service does: it is `to be read`; where
+    there is no catalog to ask, or the item had no id, it `cannot be read`, and stays open.
+    """
     which = _chosen(ids, all_, error_class, topic, fingerprint, entity, since, until)
     counts = run_async(_replay(quiet_settings(), which, deliver, dry_run, rate, reason))
     if as_json:
@@ -215,10 +227,15 @@ async def _replay(
         if dry_run:
             return {"would_be_replayed": len(letters)}
         pipeline = await replaying_pipeline(settings, store, deliver=deliver)
-        counts = {"replayed": 0, "failed_again": 0, "cut_off": 0}
+        origin = Origin.LIVE if deliver else Origin.REPLAY
+        can_read = settings.catalog.url is not None
+        counts = {"replayed": 0, "failed_again": 0, "cut_off": 0, "to_be_read": 0, "cannot_be_read": 0}
         for letter in letters:
             started = time.monotonic()
-            result = await _replay_one(store, pipeline, letter)
+            if dead_letters.was_read(letter):
+                result = await _read_again(store, letter, origin, can_read=can_read)
+            else:
+                result = await _replay_one(store, pipeline, letter)
             counts[result] += 1
             async with store.write() as connection:
                 detail = {"result": result, "delivered": deliver}
@@ -226,6 +243,17 @@ async def _replay(
             if rate:
                 await asyncio.sleep(max(0.0, 1 / rate - (time.monotonic() - started)))
         return counts
+
+
+async def _read_again(store: Store, letter: Any, origin: Origin, *, can_read: bool) -> str:
+    """Ask for what could not be read to be read again, by the service that runs; answers how it went."""
+    asked = dead_letters.reading_of(letter, origin) if can_read else None
+    if asked is None:
+        return "cannot_be_read"
+    async with store.write() as connection:
+        await refreshes.ask(connection, [asked])
+        await dead_letters.close(connection, [letter.dead_letter_id], REPLAYED)
+    return "to_be_read"
 
 
 async def _replay_one(store: Store, pipeline: Pipeline, letter: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,26 +14,38 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.changes import Container, Origin, RefreshAsked
 from service.errors import DataError
+from service.events.found import Found
 from service.events.message import Message
 from service.events.recording import plain
+from service.kinds import KINDS
 from service.mirror.clock import store_now
 from service.mirror.tables import dead_letters
 from service.text.documents import canonical, column_text
 from service.text.redaction import Principals, principals_in_bytes, redact, redact_bytes, without_principals
 
 OPEN, REPLAYED, SUPERSEDED, DISCARDED = "open", "replayed", "superseded", "discarded"
+#: What a letter is of: a message, a thing that was read of the catalog, a delivery to a target.
+EVENT, READING, DELIVERY = "event", "reading", "delivery"
 #: How far a cut body is cut back at most to find a boundary.
 _CUT_BACK_BYTES = 1024
+#: The routing key by which older versions kept what they could not read.
+_FALSE_KEY = re.compile(r"catalog\.([a-z_]+)\.(.*)\.GET")
 _VARIABLE_PARTS = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that became a dead letter, ready to be stored: nothing secret is in it."""
+    """A message, or a thing that was read, that became a dead letter, ready to be stored: nothing secret is in it."""
 
     dead_letter_id: str
-    routing_key: str
+    kind: str
+    #: Of a message.
+    routing_key: str | None
+    #: Of a thing that was read.
+    entity_kind: str | None
+    entity_id: str | None
     error: DataError
     headers: str | None
     body: bytes
@@ -43,32 +56,42 @@ class DeadLetter:
 
 
 def dead_letter_of(
-    message: Message, error: DataError, max_bytes: int, principals: Principals, clean: Any = None
+    source: Message | Found, error: DataError, max_bytes: int, principals: Principals, clean: Any = None
 ) -> DeadLetter:
-    """The dead letter of a message.
+    """The dead letter of a message, or of a thing that was read.
 
     Args:
         max_bytes: at most so much of the body is kept.
         clean: the redacted body where it could be parsed; its canonical text is kept if anything was blanked.
     """
     if clean is None:
-        body, blanked = redact_bytes(_cut(message.body, max_bytes))
+        body, blanked = redact_bytes(_cut(source.body, max_bytes))
         hidden = principals_in_bytes(body, principals)
         body, blanked = hidden, blanked or hidden != body
     else:
         body, blanked = canonical(clean), True
-    headers = without_principals(redact(plain(dict(message.headers)))[0], principals)
+    read = source if isinstance(source, Found) else None
+    headers = _place(source) if isinstance(source, Found) else redact(plain(dict(source.headers)))[0]
+    headers = without_principals(headers, principals)
     return DeadLetter(
-        dead_letter_id=message.key,
-        routing_key=column_text(message.routing_key),
+        dead_letter_id=source.key,
+        kind=EVENT if read is None else READING,
+        routing_key=column_text(source.routing_key) if isinstance(source, Message) else None,
+        entity_kind=read.kind if read else None,
+        entity_id=column_text(read.thing_id) if read else None,
         error=error,
         headers=column_text(canonical(headers).decode()) if headers else None,
         body=body[:max_bytes],
-        body_size=len(message.body),
-        body_sha256=hashlib.sha256(message.body).hexdigest(),
+        body_size=len(source.body),
+        body_sha256=hashlib.sha256(source.body).hexdigest(),
         blanked=blanked,
-        truncated=max(len(message.body), len(body)) > max_bytes,
+        truncated=max(len(source.body), len(body)) > max_bytes,
     )
+
+
+def _place(read: Found) -> dict[str, str]:
+    """Where a thing lives, as the headers of its letter tell it."""
+    return {"container_kind": read.where.kind, "container_id": read.where.id} if read.where else {}
 
 
 def _cut(body: bytes, limit: int) -> bytes:
@@ -79,6 +102,27 @@ def _cut(body: bytes, limit: int) -> bytes:
     return body[: tail if tail > 0 else limit - _CUT_BACK_BYTES]
 
 
+def was_read(letter: Any) -> bool:
+    """Whether a letter (a row) is of a thing that was read; older versions kept a false message of it."""
+    return letter.kind == READING or _FALSE_KEY.fullmatch(letter.routing_key or "") is not None
+
+
+def reading_of(letter: Any, origin: Origin) -> RefreshAsked | None:
+    """What reads the thing of a letter again; None where nobody knows which one it is."""
+    kind, thing_id, where = letter.entity_kind, letter.entity_id, None
+    if told := _FALSE_KEY.fullmatch(letter.routing_key or ""):
+        kind, thing_id = told.groups()
+    elif letter.headers:
+        place = json.loads(letter.headers)
+        where = Container(place["container_kind"], place["container_id"])
+    declared = KINDS.get(kind)
+    if declared is not None and not declared.is_read_alone and declared.alone is None:
+        thing_id = thing_id or (where.id if where else "all")  # its listing is read
+        if where is None and declared.within:
+            return None
+    return RefreshAsked(kind, thing_id, where, "replayed", origin=origin) if kind and thing_id else None
+
+
 def fingerprint_of(error_class: str, reason: str) -> str:
     """The same for letters with the same cause: the reason without what differs from event to event."""
     shape = _VARIABLE_PARTS.sub("…", reason)
@@ -86,15 +130,17 @@ def fingerprint_of(error_class: str, reason: str) -> str:
 
 
 async def store_events(connection: AsyncConnection, letters: Sequence[DeadLetter]) -> None:
-    """Store dead letters of events; one that is there already is counted and opened again."""
+    """Store dead letters of events and readings; one that is there already is counted and opened again."""
     now = store_now(connection.dialect.name)
     for letter in sorted(letters, key=lambda letter: letter.dead_letter_id):
         reason = column_text(str(letter.error))
         values = {
             "dead_letter_id": letter.dead_letter_id,
-            "kind": "event",
+            "kind": letter.kind,
             "state": OPEN,
             "routing_key": letter.routing_key,
+            "entity_kind": letter.entity_kind,
+            "entity_id": letter.entity_id,
             "error_class": letter.error.error_class,
             "reason": reason,
             "remedy": column_text(letter.error.advice()),
@@ -116,7 +162,7 @@ async def store_delivery(connection: AsyncConnection, delivery: Any, error: Data
     now = store_now(connection.dialect.name)
     values = {
         "dead_letter_id": delivery.delivery_id,
-        "kind": "delivery",
+        "kind": DELIVERY,
         "state": OPEN,
         "target": delivery.target,
         "entity_kind": delivery.entity_kind,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -17,6 +17,8 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from service.changes import Origin
 from service.errors import DataError, StoreRefusedRow
+from service.events.found import Found
+from service.events.message import Message
 from service.mirror import controls, dead_letters, deliveries, writer
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import STORE_ERRORS, Fault, Store, fault_of
@@ -105,7 +107,7 @@ class Committer:
         async with self.store.write() as connection:
             outcome = await _Batch(self, connection, reads, origin).write(split=split)
             if suspects:
-                await controls.clear_suspects(connection, [read.message.key for read in reads])
+                await controls.clear_suspects(connection, [read.source.key for read in reads])
             window = self.brake.check([index in outcome.failed for index in range(len(reads))]) if braked else None
         if window is not None:
             self.brake.keep(window)
@@ -181,7 +183,7 @@ class _Batch:
             read = self._reads[index]
             letters.append(
                 dead_letters.dead_letter_of(
-                    read.message, error, settings.max_body_bytes, settings.principals, read.clean
+                    _told(read), error, settings.max_body_bytes, settings.principals, read.clean
                 )
             )
         await dead_letters.store_events(self._connection, letters)
@@ -194,6 +196,15 @@ class _Batch:
             outcome.fates[fate] += 1
             outcome.topics[read.topic, fate] += 1
         return outcome
+
+
+def _told(read: Read) -> Message | Found:
+    """The source of a letter: of a thing that was read and is not kept, with the state that the store refused."""
+    source = read.source
+    if isinstance(source, Message) or source.body:
+        return source
+    kept = next((document for change in read.changes if (document := getattr(change, "document", None))), None)
+    return replace(source, body=kept.text.encode("utf-8", "surrogatepass")) if kept else source
 
 
 def _problem(error: BaseException) -> str:

@@ -23,6 +23,7 @@ from service.changes import (
     Version,
 )
 from service.errors import BodyTooLarge, DataError, EventFromTheFuture, HandlerFailed, NotAnObject
+from service.events.found import Found
 from service.events.keys import words_of
 from service.events.message import Event, Message
 from service.mirror.usage.observing import Observer
@@ -43,9 +44,9 @@ OTHER_TOPIC = "other"
 
 @dataclass(slots=True)
 class Read:
-    """One message on its way: what was read of it, and its fate."""
+    """One message, or thing of the catalog, on its way: what was read of it, and its fate."""
 
-    message: Message
+    source: Message | Found
     topic: str = OTHER_TOPIC
     changes: tuple[Change, ...] = ()
     error: DataError | None = None

@@ -121,7 +121,7 @@ class Pipeline:
         started = time.perf_counter()
         async with self._store.translated():
             outcome = await self._committer.commit(reads, origin, braked=braked, suspects=alone)
-        self._met.difference_update(read.message.key for read in reads if alone)
+        self._met.difference_update(read.source.key for read in reads if alone)
         self._observe(reads, outcome, time.perf_counter() - started, origin)
         if outcome.fresh and self._outlet:
             self._outlet.accept(outcome.fresh)

@@ -16,16 +16,17 @@ from typing import Any
 
 from service.changes import Container, Origin, Rank, ThingSaved, Version
 from service.errors import DataError
+from service.events.found import Found
 from service.kinds import Kind
 from service.kinds.lineage import LINEAGE_EVENT
 from service.mirror.store import Store
 from service.pipeline.decoding import Read
 from service.pipeline.pipeline import Pipeline
 from service.sync import stored
-from service.sync.findings import Result, read_of
-from service.sync.readings import Told
+from service.sync.findings import Result, read_of, unreadable
+from service.sync.readings import Told, id_of
 from service.sync.rereading import Rereader
-from service.sync.telling import SLICE, Group, Teller
+from service.sync.telling import SLICE, Group, Teller, Unreadable
 
 
 class Verdict(Enum):
@@ -63,7 +64,7 @@ class Comparer:
         self._teller = teller
         self._rereader = rereader
 
-    async def compare(self, kind: Kind, where: Container | None, groups: Sequence[Group | DataError]) -> Differing:
+    async def compare(self, kind: Kind, where: Container | None, groups: Sequence[Group | Unreadable]) -> Differing:
         """Find and count what of that which was told differs from the mirror."""
         there = await stored.versions(self._store, (t for g in groups if isinstance(g, Group) for t in g.told))
         differing = Differing()
@@ -74,7 +75,8 @@ class Comparer:
                 judged = self._judged(kind, where, group, there)
             except DataError as error:
                 differing.found.of(kind.name).unreadable += 1
-                differing.reads.append(read_of(kind.name, "", (), error))
+                key = group.told[0].key if isinstance(group, Group) else id_of(kind, group.item, where)
+                differing.reads.append(unreadable(kind.name, key, where, error, group.item))
                 continue
             _count(judged, differing.found)
             key = judged[0][0].key
@@ -86,7 +88,7 @@ class Comparer:
                     differing.types[key] = artifact_type
             elif news := [told for told, verdict in judged if verdict is not Verdict.SAME]:
                 differing.keys.append(key)
-                differing.reads.append(read_of(kind.name, key, (told.change() for told in news)))
+                differing.reads.append(read_of(kind.name, key, where, (told.change() for told in news)))
         return differing
 
     async def repair(self, where: Container | None, differing: Differing, origin: Origin) -> Counter[str]:
@@ -108,10 +110,10 @@ class Comparer:
             return Counter()
         outcome = await self._pipeline.commit(reads, origin)
         refused = (reads[place] for place in outcome.failed)
-        return Counter(read.topic.removeprefix("catalog.") for read in refused if read.error is None)
+        return Counter(read.source.kind for read in refused if read.error is None and isinstance(read.source, Found))
 
     def _judged(
-        self, kind: Kind, where: Container | None, group: Group | DataError, there: dict[str, dict[str, Any]]
+        self, kind: Kind, where: Container | None, group: Group | Unreadable, there: dict[str, dict[str, Any]]
     ) -> Judged:
         """What a group tells, and how the mirror stands to it; without secrets where anything differs.
 
@@ -120,8 +122,8 @@ class Comparer:
         Raises:
             DataError: it cannot be read.
         """
-        if isinstance(group, DataError):
-            raise group
+        if isinstance(group, Unreadable):
+            raise group.error
         judged = _verdicts(group.told, there)
         if all(verdict is Verdict.SAME for _, verdict in judged):
             return judged

@@ -124,7 +124,7 @@ class Containers:
                 continue
             listed.add(where.id)
             found.readable.append(where)
-            reads.append(read_of("container", told.key, [told.change()]))
+            reads.append(read_of("container", told.key, where, [told.change()]))
         return reads
 
     async def _missing(self, kind: Any, listed: set[str], options: Options, found: Found) -> None:
@@ -139,7 +139,7 @@ class Containers:
                 may_go = options.accept_deletions or not was_listed
                 tally.braked = tally.braked or (options.repair and not may_go)
                 if options.repair and may_go:
-                    read = read_of("container", where.id, [_gone(where, problem)])
+                    read = read_of("container", where.id, where, [_gone(where, problem)])
                     await self._sweeper.write([read], options.origin)
                 continue
             if problem is None:

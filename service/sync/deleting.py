@@ -23,7 +23,6 @@ from service.changes import (
     ThingDeleted,
     Version,
 )
-from service.errors import DataError
 from service.kinds import Kind
 from service.mirror.store import Store
 from service.mirror.tables import assets
@@ -35,7 +34,7 @@ from service.sync.findings import Options, Result, batched, read_of
 from service.sync.readings import TABLES, key_of
 from service.sync.rereading import Rereader
 from service.sync.seen import Seen
-from service.sync.telling import Group
+from service.sync.telling import Group, Unreadable
 
 
 class Listed:
@@ -44,7 +43,7 @@ class Listed:
     def __init__(self) -> None:
         self._by_kind: dict[str, Seen] = {}
 
-    def note(self, groups: Iterable[Group | DataError]) -> None:
+    def note(self, groups: Iterable[Group | Unreadable]) -> None:
         """Note what a page told."""
         for group in groups:
             if isinstance(group, Group):
@@ -150,7 +149,7 @@ class Deleter:
         if kind.has_second_witness and may:
             return {name: await self._confirmed(name, where, missing, options, result)}
         gone = Version(at_us, Rank.DELETED)
-        return {name: [read_of(name, key, [ThingDeleted(name, key, gone, where)]) for key in missing]}
+        return {name: [read_of(name, key, where, [ThingDeleted(name, key, gone, where)]) for key in missing]}
 
     async def _is_too_much(self, kind: str, where: Container | None, deletions: int) -> bool:
         if deletions < self._settings.brake_rows:

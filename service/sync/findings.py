@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from service.changes import Change, Container, Origin
 from service.errors import DataError
-from service.events.message import Message
+from service.events.found import Found
 from service.pipeline.decoding import Read
+from service.text.documents import canonical
 
 T = TypeVar("T")
 
@@ -100,9 +101,17 @@ class Estimate:
     calls: int
 
 
-def read_of(kind: str, key: str, changes: Iterable[Change], error: DataError | None = None, body: bytes = b"") -> Read:
-    """What was read, in the form in which the pipeline takes it; its name takes the place of a routing key."""
-    return Read(Message(f"catalog.{kind}.{key}.GET", body), f"catalog.{kind}", tuple(changes), error)
+def read_of(
+    kind: str, thing_id: str, where: Container | None, changes: Iterable[Change] = (), *, ignored: bool = False
+) -> Read:
+    """What was read of a thing, in the form in which the pipeline takes it."""
+    return Read(Found(kind, thing_id, where), f"catalog.{kind}", tuple(changes), ignored=ignored)
+
+
+def unreadable(kind: str, thing_id: str, where: Container | None, error: DataError, item: Any) -> Read:
+    """A thing that cannot be used as it was told; what was told of it is kept with the reason."""
+    body = item if isinstance(item, bytes) else canonical(item)
+    return Read(Found(kind, thing_id, where, body), f"catalog.{kind}", error=error)
 
 
 def batched(items: Sequence[T], size: int) -> Iterable[Sequence[T]]:

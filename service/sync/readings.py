@@ -7,6 +7,7 @@ at the moment of the answer.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,15 +25,18 @@ from service.changes import (
     ThingSaved,
     Version,
 )
+from service.errors import DataError
 from service.events.cards import Card, profile_change, read_card
+from service.events.fields import is_usable_id
 from service.events.lineage import answered
-from service.events.things import container_change, thing_change
+from service.events.things import container_change, thing_change, thing_id
 from service.kinds import Kind
 from service.kinds.assets import ASSET
 from service.kinds.glossary import ARTIFACT
 from service.kinds.lineage import LINEAGE_EVENT
 from service.kinds.profiles import DATA_PROFILE
 from service.mirror.tables import assets, containers, data_profiles, lineage_events, things
+from service.text import lookup
 
 
 @dataclass(slots=True)
@@ -140,6 +144,20 @@ _MEANS: dict[str, Means] = {
 TABLES: dict[str, sa.Table] = {
     "container": containers, "asset": assets, "data_profile": data_profiles, "lineage_event": lineage_events, **things
 }  # fmt: skip
+
+
+def id_of(kind: Kind, item: dict[str, Any], where: Container | None) -> str:
+    """The id of an item that cannot be read otherwise; empty where not even that is told."""
+    with suppress(DataError):
+        if kind.fields:
+            return thing_id(kind, item, where)
+        found = lookup.text(lookup.first(item, _IDS))
+        return found if found and is_usable_id(found) else ""
+    return ""
+
+
+#: Where kinds with changes of their own have their ids.
+_IDS = (("metadata", "asset_id"), ("metadata", "guid"), ("metadata", "id"), ("asset_id",), ("id",))
 
 
 def key_of(table: sa.Table) -> Any:

@@ -22,7 +22,6 @@ from service.catalog.listings import Parent
 from service.changes import (
     SECOND_US,
     AssetSaved,
-    Change,
     Container,
     Origin,
     ProfileDeleted,
@@ -47,7 +46,7 @@ from service.errors import (
     StoreUnavailable,
     TransientError,
 )
-from service.events.message import Message
+from service.events.found import Found
 from service.kinds import KINDS
 from service.kinds.lineage import LINEAGE_EVENT
 from service.mirror import refreshes
@@ -58,6 +57,7 @@ from service.pipeline.decoding import Read
 from service.settings.model import SyncSettings
 from service.sync.cleaning import clean
 from service.sync.containers import refreshed_container
+from service.sync.findings import read_of, unreadable
 from service.sync.obstacles import ABSENT
 from service.sync.readings import TABLES, key_of, thing_told
 from service.sync.sweep import Options, Result, Sweeper, batched
@@ -221,8 +221,8 @@ class Refresher:
         for where, there in by_place.items():
             told = await self._sweeper.reread(where, [request.entity_id for request in there])
             await self._ask_for_lineage(where, told, there[0].origin)
-            silent = {r.message.routing_key for r in told if not (r.changes or r.error or r.ignored)}
-            unread += [request for request in there if f"catalog.asset.{request.entity_id}.GET" in silent]
+            silent = {read.source.key for read in told if not (read.changes or read.error or read.ignored)}
+            unread += [request for request in there if Found("asset", request.entity_id, where).key in silent]
             reads += told
         return reads, unread
 
@@ -296,7 +296,7 @@ class Refresher:
         if request.kind == "container":
             where = where or (await self._places([request], "container")).get(request.entity_id)
             changes = await refreshed_container(self._client, self._store, where, self._principals) if where else []
-            return [_read(request, changes)]
+            return [read_of(request.kind, request.entity_id, where, changes)]
         if request.kind == "artifact":
             return [await self._sweeper.reread_artifact(request.entity_id)]
         alone = KINDS[request.kind].alone
@@ -310,12 +310,13 @@ class Refresher:
         except (CatalogNotFound, CatalogGone) as error:
             await endpoints.moment(self._client, where)  # raises where the container cannot be read any more
             gone = Version(error.details.get("at_us"), Rank.DELETED)
-            return [_read(request, [ThingDeleted(request.kind, request.entity_id, gone, where)])]
+            deleted = ThingDeleted(request.kind, request.entity_id, gone, where)
+            return [read_of(request.kind, request.entity_id, where, [deleted])]
         try:
             told = thing_told(KINDS[request.kind], clean(answer.object(), self._principals), where, answer.at_us, None)
-            return [_read(request, [one.change() for one in told])]
+            return [read_of(request.kind, request.entity_id, where, [one.change() for one in told])]
         except DataError as error:
-            return [_read(request, [], error)]
+            return [unreadable(request.kind, request.entity_id, where, error, answer.body)]
 
     async def _places(self, requests: Sequence[Claimed], kind: str) -> dict[str, Container]:
         """Where things live, as far as the mirror knows."""
@@ -369,11 +370,6 @@ def _is_fresh(item: dict[str, Any], at_us: int | None) -> bool:
     told = lookup.first(item, (("entity", "properties", "event_time"), ("metadata", "created_at")))
     happened = lookup.moment(told)
     return happened is not None and at_us is not None and at_us - happened < FRESH_S * SECOND_US
-
-
-def _read(request: Claimed, changes: list[Change], error: DataError | None = None) -> Read:
-    key = f"catalog.{request.kind}.{request.entity_id}.GET"
-    return Read(Message(key, b""), f"catalog.{request.kind}", tuple(changes), error)
 
 
 async def _no_checkpoint(result: Result) -> None:

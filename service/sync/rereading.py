@@ -31,7 +31,7 @@ from service.mirror.tables import assets, data_profiles, things
 from service.pipeline.decoding import Read
 from service.settings.scope import Scope
 from service.sync.cleaning import clean
-from service.sync.findings import batched, read_of
+from service.sync.findings import batched, read_of, unreadable
 from service.sync.readings import card_told, profile_told, thing_told
 from service.text.redaction import Principals
 
@@ -57,13 +57,13 @@ class Rereader:
                 if item.status in (404, 410):
                     gone = Version(bulk.at_us, Rank.DELETED)
                     deleted = AssetDeleted(item.asset_id, gone, where, found=True)
-                    reads.append(read_of("asset", item.asset_id, [deleted]))
+                    reads.append(read_of("asset", item.asset_id, where, [deleted]))
                 elif item.card is not None:
                     reads.append(self._card(item.card, where, bulk.at_us, item.asset_id))
                 elif item.status == 403:
-                    reads.append(read_of("asset", item.asset_id, [restricted(item.asset_id, where, bulk.at_us)]))
+                    reads.append(read_of("asset", item.asset_id, where, [restricted(item.asset_id, where, bulk.at_us)]))
                 else:
-                    reads.append(read_of("asset", item.asset_id, []))
+                    reads.append(read_of("asset", item.asset_id, where))
         return reads
 
     def _card(self, card: dict[str, Any], where: Container, at_us: int | None, asset_id: str) -> Read:
@@ -71,10 +71,10 @@ class Rereader:
             cleaned = clean(card, self._principals)
             changes = [told.change() for told in card_told(cleaned, where, at_us, Rank.READ)]
         except DataError as error:
-            return read_of("asset", asset_id, [], error)
-        read = read_of("asset", asset_id, changes if self._scope.admits(changes[0]) else [])
-        read.ignored = not read.changes  # it is there, and out of scope
-        return read
+            return unreadable("asset", asset_id, where, error, card)
+        if not self._scope.admits(changes[0]):  # it is there, and out of scope
+            return read_of("asset", asset_id, where, ignored=True)
+        return read_of("asset", asset_id, where, changes)
 
     async def artifacts(self, artifact_ids: Sequence[str], types: Mapping[str, str] | None = None) -> list[Read]:
         """Artifacts by id, as `artifact`; several calls at once, as far as the client has turns."""
@@ -89,12 +89,12 @@ class Rereader:
             answer = await self._artifact(artifact_id, artifact_type)
         except (CatalogNotFound, CatalogGone) as error:
             gone = Version(error.details.get("at_us"), Rank.DELETED)
-            return read_of("artifact", artifact_id, [ThingDeleted("artifact", artifact_id, gone, None)])
+            return read_of("artifact", artifact_id, None, [ThingDeleted("artifact", artifact_id, gone, None)])
         try:
             told = thing_told(ARTIFACT, clean(answer.object(), self._principals), None, answer.at_us, None)
-            return read_of("artifact", artifact_id, [one.change() for one in told])
+            return read_of("artifact", artifact_id, None, [one.change() for one in told])
         except DataError as error:
-            return read_of("artifact", artifact_id, [], error)
+            return unreadable("artifact", artifact_id, None, error, answer.body)
 
     async def _artifact(self, artifact_id: str, told: str | None) -> Answer:
         """One artifact, by the type that is told, or that the mirror knows, else one type after the other.
@@ -119,18 +119,19 @@ class Rereader:
             answer = await endpoints.profile(self._client, where, profile_id, asset_id)
         except CatalogNotFound as error:
             gone = Version(error.details.get("at_us"), Rank.DELETED)
-            return read_of("data_profile", profile_id, [ProfileDeleted(profile_id, gone, asset_id, where, found=True)])
+            deleted = ProfileDeleted(profile_id, gone, asset_id, where, found=True)
+            return read_of("data_profile", profile_id, where, [deleted])
         except (CatalogForbidden, CatalogGone):  # a policy, a role that was lost, an archived container
-            return read_of("data_profile", profile_id, [])
+            return read_of("data_profile", profile_id, where)
         except CatalogFailed as error:
             if error.details.get("status") != PROFILING_FAILED:
                 raise
-            return read_of("data_profile", profile_id, [])
+            return read_of("data_profile", profile_id, where)
         try:
             told = profile_told(clean(answer.object(), self._principals), where, answer.at_us, asset_id)
-            return read_of("data_profile", profile_id, [one.change() for one in told])
+            return read_of("data_profile", profile_id, where, [one.change() for one in told])
         except DataError as error:
-            return read_of("data_profile", profile_id, [], error, answer.body)
+            return unreadable("data_profile", profile_id, where, error, answer.body)
 
     async def mirrored_profile(self, where: Container, profile_id: str) -> Read | None:
         """A profile of the mirror by id; None where its asset is gone, with which it is hidden anyway."""
@@ -157,4 +158,4 @@ class Rereader:
             return read
         at_us = next(change.version.at_us for change in read.changes if isinstance(change, AssetSaved))
         gone = ProfileDeleted(profile_id, Version(at_us, Rank.DELETED), asset_id, where, found=True)
-        return read_of("data_profile", profile_id, [gone])
+        return read_of("data_profile", profile_id, where, [gone])

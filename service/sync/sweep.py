@@ -17,7 +17,6 @@ from service.catalog import endpoints, listings
 from service.catalog.client import CatalogClient
 from service.catalog.paging import Page
 from service.changes import Container, Origin
-from service.errors import DataError
 from service.kinds import Kind
 from service.mirror.store import Store
 from service.pipeline.decoding import Read
@@ -30,7 +29,7 @@ from service.sync.deleting import Deleter, Listed
 from service.sync.findings import Estimate, Options, Result, Tally, batched
 from service.sync.obstacles import ALONE
 from service.sync.rereading import Rereader
-from service.sync.telling import Group, Teller
+from service.sync.telling import Group, Teller, Unreadable
 from service.text.redaction import Principals
 
 __all__ = ["Checkpoint", "Estimate", "Options", "Result", "Sweeper", "Tally", "batched"]
@@ -81,7 +80,7 @@ class Sweeper:
         """
         result, listed = Result(), Listed()
         result.of(kind.name)
-        waiting: list[Group | DataError] = []
+        waiting: list[Group | Unreadable] = []
         enough = _BATCH_BELOW if kind.parent else _BATCH
         async with aclosing(self._pages(kind, where, cursor, result)) as pages, Behind() as behind:
 
@@ -100,7 +99,7 @@ class Sweeper:
                 groups = await self._teller.groups(kind, where, page, parent)
                 if options.deletions:
                     listed.note(groups)
-                    result.unkeyed += sum(isinstance(group, DataError) for group in groups)
+                    result.unkeyed += sum(isinstance(group, Unreadable) for group in groups)
                 waiting += groups
                 # Below most parents there may be nothing: how far it is is told all the same.
                 if len(waiting) >= enough or (kind.parent and read % _PAGES_BELOW == 0):

@@ -34,6 +34,14 @@ class Group:
     parent: str | None
 
 
+@dataclass(slots=True)
+class Unreadable:
+    """An item that cannot be used, and why."""
+
+    error: DataError
+    item: dict[str, Any]
+
+
 class Teller:
     """Reads the items of pages."""
 
@@ -43,9 +51,9 @@ class Teller:
 
     async def groups(
         self, kind: Kind, where: Container | None, page: Page, parent: str | None
-    ) -> list[Group | DataError]:
-        """What each item in scope tells, secrets and all; one that cannot be read is its error."""
-        groups: list[Group | DataError] = []
+    ) -> list[Group | Unreadable]:
+        """What each item in scope tells, secrets and all; or why it cannot be read."""
+        groups: list[Group | Unreadable] = []
         for number, item in enumerate(page.items):
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
@@ -54,7 +62,7 @@ class Teller:
                 told = self._told(kind, where, item, page.at_us, parent, cleans=hides)
             except DataError as error:
                 log.warning("item_unreadable", kind=kind.name, container=where and where.id, problem=str(error))
-                groups.append(error)
+                groups.append(Unreadable(error, item))
                 continue
             if told and (self._scope.is_everything or self._scope.admits(told[0].change())):
                 groups.append(Group(told, item, page.at_us, parent))

@@ -41,8 +41,8 @@ deliveries = Table(
 
 dead_letters = Table(
     "dead_letters", metadata,
-    Column("dead_letter_id", Text, primary_key=True, comment="Hash of routing key and body, or the delivery's id"),
-    Column("kind", Text, nullable=False, comment="event or delivery"),
+    Column("dead_letter_id", Text, primary_key=True, comment="Hash of what it is of, or the delivery's id"),
+    Column("kind", Text, nullable=False, comment="event, reading or delivery"),
     Column("state", Text, nullable=False, comment="open, replayed, superseded or discarded"),
     Column("routing_key", Text),
     Column("target", Text),

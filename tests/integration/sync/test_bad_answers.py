@@ -73,7 +73,7 @@ SPOILT: dict[str, Spoil] = {
     "a bare list": lambda body, key, _: body[key],
     "items are texts": lambda body, key, _: {**body, key: [json.dumps(item) for item in body[key]]},
     "items are null": lambda body, key, _: {**body, key: [None for _ in body[key]]},
-    "items without ids": lambda body, key, _: {**body, key: [{"name": "x"} for _ in body[key]]},
+    "items without ids": lambda body, key, _: {**body, key: [{"description": "x"} for _ in body[key]]},
     "doubled": lambda body, key, _: {**body, key: body[key] * 2},
     "an item very large": lambda body, key, _: {
         **body,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import SecretStr
 
 from sandbox.catalog.clock import SteppingClock
 from sandbox.catalog.knobs import Knobs
@@ -14,9 +16,12 @@ from sandbox.catalog.relationships import End
 from sandbox.catalog.tables import AWKWARD_COLUMN
 from service.catalog import listings
 from service.changes import RefreshAsked
+from service.cli.dead_letters import _replay as replay_letters
 from service.errors import TransientError
 from service.kinds import KINDS
 from service.mirror import refreshes
+from service.mirror.dead_letters import Filter
+from service.settings.model import CatalogSettings, Settings, StoreSettings
 from service.sync import cleaning, runs
 from service.sync.runs import SNAPSHOT
 from service.sync.sweep import Options
@@ -503,7 +508,54 @@ async def test_a_row_that_the_store_refuses_is_no_complete_mirror(reading: Readi
         assert report.kinds["artifact"]["unreadable"] == 1
         query = "SELECT complete_as_of, unreadable FROM v1_freshness WHERE kind = 'artifact'"
         assert await reader.mirror.all(query) == [(None, 1)]
-        assert await reader.mirror.one("SELECT count(*) FROM dead_letters WHERE error_class = 'store_refused'") == 1
+        (letter,) = await reader.mirror.all(
+            "SELECT kind, entity_kind, entity_id, body FROM dead_letters WHERE error_class = 'store_refused'"
+        )
+        assert letter[:3] == ("reading", "artifact", refused)
+        assert json.loads(letter[3])["metadata"]["artifact_id"] == refused, "with what the catalog told"
+
+        await reader.mirror.execute(
+            "ALTER TABLE artifacts DROP CONSTRAINT artifacts_artifact_id_check"
+            if reader.mirror.store.dialect == "postgresql"
+            else "DROP TRIGGER refuses"
+        )
+        assert await replay(reader, catalog=False) == {"cannot_be_read": 1}
+        assert await replay(reader) == {"to_be_read": 1}, "replaying what was read reads it again"
+        await reader.refresh()
+        assert await reader.mirror.one(f"SELECT count(*) FROM v1_artifacts WHERE {condition}") == 1
+        assert await reader.mirror.one("SELECT count(*) FROM dead_letters WHERE state = 'open'") == 0
+
+
+async def replay(reader: Reader, *, catalog: bool = True) -> dict[str, int]:
+    """As `dead-letters replay --all`; answers what is not 0."""
+    url = reader.client.settings.url if catalog else None
+    settings = Settings(
+        store=StoreSettings(url=SecretStr(reader.mirror.store.url.render_as_string(hide_password=False))),
+        catalog=CatalogSettings(url=url, api_key=SecretStr("key")),
+    )
+    counts = await replay_letters(settings, Filter(), False, False, 0, None)
+    return {name: number for name, number in counts.items() if number}
+
+
+@on_one_store
+async def test_items_that_cannot_be_read_are_a_letter_each_which_says_what_they_were(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalog = pocket()
+    async with reading(catalog, only("asset_list")) as reader:
+        some = catalog.lists.all()
+        documents = [{**one, "id": None, "name": f"list {number}"} for number, one in enumerate(some[:2])]
+        monkeypatch.setattr(type(catalog.lists), "all", lambda _: documents)
+        await reader.snapshot()
+        await reader.reconcile()
+        letters = await reader.mirror.all("SELECT entity_kind, entity_id, times, body FROM dead_letters ORDER BY body")
+        assert {row[:3] for row in letters} == {("asset_list", "", 2)}
+        assert sorted(json.loads(row[3])["name"] for row in letters) == ["list 0", "list 1"]
+        monkeypatch.undo()
+        assert await replay(reader) == {"to_be_read": 2}, "their listing is read again"
+        await reader.mirror.execute("UPDATE refreshes SET due_at = asked_at")
+        await reader.refresh()
+        assert await reader.mirror.one("SELECT count(*) FROM v1_asset_lists") == len(some)
 
 
 @on_one_store
