@@ -23,6 +23,7 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     && "$BUILD/bin/pip" wheel --quiet --no-deps --require-hashes --only-binary :all: \
         --wheel-dir "$WHEELS" -r "$SRC/requirements.txt"
 COPY pyproject.toml README.md LICENSE ./
+COPY catalog_mirror catalog_mirror
 COPY service service
 COPY handlers handlers
 COPY sandbox sandbox
@@ -62,6 +63,7 @@ RUN python -m pip uninstall --quiet --yes --root-user-action=ignore pip \
     && install -d -o 10001 -g 0 -m 2775 /data
 COPY --from=installed /opt/catalog-mirror /opt/catalog-mirror
 ENV PATH=/opt/catalog-mirror/bin:$PATH \
+    SOURCE_REVISION=${REVISION} \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 # Numbers, so that Kubernetes can see that it is not root.

@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 #: What is checked, as far as it exists.
-CODE = $(wildcard service handlers sandbox tests benchmarks)
+CODE = $(wildcard catalog_mirror service handlers sandbox tests benchmarks)
 SCRIPTS := sandbox/install.sh sandbox/root.sh .ci/run
 
 #: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.

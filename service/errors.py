@@ -352,6 +352,15 @@ class SettingInvalid(ConfigurationError):
     remedy = "`catalog-mirror docs settings` lists every setting."
 
 
+class PackageUnusable(ConfigurationError):
+    """{what!r} of the package {package} cannot be imported: {problem}."""
+
+    remedy = (
+        "If a folder called {folder!r} on PYTHONPATH or in the current directory stands before the installed one, "
+        "rename it or take it off the path; else mend or uninstall the package."
+    )
+
+
 class NothingToConsume(ConfigurationError):
     """Neither a broker nor a catalog is set, nor tokens for the API, so there is nothing to consume or to read."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperGroup
@@ -41,8 +41,15 @@ PLACES = {
 }
 
 
-def _program(**options: Any) -> typer.Typer:
-    return typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=False, **options)
+#: For every command, as people type it.
+_CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+def _program(*, add_completion: bool = False, **options: Any) -> typer.Typer:
+    return typer.Typer(
+        rich_markup_mode=None, pretty_exceptions_enable=False, add_completion=add_completion,
+        context_settings=_CONTEXT, **options,
+    )  # fmt: skip
 
 
 class _Commands(Mapping[str, Any]):
@@ -79,12 +86,25 @@ app = _program(
     epilog="Settings are environment variables CATALOG_MIRROR_<SECTION>__<NAME>: see `catalog-mirror docs settings`. "
     "Start with `catalog-mirror demo`, then `catalog-mirror doctor`.",
     no_args_is_help=True,
+    add_completion=True,
     cls=_Program,
 )
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from service.cli.version import version
+
+        typer.echo(version())
+        raise typer.Exit
+
+
 @app.callback()
-def _program_itself() -> None:
+def _program_itself(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say version and revision, and end.")
+    ] = False,
+) -> None:
     """So that there is a program around the commands."""
 
 

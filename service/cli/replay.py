@@ -7,16 +7,14 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import IO, Annotated, Any, TypeVar
 
 import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.changes import Change, Origin
+from service.changes import Origin
 from service.cli.common import Json, err, opened_store, out, quiet_settings, run_async
 from service.errors import UsageError
 from service.events.message import Message
@@ -27,56 +25,10 @@ from service.pipeline.committing import Fate
 from service.pipeline.pipeline import Pipeline
 from service.process.app import pipeline_of
 from service.settings.model import Settings
-from service.targets.base import Target, installed_targets
+from service.targets.base import installed_targets
 from service.telemetry.metrics import Metrics
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class AlsoReplayed:
-    """A target that is told of replayed changes too."""
-
-    target: Target
-    origins: frozenset[Origin] = field(default_factory=lambda: frozenset(Origin))
-
-    @property
-    def name(self) -> str:
-        """The target's."""
-        return self.target.name
-
-    @property
-    def lineage(self) -> bool:
-        """The target's."""
-        return self.target.lineage
-
-    @property
-    def forwards(self) -> bool:
-        """The target's."""
-        return self.target.forwards
-
-    @property
-    def sources(self) -> frozenset[str]:
-        """The target's."""
-        return self.target.sources
-
-    @property
-    def takes_originals(self) -> bool:
-        """The target's."""
-        return self.target.takes_originals
-
-    @property
-    def settles_s(self) -> float:
-        """The target's."""
-        return self.target.settles_s
-
-    async def prepare(self, connection: AsyncConnection) -> None:
-        """The target's."""
-        await self.target.prepare(connection)
-
-    def wants(self, change: Change) -> bool:
-        """The target's."""
-        return self.target.wants(change)
 
 
 def replay(
@@ -119,8 +71,10 @@ async def replaying_pipeline(settings: Settings, store: Store, *, deliver: bool)
     targets = installed_targets(settings)
     async with store.write() as connection:
         await controls.ensure_targets(connection, [target.name for target in targets])
-    subscribers: list[Any] = [AlsoReplayed(target) for target in targets] if deliver else list(targets)
-    return pipeline_of(settings, store, Metrics(), subscribers)
+    if deliver:  # told of replayed changes, too
+        for target in targets:
+            target.origins = frozenset(Origin)
+    return pipeline_of(settings, store, Metrics(), targets)
 
 
 async def _feed(pipeline: Pipeline, messages: Iterator[Message], size: int, counts: Counter[str]) -> None:

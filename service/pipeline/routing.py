@@ -22,6 +22,7 @@ from service.changes import Change
 from service.errors import SettingInvalid
 from service.events.keys import Pattern, words_of
 from service.events.message import Event
+from service.pipeline.installed import loaded
 
 GROUP = "catalog_mirror.handlers"
 #: The name that a route is given in settings to drop what it matches.
@@ -91,8 +92,8 @@ def handlers_of(module: ModuleType) -> list[Handler]:
 
 
 def installed_handlers() -> list[Handler]:
-    """The handlers of every installed package, ours among them."""
-    return [handler for entry in entry_points(group=GROUP) for handler in handlers_of(entry.load())]
+    """The handlers of every installed package, ours among them; raises `PackageUnusable`."""
+    return [handler for entry in entry_points(group=GROUP) for handler in handlers_of(loaded(entry))]
 
 
 class Router:

@@ -17,6 +17,7 @@ from service.changes import Change, Origin
 from service.errors import MirrorError, SettingInvalid
 from service.mirror.deliveries import Delivery
 from service.mirror.store import Store
+from service.pipeline.installed import loaded
 from service.settings.model import Settings
 from service.targets.options import setting_of
 from service.telemetry.metrics import Metrics
@@ -136,6 +137,7 @@ def installed_targets(settings: Settings) -> list[Target]:
 
     Raises:
         SettingInvalid: there is no target of this kind.
+        PackageUnusable: one of them cannot be imported.
     """
     kinds = {entry.name: entry for entry in entry_points(group=GROUP)}
     added = {name: chosen.kind for name, chosen in settings.targets.items() if chosen.kind and name not in kinds}
@@ -144,5 +146,5 @@ def installed_targets(settings: Settings) -> list[Target]:
             setting = setting_of(name, "KIND")
             raise SettingInvalid(setting=setting, problem=f"there is no {kind!r}; there are {', '.join(sorted(kinds))}")
     chosen_kinds = {name: name for name in kinds} | added
-    made = (kinds[kind].load().create(name, settings) for name, kind in chosen_kinds.items())
+    made = (loaded(kinds[kind]).create(name, settings) for name, kind in chosen_kinds.items())
     return [target for target in made if target is not None]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+import catalog_mirror
 from sandbox.parts.mirror import MirrorProcess
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
@@ -65,3 +66,62 @@ async def test_its_handler_and_its_target_are_found_and_do_their_work(
         await rows.until("SELECT count(*) FROM deliveries WHERE target = 'journal'", 0)
         assert await service.terminate() == 0
     assert [json.loads(line) for line in journal.read_text().splitlines()] == [{"what": "ProfileSaved", "id": "p1"}]
+
+
+#: The same package as 0.1 had it documented.
+WRITTEN_BEFORE = {
+    "my_mirror/quality.py": """
+from collections.abc import Iterator
+
+from service.changes import Change, RefreshAsked
+from service.events.message import Event
+from service.routing import Evidence, handles
+
+
+@handles("quality.checks.*.done", evidence=Evidence.OBSERVED)
+def asset_checked(event: Event) -> Iterator[Change]:
+    yield RefreshAsked("asset", event.words[2], reason="quality_check")
+""",
+    "my_mirror/journal.py": """
+from service.changes import Change, Origin, ProfileDeleted, ProfileSaved
+from service.errors import MirrorError, TargetUnavailable
+from service.mirror.deliveries import Delivery
+from service.settings import Settings
+from service.targets.base import Target
+
+
+class Journal(Target):
+    @classmethod
+    def create(cls, name: str, settings: Settings) -> "Journal | None":
+        return cls(name, settings.target(name).origins)
+
+    async def deliver(self, batch):
+        return [None] * len(batch)
+""",
+}
+
+
+def test_a_package_that_was_written_before_works_for_one_more_version(tmp_path: Path) -> None:
+    for name, text in WRITTEN_BEFORE.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    script = (
+        "from my_mirror.quality import asset_checked\n"
+        "from my_mirror.journal import Journal\n"
+        "from catalog_mirror import Event, RefreshAsked, Settings\n"
+        "assert list(asset_checked.run(Event.of('quality.checks.a1.done', {}))) "
+        "== [RefreshAsked('asset', 'a1', reason='quality_check')]\n"
+        "assert Journal.create('journal', Settings()).name == 'journal'\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "always::DeprecationWarning", "-c", script],
+        cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "`from catalog_mirror import Evidence, handles` instead" in done.stderr
+    assert "`from catalog_mirror import Settings` instead" in done.stderr
+
+
+def test_everything_that_is_exported_says_what_it_is_for() -> None:
+    undescribed = [name for name in catalog_mirror.__all__ if not (getattr(catalog_mirror, name).__doc__ or "").strip()]
+    assert undescribed == []

@@ -1,36 +1,62 @@
-"""The program: every command is where it is said to be, and loads only what it needs."""
+"""What people expect of any command: its version, short help, completion, and a clear word when a package is broken."""
 
+from __future__ import annotations
+
+import os
+import platform
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from service.cli import PLACES, app
-
-
-@pytest.mark.parametrize("name", PLACES)
-def test_every_command_explains_itself(name: str) -> None:
-    shown = CliRunner().invoke(app, [name, "--help"])
-    assert shown.exit_code == 0, shown.output
-    assert f"Usage: catalog-mirror {name}" in shown.output
+from service.cli.version import VARIABLE, version
 
 
-def test_the_commands_are_listed_in_their_order() -> None:
-    shown = CliRunner().invoke(app, ["--help"]).output
-    assert [shown.index(f"\n  {name} ") for name in PLACES] == sorted(shown.index(f"\n  {name} ") for name in PLACES)
+def said(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "service", *words]
+    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
 
 
-def test_a_mistyped_command_is_answered_with_those_that_were_meant() -> None:
-    shown = CliRunner().invoke(app, ["dead-leters"])
-    assert shown.exit_code == 2
-    assert "Did you mean 'dead-letters'?" in shown.output
+def test_the_version_names_revision_and_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "0123abc")
+    told = re.fullmatch(r"catalog-mirror (\S+) \(revision 0123abc, Python (\S+)\)", version())
+    assert told
+    assert told[2] == platform.python_version()
+    done = said("--version")
+    assert (done.returncode, done.stdout.strip()) == (0, version())
 
 
-def test_a_command_does_not_load_what_others_need() -> None:
-    script = (
-        "import sys; from service.cli import app; app(['status', '--help'], standalone_mode=False); print(*sys.modules)"
-    )
-    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert "service.cli.status" in loaded
-    assert not {"sandbox", "service.cli.demo", "service.process.app"} & set(loaded)
+def test_short_help_is_help() -> None:
+    assert said("-h").stdout == said("--help").stdout
+    assert said("targets", "list", "-h").stdout == said("targets", "list", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("shell", "asked"),
+    [
+        ("bash", {"COMP_WORDS": "catalog-mirror dead", "COMP_CWORD": "1"}),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "catalog-mirror dead"}),
+        ("fish", {"_TYPER_COMPLETE_ARGS": "catalog-mirror dead", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}),
+    ],
+)
+def test_every_shell_completes_commands(shell: str, asked: dict[str, str]) -> None:
+    program = Path(sys.executable).with_name("catalog-mirror")
+    environment = {**os.environ, **asked, "_CATALOG_MIRROR_COMPLETE": f"complete_{shell}"}
+    done = subprocess.run([program], env=environment, capture_output=True, text=True)
+    assert "dead-letters" in done.stdout
+    assert not any(name in re.findall(r"[\w-]+", done.stdout) for name in ("status", "snapshot", "links", "doctor"))
+
+
+def test_a_folder_that_stands_before_our_handlers_is_told_of(tmp_path: Path) -> None:
+    """As happens where somebody calls a folder of their own `handlers` and puts its parent on PYTHONPATH."""
+    (tmp_path / "handlers").mkdir()
+    (tmp_path / "handlers/__init__.py").touch()
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "500"}
+    program = Path(sys.executable).with_name("catalog-mirror")
+    done = subprocess.run([program, "topology", "show"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "rename it or take it off the path" in done.stderr
