@@ -1,4 +1,7 @@
-"""The command `catalog-mirror`: one module per command group; the work is done by the rooms below."""
+"""The command `catalog-mirror`: one module per command group; the work is done by the rooms below.
+
+Comes in: words of a command line. Goes out: tables, JSON for machines, exit codes, the audit log. Nothing imports it.
+"""
 
 from __future__ import annotations
 

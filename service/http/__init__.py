@@ -1,1 +1,5 @@
-"""What the service shows over HTTP: probes and metrics."""
+"""What the service shows over HTTP: probes, metrics, the API of lineage.
+
+Comes in: requests, judged before they are believed. Goes out: answers; what is posted goes through the pipeline. It may
+not import the process around it or the commands.
+"""

@@ -105,9 +105,10 @@ class Pipeline:
 
     async def decode(self, messages: Sequence[Message], *, alone: bool = False) -> list[Read]:
         """Read a batch, in slices, so that the transaction of the batch before goes on meanwhile."""
-        poison = await self._meet_suspect(messages[0]) if alone else None
-        if poison:
-            return [Read(messages[0], error=poison)]
+        if alone:
+            (message,) = messages
+            if poison := await self._meet_suspect(message):
+                return [Read(message, error=poison)]
         if self._observer:
             await self._observer.prepare(self._store)
         reads: list[Read] = []
