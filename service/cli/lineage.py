@@ -13,7 +13,7 @@ from service.errors import MirrorError
 from service.mirror.lineage.graph import NEWEST, Graph, graph
 from service.mirror.lineage.questions import find_named
 from service.mirror.lineage.walk import Direction
-from service.openlineage.looking import find_asset
+from service.openlineage.resolving import find_asset
 
 
 class Format(StrEnum):

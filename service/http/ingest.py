@@ -16,10 +16,10 @@ from service.errors import DataError, HandlerFailed
 from service.events.lineage import LineageEvent
 from service.events.message import Event, Message
 from service.http import published
-from service.http.gathered import Gathered
+from service.http.batching import Batcher
 from service.http.problems import Problem, refused
 from service.mirror.store import Store
-from service.openlineage import looking
+from service.openlineage import resolving
 from service.openlineage.naming import Naming
 from service.openlineage.reading import datasets_of, envelope
 from service.openlineage.tolerance import mended
@@ -63,8 +63,8 @@ class Ingest:
         self._max_depth = bodies.max_depth
         self._max_bytes = bodies.max_body_bytes
         self._naming = Naming(told.names, "CATALOG_MIRROR_OPENLINEAGE__NAMES")
-        self._lookups: Gathered[dict[str, Any], list[dict[str, Any]]] = Gathered(self._look_up, bodies.batch_max)
-        self._commits: Gathered[Read, DataError | None] = Gathered(self._commit, bodies.batch_max)
+        self._lookups: Batcher[dict[str, Any], list[dict[str, Any]]] = Batcher(self._look_up, bodies.batch_max)
+        self._commits: Batcher[Read, DataError | None] = Batcher(self._commit, bodies.batch_max)
 
     async def lineage_event(self, body: bytes, sender: str) -> str:
         """Take in an event of the catalog's form; answers its id.
@@ -128,7 +128,7 @@ class Ingest:
 
     async def _look_up(self, events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         async with self._store.reading() as connection:
-            return await looking.assets_behind(connection, self._naming, events)
+            return await resolving.assets_behind(connection, self._naming, events)
 
     async def _commit(self, reads: list[Read]) -> list[DataError | None]:
         """One transaction; answers for each event why it became a dead letter, if it did."""

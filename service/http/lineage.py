@@ -25,7 +25,7 @@ from service.mirror.lineage.events import edges_of, read_events
 from service.mirror.lineage.questions import Answer, Asset, LineageType, Place, Question
 from service.mirror.lineage.summary import Part, parts_of, summarise
 from service.mirror.store import Store
-from service.openlineage.looking import find_asset
+from service.openlineage.resolving import find_asset
 
 #: Events of one page at most, and what else a question may ask for at most.
 MAX_LIMIT, MAX_OFFSET, MAX_COUNT = 1000, 2**31 - 1, 1000

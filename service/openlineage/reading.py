@@ -40,7 +40,7 @@ _RANKS = {"START": Rank.READ}
 
 
 def envelope(event: dict[str, Any], assets: list[dict[str, Any]]) -> dict[str, Any]:
-    """What travels through the pipeline: the event, and which assets its data sets are (`looking.assets_behind`)."""
+    """What travels through the pipeline: the event, and which assets its data sets are (`resolving.assets_behind`)."""
     return {"event": event, "assets": assets}
 
 

@@ -24,9 +24,9 @@ from service.pipeline.decoding import Read
 from service.pipeline.pipeline import Pipeline
 from service.sync import stored
 from service.sync.findings import Result, read_of, unreadable
+from service.sync.items import SLICE, Group, ItemReader, Unreadable
 from service.sync.readings import Told, id_of
 from service.sync.rereading import Rereader
-from service.sync.telling import SLICE, Group, Teller, Unreadable
 
 
 class Verdict(Enum):
@@ -58,10 +58,10 @@ class Differing:
 class Comparer:
     """Compares, and writes what differs through the pipeline."""
 
-    def __init__(self, store: Store, pipeline: Pipeline, teller: Teller, rereader: Rereader) -> None:
+    def __init__(self, store: Store, pipeline: Pipeline, items: ItemReader, rereader: Rereader) -> None:
         self._store = store
         self._pipeline = pipeline
-        self._teller = teller
+        self._items = items
         self._rereader = rereader
 
     async def compare(self, kind: Kind, where: Container | None, groups: Sequence[Group | Unreadable]) -> Differing:
@@ -127,7 +127,7 @@ class Comparer:
         judged = _verdicts(group.told, there)
         if all(verdict is Verdict.SAME for _, verdict in judged):
             return judged
-        told = self._teller.cleaned(kind, where, group)
+        told = self._items.cleaned(kind, where, group)
         return judged if told is group.told else _verdicts(told, there)
 
 

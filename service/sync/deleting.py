@@ -31,10 +31,10 @@ from service.settings.model import SyncSettings
 from service.sync import stored
 from service.sync.comparing import Comparer
 from service.sync.findings import Options, Result, batched, read_of
+from service.sync.items import Group, Unreadable
 from service.sync.readings import TABLES, key_of
 from service.sync.rereading import Rereader
 from service.sync.seen import Seen
-from service.sync.telling import Group, Unreadable
 
 
 class Listed:

@@ -27,9 +27,9 @@ from service.sync import stored
 from service.sync.comparing import Comparer, Differing
 from service.sync.deleting import Deleter, Listed
 from service.sync.findings import Estimate, Options, Result, Tally, batched
+from service.sync.items import Group, ItemReader, Unreadable
 from service.sync.obstacles import ALONE
 from service.sync.rereading import Rereader
-from service.sync.telling import Group, Teller, Unreadable
 from service.text.redaction import Principals
 
 __all__ = ["Checkpoint", "Estimate", "Options", "Result", "Sweeper", "Tally", "batched"]
@@ -58,9 +58,9 @@ class Sweeper:
     ) -> None:
         self._client = client
         self._store = store
-        self._teller = Teller(scope, principals)
+        self._items = ItemReader(scope, principals)
         self._rereader = Rereader(client, store, scope, principals)
-        self._comparer = Comparer(store, pipeline, self._teller, self._rereader)
+        self._comparer = Comparer(store, pipeline, self._items, self._rereader)
         self._deleter = Deleter(store, self._comparer, self._rereader, settings)
 
     async def sweep(
@@ -96,7 +96,7 @@ class Sweeper:
             read = 0
             async for page, parent in pages:
                 read += 1
-                groups = await self._teller.groups(kind, where, page, parent)
+                groups = await self._items.groups(kind, where, page, parent)
                 if options.deletions:
                     listed.note(groups)
                     result.unkeyed += sum(isinstance(group, Unreadable) for group in groups)
@@ -131,7 +131,7 @@ class Sweeper:
         self, kind: Kind, where: Container | None, page: Page, options: Options, parent: str | None = None
     ) -> list[str]:
         """Carry one page of changes into the mirror; answers the keys of what differed."""
-        groups = await self._teller.groups(kind, where, page, parent)
+        groups = await self._items.groups(kind, where, page, parent)
         differing = await self._comparer.compare(kind, where, groups)
         if options.repair:
             await self._comparer.repair(where, differing, options.origin)
@@ -209,7 +209,7 @@ class Sweeper:
         at_us = await endpoints.moment(self._client, where)
         async with aclosing(self._pages(kind, where, None, found)) as pages:
             async for page, parent in pages:
-                listed.note(await self._teller.groups(kind, where, page, parent))
+                listed.note(await self._items.groups(kind, where, page, parent))
                 at_us = page.at_us
         return (listed, at_us) if found.is_whole or (kind.has_second_witness and not found.closed) else None
 

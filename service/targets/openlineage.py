@@ -18,7 +18,7 @@ from service.changes import Origin
 from service.errors import DataError, DeliveryRejected, MirrorError, SettingInvalid, TargetUnavailable, TransientError
 from service.mirror.deliveries import RUN, Delivery
 from service.mirror.store import Store
-from service.openlineage import limits, looking, writing
+from service.openlineage import limits, resolving, writing
 from service.openlineage.naming import Naming
 from service.openlineage.writing import Knowledge
 from service.settings.model import OpenLineageSettings, Settings
@@ -141,7 +141,7 @@ class OpenLineage(Target):
             return Knowledge()
         async with self._store.reading() as connection:
             flows = self._told.column_relationships
-            return await looking.knowledge_of(connection, self._naming, ids, flows)
+            return await resolving.knowledge_of(connection, self._naming, ids, flows)
 
     def _parcel(self, delivery: Delivery, known: Knowledge) -> _Parcel:
         if delivery.document is None:

@@ -35,11 +35,11 @@ from service.mirror.usage.window import Window, last_window
 from service.settings.model import Settings, TargetSettings
 from service.settings.scope import Scope
 from service.targets.base import Sending, Target
-from service.targets.collibra.doubts import taken_by
 from service.targets.collibra.jobs import COMPLETED, FAILED, Answer, Fate, Jobs
 from service.targets.collibra.locators import Locators
 from service.targets.collibra.options import Options
 from service.targets.collibra.planning import Plan, plan_of
+from service.targets.collibra.uncertain import taken_by
 from service.targets.options import options_of, setting_of
 from service.targets.posting import Poster
 from service.targets.sign_in import SignIn, basic, given
@@ -102,7 +102,7 @@ class Collibra(Target):
 
     async def tend(self) -> bool:
         """See to what is in doubt, plan the window that is over, send one batch, look at jobs."""
-        await self._see_to_doubts()
+        await self._see_to_uncertain()
         if await self._plan_if_due():
             return True
         if await self._send_one():
@@ -237,7 +237,7 @@ class Collibra(Target):
 
     # What is in doubt
 
-    async def _see_to_doubts(self) -> None:
+    async def _see_to_uncertain(self) -> None:
         """Mark what nobody is sending any more, close what is too old, and look for the jobs of the rest."""
         async with self._attached.writing() as connection:
             await self._mark_and_close(connection)

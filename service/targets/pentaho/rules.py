@@ -18,7 +18,7 @@ _CONNECTION = "connection"
 
 
 @dataclass(frozen=True, slots=True)
-class Matter:
+class Subject:
     """What a change is about, as far as rules care."""
 
     kind: str
@@ -49,7 +49,7 @@ _LINKED_AS: dict[str, Kind] = {
 
 
 class Concern(NamedTuple):
-    """A rule that a matter may fall under, and the id whose link decides it."""
+    """A rule that a subject may fall under, and the id whose link decides it."""
 
     rule: Rule
     kind: Kind
@@ -66,47 +66,47 @@ class Wish(NamedTuple):
     ids: tuple[str, ...]
 
 
-def matter_of(change: Change) -> Matter | None:
+def matter_of(change: Change) -> Subject | None:
     """What a change is about; None for what no rule cares for. A deletion that is only hinted at is no deletion."""
     match change:
         case AssetSaved() if change.version.rank is not Rank.STUB:
-            return Matter("asset", change.asset_id, asset_type=change.asset_type)
+            return Subject("asset", change.asset_id, asset_type=change.asset_type)
         case AssetDeleted() if not change.hinted:
-            return Matter("asset", change.asset_id, is_deleted=True)
+            return Subject("asset", change.asset_id, is_deleted=True)
         case ProfileSaved():
-            return Matter("data_profile", change.profile_id, status=change.status, parent=change.asset_id)
+            return Subject("data_profile", change.profile_id, status=change.status, parent=change.asset_id)
         case ThingSaved(kind="asset_list_item"):
             parent = change.values and change.values.asset_list_id
-            return Matter(change.kind, change.thing_id, parent=parent)
+            return Subject(change.kind, change.thing_id, parent=parent)
         case ThingSaved(kind="enrichment_area" | "asset_list" | "quality_check" | "artifact"):
-            return Matter(change.kind, change.thing_id)
+            return Subject(change.kind, change.thing_id)
     return None
 
 
-def concerns(matter: Matter, options: Options) -> list[Concern]:
+def concerns(subject: Subject, options: Options) -> list[Concern]:
     """The rules that it may fall under, if they are on."""
-    return [concern for concern in _concerns(matter, options) if options.rules[concern.rule]]
+    return [concern for concern in _concerns(subject, options) if options.rules[concern.rule]]
 
 
-def _concerns(matter: Matter, options: Options) -> Iterator[Concern]:
-    entity_id = matter.entity_id
-    match matter.kind:
-        case "asset" if matter.is_deleted:
+def _concerns(subject: Subject, options: Options) -> Iterator[Concern]:
+    entity_id = subject.entity_id
+    match subject.kind:
+        case "asset" if subject.is_deleted:
             yield Concern("connection_deleted", "connection", entity_id)
-        case _ if matter.is_deleted:
+        case _ if subject.is_deleted:
             return
         case "asset":
             yield Concern("connection_saved", "connection", entity_id)
             yield Concern("asset_saved", "asset", entity_id)
             yield Concern("rule_saved", "rule", entity_id)
-        case "data_profile" if matter.parent and (matter.status or "").casefold() in options.profile_words:
-            yield Concern("profile_finished", "asset", matter.parent)
+        case "data_profile" if subject.parent and (subject.status or "").casefold() in options.profile_words:
+            yield Concern("profile_finished", "asset", subject.parent)
         case "enrichment_area":
             yield Concern("enrichment_area_saved", "enrichment_area", entity_id)
         case "asset_list":
             yield Concern("list_saved", "list", entity_id)
-        case "asset_list_item" if matter.parent:
-            yield Concern("list_saved", "list", matter.parent)
+        case "asset_list_item" if subject.parent:
+            yield Concern("list_saved", "list", subject.parent)
         case "quality_check" | "artifact":
             yield Concern("rule_saved", "rule", entity_id)
 

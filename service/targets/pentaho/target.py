@@ -19,7 +19,7 @@ from service.pipeline.answers import LINEAGE_TARGET, Answerer
 from service.settings.model import Settings, TargetSettings
 from service.targets.base import Sending, Target, announced_to, installed_targets
 from service.targets.options import options_of, setting_of
-from service.targets.pentaho import checks, ledger, matters, planning, rules, usage
+from service.targets.pentaho import checks, ledger, planning, rules, subjects, usage
 from service.targets.pentaho.announcing import Announcer
 from service.targets.pentaho.data_sources import DataSources
 from service.targets.pentaho.ledger import Share, State
@@ -121,12 +121,12 @@ class Pentaho(Target):
 
     def wants(self, change: Change) -> bool:
         """Whether a rule is on that the change falls under, for something that is linked; what is not is counted."""
-        matter = rules.matter_of(change)
-        found = rules.concerns(matter, self.options) if matter else []
+        subject = rules.matter_of(change)
+        found = rules.concerns(subject, self.options) if subject else []
         if any(one.catalog_id in self._linked.get(one.kind, ()) for one in found):
             return True
-        if found and matter and matter.link_kind and self.metrics:
-            self.metrics.unlinked.labels(self.name, matter.link_kind).inc()
+        if found and subject and subject.link_kind and self.metrics:
+            self.metrics.unlinked.labels(self.name, subject.link_kind).inc()
         return False
 
     async def remarks(self) -> list[str]:
@@ -162,7 +162,7 @@ class Pentaho(Target):
             return await ledger.shares(connection, ids)
 
     async def _jobs(self, connection: AsyncConnection, batch: Sequence[Delivery]) -> list[Planned]:
-        found = await matters.of_deliveries(
+        found = await subjects.of_deliveries(
             connection, batch, self.options, trusts_deletions=self._deletions_are_verified
         )
         linked = await links.of_catalog(

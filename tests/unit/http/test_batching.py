@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from service.http.gathered import Gathered
+from service.http.batching import Batcher
 
 
 async def test_who_comes_meanwhile_shares_the_next_turn_and_each_gets_their_own() -> None:
@@ -17,7 +17,7 @@ async def test_who_comes_meanwhile_shares_the_next_turn_and_each_gets_their_own(
         await asyncio.sleep(0.01)
         return [item * 2 for item in items]
 
-    work = Gathered(double, 10)
+    work = Batcher(double, 10)
     results = await asyncio.gather(*(work.do([number, number + 100]) for number in range(8)))
 
     assert results == [[number * 2, (number + 100) * 2] for number in range(8)]
@@ -32,7 +32,7 @@ async def test_what_is_larger_than_a_turn_has_one_of_its_own() -> None:
         await asyncio.sleep(0.01)
         return items
 
-    work = Gathered(count, 3)
+    work = Batcher(count, 3)
     await asyncio.gather(work.do([1]), work.do([1, 2, 3, 4, 5]), work.do([]), work.do([2]))
 
     assert turns == [1, 5, 1]
@@ -45,7 +45,7 @@ async def test_a_failure_is_that_of_all_who_shared_it_and_of_nobody_else() -> No
             raise ValueError("two")
         return items
 
-    work = Gathered(refuse, 10)
+    work = Batcher(refuse, 10)
     first, *others = await asyncio.gather(*(work.do([number]) for number in range(4)), return_exceptions=True)
 
     assert first == [0]
@@ -63,7 +63,7 @@ async def test_where_the_one_who_works_for_all_goes_away_the_next_one_does_it() 
         await asyncio.sleep(0.05)
         return items
 
-    work = Gathered(slow, 10)
+    work = Batcher(slow, 10)
     first = asyncio.create_task(work.do([1]))
     await asyncio.sleep(0)
     leader, other = asyncio.create_task(work.do([2])), asyncio.create_task(work.do([3]))

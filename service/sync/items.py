@@ -42,7 +42,7 @@ class Unreadable:
     item: dict[str, Any]
 
 
-class Teller:
+class ItemReader:
     """Reads the items of pages."""
 
     def __init__(self, scope: Scope, principals: Principals) -> None:

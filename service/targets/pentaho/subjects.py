@@ -11,7 +11,7 @@ from service.mirror.bulk import rows_by_key
 from service.mirror.deliveries import Delivery
 from service.mirror.tables import assets, data_profiles, things
 from service.targets.pentaho.options import Options
-from service.targets.pentaho.rules import Concern, Matter, concerns
+from service.targets.pentaho.rules import Concern, Subject, concerns
 
 #: The kinds that rules care for: table, key, and the columns that they look at.
 _KINDS: dict[str, tuple[Any, str, tuple[str, ...]]] = {
@@ -43,11 +43,11 @@ async def of_deliveries(
         for delivery in mine:
             row = rows.get(delivery.entity_id)
             if row is not None and (row.deleted_at is None or trusts_deletions or delivery.change == _DELETED):
-                found[delivery.delivery_id] = concerns(_matter(kind, row), options)
+                found[delivery.delivery_id] = concerns(_subject(kind, row), options)
     return found
 
 
-def _matter(kind: str, row: Any) -> Matter:
+def _subject(kind: str, row: Any) -> Subject:
     told = row._mapping
     parent = told[_PARENTS[kind]] if kind in _PARENTS else None
-    return Matter(kind, row[0], told["deleted_at"] is not None, told.get("status"), parent)
+    return Subject(kind, row[0], told["deleted_at"] is not None, told.get("status"), parent)

@@ -17,8 +17,8 @@ from sandbox.collibra.backend import VISITOR, Knobs
 from service.errors import TargetUnavailable
 from service.mirror import batches
 from service.mirror.batches import Job
-from service.targets.collibra.doubts import taken_by
 from service.targets.collibra.jobs import Listed
+from service.targets.collibra.uncertain import taken_by
 
 if TYPE_CHECKING:
     from tests.integration.usage.conftest import World

@@ -21,7 +21,7 @@ class _Share(Generic[T, R]):
     done: bool = False
 
 
-class Gathered(Generic[T, R]):
+class Batcher(Generic[T, R]):
     """Whoever comes while the work is done for others shares the next turn, in which one does it for all.
 
     Args:
