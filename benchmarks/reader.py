@@ -26,12 +26,14 @@ from service.telemetry.metrics import Metrics
 #: What is left out of the passes that only read cards by search; a pass of all leaves out what takes calls per asset.
 _NOT_CARDS = [name for name in KINDS if name != "asset"]
 _PER_ASSET = ["asset_statistic"]
+_NOT_ARTIFACTS = [name for name in KINDS if name != "artifact"]
 #: Mode and kinds that are left out, by name of the pass.
 PASSES = {
     "snapshot_cards": (SNAPSHOT, _NOT_CARDS),
     "reconcile_cards": (RECONCILE, _NOT_CARDS),
     "snapshot": (SNAPSHOT, _PER_ASSET),
     "reconcile": (RECONCILE, _PER_ASSET),
+    "glossary": (SNAPSHOT, _NOT_ARTIFACTS),
 }
 
 

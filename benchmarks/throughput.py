@@ -37,7 +37,7 @@ async def measure(chosen: Sequence[str], events: int, assets: int, rounds: int, 
         finally:
             await broker.clean(connection)
     figures = [name for name in reading.FIGURES if name in chosen]
-    passes = await _readings(assets, rounds, on) if figures else {}
+    passes = await _readings(assets, rounds, on, figures) if figures else {}
     if found:
         console.print(report.table(found))
     for line in report.ratio_lines(found):
@@ -76,11 +76,11 @@ async def _lineage(chosen: Sequence[str], on: parts.Parts) -> dict[str, Any]:
     return told
 
 
-async def _readings(assets: int, rounds: int, on: parts.Parts) -> reading.Passes:
+async def _readings(assets: int, rounds: int, on: parts.Parts, figures: Sequence[str]) -> reading.Passes:
     found: reading.Passes = {}
     for number in range(1, rounds + 1):
         with console.status(f"round {number} of {rounds}: reading the catalog"):
-            passes = await reading.run(assets, on)
+            passes = await reading.run(assets, on, figures)
         for name, one in passes.items():
             found.setdefault(name, []).append(one)
             console.print(f"round {number} of {rounds}: {name:<23} {one.rate:>7,.0f} assets/s in {one.seconds:4.1f} s")

@@ -42,6 +42,7 @@ def catalog(
     assets: Annotated[
         int, typer.Option(min=0, help="How many assets there are; a million need no more memory.")
     ] = 1000,
+    terms: Annotated[int, typer.Option(min=0, help="How many terms the glossary has beside a few.")] = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same catalog, and the same changes.")] = 0,
     amqp: Annotated[
         str | None, typer.Option(metavar="URL", help="Publish the catalog's events to this broker (amqp://…).")
@@ -59,7 +60,7 @@ def catalog(
     Point a mirror at it with CATALOG_MIRROR_CATALOG__URL and CATALOG_MIRROR_CATALOG__API_KEY as told on start. Tokens
     come from POST /identity/token, or POST /icp4d-api/v1/authorize with the user name that is told. Ctrl-C ends it.
     """
-    pocket = PocketCatalog(seed, assets)
+    pocket = PocketCatalog(seed, assets, terms=terms)
     pocket.knobs.search_feed, pocket.knobs.index_lag_s = search_feed, index_lag
     what = f"listen on {host}:{port}, or cannot reach the broker" if amqp else f"listen on {host}:{port}"
     _run(_live_catalog(pocket, host, port, amqp, changes_per_second), what)

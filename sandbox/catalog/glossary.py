@@ -52,13 +52,14 @@ class ArtifactRelationship:
 class Glossary:
     """All artifacts; nothing on the broker tells of them."""
 
-    def __init__(self, ids: Ids, clock: Clock) -> None:
+    def __init__(self, ids: Ids, clock: Clock, more: int = 0) -> None:
+        """Artifacts as a small company has them, and so many `more` terms."""
         self._ids, self._clock = ids, clock
         self._repository = ids.new(Kind.REPOSITORY)
         self._artifacts: dict[str, Artifact] = {}
         self._relationships: dict[tuple[str, str, str], ArtifactRelationship] = {}
         self._removed: list[tuple[float, dict[str, Any]]] = []
-        self._furnish()
+        self._furnish(more)
 
     def published(self, artifact_type: str = "all") -> list[Artifact]:
         """Artifacts that are published, in the order they were made."""
@@ -172,11 +173,13 @@ class Glossary:
         locale = {"default_locale_id": "en-US", "reference_copy": False}
         artifact.versions.append({"metadata": told, "entity": before["entity"] | described | locale | entity})
 
-    def _furnish(self) -> None:
+    def _furnish(self, more: int) -> None:
         """Terms first: generated cards name the first artifacts as terms."""
         terms = [self.create("glossary_term", f"Term {n}", f"What term {n} means.") for n in range(TERM_COUNT)]
         for artifact_type, count in _FURNISHED:
             for number in range(count):
                 self.create(artifact_type, f"{artifact_type.replace('_', ' ').title()} {number}")
+        for number in range(TERM_COUNT, TERM_COUNT + more):
+            self.create("glossary_term", f"Term {number}", f"What term {number} means, told in a sentence or two.")
         for number in range(1, TERM_COUNT, 3):
             self.relate(terms[number], "is_a_type_of", terms[0])

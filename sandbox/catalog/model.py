@@ -58,16 +58,19 @@ class PocketCatalog:
         knobs: Knobs | None = None,
         odd_cards: bool = True,
         hidden_catalog: bool = False,
+        terms: int = 0,
     ) -> None:
-        """Set up; `odd_cards=False` leaves out the shapes with traps, `hidden_catalog` adds one nobody shows us."""
+        """Set up; `odd_cards=False` leaves out the shapes with traps, `hidden_catalog` adds one nobody shows us,
+        `terms` adds so many to the glossary.
+        """
         self.seed, self.clock, self.knobs = seed, clock or Clock(), knobs or Knobs()
         #: Calls over HTTP by method and path template.
         self.calls: Counter[str] = Counter()
         with self.clock.standing_at(GENERATED_SINCE_S):
-            self._build(assets, odd_cards, hidden_catalog)
+            self._build(assets, odd_cards, hidden_catalog, terms)
         self._name_mutations()
 
-    def _build(self, count: int, odd: bool, hidden: bool) -> None:
+    def _build(self, count: int, odd: bool, hidden: bool, terms: int) -> None:
         seed = self.seed
         self.ids = Ids(seed)
         self.containers = Containers(self.ids, self.clock, self.knobs)
@@ -87,7 +90,7 @@ class PocketCatalog:
         )
         self.profiles = Profiles(self.assets, self.editing, self.events, self.ids, self.clock)
         self.enrichment = Enrichment(self.assets, self.editing, self.events)
-        self.glossary = Glossary(self.ids, self.clock)
+        self.glossary = Glossary(self.ids, self.clock, terms)
         self.quality = Quality(self.ids, self.clock)
         self.lists = AssetLists(self.ids, self.clock)
         self.jobs = Jobs(self.ids, self.clock)

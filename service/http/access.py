@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from service.errors import SettingInvalid
-from service.http.oidc import TokenRefused, issuer_of
 from service.http.problems import Handler, Problem, forbidden
-from service.http.tokens import Caller, NamedToken, Scope, TokenFileInvalid, find, read_tokens
+from service.http.tokens import Caller, NamedToken, Scope, TokenFileInvalid, TokenRefused, find, read_tokens
 from service.settings.files import Watched
 from service.settings.model import HttpSettings
+
+if TYPE_CHECKING:
+    from service.http.oidc import Issuer
 
 #: Who calls while there are no tokens.
 ANYBODY = Caller("anybody", frozenset({Scope.READ}))
@@ -30,7 +33,7 @@ class Access:
 
     def __init__(self, settings: HttpSettings) -> None:
         self._tokens = _tokens(settings)
-        self._issuer = issuer_of(settings)
+        self._issuer = _issuer_of(settings)
 
     @property
     def has_tokens(self) -> bool:
@@ -118,3 +121,20 @@ def _tokens(settings: HttpSettings) -> Watched[list[NamedToken]] | None:
     except (OSError, UnicodeDecodeError, TokenFileInvalid) as error:
         problem = f"{settings.tokens_file}: {error}"
         raise SettingInvalid(setting="CATALOG_MIRROR_HTTP__TOKENS_FILE", problem=problem) from None
+
+
+def _issuer_of(settings: HttpSettings) -> Issuer | None:
+    """The issuer that settings name; what reads its tokens is large, and imported only for it.
+
+    Raises:
+        SettingInvalid: issuer or audience without the other: a token for somebody else would open the door.
+    """
+    if settings.oidc_issuer and not settings.oidc_audience:
+        raise SettingInvalid(setting="CATALOG_MIRROR_HTTP__OIDC_AUDIENCE", problem="an issuer needs an audience")
+    if settings.oidc_audience and not settings.oidc_issuer:
+        raise SettingInvalid(setting="CATALOG_MIRROR_HTTP__OIDC_ISSUER", problem="an audience needs an issuer")
+    if not settings.oidc_issuer:
+        return None
+    from service.http.oidc import Issuer
+
+    return Issuer(settings)

@@ -12,8 +12,8 @@ import jwt
 import structlog
 
 from service.changes import CATALOG
-from service.errors import SettingInvalid, TransientError
-from service.http.tokens import Caller, Scope
+from service.errors import TransientError
+from service.http.tokens import Caller, Scope, TokenRefused
 from service.settings.model import HttpSettings
 from service.settings.proxies import proxy_for
 from service.settings.trust import leading_to
@@ -38,10 +38,6 @@ class IssuerUnreachable(TransientError):
 
     error_class = "issuer"
     remedy = "Check CATALOG_MIRROR_HTTP__OIDC_ISSUER and HTTP__OIDC_JWKS_URL; tokens of a file work meanwhile."
-
-
-class TokenRefused(Exception):
-    """A token that is not good, and why; never with the token."""
 
 
 class Issuer:
@@ -131,16 +127,3 @@ async def _json(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("no object")
     return value
-
-
-def issuer_of(settings: HttpSettings) -> Issuer | None:
-    """The issuer that settings name.
-
-    Raises:
-        SettingInvalid: issuer or audience without the other: a token for somebody else would open the door.
-    """
-    if settings.oidc_issuer and not settings.oidc_audience:
-        raise SettingInvalid(setting="CATALOG_MIRROR_HTTP__OIDC_AUDIENCE", problem="an issuer needs an audience")
-    if settings.oidc_audience and not settings.oidc_issuer:
-        raise SettingInvalid(setting="CATALOG_MIRROR_HTTP__OIDC_ISSUER", problem="an audience needs an issuer")
-    return Issuer(settings) if settings.oidc_issuer else None

@@ -24,6 +24,11 @@ import yaml
 
 from service.changes import CATALOG
 
+
+class TokenRefused(Exception):
+    """A token that is not good, and why; never with the token."""
+
+
 #: Characters of the shortest token that is taken.
 MIN_LENGTH = 16
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 
 from service.errors import SchemaLocked, SchemaMissing
 from service.mirror import rights
@@ -25,6 +22,7 @@ log = structlog.get_logger(__name__)
 GENERATION = "01"
 #: The oldest revision that this code runs on.
 OLDEST = "0107"
+_MIGRATIONS = Path(__file__).parent / "migrations"
 #: Names the advisory lock that lets only one replica migrate.
 _LOCK = 7_283_412_001
 #: Milliseconds that a change of the schema waits for whoever uses a table: all who come later wait behind it.
@@ -35,16 +33,19 @@ LOCK_PAUSE_S, LOCK_PATIENCE_S = 3.0, 300.0
 _LOCKED = "55P03"
 
 
-def _config() -> Config:
+def _config() -> Any:
+    """Alembic's configuration; it is large, and imported only where there is something to migrate."""
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("path_separator", "os")
     return config
 
 
 def newest() -> str:
-    """The revision that `upgrade` leads to."""
-    return str(ScriptDirectory.from_config(_config()).get_current_head())
+    """The revision that `upgrade` leads to: files are named by theirs."""
+    return max(path.name[:4] for path in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 async def migrate(settings: StoreSettings) -> None:
@@ -95,14 +96,11 @@ def _upgrade(connection: sa.Connection, store: Store) -> None:
     on_postgres = connection.dialect.name == "postgresql"
     if on_postgres:
         _enter(connection, store.schema)
-    config = _config()
-    config.attributes["connection"] = connection
-    config.attributes["schema"] = store.schema
     revision = _revision(connection, store.schema)
     if _is_newer(revision):
         return
     if revision != newest():
-        command.upgrade(config, "head")
+        _run_migrations(connection, "head", store.schema)
         if on_postgres:
             describe(connection)
     if on_postgres and store.runtime_role:
@@ -111,10 +109,17 @@ def _upgrade(connection: sa.Connection, store: Store) -> None:
 
 def upgrade_plainly(connection: sa.Connection, revision: str = "head") -> str:
     """Upgrade an empty database that nobody else uses to a revision; answers which that is."""
+    _run_migrations(connection, revision, None)
+    return str(_revision(connection, None))
+
+
+def _run_migrations(connection: sa.Connection, revision: str, schema: str | None) -> None:
+    from alembic import command
+
     config = _config()
     config.attributes["connection"] = connection
+    config.attributes["schema"] = schema
     command.upgrade(config, revision)
-    return str(_revision(connection, None))
 
 
 def _enter(connection: sa.Connection, schema: str | None) -> None:
@@ -131,7 +136,8 @@ def _enter(connection: sa.Connection, schema: str | None) -> None:
 def _revision(connection: sa.Connection, schema: str | None) -> str | None:
     if not sa.inspect(connection).has_table("alembic_version", schema=schema):
         return None
-    return MigrationContext.configure(connection, opts={"version_table_schema": schema}).get_current_revision()
+    version = sa.table("alembic_version", sa.column("version_num"), schema=schema)
+    return connection.execute(sa.select(version.c.version_num)).scalar()
 
 
 def _is_newer(revision: str | None) -> bool:
