@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from sandbox.parts.broker import PrivateBroker
 from sandbox.parts.errors import AMQP_TOOLS, PartMissing
+from sandbox.parts.mirror import MirrorProcess
 from sandbox.parts.pgbouncer import PrivatePgBouncer
 from sandbox.parts.postgres import EMPTY, PrivatePostgres
 from sandbox.parts.providers import Broker, Postgres, provide_broker, provide_postgres
@@ -21,7 +22,10 @@ from sandbox.parts.tls import Certificates, make_certificates
 from service.mirror import schema
 from service.settings.model import StoreSettings
 
-pytest_plugins = ["sandbox.fixtures"]
+pytest_plugins = ["tests.fixtures"]
+
+#: Services and commands are forked, unless this is set to have Python start anew for each.
+MirrorProcess.is_prepared = not os.environ.get("CATALOG_MIRROR_TEST_EXEC")
 
 _T = TypeVar("_T")
 

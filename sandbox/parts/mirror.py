@@ -12,8 +12,9 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+from sandbox.parts.prepared import PreparedProcess, can_begin
 from sandbox.parts.process import free_port
 
 #: Seconds that a state may take to come about.
@@ -36,6 +37,9 @@ class MirrorProcess:
     would have it (only root can arrange that).
     """
 
+    #: Fork those of this checkout from a process that has imported everything, instead of starting Python anew.
+    is_prepared: ClassVar[bool] = False
+
     def __init__(
         self, log: Path, command: Sequence[str | Path] = COMMAND, user: int | None = None, **settings: str
     ) -> None:
@@ -50,10 +54,13 @@ class MirrorProcess:
             "CATALOG_MIRROR_LOG__FORMAT": "json",
             **environment_of(settings),
         }
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: asyncio.subprocess.Process | PreparedProcess | None = None
 
     async def start(self) -> None:
         """Start it; does not wait for anything."""
+        if self.is_prepared and not self._identity and self._command == list(COMMAND) and can_begin(self._environment):
+            self._process = PreparedProcess(COMMAND[3:], self._environment, self._log)
+            return
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, env=self._environment, stdout=log, stderr=log, **self._identity

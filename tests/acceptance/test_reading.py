@@ -18,8 +18,8 @@ from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.shapes import CLEAR_SECRET
 
 if TYPE_CHECKING:
-    from sandbox.fixtures import Rows
     from sandbox.parts.mirror import MirrorProcess
+    from tests.fixtures import Rows
 
 RunCommand = Callable[..., Awaitable[str]]
 #: What the pocket catalog serves in clear, and what we sign in with.

@@ -21,8 +21,8 @@ from typing import Any
 import pytest
 from aio_pika.exceptions import AMQPError, DeliveryError
 
-from sandbox.fixtures import Catalog, Rows, make_profile_event
 from sandbox.parts.mirror import MirrorProcess
+from tests.fixtures import Catalog, Rows, make_profile_event
 
 #: Seconds within which the service has to be at work again after a fault, where the broker has no wait of its own.
 RESUMED_S = 45.0

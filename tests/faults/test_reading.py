@@ -21,9 +21,9 @@ from service.kinds import KINDS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from sandbox.fixtures import Rows
     from sandbox.parts.mirror import MirrorProcess
     from sandbox.parts.postgres import PrivatePostgres
+    from tests.fixtures import Rows
 
 RunCommand = Callable[..., Awaitable[str]]
 
