@@ -18,12 +18,13 @@ from benchmarks.parts import Parts
 from sandbox.pentaho.server import PASSWORD, USERNAME, PocketPentaho, serve
 from service.changes import Origin
 from service.events.message import Message
-from service.mirror import controls, links, schema
-from service.mirror.links import Link
+from service.mirror import controls, schema
 from service.mirror.store import Store
 from service.mirror.tables import deliveries
 from service.process.app import pipeline_of
 from service.settings.model import RelaySettings, Settings, StoreSettings, TargetSettings
+from service.targets.pentaho import links
+from service.targets.pentaho.links import Link
 from service.targets.pentaho.target import Pentaho
 from service.targets.relay import Relay
 from service.telemetry.metrics import Metrics

@@ -22,11 +22,12 @@ from service.cli.findings import Finding, Verdict, checked
 from service.errors import MirrorError, SchemaMissing, TransientError
 from service.http.access import Access
 from service.kinds import CONTAINERS
-from service.mirror import batches, controls, dead_letters, schema
+from service.mirror import controls, dead_letters, schema
 from service.mirror.store import Store
 from service.mirror.usage.observing import STATISTIC
 from service.settings.model import Settings, hide_password
 from service.targets.base import installed_targets
+from service.targets.collibra import batches
 
 log = structlog.get_logger(__name__)
 

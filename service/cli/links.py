@@ -11,11 +11,11 @@ import typer
 
 from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, who
 from service.errors import UsageError
-from service.mirror import audit, links
-from service.mirror.links import KINDS, Imported, Link
+from service.mirror import audit
 from service.settings.model import Settings
-from service.targets.pentaho import checks, link_files
+from service.targets.pentaho import checks, link_files, links
 from service.targets.pentaho.link_files import Form
+from service.targets.pentaho.links import KINDS, Imported, Link
 from service.targets.pentaho.target import configured
 
 app = typer.Typer(help="What in the catalog is what at Pentaho.", no_args_is_help=True)

@@ -15,11 +15,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from service.cli.common import Json, err, opened_store, out, print_json, quiet_settings, run_async, show_table, who
 from service.errors import DeliveryRejected, UsageError
-from service.mirror import audit, links
-from service.mirror.links import Link
+from service.mirror import audit
 from service.mirror.store import Store
-from service.targets.pentaho import answers, ledger
+from service.targets.pentaho import answers, ledger, links
 from service.targets.pentaho.ledger import BY_HAND, OPEN, State
+from service.targets.pentaho.links import Link
 from service.targets.pentaho.operations import OPERATIONS, STATUS_PATH, Operation, Takes, is_secret
 from service.targets.pentaho.planning import Planned
 from service.targets.pentaho.rules import more_of

@@ -19,13 +19,13 @@ from service.cli.common import Json, err, opened_store, out, print_json, quiet_s
 from service.cli.replay import reading_along
 from service.cli.targets import installed
 from service.errors import MirrorError, UsageError
-from service.mirror import audit, batches, controls
-from service.mirror.batches import STATES
+from service.mirror import audit, controls
 from service.mirror.tables import usage_facts
 from service.mirror.usage.importing import BAD, KNOWN, NEW, TOO_OLD, BadLine, Importer, UsageLine, read_lines
 from service.mirror.usage.people import people_of
 from service.settings.model import Settings
-from service.targets.collibra import Collibra
+from service.targets.collibra import Collibra, batches
+from service.targets.collibra.batches import STATES
 from service.targets.collibra.planning import Plan
 
 app = typer.Typer(help="Who used which asset, and who was told of it.", no_args_is_help=True)

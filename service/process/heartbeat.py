@@ -21,7 +21,7 @@ from service import __version__
 from service.amqp.consumer import BRAKE, STORE, Consumer, State
 from service.amqp.gate import Gate
 from service.amqp.topology import Topology
-from service.mirror import batches, controls, dead_letters, progress
+from service.mirror import controls, dead_letters, progress
 from service.mirror.retention import prune
 from service.mirror.store import STORE_ERRORS, Store
 from service.pipeline.pipeline import Pipeline
@@ -156,10 +156,7 @@ class Heartbeat:
         letters = await dead_letters.count(connection, dead_letters.Filter())
         self._metrics.dead_letters.set(letters)
         self._metrics.gaps.set(len(await controls.open_gaps(connection)))
-        known = await batches.counts(connection)
-        for target in {target for target, _ in known}:
-            for state in batches.STATES:
-                self._metrics.usage_batches.labels(target, state).set(known.get((target, state), 0))
+        await self._relay.measure(connection)
         for kind, differing in (await progress.drift(connection)).items():
             self._metrics.drift.labels(kind).set(differing)
 

@@ -113,6 +113,10 @@ class Target(ABC):
         """
         return None
 
+    async def measure(self, connection: AsyncConnection) -> None:
+        """Given a transaction from time to time, for targets with figures of their own to show in `metrics`."""
+        return
+
     async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
         """Exactly what `deliver` would send for this batch, and `tend` now; sends nothing."""
         ready = [delivery for delivery in batch if delivery.document is not None]

@@ -57,6 +57,11 @@ class Relay:
         for delivery in fresh:
             self._by_name[delivery.target].accept(delivery)
 
+    async def measure(self, connection: AsyncConnection) -> None:
+        """Have every target set the gauges of its own."""
+        for lane in self.lanes:
+            await lane.measure(connection)
+
     async def run(self) -> None:
         """Run all lanes until `stop`."""
         async with asyncio.TaskGroup() as group:
@@ -93,6 +98,10 @@ class Lane:
         self.paused = False
         self.notice: MirrorError | None = None
         metrics.circuit_open.labels(self.name).set(0)
+
+    async def measure(self, connection: AsyncConnection) -> None:
+        """The gauges of the target."""
+        await self._target.measure(connection)
 
     @property
     def room(self) -> int:

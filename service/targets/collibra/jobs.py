@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from service.errors import DataError, DeliveryRejected, TargetUnavailable
-from service.mirror.batches import Job
+from service.targets.collibra.batches import Job
 from service.targets.posting import Poster, Reply
 from service.text.documents import canonical
 from service.text.redaction import redact, redact_text

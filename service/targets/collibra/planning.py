@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Container
-from service.mirror.batches import Item, Told, last_told
 from service.mirror.lineage import datasets
 from service.mirror.lineage.datasets import Located
 from service.mirror.lineage.events import PRIVATE_MODES
@@ -21,6 +20,7 @@ from service.mirror.tables import assets, containers
 from service.mirror.usage.figures import Figure, figures
 from service.mirror.usage.window import Window
 from service.settings.scope import Scope
+from service.targets.collibra.batches import Item, Told, last_told
 from service.targets.collibra.locators import Locators
 from service.text.documents import canonical
 

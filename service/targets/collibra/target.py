@@ -1,7 +1,7 @@
 """The target: plans each window once, sends its batches one by one, follows their jobs; turns come from the relay.
 
 A submission has no key by which Collibra would know it again, so it must never be sent twice: the ledger
-(`service.mirror.batches`) says what may be sent, and what is in doubt.
+(`service.targets.collibra.batches`) says what may be sent, and what is in doubt.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from service.errors import (
     StoreUnavailable,
     TargetUnavailable,
 )
-from service.mirror import batches
-from service.mirror.batches import Item
 from service.mirror.deliveries import Delivery
 from service.mirror.store import Store
 from service.mirror.usage.window import Window, last_window
 from service.settings.model import Settings, TargetSettings
 from service.settings.scope import Scope
 from service.targets.base import Sending, Target
+from service.targets.collibra import batches
+from service.targets.collibra.batches import Item
 from service.targets.collibra.jobs import COMPLETED, FAILED, Answer, Fate, Jobs
 from service.targets.collibra.locators import Locators
 from service.targets.collibra.options import Options
@@ -109,6 +109,14 @@ class Collibra(Target):
             return True
         await self._follow_jobs()
         return False
+
+    async def measure(self, connection: AsyncConnection) -> None:
+        """How many batches are in which state."""
+        if self.metrics is None:
+            return
+        known = await batches.counts(connection)
+        for state in batches.STATES:
+            self.metrics.usage_batches.labels(self.name, state).set(known.get((self.name, state), 0))
 
     async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
         """The submissions that wait, and those of a window that is due and was not planned yet."""

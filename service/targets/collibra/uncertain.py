@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
-from service.mirror.batches import Job
+from service.targets.collibra.batches import Job
 from service.targets.collibra.jobs import Listed
 
 #: Seconds by which Collibra's clock may be behind the store's.

@@ -11,12 +11,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Container, LineageEdge
-from service.mirror import deliveries, links, writer
+from service.mirror import deliveries, writer
 from service.mirror.bulk import key_in, rows_by_key
-from service.mirror.links import Link
 from service.mirror.store import Store
 from service.mirror.tables import assets, things
 from service.pipeline.answers import DATA_SET, NAMESPACE, Answerer
+from service.targets.pentaho import links
+from service.targets.pentaho.links import Link
 from service.targets.pentaho.operations import Takes
 
 if TYPE_CHECKING:

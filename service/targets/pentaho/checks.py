@@ -11,11 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.mirror import links
 from service.mirror.bulk import rows_by_key
-from service.mirror.links import Kind, Link
 from service.mirror.tables import assets, things
 from service.mirror.tables import links as links_table
+from service.targets.pentaho import links
+from service.targets.pentaho.links import Kind, Link
 from service.targets.pentaho.options import Options, Rule
 
 NOTHING_LINKED = (

@@ -12,7 +12,7 @@ import yaml
 
 from service.errors import DataError
 from service.events.fields import is_usable_id
-from service.mirror.links import KINDS, Link
+from service.targets.pentaho.links import KINDS, Link
 
 Form = Literal["csv", "yaml"]
 COLUMNS = ("kind", "catalog_id", "pentaho_id", "fqdn_id", "scope")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from service.changes import AssetDeleted, AssetSaved, Change, ProfileSaved, Rank, ThingSaved
-from service.mirror.links import Kind, Link
 from service.targets.pentaho.data_sources import DataSources
+from service.targets.pentaho.links import Kind, Link
 from service.targets.pentaho.operations import OPERATIONS, Operation, Takes
 from service.targets.pentaho.options import Options, Rule
 from service.text import documents

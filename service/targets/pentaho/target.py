@@ -11,18 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Change, Origin
 from service.errors import DeliveryRejected, MirrorError, SettingInvalid, TransientError
-from service.mirror import links
 from service.mirror.deliveries import Delivery
-from service.mirror.links import Link
 from service.mirror.store import Store
 from service.pipeline.answers import LINEAGE_TARGET, Answerer
 from service.settings.model import Settings, TargetSettings
 from service.targets.base import Sending, Target, announced_to, installed_targets
 from service.targets.options import options_of, setting_of
-from service.targets.pentaho import checks, ledger, planning, rules, subjects, usage
+from service.targets.pentaho import checks, ledger, links, planning, rules, subjects, usage
 from service.targets.pentaho.announcing import Announcer
 from service.targets.pentaho.data_sources import DataSources
 from service.targets.pentaho.ledger import Share, State
+from service.targets.pentaho.links import Link
 from service.targets.pentaho.operations import EXECUTE_PATH, OPERATIONS
 from service.targets.pentaho.options import Options
 from service.targets.pentaho.planning import Planned

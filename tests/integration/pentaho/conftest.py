@@ -27,10 +27,11 @@ from service.changes import (
     Version,
 )
 from service.kinds import KINDS
-from service.mirror import controls, deliveries, links, writer
-from service.mirror.links import Link
+from service.mirror import controls, deliveries, writer
 from service.settings.model import RelaySettings, Settings, TargetSettings
 from service.targets.base import Target
+from service.targets.pentaho import links
+from service.targets.pentaho.links import Link
 from service.targets.pentaho.target import Pentaho
 from service.targets.relay import Relay
 from service.telemetry.metrics import Metrics

@@ -16,9 +16,9 @@ from sandbox.pentaho.server import PASSWORD
 from service.errors import SettingInvalid
 from service.mirror import deliveries
 from service.mirror.deliveries import Lease
-from service.mirror.links import Link
 from service.settings.model import RelaySettings, Settings, TargetSettings
 from service.targets.pentaho import ledger
+from service.targets.pentaho.links import Link
 from service.targets.pentaho.operations import OPERATIONS
 from service.targets.pentaho.planning import Planned
 from service.targets.pentaho.target import Pentaho

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from service.changes import AssetDeleted, Rank, Version
-from service.mirror import links
-from service.mirror.links import Link
 from service.mirror.tables import controls
+from service.targets.pentaho import links
+from service.targets.pentaho.links import Link
 
 if TYPE_CHECKING:
     from sandbox.pentaho.server import PocketPentaho

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.mirror import deliveries
-from service.mirror.links import Link
 from service.targets.pentaho import ledger
+from service.targets.pentaho.links import Link
 from service.targets.pentaho.operations import OPERATIONS
 from service.targets.pentaho.planning import Planned
 

@@ -15,10 +15,10 @@ from pydantic import SecretStr
 from sandbox.collibra.backend import PASSWORD, USERNAME, PocketCollibra, serve
 from service.changes import AssetSaved, Change, ConnectionDetails, Container, Rank, UsageObserved, Version
 from service.errors import TargetUnavailable
-from service.mirror import batches, controls, writer
+from service.mirror import controls, writer
 from service.mirror.usage.window import last_window
 from service.settings.model import Settings, TargetSettings
-from service.targets.collibra import Collibra
+from service.targets.collibra import Collibra, batches
 from service.text.documents import document
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from sandbox.collibra.backend import VISITOR, Knobs
 from service.errors import TargetUnavailable
-from service.mirror import batches
-from service.mirror.batches import Job
+from service.targets.collibra import batches
+from service.targets.collibra.batches import Job
 from service.targets.collibra.jobs import Listed
 from service.targets.collibra.uncertain import taken_by
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.pentaho import bodies
-from service.mirror.links import KINDS, Link
 from service.targets.pentaho import answers, link_files, planning
 from service.targets.pentaho.answers import Meaning
 from service.targets.pentaho.data_sources import HIDDEN, scrubbed
 from service.targets.pentaho.ledger import State
 from service.targets.pentaho.link_files import LinksInvalid
+from service.targets.pentaho.links import KINDS, Link
 from service.targets.pentaho.operations import OPERATIONS, DataSourceBody, IngestBody, RequestInvalid
 from service.targets.pentaho.options import Options
 from service.targets.pentaho.rules import Wish
