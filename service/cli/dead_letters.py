@@ -204,7 +204,8 @@ def replay(
     if as_json:
         print_json(counts)
     else:
-        out.print(", ".join(f"{number} {name.replace('_', ' ')}" for name, number in counts.items()))
+        told = {name: number for name, number in counts.items() if number} or counts
+        out.print(", ".join(f"{number} {name.replace('_', ' ')}" for name, number in told.items()))
 
 
 def _chosen(

@@ -31,7 +31,7 @@ async def test_a_field_is_mended_and_the_letter_replayed(
     )  # fmt: skip
     replayed = await run_command("dead-letters", "replay", letter[:10], "--json", STORE__URL=sqlite_url)
 
-    assert json.loads(replayed) == {"replayed": 1, "failed_again": 0, "cut_off": 0}
+    assert {name: number for name, number in json.loads(replayed).items() if number} == {"replayed": 1}
     assert await rows_of(sqlite_url).one("SELECT profile_id FROM v1_data_profiles WHERE NOT is_stub") == "p1"
     shown = json.loads(await run_command("dead-letters", "show", letter, "--json", STORE__URL=sqlite_url))
     assert "yesterday" in shown["original_body"]
