@@ -15,6 +15,7 @@ from sandbox.catalog.glossary import Glossary
 from sandbox.catalog.jobs import Jobs
 from sandbox.catalog.quality import DIMENSIONS, Quality
 from sandbox.catalog.relationships import COLUMN_NAMES, End, Relationships
+from sandbox.catalog.rules import Rules
 
 #: Relationships at most, and how many assets there are for each.
 _RELATIONSHIPS, _ASSETS_EACH = 300, 3
@@ -35,6 +36,7 @@ def furnish(
     quality: Quality,
     lists: AssetLists,
     jobs: Jobs,
+    rules: Rules,
 ) -> None:
     """Put in what every catalog has."""
     for container in list(containers):
@@ -44,11 +46,14 @@ def furnish(
             _add_quality(quality, container, known)
         if container.kind == "project":
             _add_areas(enrichment, jobs, container, known)
+            _add_rules(rules, container, known)
         if known and container.kind == "catalog":
             list_id = lists.create(f"Order of {container.name}")
             for record in known:
                 lists.add_item(list_id, record.asset_id, record.card["metadata"]["asset_type"], container)
     _relate(rng, assets, relationships, glossary)
+    for name in ("Mask salaries", "Deny what is secret"):
+        rules.protect(name)
 
 
 def _add_members(containers: Containers, container: Container) -> None:
@@ -79,6 +84,12 @@ def _add_areas(enrichment: Enrichment, jobs: Jobs, project: Container, known: li
     for asset_id, asset_type in ((import_id, "metadata_import"), (area_id, "metadata_enrichment_area")):
         job_id = jobs.create(project.id, f"{asset_type}_job", asset_id, asset_type)
         jobs.set_state(job_id, jobs.run(job_id), "Completed")
+
+
+def _add_rules(rules: Rules, project: Container, known: list[Record]) -> None:
+    for number, record in enumerate(known):
+        rule_id = rules.add(project.id, f"Rule {number} is met", record.asset_id, "ID")
+        rules.execute(rule_id, 1000, number)
 
 
 def _relate(rng: random.Random, assets: Assets, relationships: Relationships, glossary: Glossary) -> None:

@@ -20,7 +20,9 @@ PLURALS = {
 }
 #: Types that the list of all artifacts may be asked for; a category is none of them.
 LISTED_TYPES = ("all", *PLURALS.values(), "reference_data")
-_FURNISHED = (("classification", 8), ("data_class", 12), ("policy", 6), ("rule", 6))
+_FURNISHED = (("classification", 8), ("data_class", 12), ("policy", 6), ("rule", 6), ("reference_data", 2))
+#: Values of each reference data set that there is from the beginning.
+_VALUES = 30
 
 
 @dataclass(slots=True)
@@ -59,6 +61,7 @@ class Glossary:
         self._artifacts: dict[str, Artifact] = {}
         self._relationships: dict[tuple[str, str, str], ArtifactRelationship] = {}
         self._removed: list[tuple[float, dict[str, Any]]] = []
+        self._values: dict[str, dict[str, dict[str, Any]]] = {}
         self._furnish(more)
 
     def published(self, artifact_type: str = "all") -> list[Artifact]:
@@ -100,6 +103,27 @@ class Glossary:
         self._publish(artifact, kept, entity)
         version_id: str = artifact.latest["metadata"]["version_id"]
         return version_id
+
+    def values(self, set_id: str) -> list[dict[str, Any]]:
+        """The values of a reference data set, by code; raises Problem 404."""
+        self.get(set_id, "reference_data")
+        return sorted(self._values.get(set_id, {}).values(), key=lambda one: str(one["code"]))
+
+    def set_value(self, set_id: str, code: str, value: str) -> None:
+        """Add a value, or change one, which publishes the set anew."""
+        there = self._values.setdefault(set_id, {})
+        known = there.get(code)
+        there[code] = {
+            "artifact_id": known["artifact_id"] if known else self._ids.new(Kind.ARTIFACT),
+            "code": code, "value": value, "description": f"What {code} means.", "has_children": False,
+            "revision": str(int(known["revision"]) + 1) if known else "0", "custom_columns_values": [],
+        }  # fmt: skip
+        self.patch(set_id)
+
+    def remove_value(self, set_id: str, code: str) -> None:
+        """Take a value out."""
+        self._values[set_id].pop(code, None)
+        self.patch(set_id)
 
     def delete(self, artifact_id: str) -> None:
         """Delete an artifact; cards go on naming it."""
@@ -181,5 +205,11 @@ class Glossary:
                 self.create(artifact_type, f"{artifact_type.replace('_', ' ').title()} {number}")
         for number in range(TERM_COUNT, TERM_COUNT + more):
             self.create("glossary_term", f"Term {number}", f"What term {number} means, told in a sentence or two.")
+        for one in self.published("reference_data"):
+            for number in range(_VALUES):
+                self._values.setdefault(one.id, {})[f"{number:04d}"] = {
+                    "artifact_id": self._ids.new(Kind.ARTIFACT), "code": f"{number:04d}", "value": f"Value {number}",
+                    "has_children": False, "revision": "0", "custom_columns_values": [],
+                }  # fmt: skip
         for number in range(1, TERM_COUNT, 3):
             self.relate(terms[number], "is_a_type_of", terms[0])

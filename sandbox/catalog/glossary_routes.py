@@ -88,3 +88,11 @@ def _data_class(artifact: Artifact) -> dict[str, Any]:
     if artifact.deleted_s is None:
         return artifact.latest
     return {**artifact.latest, "metadata": artifact.latest["metadata"] | {"state": "DELETED"}}
+
+
+def list_values(call: Call) -> Answer:
+    """`GET /v4/reference_data_sets/{id}/versions/{version}/values`: of the version that is active."""
+    if call.word("version") not in ("ACTIVE", "PUBLISHED"):
+        raise not_found("version", call.word("version"))
+    page, envelope = offset_page(call, call.catalog.glossary.values(call.word("id")), default=_LIMIT, multiple=False)
+    return Answer(envelope | {"values": page})

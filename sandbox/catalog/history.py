@@ -76,6 +76,8 @@ class History:
             self._change_quality: 3,
             self._run_job: 3,
             self._change_list: 3,
+            self._change_rules: 3,
+            self._change_values: 2,
             self._create_area: 1,
             self._change_type: 1,
         }
@@ -263,6 +265,37 @@ class History:
             jobs.set_state(job.id, self._rng.choice(open_runs).id, self._rng.choice(STATES))
         else:
             jobs.run(job.id)
+
+    def _change_rules(self) -> None:
+        rules, rng = self.catalog.rules, self._rng
+        project = rng.choice([one.id for one in self.catalog.true_containers() if one.kind == "project"])
+        known = rules.of(project)
+        chance = rng.random()
+        if chance < 0.1:
+            protecting = rules.protecting()
+            if chance < 0.05 or not protecting:
+                rules.protect(f"Protect {self._word()}")
+            else:
+                rules.archive(rng.choice(protecting)["metadata"]["guid"])
+        elif not known or chance < 0.3:
+            rules.add(project, f"Rule {self._word()}", self._asset(), self._word())
+        elif chance < 0.7:
+            rules.execute(rng.choice(known).id, 1000, rng.randrange(1000))
+        elif chance < 0.9:
+            rules.rename(rng.choice(known).id, f"Rule {self._word()}")
+        else:
+            rules.remove(rng.choice(known).id)
+
+    def _change_values(self) -> None:
+        sets = self.catalog.glossary.published("reference_data")
+        if not sets:
+            return
+        chosen = self._rng.choice(sets).id
+        values = self.catalog.glossary.values(chosen)
+        if values and self._rng.random() < 0.3:
+            self.catalog.glossary.remove_value(chosen, self._rng.choice(values)["code"])
+        else:
+            self.catalog.glossary.set_value(chosen, f"{self._rng.randrange(60):04d}", self._word())
 
     def _change_list(self) -> None:
         lists = self.catalog.lists

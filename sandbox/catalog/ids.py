@@ -37,6 +37,7 @@ class Kind(IntEnum):
     REPOSITORY = 16
     CREATED_PROFILE = 17
     CREATED_ATTACHMENT = 18
+    RULE = 19
 
 
 class Ids:

@@ -30,6 +30,7 @@ from sandbox.catalog.profiles import Profiles
 from sandbox.catalog.quality import Quality
 from sandbox.catalog.relationships import Edge, Relationships
 from sandbox.catalog.removal import Background, Removal
+from sandbox.catalog.rules import Rules
 from sandbox.catalog.search_index import SearchIndex
 from sandbox.catalog.statistics import Statistics
 
@@ -94,6 +95,7 @@ class PocketCatalog:
         self.quality = Quality(self.ids, self.clock)
         self.lists = AssetLists(self.ids, self.clock)
         self.jobs = Jobs(self.ids, self.clock)
+        self.rules = Rules(self.ids, self.clock)
         self.search = GlobalSearch(self.index, self.containers, self.glossary)
         self.tokens = Tokens(self.clock, self.knobs)
         self.rate_limit, self.failures = RateLimit(self.clock, self.knobs), Failures(self.knobs, seed)
@@ -107,6 +109,7 @@ class PocketCatalog:
             quality=self.quality,
             lists=self.lists,
             jobs=self.jobs,
+            rules=self.rules,
         )
 
     def _make_containers(self, hidden: bool) -> list[tuple[Container, float]]:

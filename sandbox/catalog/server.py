@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from sandbox.catalog import asset_routes, container_routes, glossary_routes, other_routes, quality_routes
+from sandbox.catalog import asset_routes, container_routes, glossary_routes, other_routes, quality_routes, rules_routes
 from sandbox.catalog.calls import Answer, Call
 from sandbox.catalog.clock import http_date
 from sandbox.catalog.forms import formed
@@ -72,6 +72,11 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/data_quality/v4/checks", quality_routes.list_checks),
     ("GET", "/data_quality/v4/issues", quality_routes.list_issues),
     ("GET", "/data_quality/v4/scores", quality_routes.get_scores),
+    ("GET", "/data_quality/v3/projects/{project_id}/definitions", rules_routes.list_definitions),
+    ("GET", "/data_quality/v3/projects/{project_id}/rules", rules_routes.list_rules),
+    ("GET", "/data_quality/v3/projects/{project_id}/rules/{rule_id}/executions", rules_routes.list_executions),
+    ("GET", "/v3/enforcement/rules", rules_routes.list_protection_rules),
+    ("GET", "/v4/reference_data_sets/{id}/versions/{version}/values", glossary_routes.list_values),
     ("GET", "/pocket/objects/{asset_id}/{attachment_id}", asset_routes.get_object),
 )
 #: What may be called without a token: signing in, and what a signed URL leads to.

@@ -16,13 +16,14 @@ from pathlib import Path
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["sandbox.parts.preloaded"])
-#: What changes how an interpreter starts: with another value of one of these it has to be started anew.
-_AT_START = ("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "LD_PRELOAD", "LD_LIBRARY_PATH", "TZ")
+_NAMES = ("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "LD_PRELOAD", "LD_LIBRARY_PATH", "TZ")
+#: What changes how an interpreter starts, as it is for us: with another value of one it has to be started anew.
+_AT_START = {name: os.environ.get(name) for name in _NAMES}
 
 
 def can_begin(environment: Mapping[str, str]) -> bool:
     """Whether a fork of us behaves in this environment as a new interpreter would."""
-    return all(environment.get(name) == os.environ.get(name) for name in _AT_START)
+    return all(environment.get(name) == value for name, value in _AT_START.items())
 
 
 class PreparedProcess:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.kinds import common
-from service.kinds.model import Kind, Listing, text, time
+from service.kinds.model import PARENT, Kind, Listing, text, time, truth
 from service.text import lookup
 
 #: Where the versions of an artifact are, by its type.
@@ -93,4 +93,36 @@ ARTIFACT_RELATIONSHIP = Kind(
               "entity.target_id|entity.parent_id"),
     is_followed=True,
     listed=(Listing("artifact_relationships", "/v3/relationships", "relationships", "offset", 200, since="since"),),
+)  # fmt: skip
+
+REFERENCE_VALUE = Kind(
+    "reference_value", "reference_values", "reference_value_id", "Values of reference data sets",
+    (
+        text("reference_set_id", PARENT, "The set: an artifact of type reference_data"),
+        text("code", "code", "As a text: 0011 is not 11"),
+        text("value", "value", "What the code stands for"),
+        common.description("description"),
+        text("parent_value_id", "parent_value_artifact_id", "The value above it"),
+        truth("has_children", "has_children", "There are values below it"),
+        text("revision", "revision", "As the catalog counts"),
+    ),
+    ids="artifact_id", parent="artifact", parent_type="reference_data",
+    # Those of the version that is active now; whether children come flat is not told, so root values are not asked for.
+    listed=(Listing("reference_values", "/v4/reference_data_sets/{parent}/versions/ACTIVE/values", "values", "offset",
+                    200),),
+)  # fmt: skip
+
+PROTECTION_RULE = Kind(
+    "protection_rule", "protection_rules", "protection_rule_id", "Data protection rules: who may see what, and how",
+    (
+        common.name("entity.name|name"), common.description("entity.description|description"),
+        text("governance_type", "entity.governance_type_id|governance_type_id", "Access, or another"),
+        text("action", "entity.action.name|action.name", "Deny, transform, …"),
+        text("subaction", "entity.action.subaction.name|action.subaction.name", "How data is transformed"),
+        text("state", "entity.state|state", "draft, active, archived"),
+        common.created("metadata.created_at|created_at"), common.updated("metadata.updated_at|updated_at"),
+        text("created_by", "metadata.creator|creator", "Who made it"),
+    ),
+    ids="metadata.guid|metadata.artifact_id|guid",
+    listed=(Listing("protection_rules", "/v3/enforcement/rules", paging="offset", size=50),),
 )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.kinds import common
-from service.kinds.model import CATALOG, PROJECT, Kind, Listing, integer, number, text, time, truth
+from service.kinds.model import CATALOG, PARENT, PROJECT, Kind, Listing, integer, number, text, time, truth
 from service.text import lookup
 
 _WITHIN = (CATALOG, PROJECT)
@@ -79,4 +79,66 @@ QUALITY_SCORE = Kind(
     # Its own `asset` is not always there.
     listed=(Listing("scores", "/data_quality/v4/scores", None, query={"asset_id": "{parent}"},
                     adds=lambda quality_asset_id: {"asset": {"id": quality_asset_id}}),),
+)  # fmt: skip
+
+# Version 3 of the same service: rules that people write in projects. Rules and definitions tell no time.
+
+QUALITY_DEFINITION = Kind(
+    "quality_definition", "quality_definitions", "definition_id", "Expressions that data-quality rules are made of",
+    (
+        common.name("name"), common.description("description"),
+        text("expression", "expression", "What has to hold, in terms of variables"),
+        text("dimension_id", "dimension.id", "The dimension, as an id"),
+    ),
+    ids="id", within=(PROJECT,),
+    listed=(Listing("quality_definitions", "/data_quality/v3/projects/{container_id}/definitions", "definitions",
+                    "link", 200, "total_count"),),
+)  # fmt: skip
+
+
+def _bound(item: dict[str, Any]) -> dict[str, Any]:
+    """The first column that a rule is bound to, and its definition: most rules have one of each."""
+    definitions = lookup.objects(lookup.at(item, ("input", "definitions")))
+    first = definitions[0] if definitions else {}
+    bindings = lookup.objects(first.get("bindings"))
+    target = lookup.mapping(bindings[0].get("target")) if bindings else {}
+    return {"@definition": lookup.at(first, ("definition", "id")), "@target": target}
+
+
+QUALITY_RULE = Kind(
+    "quality_rule", "quality_rules", "rule_id", "Data-quality rules of projects: definitions bound to columns",
+    (
+        common.name("name"), common.description("description"),
+        text("expression", "bound_expression|input.bound_expression|expression", "What has to hold, of which columns"),
+        truth("is_valid", "is_valid", "The service can run it"),
+        text("definition_id", "@definition", "The first definition that it uses"),
+        text("asset_id", "@target.data_asset.id", "The first asset that it is bound to"),
+        text("column_name", "@target.column_name", "The column of that asset"),
+        text("dimension_id", "dimension.id", "The dimension, as an id"),
+        text("job_id", "job.id", "The job that runs it"),
+        text("output_table_id", "output_table.id", "The asset with the records that it keeps"),
+    ),
+    ids="id", derived=_bound, within=(PROJECT,),
+    listed=(Listing("quality_rules", "/data_quality/v3/projects/{container_id}/rules", "rules", "link", 200,
+                    "total_count"),),
+)  # fmt: skip
+
+QUALITY_EXECUTION = Kind(
+    "quality_execution", "quality_executions", "execution_id", "Runs of data-quality rules, with what they found",
+    (
+        text("rule_id", PARENT, "The rule"),
+        text("state", "status.state", "As the catalog words it: analyzed, failed"),
+        time("started_at", "started_at", "When it began"),
+        time("ended_at", "ended_at", "When it ended"),
+        integer("tested_records", "tested_record_count", "Records that were tested"),
+        integer("passing_records", "passing_record_count", "Records that met the rule"),
+        integer("failing_records", "failing_record_count", "Records that did not"),
+        text("job_id", "job.id", "The job"),
+        text("job_run_id", "job_run.id", "Its run"),
+        text("run_by", "run_by", "Who ran it"),
+    ),
+    ids="id", parent="quality_rule", within=(PROJECT,),
+    # Newest first.
+    listed=(Listing("quality_executions", "/data_quality/v3/projects/{container_id}/rules/{parent}/executions",
+                    "executions", "link", 200, "total_count"),),
 )  # fmt: skip

@@ -18,13 +18,13 @@ def view_of(kind: Kind, columns: Sequence[str] = ()) -> str:
     """
     new = [name for name in _columns(kind) if name not in kind.lacks and name not in columns]
     names = [*columns, *new]
-    joins = "LEFT JOIN containers c ON c.container_id = t.container_id"
+    joins = "\nLEFT JOIN containers c ON c.container_id = t.container_id"
     shown = "t.deleted_at IS NULL AND c.deleted_at IS NULL"
     if kind.asset:
-        joins += f" LEFT JOIN assets a ON a.asset_id = t.{kind.asset}"
+        joins += f"\nLEFT JOIN assets a ON a.asset_id = t.{kind.asset}"
         shown += f" AND a.deleted_at IS NULL AND coalesce(a.visibility_mode, 0) NOT IN {_HIDDEN}"
     told = ", ".join(map(_expression, names))
-    return f"SELECT {told} FROM {kind.table} t {joins} WHERE {shown}"  # noqa: S608 – names of our own
+    return f"SELECT {told}\nFROM {kind.table} t{joins}\nWHERE {shown}"
 
 
 def _columns(kind: Kind) -> list[str]:

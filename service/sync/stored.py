@@ -53,8 +53,8 @@ async def parents(store: Store, kind: Kind, where: Container | None, after: str 
     key = key_of(table)
     types = table.c.asset_type if table is assets else table.c.get("artifact_type")
     query = sa.select(key, sa.null() if types is None else types).where(*mirrored(table, where), key > (after or ""))
-    if kind.parent_type:
-        query = query.where(table.c.asset_type == kind.parent_type)
+    if kind.parent_type and types is not None:
+        query = query.where(types == kind.parent_type)
     async for rows in pieces(store, query, key):
         for row in rows:
             yield Parent(row[0], row[1])

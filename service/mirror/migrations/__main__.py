@@ -79,7 +79,8 @@ def _tables(connection: sa.Connection) -> str | None:
     assert script.upgrade_ops is not None
     if script.upgrade_ops.is_empty():
         return None
-    return str(render_python_code(script.upgrade_ops, render_item=_rendered)).strip()
+    lines = str(render_python_code(script.upgrade_ops, render_item=_rendered)).splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith("# ###")).strip()
 
 
 def _rendered(what: str, item: Any, context: Any) -> str | Literal[False]:
@@ -115,7 +116,11 @@ def _statements(view: tuple[str, str, bool]) -> str:
 
 def _execute(verb: str, name: str, query: str, margin: str) -> str:
     inner = margin + "    "
-    lines = textwrap.fill(query, 120, initial_indent=inner, subsequent_indent=inner, break_long_words=False)
+    parts = (
+        textwrap.fill(part, 120, initial_indent=inner, subsequent_indent=inner + "  ", break_long_words=False)
+        for part in query.splitlines()
+    )
+    lines = "\n".join(parts)
     return f'{margin}op.execute("""\n{inner}{verb} VIEW {name} AS\n{lines}\n{margin}""")\n'
 
 

@@ -55,6 +55,11 @@ EVERY: dict[str, tuple[str, set[str]]] = {
     "/data_quality/v4/assets": ("assets", {"quality_asset"}),
     "/data_quality/v4/checks": ("checks", {"quality_check"}),
     "/v2/assets/bulk": ("resources", {"asset"}),
+    f"/data_quality/v3/projects/{_WORD}/rules": ("rules", {"quality_rule"}),
+    f"/data_quality/v3/projects/{_WORD}/definitions": ("definitions", {"quality_definition"}),
+    f"/data_quality/v3/projects/{_WORD}/rules/{_WORD}/executions": ("executions", {"quality_execution"}),
+    "/v3/enforcement/rules": ("resources", {"protection_rule"}),
+    f"/v4/reference_data_sets/{_WORD}/versions/ACTIVE/values": ("values", {"reference_value"}),
 }
 READ = {"member", *(kind for _, kinds in LISTINGS.values() for kind in kinds)}
 PAGED = ("bookmark", "start", "offset", "next", "skip")

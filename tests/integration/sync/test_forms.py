@@ -41,6 +41,11 @@ KINDS = {
     "runs": {"job", "job_run"},
     "quality_assets": {"quality_asset"},
     "issues": {"quality_issue"},
+    "rules": {"quality_rule"},
+    "definitions": {"quality_definition"},
+    "executions": {"quality_rule", "quality_execution"},
+    "protection": {"protection_rule"},
+    "values": {"artifact", "reference_value"},
 }
 STEPS = 240
 

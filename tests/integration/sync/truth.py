@@ -84,6 +84,24 @@ def expected_rows(catalog: PocketCatalog) -> dict[str, dict[Any, Any]]:
     jobs = [job for container in readable for job in catalog.jobs.of(container)]
     rows["jobs"] = {job.id: job.name for job in jobs}
     rows["runs"] = {run.id: (job.id, run.state) for job in jobs for run in job.runs.values()}
+    projects = [one.id for one in catalog.true_containers() if one.readable and one.kind == "project"]
+    rules = [rule for project in projects for rule in catalog.rules.of(project)]
+    rows["rules"] = {rule.id: (rule.name, rule.asset_id, rule.column, rule.definition.id) for rule in rules}
+    rows["definitions"] = {rule.definition.id: rule.definition.name for rule in rules}
+    rows["executions"] = {
+        one.id: (rule.id, one.tested, one.failing, one.tested - one.failing)
+        for rule in rules
+        for one in rule.executions
+    }
+    rows["protection"] = {
+        one["metadata"]["guid"]: (one["entity"]["name"], one["entity"]["state"]) for one in catalog.rules.protecting()
+    }
+    rows["values"] = {
+        value["artifact_id"]: (one.id, value["code"], value["value"])
+        for one in catalog.true_artifacts()
+        if one.type == "reference_data"
+        for value in catalog.glossary.values(one.id)
+    }
     quality = [one.id for one in catalog.true_containers() if one.readable and one.kind != "space"]
     rows["quality_assets"] = {
         one.id: one.name for container in quality for one in catalog.quality.assets(container, children=True)
@@ -153,4 +171,11 @@ async def mirrored_rows(mirror: Mirror) -> dict[str, dict[Any, Any]]:
         "runs": await rows("SELECT run_id, job_id, state FROM v1_job_runs"),
         "quality_assets": await rows("SELECT quality_asset_id, name FROM v1_quality_assets"),
         "issues": await rows("SELECT issue_id, is_ignored, occurrences FROM v1_quality_issues"),
+        "rules": await rows("SELECT rule_id, name, asset_id, column_name, definition_id FROM v1_quality_rules"),
+        "definitions": await rows("SELECT definition_id, name FROM v1_quality_definitions"),
+        "executions": await rows(
+            "SELECT execution_id, rule_id, tested_records, failing_records, passing_records FROM v1_quality_executions"
+        ),
+        "protection": await rows("SELECT protection_rule_id, name, state FROM v1_protection_rules"),
+        "values": await rows("SELECT reference_value_id, reference_set_id, code, value FROM v1_reference_values"),
     }
