@@ -75,6 +75,19 @@ _LEAST: Mapping[str, tuple[str, Pages]] = {
     "quality_checks": (_IN.format("quality_check"), _told(200)),
     "quality_issues": (_IN.format("quality_issue"), _told(200)),
     "scores": ("SELECT coalesce(sum(things), 0)::int FROM sync_states WHERE kind = 'quality_asset'", _each),
+    "quality_rules": (_LISTED.format("quality_rule") + " AND container_kind = 'project'", _told(200)),
+    "quality_definitions": (_LISTED.format("quality_definition") + " AND container_kind = 'project'", _told(200)),
+    "quality_executions": (
+        "SELECT count(e.execution_id) FROM quality_rules r LEFT JOIN quality_executions e USING (rule_id)"
+        " GROUP BY r.rule_id",
+        _told(200),
+    ),
+    "protection_rules": (_LISTED.format("protection_rule"), _short(50)),
+    "reference_values": (
+        "SELECT count(v.reference_value_id) FROM artifacts a LEFT JOIN reference_values v"
+        " ON v.reference_set_id = a.artifact_id WHERE a.artifact_type = 'reference_data' GROUP BY a.artifact_id",
+        _short(200),
+    ),
     "jobs": (_LISTED.format("job"), _told(100)),
     "runs": ("SELECT count(r.run_id) FROM jobs j LEFT JOIN job_runs r USING (job_id) GROUP BY j.job_id", _told(100)),
     "metadata_import": (_ASSETS.format("metadata_import"), _each),

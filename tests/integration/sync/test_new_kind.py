@@ -30,7 +30,7 @@ def copy(tmp_path: Path) -> Path:
     named = page.replace(
         "from service.kinds.glossary", "from service.kinds.gadgets import GADGET\nfrom service.kinds.glossary"
     )
-    named = named.replace("LINEAGE_EVENT,\n    )", "LINEAGE_EVENT, GADGET,\n    )")
+    named = named.replace(",\n    )\n}", ", GADGET,\n    )\n}")
     assert named.count("GADGET") == 2
     (kinds / "__init__.py").write_text(named, encoding="utf-8")
     return tmp_path
