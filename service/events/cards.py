@@ -24,7 +24,7 @@ from service.changes import (
     Version,
 )
 from service.errors import FieldInvalid
-from service.events.fields import MAX_ID_BYTES, is_usable_id
+from service.events.fields import MAX_ID_BYTES, column_count, is_usable_id
 from service.events.profiles import VOLATILE as PROFILE_VOLATILE
 from service.text import lookup
 from service.text.documents import Document, canonical, digest_of, document, documents_of, without
@@ -359,7 +359,6 @@ def profile_change(
     data_set = metadata.get("dataset_id")
     kept, steady = documents_of(profile, PROFILE_VOLATILE)
     inside = lookup.mapping(lookup.at(profile, ("entity", "data_profile")))
-    columns = inside.get("columns")
     return ProfileSaved(
         profile_id=profile_id,
         version=Version(at_us, rank, steady, kept.digest),
@@ -369,5 +368,5 @@ def profile_change(
         status=lookup.text(lookup.at(inside, ("execution", "status"))),
         created_at_us=lookup.moment(metadata.get("created_at")),
         owner_id=lookup.text(metadata.get("owner_id")),
-        column_count=len(columns) if isinstance(columns, list) else None,
+        column_count=column_count(inside.get("columns"), inside.get("attachment_id")),
     )

@@ -86,3 +86,10 @@ def key_id(words: tuple[str, ...], index: int) -> str | None:
     """The id in a routing key, if there is a usable one."""
     word = words[index] if len(words) > index else ""
     return word if is_usable_id(word) else None
+
+
+def column_count(columns: Any, attachment_id: Any) -> int | None:
+    """How many columns a profile has found; None where it does not say: its findings are in a document beside it."""
+    if not isinstance(columns, list) or (not columns and attachment_id):
+        return None
+    return len(columns)

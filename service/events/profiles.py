@@ -12,7 +12,7 @@ import structlog
 
 from service.changes import Container, Rank, Version
 from service.errors import EmptyProfileEvent
-from service.events.fields import Body, ContainerFields, Id, key_id, require_id, typed
+from service.events.fields import Body, ContainerFields, Id, column_count, key_id, require_id, typed
 from service.events.message import Event
 from service.text.documents import Document, canonical, digest_of, documents_of
 from service.text.times import read_time
@@ -66,6 +66,7 @@ class _Execution(Body):
 class _DataProfile(Body):
     execution: _Execution | None = None
     columns: list[Any] | None = None
+    attachment_id: Any = None
 
 
 class _Entity(Body):
@@ -126,7 +127,7 @@ class ProfileEvent:
             status=profile.execution.status if profile.execution else None,
             created_at_us=read_time(state.metadata.created_at, "state.metadata.created_at"),
             owner_id=state.metadata.owner_id,
-            column_count=len(profile.columns) if profile.columns is not None else None,
+            column_count=column_count(profile.columns, profile.attachment_id),
             is_new=event.words[-1:] == ("POST",),
         )
 

@@ -8,6 +8,7 @@ import pytest
 from handlers.data_profiles import profile_deleted, profile_saved
 from service.changes import Container, ProfileDeleted, ProfileMentioned, ProfileSaved, Rank, RefreshAsked
 from service.errors import DataError, EmptyProfileEvent, FieldInvalid
+from service.events.cards import profile_change
 from service.events.message import Event
 from service.text.documents import read
 
@@ -42,6 +43,23 @@ def test_the_documented_message_is_a_saved_profile() -> None:
     assert (change.status, change.column_count, change.is_new) == ("finished", 1, True)
     assert change.version.rank is Rank.EVENT
     assert not saved(KEY.replace("POST", "PATCH")).is_new
+
+
+@pytest.mark.parametrize(
+    ("profile", "number"),
+    [
+        ({"columns": [{}, {}]}, 2),
+        ({"columns": []}, 0),
+        ({"columns": [], "attachment_id": "t1"}, None),
+        ({"columns": [{}], "attachment_id": "t1"}, 1),
+        ({"attachment_id": "t1"}, None),
+    ],
+)
+def test_columns_are_counted_where_the_profile_has_them(profile: dict[str, Any], number: int | None) -> None:
+    """IBM's sample of a finished profile: `"columns": [], "attachment_id": …`; the findings are in that document."""
+    told = {"metadata": {"guid": "p1"}, "entity": {"data_profile": profile}}
+    assert saved(state=told).column_count == number
+    assert profile_change(told, "a1", None, None, Rank.READ).column_count == number
 
 
 @pytest.mark.parametrize(
