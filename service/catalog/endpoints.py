@@ -93,16 +93,6 @@ async def attachment(client: CatalogClient, which: Container, asset_id: str, att
     return await client.call(_get(client, "attachment", path, which))
 
 
-async def trashed(client: CatalogClient, which: Container, asset_id: str) -> Answer:
-    """One deleted card; `CatalogNotFound` where it was purged, or is not in the trash."""
-    return await client.call(_get(client, "trashed", f"/v2/trashed_assets/{segment(asset_id)}", which))
-
-
-async def trash_count(client: CatalogClient, which: Container) -> Answer:
-    """How many cards are in the trash of a container."""
-    return await client.call(_get(client, "trash_count", "/v2/trashed_assets/count", which))
-
-
 def modified_assets(
     client: CatalogClient, since: str | None, which: Container | None = None, *, cursor: str | None = None
 ) -> Pages:

@@ -232,7 +232,3 @@ class Kind:
     def page_size(self) -> int:
         """Items on a full page, for estimates."""
         return next((listing.size for listing in self.listed if listing.size), 200)
-
-    def lives_in(self, container_kind: ContainerKind | None) -> bool:
-        """Whether containers of this kind have it; None: whether it lives in no container."""
-        return container_kind in self.within if container_kind else not self.within

@@ -105,8 +105,6 @@ READINGS: list[tuple[Reading, str, dict[str, str]]] = [
     (lambda c: endpoints.container(c, SPACE), "GET /v2/spaces/s1", {}),
     (lambda c: endpoints.card(c, PROJECT, "a1"), "GET /v2/assets/a1", IN_PROJECT),
     (lambda c: endpoints.attachment(c, CATALOG, "a1", "t1"), "GET /v2/assets/a1/attachments/t1", IN_CATALOG),
-    (lambda c: endpoints.trashed(c, CATALOG, "a1"), "GET /v2/trashed_assets/a1", IN_CATALOG),
-    (lambda c: endpoints.trash_count(c, CATALOG), "GET /v2/trashed_assets/count", IN_CATALOG),
     (
         lambda c: endpoints.artifact(c, "glossary_term", "g1"),
         "GET /v3/governance_artifact_types/glossary_term/g1", {},
@@ -285,10 +283,6 @@ async def test_a_profile_that_is_being_made_is_told_apart_and_one_that_failed_is
     assert len(server.calls()) == 2
 
 
-async def test_a_card_in_the_trash_is_not_found_and_is_in_the_trash(server: Any, client_of: Any) -> None:
-    server.answers("GET /v2/trashed_assets/a1", {"metadata": {"asset_state": "deleted"}})
-    client = client_of(server)
-
+async def test_a_card_in_the_trash_is_not_found(server: Any, client_of: Any) -> None:
     with pytest.raises(CatalogNotFound):
-        await endpoints.card(client, CATALOG, "a1")
-    assert (await endpoints.trashed(client, CATALOG, "a1")).object()["metadata"]["asset_state"] == "deleted"
+        await endpoints.card(client_of(server), CATALOG, "a1")
