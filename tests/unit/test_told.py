@@ -1,4 +1,4 @@
-"""What the vendor's documents say and a first reading missed, with the words that say it, as declarations follow them."""
+"""What the documents say and a first reading missed, with the words that say it, as declarations follow them."""
 
 from __future__ import annotations
 
