@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from service.events.recording import plain
 from service.kinds import KINDS
 from service.mirror.clock import store_now
 from service.mirror.tables import dead_letters
+from service.text import documents
 from service.text.documents import canonical, column_text
 from service.text.redaction import Principals, principals_in_bytes, redact, redact_bytes, without_principals
 
@@ -64,6 +65,8 @@ def dead_letter_of(
         max_bytes: at most so much of the body is kept.
         clean: the redacted body where it could be parsed; its canonical text is kept if anything was blanked.
     """
+    if isinstance(source, Found):
+        source, clean = _without_people(source, principals)
     if clean is None:
         body, blanked = redact_bytes(_cut(source.body, max_bytes))
         hidden = principals_in_bytes(body, principals)
@@ -87,6 +90,15 @@ def dead_letter_of(
         blanked=blanked,
         truncated=max(len(source.body), len(body)) > max_bytes,
     )
+
+
+def _without_people(read: Found, principals: Principals) -> tuple[Found, Any]:
+    """What was read, and its item without secrets and people; without where nobody can look for people in it."""
+    try:
+        item = documents.read(read.body, documents.ANSWER_DEPTH) if read.body else None
+        return read, item and without_principals(redact(item)[0], principals)
+    except (DataError, RecursionError):
+        return (read if principals is Principals.KEEP else replace(read, body=b"")), None
 
 
 def _place(read: Found) -> dict[str, str]:

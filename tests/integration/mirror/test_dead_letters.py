@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.errors import BodyTooLarge, FieldInvalid, NotJson
+from service.events.found import Found
 from service.events.message import Message
 from service.mirror import dead_letters
 from service.mirror.dead_letters import Filter, dead_letter_of, fingerprint_of
 from service.settings.model import PipelineSettings
+from service.text.documents import canonical
 from service.text.redaction import Principals
 
 if TYPE_CHECKING:
@@ -138,3 +140,16 @@ async def test_a_letter_is_found_by_the_first_characters_of_its_id(mirror: Mirro
     await mirror.take(message)
 
     assert len(await letters(mirror, Filter(ids=(message.key[:6],)))) == 1
+
+
+@pytest.mark.parametrize("depth", [3, 500])
+@pytest.mark.parametrize("principals", list(Principals))
+def test_a_letter_of_what_was_read_holds_neither_secrets_nor_people(principals: Principals, depth: int) -> None:
+    """Of what nests too deep to be searched for people nothing is kept where they are to be hidden."""
+    inner: Any = {"password": "hunter2", "owner_id": "IBMid-270000ANNA"}
+    for _ in range(depth):
+        inner = {"a": inner}
+    letter = dead_letter_of(Found("asset", "a1", None, canonical(inner)), NotJson(problem="x"), 100_000, principals)
+    assert b"hunter2" not in letter.body
+    assert (b"IBMid-270000ANNA" in letter.body) == (principals is Principals.KEEP)
+    assert bool(letter.body) == (depth == 3 or principals is Principals.KEEP)
