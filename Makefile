@@ -42,7 +42,7 @@ demo: install ## Tell the whole story against the sandbox, in a minute
 	@$(BIN)/catalog-mirror demo
 
 # Four workers, a file to each at a time: each has a broker and a database of its own, and much of the time is waiting.
-# In the order that tests/conftest.py gives them: by the number of their tests, the few and long would all come last.
+# In the order of their names: by the number of their tests, the fault tests, few and long, would all come last.
 WORKERS := -n 4 --dist loadfile --no-loadscope-reorder
 test: install ## Run every test but the slow ones
 	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)

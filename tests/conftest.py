@@ -155,18 +155,3 @@ def empty_store_url(request: pytest.FixtureRequest) -> str:
 def _one_of(request: pytest.FixtureRequest, sqlite: str, postgresql: str) -> str:
     url: str = request.getfixturevalue(sqlite if request.param == "sqlite" else postgresql)
     return url
-
-
-#: Tests that wait most of their time: for a broker to come back, for a timeout to pass.
-_WAITING = ("faults", "acceptance")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those that wait between those that work, so that neither the workers nor the cores are ever all idle."""
-    files: dict[Path, list[pytest.Item]] = {}
-    for item in items:
-        files.setdefault(item.path, []).append(item)
-    waiting = [path for path in files if path.parent.name in _WAITING]
-    working = [path for path in files if path.parent.name not in _WAITING]
-    placed = [(number / len(group), path) for group in (waiting, working) for number, path in enumerate(group)]
-    items[:] = [item for _, path in sorted(placed, key=lambda one: one[0]) for item in files[path]]

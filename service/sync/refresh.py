@@ -242,15 +242,16 @@ class Refresher:
         where = request.container or (await self._places([request], "asset")).get(request.entity_id)
         if where is None:
             return
-        kind = KINDS[LINEAGE]
         try:
-            async with aclosing(listings.pages(self._client, kind, where, parent=Parent(request.entity_id))) as pages:
+            async with aclosing(
+                listings.pages(self._client, LINEAGE_EVENT, where, parent=Parent(request.entity_id))
+            ) as pages:
                 async for page in pages:
                     fresh = [item for item in page.items if _is_fresh(item, page.at_us)]
                     old = [item for item in page.items if not _is_fresh(item, page.at_us)]
                     for items, origin in ((fresh, request.origin), (old, Origin.SYNC)):
                         options = Options(origin=origin)
-                        await self._sweeper.follow(kind, where, replace(page, items=items), options)
+                        await self._sweeper.follow(LINEAGE_EVENT, where, replace(page, items=items), options)
             self._without_lineage = 0
         except ABSENT as error:  # its lineage is not for us, or not there: the asset is read all the same
             self._without_lineage += 1

@@ -133,7 +133,7 @@ def _table_of(kind: Kind) -> Table:
     )  # fmt: skip
 
 
-#: The tables of the `service.kinds.model`, by the name of the kind.
+#: The tables of the `service.kinds`, by the name of the kind.
 things = {kind.name: _table_of(kind) for kind in THINGS.values()}
 
 #: Runs that made nothing of what they name (`service.mirror.lineage.walk`).
