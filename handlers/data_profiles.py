@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from service.changes import Change, ProfileDeleted, ProfileMentioned, ProfileSaved, RefreshAsked
+from service.events.fields import column_count
+from service.events.figures import findings_in
 from service.events.profiles import ProfileEvent
 from service.pipeline.routing import Evidence, handles
 
@@ -26,8 +28,11 @@ def profile_saved(event: ProfileEvent) -> Iterator[Change]:
         status=event.status,
         created_at_us=event.created_at_us,
         owner_id=event.owner_id,
-        column_count=event.column_count,
+        column_count=column_count(event.columns, event.attachment_id),
         is_new=event.is_new,
+        run_id=event.run_id,
+        attachment_id=event.attachment_id,
+        findings=findings_in(event.columns),
     )
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from service.text.documents import DIGEST_BYTES, Document, canonical, digest_of
 
 #: Microseconds in a second.
@@ -239,12 +241,66 @@ class AssetDeletionHinted:
     at_us: int | None
 
 
+class ClassCandidate(NamedTuple):
+    """A data class that profiling found for a column; `chosen` is the one that the column has now."""
+
+    column: str
+    code: str
+    name: str | None = None
+    confidence: float | None = None
+    priority: int | None = None
+    chosen: bool = False
+
+
+class ColumnFigures(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a profile found of one column; its JSON is what the store keeps. Counts are of rows.
+
+    `unread` names what was told but is no such number; `values_hidden` says that settings blanked values of the table.
+    """
+
+    column_name: str
+    position: int
+    inferred_type: str | None = None
+    length: int | None = None
+    precision: int | None = None
+    scale: int | None = None
+    row_count: int | None = None
+    distinct_count: int | None = None
+    null_count: int | None = None
+    empty_count: int | None = None
+    unique_count: int | None = None
+    min_number: float | None = None
+    max_number: float | None = None
+    min_text: str | None = None
+    max_text: str | None = None
+    mean: float | None = None
+    stddev: float | None = None
+    max_frequency: int | None = None
+    data_class_code: str | None = None
+    data_class: str | None = None
+    confidence: float | None = None
+    quality_score: float | None = None
+    values_hidden: bool | None = None
+    unread: str | None = None
+
+
+class Findings(NamedTuple):
+    """What a profile, or its document, found of the columns of a data asset."""
+
+    figures: tuple[ColumnFigures, ...] = ()
+    classes: tuple[ClassCandidate, ...] = ()
+
+
+NO_FINDINGS = Findings()
+
+
 @dataclass(frozen=True, slots=True)
 class ProfileSaved:
     """The catalog holds this state of a data profile.
 
     `asset_id` is the data set that was profiled, not the profile (docs/contract.md, "Data profile messages").
-    `is_new` says that the event is about a profile's creation, not its update.
+    `is_new` says that the event is about a profile's creation, not its update; `findings` are those that the
+    state itself carries.
     """
 
     profile_id: str
@@ -257,6 +313,11 @@ class ProfileSaved:
     owner_id: str | None = None
     column_count: int | None = None
     is_new: bool = False
+    #: The run whose figures these are; None: no run is told.
+    run_id: str | None = None
+    #: The attachment of the data set that holds the profile's own document, once there is one.
+    attachment_id: str | None = None
+    findings: Findings = NO_FINDINGS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import typer
 
 from service.changes import Origin
 from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, utc, who
-from service.cli.editing import edited, without_secrets
+from service.cli.editing import MAX_DEPTH, edited
 from service.cli.replay import replaying_pipeline
 from service.errors import LineInvalid, MirrorError, UsageError
 from service.events.message import Message
@@ -25,6 +25,7 @@ from service.mirror.store import Store
 from service.pipeline.committing import Fate
 from service.pipeline.pipeline import Pipeline
 from service.settings.model import Settings
+from service.text.privacy import clean_body
 
 app = typer.Typer(help="Events and deliveries that could not succeed as they were.", no_args_is_help=True)
 
@@ -154,9 +155,9 @@ def edit(
         )
     if row.kind == DELIVERY:
         raise UsageError(problem="a delivery has no body of its own: mend the target, then replay it")
-    new, blanked = without_secrets(edited(row.body, body, set_ or []))
+    new, blanked = clean_body(edited(row.body, body, set_ or []), MAX_DEPTH, quiet_settings().pipeline.privacy)
     run_async(_edit(row, new, blanked, reason))
-    told = " Secrets in it were blanked." if blanked else ""
+    told = " Secrets in it were blanked, and what of people is hidden." if blanked else ""
     out.print(f"{row.dead_letter_id[:12]} has a new body of {len(new)} bytes (was {len(row.body)}).{told}")
     out.print(f"`catalog-mirror dead-letters replay {row.dead_letter_id[:12]}` tries it.", markup=False)
 

@@ -12,10 +12,9 @@ import typer
 
 from service.errors import DataError, MirrorError, UsageError
 from service.text import documents
-from service.text.redaction import redact, redact_bytes
 
 #: Nesting of an edited body.
-_MAX_DEPTH = 200
+MAX_DEPTH = 200
 
 
 class EditImpossible(MirrorError):
@@ -25,7 +24,7 @@ class EditImpossible(MirrorError):
 
 
 def edited(body: bytes, file: str | None, assignments: Sequence[str]) -> bytes:
-    """The new body, secrets not blanked yet.
+    """The new body, nothing of it hidden yet.
 
     Args:
         file: where the whole new body is; `-` is stdin.
@@ -48,15 +47,6 @@ def edited(body: bytes, file: str | None, assignments: Sequence[str]) -> bytes:
     return str(text).encode()
 
 
-def without_secrets(body: bytes) -> tuple[bytes, bool]:
-    """The body as it may be stored, and whether something in it was blanked."""
-    try:
-        value, blanked = redact(documents.read(body, _MAX_DEPTH))
-    except DataError:
-        return redact_bytes(body)
-    return (documents.canonical(value), True) if blanked else (body, False)
-
-
 def _read(file: str) -> bytes:
     try:
         return Path(file).read_bytes()
@@ -66,7 +56,7 @@ def _read(file: str) -> bytes:
 
 def _assigned(body: bytes, assignments: Sequence[str]) -> bytes:
     try:
-        value = documents.read(body, _MAX_DEPTH)
+        value = documents.read(body, MAX_DEPTH)
     except DataError as error:
         raise EditImpossible(problem=str(error)) from None
     for assignment in assignments:

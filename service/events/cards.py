@@ -25,6 +25,7 @@ from service.changes import (
 )
 from service.errors import FieldInvalid
 from service.events.fields import MAX_ID_BYTES, column_count, is_usable_id
+from service.events.figures import findings_in
 from service.events.profiles import VOLATILE as PROFILE_VOLATILE
 from service.text import lookup
 from service.text.documents import Document, canonical, digest_of, document, documents_of, without
@@ -369,4 +370,7 @@ def profile_change(
         created_at_us=lookup.moment(metadata.get("created_at")),
         owner_id=lookup.text(metadata.get("owner_id")),
         column_count=column_count(inside.get("columns"), inside.get("attachment_id")),
+        run_id=lookup.text(lookup.at(inside, ("execution", "dataflow_run_id"))),
+        attachment_id=lookup.text(inside.get("attachment_id")),
+        findings=findings_in(inside.get("columns")),
     )

@@ -12,8 +12,9 @@ import structlog
 
 from service.changes import Container, Rank, Version
 from service.errors import EmptyProfileEvent
-from service.events.fields import Body, ContainerFields, Id, column_count, key_id, require_id, typed
+from service.events.fields import Body, ContainerFields, Id, key_id, require_id, typed
 from service.events.message import Event
+from service.text import lookup
 from service.text.documents import Document, canonical, digest_of, documents_of
 from service.text.times import read_time
 
@@ -61,6 +62,7 @@ class _Metadata(ContainerFields):
 
 class _Execution(Body):
     status: str | None = None
+    dataflow_run_id: Any = None
 
 
 class _DataProfile(Body):
@@ -96,7 +98,9 @@ class ProfileEvent:
     status: str | None
     created_at_us: int | None
     owner_id: str | None
-    column_count: int | None
+    columns: list[Any] | None
+    run_id: str | None
+    attachment_id: str | None
     is_new: bool
 
     @classmethod
@@ -127,7 +131,9 @@ class ProfileEvent:
             status=profile.execution.status if profile.execution else None,
             created_at_us=read_time(state.metadata.created_at, "state.metadata.created_at"),
             owner_id=state.metadata.owner_id,
-            column_count=column_count(profile.columns, profile.attachment_id),
+            columns=profile.columns,
+            run_id=lookup.text(profile.execution.dataflow_run_id) if profile.execution else None,
+            attachment_id=lookup.text(profile.attachment_id),
             is_new=event.words[-1:] == ("POST",),
         )
 

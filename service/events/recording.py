@@ -14,7 +14,8 @@ from typing import IO, Any
 from service.errors import DataError, LineInvalid
 from service.events.message import Message
 from service.text import documents
-from service.text.redaction import Principals, clean_body, redact, without_principals
+from service.text.privacy import Privacy, clean_body
+from service.text.redaction import redact
 
 #: A line may nest deeper than a body: the body's own limit is judged by the pipeline.
 _LINE_DEPTH = 900
@@ -71,9 +72,9 @@ def _body(value: dict[str, Any]) -> bytes:
         raise LineInvalid(problem="`body_base64` is not base64") from None
 
 
-def line_of(message: Message, max_depth: int, principals: Principals) -> bytes:
+def line_of(message: Message, max_depth: int, privacy: Privacy) -> bytes:
     """The line that records a message, with its secrets blanked."""
-    body, _ = clean_body(message.body, max_depth, principals)
+    body, _ = clean_body(message.body, max_depth, privacy)
     line: dict[str, Any] = {"routing_key": message.routing_key}
     try:
         line["body"] = body.decode("utf-8")
@@ -82,7 +83,7 @@ def line_of(message: Message, max_depth: int, principals: Principals) -> bytes:
     if message.message_id:
         line["message_id"] = message.message_id
     if message.headers:
-        line["headers"] = without_principals(redact(plain(dict(message.headers)))[0], principals)
+        line["headers"] = privacy.hidden(redact(plain(dict(message.headers)))[0])
     return documents.canonical(line) + b"\n"
 
 

@@ -23,6 +23,9 @@ from service.text.documents import canonical
 #: Rows that one statement of SQLite may take: its variables are limited to 32,766.
 _SQLITE_VARIABLES = 30_000
 
+#: Rows that one JSON text holds at most.
+_JSON_ROWS = 20_000
+
 Conflict = Literal["nothing", "newer"]
 
 
@@ -38,7 +41,8 @@ class BulkInsert:
         returning: columns told of each row that was written.
         defaults: columns that the statement fills itself.
         keep_if: rows with this true column are never replaced.
-        as_json: send rows as one JSON text, which for many short values is less work for us than arrays are.
+        as_json: send rows as JSON texts, which for many short values is less work for us than arrays are; such an
+            insert answers nothing.
     """
 
     table: sa.Table
@@ -57,6 +61,10 @@ class BulkInsert:
             return []
         rows = sorted(rows, key=lambda row: row[: len(self.key)])
         if connection.dialect.name == "postgresql":
+            if self.as_json and len(rows) > _JSON_ROWS:  # the text of all would be held three times over
+                for start in range(0, len(rows), _JSON_ROWS):
+                    await connection.execute(self._postgresql, self._parameters(rows[start : start + _JSON_ROWS]))
+                return []
             result = await connection.execute(self._postgresql, self._parameters(rows))
             return list(result.all()) if self.returning else []
         written: list[Any] = []
@@ -69,7 +77,11 @@ class BulkInsert:
 
     def _parameters(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
         if self.as_json:
-            return {"rows": canonical([dict(zip(self.columns, row, strict=True)) for row in rows]).decode()}
+            told = [
+                {name: value for name, value in zip(self.columns, row, strict=True) if value is not None}
+                for row in rows
+            ]
+            return {"rows": canonical(told).decode()}
         return dict(zip(self.columns, zip(*rows, strict=True), strict=True))
 
     def _incoming(self) -> Any:

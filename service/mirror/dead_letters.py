@@ -24,7 +24,8 @@ from service.mirror.clock import store_now
 from service.mirror.tables import dead_letters
 from service.text import documents
 from service.text.documents import canonical, column_text
-from service.text.redaction import Principals, principals_in_bytes, redact, redact_bytes, without_principals
+from service.text.privacy import Privacy, clean_body
+from service.text.redaction import Principals, redact
 
 OPEN, REPLAYED, SUPERSEDED, DISCARDED = "open", "replayed", "superseded", "discarded"
 #: What a letter is of: a message, a thing that was read of the catalog, a delivery to a target.
@@ -57,7 +58,7 @@ class DeadLetter:
 
 
 def dead_letter_of(
-    source: Message | Found, error: DataError, max_bytes: int, principals: Principals, clean: Any = None
+    source: Message | Found, error: DataError, max_bytes: int, privacy: Privacy, clean: Any = None
 ) -> DeadLetter:
     """The dead letter of a message, or of a thing that was read.
 
@@ -66,16 +67,14 @@ def dead_letter_of(
         clean: the redacted body where it could be parsed; its canonical text is kept if anything was blanked.
     """
     if isinstance(source, Found):
-        source, clean = _without_people(source, principals)
+        source, clean = _without_people(source, privacy)
     if clean is None:
-        body, blanked = redact_bytes(_cut(source.body, max_bytes))
-        hidden = principals_in_bytes(body, principals)
-        body, blanked = hidden, blanked or hidden != body
+        body, blanked = clean_body(_cut(source.body, max_bytes), documents.ANSWER_DEPTH, privacy)
     else:
-        body, blanked = canonical(clean), True
+        body, blanked = canonical(privacy.hidden(clean, everywhere=True)), True
     read = source if isinstance(source, Found) else None
     headers = _place(source) if isinstance(source, Found) else redact(plain(dict(source.headers)))[0]
-    headers = without_principals(headers, principals)
+    headers = privacy.hidden(headers)
     return DeadLetter(
         dead_letter_id=source.key,
         kind=EVENT if read is None else READING,
@@ -92,13 +91,13 @@ def dead_letter_of(
     )
 
 
-def _without_people(read: Found, principals: Principals) -> tuple[Found, Any]:
+def _without_people(read: Found, privacy: Privacy) -> tuple[Found, Any]:
     """What was read, and its item without secrets and people; without where nobody can look for people in it."""
     try:
         item = documents.read(read.body, documents.ANSWER_DEPTH) if read.body else None
-        return read, item and without_principals(redact(item)[0], principals)
+        return read, item and redact(item)[0]
     except (DataError, RecursionError):
-        return (read if principals is Principals.KEEP else replace(read, body=b"")), None
+        return (read if privacy.principals is Principals.KEEP else replace(read, body=b"")), None
 
 
 def _place(read: Found) -> dict[str, str]:

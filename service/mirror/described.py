@@ -29,6 +29,22 @@ _ROW = {
     "document": "The state as the catalog sent it, secrets blanked, as canonical JSON text",
 }
 _OF_ASSET = {"asset_name": "Name of the asset", **_CONTAINER}
+_FIGURES = {
+    "position": "From 1", "inferred_type": "What the values look like, as profiling words it",
+    "length": "Of the inferred type", "precision": "Of the inferred type", "scale": "Of the inferred type",
+    "row_count": "Rows that were looked at", "distinct_count": "Different values", "null_count": "Rows without a value",
+    "empty_count": "Rows with an empty text", "unique_count": "Values that occur once",
+    "null_ratio": "Share of rows without a value, 0 to 1", "distinct_ratio": "Different values per row, 0 to 1",
+    "min_number": "Smallest number", "max_number": "Largest number", "min_text": "Smallest text; [redacted]: hidden",
+    "max_text": "Largest text; [redacted]: hidden", "mean": "Of the numbers", "stddev": "Of the numbers",
+    "max_frequency": "Rows with the value that occurs most", "data_class_code": "The data class that was chosen",
+    "data_class": "Name of that data class", "confidence": "In that class, as told",
+    "quality_score": "As the catalog gives it",
+}  # fmt: skip
+_UNREAD = {
+    "values_hidden": "Values of the table were blanked, as PIPELINE__PROFILE_VALUES says",
+    "unread": "What was told but is no such number, joined with commas",
+}
 
 
 def _view_of(kind: Kind) -> View:
@@ -122,6 +138,49 @@ _HANDWRITTEN = (
             "created_at": "When it was created", "owner_id": "Who owns it", **_ROW,
         },
         ("profile_id",),
+    ),
+    View(
+        "v1_profile_columns", "What the current profile of each data asset found, column by column",
+        {
+            "profile_id": "The profile", "asset_id": "The data asset that was profiled",
+            "column_name": "Name of the column; of several with one name the later are numbered", **_FIGURES,
+            **_UNREAD, **_OF_ASSET,
+            "changed_at": _ROW["changed_at"], "mirrored_at": _ROW["mirrored_at"],
+        },
+        ("profile_id", "column_name"),
+    ),
+    View(
+        "v1_profile_classes", "Data classes that the current profile of each data asset found for its columns",
+        {
+            "profile_id": "The profile", "asset_id": "The data asset that was profiled",
+            "column_name": "Name of the column", "class_code": "The data class", "data_class": "Its name",
+            "confidence": "As told", "priority": "As told", "is_chosen": "It is the class that the column has now",
+            **_OF_ASSET,
+        },
+        ("profile_id", "column_name", "class_code"),
+    ),
+    View(
+        "v1_profile_history", "What each finished run of a profile found, kept for RETENTION__PROFILES",
+        {
+            "profile_id": "The profile", "run_id": "The run", "asset_id": "The data asset that was profiled",
+            "finished_at": "When the run was first told to be finished", "column_name": "Name of the column",
+            **_FIGURES, **_UNREAD, **_OF_ASSET,
+        },
+        ("profile_id", "run_id", "column_name"),
+    ),
+    View(
+        "v1_profile_drift", "What changed from the run before to the newest one of each data asset",
+        {
+            "asset_id": "The data asset", "column_name": "The column; empty: the table as a whole",
+            "change": "added, gone, retyped, reclassified, nulls, distinct or rows",
+            "before_at": "When the run before was finished", "after_at": "When the newest run was finished",
+            "before_text": "Type or class before", "after_text": "Type or class after",
+            "before_number": "Ratio (nulls, distinct) or number of rows before",
+            "after_number": "The same after", "difference": "After less before",
+            "is_crossed": "It is as large as PROFILES__DRIFT_… asks for to be told",
+            "profile_id": "The profile of the newest run", "run_id": "The newest run", **_OF_ASSET,
+        },
+        ("asset_id", "column_name", "change"),
     ),
     View(
         "v1_lineage_events", "What happened, when, and who says so",

@@ -12,8 +12,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.changes import AssetSaved, Change
+from service.changes import AssetSaved, Change, ProfileSaved
 from service.errors import DataError
+from service.mirror.profiling import classes
 from service.mirror.rows import plan_of
 from service.mirror.store import Store
 from service.mirror.stored import STATES, change_of
@@ -62,6 +63,8 @@ async def _derive(connection: AsyncConnection, kind: str, table: sa.Table, rows:
             changes.append(change)
     states = [change for change in changes if isinstance(change, AssetSaved)]
     await replace_parts(connection, states, [state.asset_id for state in states])
+    profiles = [change for change in changes if isinstance(change, ProfileSaved)]
+    await classes.replace(connection, profiles, [profile.profile_id for profile in profiles])
 
 
 #: What rebuilding never touches.

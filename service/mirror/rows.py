@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
+
 from service.changes import (
     AssetDeleted,
     AssetMentioned,
     AssetSaved,
     Change,
+    ColumnFigures,
     Container,
     ContainerDeleted,
     ContainerSaved,
@@ -30,16 +33,19 @@ from service.changes import (
     Version,
 )
 from service.kinds import THINGS
-from service.text.documents import DIGEST_BYTES, column_text, key_text
+from service.text.documents import DIGEST_BYTES, Distinct, column_text, key_text
 from service.text.times import to_datetime
+
+_encoder = msgspec.json.Encoder()
 
 #: Seconds after a tie before the thing is read again: events carry whole seconds, so one more could still tie.
 TIE_REFRESH_DELAY_S = 2.0
 
 
-#: What a row says of a container, or an asset, that is only referred to, or gone.
+#: What a row says of a container, an asset or a profile that is only referred to, or gone.
 _UNKNOWN_CONTAINER = (None,) * 6
 _UNKNOWN_ASSET = (None,) * 16
+_UNKNOWN_PROFILE = (None,) * 7
 
 
 @dataclass(slots=True)
@@ -211,9 +217,25 @@ def _profile_saved(plan: Plan, event: int, change: ProfileSaved) -> None:
     _mention_asset(plan, event, change.asset_id, change.container)
     values = (
         change.profile_id, change.asset_id, *_place(change.container), _text(change.status), change.column_count,
-        _moment(change.created_at_us), _text(change.owner_id), *_tail(change.version, change.document.text),
+        _moment(change.created_at_us), _text(change.owner_id), _text(change.run_id), _text(change.attachment_id),
+        figures_text(change.findings.figures), *_tail(change.version, change.document.text),
     )  # fmt: skip
     _put(plan.data_profiles, change.profile_id, change.version, values, event, change)
+
+
+def figures_text(figures: Sequence[ColumnFigures]) -> str | None:
+    """Figures of columns as the store keeps them; None where there are none."""
+    if not figures:
+        return None
+    try:
+        text = _encoder.encode(figures)
+        if b"\\u0000" not in text:
+            return text.decode()
+    except UnicodeEncodeError:  # half a surrogate pair
+        pass
+    told = [msgspec.structs.asdict(one) for one in figures]
+    clean = [{name: column_text(v) if isinstance(v, str) else v for name, v in one.items()} for one in told]
+    return _encoder.encode([{name: v for name, v in one.items() if v is not None} for one in clean]).decode()
 
 
 def _profile_mentioned(plan: Plan, event: int, change: ProfileMentioned) -> None:
@@ -223,16 +245,14 @@ def _profile_mentioned(plan: Plan, event: int, change: ProfileMentioned) -> None
         text = version.digest + change.asset_id.encode("utf-8", "surrogatepass")
         digest = version.digest[:1] + blake2b(text, digest_size=DIGEST_BYTES - 1).digest()
         version = Version(None, Rank.STUB, digest)
-    values = (
-        change.profile_id, change.asset_id, *_place(change.container), None, None, None, None, *_tail(version, None)
-    )  # fmt: skip
+    values = (change.profile_id, change.asset_id, *_place(change.container), *_UNKNOWN_PROFILE, *_tail(version, None))
     _put(plan.data_profiles, change.profile_id, version, values, event, None)
 
 
 def _profile_deleted(plan: Plan, event: int, change: ProfileDeleted) -> None:
     _mention_asset(plan, event, change.asset_id, change.container)
     values = (
-        change.profile_id, change.asset_id, *_place(change.container), None, None, None, None,
+        change.profile_id, change.asset_id, *_place(change.container), *_UNKNOWN_PROFILE,
         *_tail(change.version, None, deleted=True),
     )  # fmt: skip
     _put(plan.data_profiles, change.profile_id, change.version, values, event, change)
@@ -261,18 +281,12 @@ _NAME_BYTES, _TERM_BYTES, _STANDING_BYTES = 1024, 512, 64
 
 def column_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
     """The rows of an asset's columns; of several with the same name the later ones are numbered."""
-    seen: set[str] = set()
+    names = Distinct(_NAME_BYTES)
     for column in change.columns:
-        name = key_text(column.name, _NAME_BYTES)
-        number = 1
-        while name in seen:
-            number += 1
-            name = key_text(f"{column.name} ({number})", _NAME_BYTES)
-        seen.add(name)
         yield (
-            change.asset_id, name, column.position, _text(column.data_type), _text(column.native_type), column.length,
-            column.scale, column.nullable, _text(column.description), _joined(column.tags),
-            _text(column.data_class_id), _text(column.data_class), column.quality_score,
+            change.asset_id, names.of(column.name), column.position, _text(column.data_type),
+            _text(column.native_type), column.length, column.scale, column.nullable, _text(column.description),
+            _joined(column.tags), _text(column.data_class_id), _text(column.data_class), column.quality_score,
         )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from service.changes import (
     Change,
     LineageRecorded,
     Origin,
+    ProfileSaved,
     Rank,
     RefreshAsked,
     UsageObserved,
@@ -27,6 +28,7 @@ from service.changes import (
 from service.kinds import THINGS
 from service.mirror import refreshes
 from service.mirror.bulk import BulkInsert, key_in, rows_by_key, state_insert
+from service.mirror.profiling import classes
 from service.mirror.rows import (
     TIE_REFRESH_DELAY_S,
     Plan,
@@ -69,7 +71,17 @@ _assets = state_insert(
     "source_container_id", "created_at", "updated_at",
 )  # fmt: skip
 _profiles = state_insert(
-    data_profiles, "profile_id", "asset_id", *_PLACE, "status", "column_count", "created_at", "owner_id"
+    data_profiles,
+    "profile_id",
+    "asset_id",
+    *_PLACE,
+    "status",
+    "column_count",
+    "created_at",
+    "owner_id",
+    "run_id",
+    "attachment_id",
+    "figures",
 )
 _things = {
     kind.name: state_insert(things[kind.name], kind.id_name, *_PLACE, *(field.name for field in kind.fields))
@@ -178,6 +190,8 @@ async def _write_states(
     written = {row[0]: row.replaces for row in await insert.run(connection, [row.values for row in rows.values()])}
     if insert is _assets and written:
         await _replace_parts(connection, rows, written)
+    if insert is _profiles and written:
+        await _replace_classes(connection, rows, written)
     ties = []
     for row_id, replaced in written.items():
         row = rows[row_id]
@@ -209,6 +223,13 @@ async def replace_parts(connection: AsyncConnection, states: Sequence[AssetSaved
             mine = key_in(connection, insert.table.c.asset_id, replaced)
             await connection.execute(sa.delete(insert.table).where(mine))
         await insert.run(connection, [row for state in states for row in rows_of(state)])
+
+
+async def _replace_classes(connection: AsyncConnection, rows: dict[str, StateRow], written: dict[str, Any]) -> None:
+    """The classes of columns belong to the state of their profile that was written last."""
+    states = [state for profile_id in written if isinstance(state := rows[profile_id].change, ProfileSaved)]
+    replaced = [profile_id for profile_id, version in written.items() if version and rows[profile_id].change]
+    await classes.replace(connection, states, replaced)
 
 
 def _is_news(version: Version, replaced: Version) -> bool:

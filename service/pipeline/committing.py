@@ -182,9 +182,7 @@ class _Batch:
         for index, error in self._errors.items():
             read = self._reads[index]
             letters.append(
-                dead_letters.dead_letter_of(
-                    _told(read), error, settings.max_body_bytes, settings.principals, read.clean
-                )
+                dead_letters.dead_letter_of(_told(read), error, settings.max_body_bytes, settings.privacy, read.clean)
             )
         await dead_letters.store_events(self._connection, letters)
 

@@ -31,7 +31,7 @@ from service.pipeline.routing import Router
 from service.settings.model import PipelineSettings
 from service.settings.scope import Scope
 from service.text import documents
-from service.text.redaction import Principals, may_hold_secrets, redact, without_principals
+from service.text.redaction import may_hold_secrets, redact
 from service.text.times import to_datetime
 
 log = structlog.get_logger(__name__)
@@ -79,6 +79,7 @@ class Decoder:
     ) -> None:
         self._router = router
         self._settings = settings
+        self._privacy = settings.privacy
         self._own_service = own_service
         self._scope = scope
         self._horizon_us = None if horizon_s is None else round(horizon_s * SECOND_US)
@@ -135,13 +136,14 @@ class Decoder:
         return body
 
     def _body(self, message: Message, read: Read) -> dict[str, Any]:
-        """The message's object, with secrets (and people, where so set) taken out."""
+        """The message's object, with secrets taken out, and what of people the settings hide."""
         body = documents.read(message.body, self._settings.max_depth)
         if may_hold_secrets(message.body):
             body, blanked = redact(body)
             read.clean = body if blanked else None
-        if self._settings.principals is not Principals.KEEP:
-            body = read.clean = without_principals(body, self._settings.principals)
+        hidden = self._privacy.hidden(body)
+        if hidden is not body:
+            body = read.clean = hidden
         if not isinstance(body, dict):
             raise NotAnObject(found=documents.type_of[type(body)])
         return body

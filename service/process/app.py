@@ -92,7 +92,7 @@ def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: M
         pipeline,
         settings.sync,
         Scope(settings.scope),
-        settings.pipeline.principals,
+        settings.pipeline.privacy,
         replica_id,
         metrics=metrics,
     )

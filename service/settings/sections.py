@@ -11,6 +11,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import NoDecode
 
 from service.changes import Origin
+from service.text.privacy import Privacy
+from service.text.profile_values import ProfileValues
 from service.text.redaction import Principals
 
 
@@ -217,10 +219,19 @@ class PipelineSettings(Section):
     )
     max_depth: int = Field(64, ge=8, le=200, description="Deeper nesting becomes a dead letter.")
     principals: Principals = Field(Principals.KEEP, description="What happens to users' names: keep, hash or drop.")
+    profile_values: ProfileValues = Field(
+        ProfileValues.NUMBERS,
+        description="What of people's tables is kept of profiles: numbers, all (texts, too), or none (counts stay).",
+    )
     brake_window: int = Field(200, ge=1, description="Events that the brake looks back at.")
     brake_failures: int = Field(40, ge=1, description="More failures than this among them stop consuming.")
     handler_deadline_s: float = Field(60, gt=0, description="Oldest event in hand before the consumer counts as dead.")
     drain_s: float = Field(20, gt=0, description="Seconds to finish what is in hand after SIGTERM.")
+
+    @property
+    def privacy(self) -> Privacy:
+        """What is hidden before anything is written."""
+        return Privacy(self.principals, self.profile_values)
 
 
 class RelaySettings(Section):

@@ -1,4 +1,4 @@
-"""What was read goes through here before anything else sees it: secrets blanked, people as the settings say."""
+"""What was read goes through here before anything else sees it: secrets blanked, people as settings say."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 from service.errors import NestingTooDeep
 from service.text.documents import canonical
-from service.text.redaction import Principals, may_hold_secrets, redact, without_principals
+from service.text.privacy import Privacy
+from service.text.redaction import may_hold_secrets, redact
 
 
-def clean(item: dict[str, Any], principals: Principals) -> dict[str, Any]:
+def clean(item: dict[str, Any], privacy: Privacy) -> dict[str, Any]:
     """The item as it may be stored.
 
     Raises:
@@ -19,6 +20,7 @@ def clean(item: dict[str, Any], principals: Principals) -> dict[str, Any]:
     try:
         if may_hold_secrets(canonical(item)):
             item, _ = redact(item)
-        return item if principals is Principals.KEEP else without_principals(item, principals)
+        hidden: dict[str, Any] = privacy.hidden(item)
+        return hidden
     except RecursionError:
         raise NestingTooDeep(limit=sys.getrecursionlimit()) from None

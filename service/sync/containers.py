@@ -36,7 +36,7 @@ from service.sync.findings import read_of
 from service.sync.obstacles import ABSENT, BROKEN
 from service.sync.readings import container_told
 from service.sync.sweep import Options, Sweeper, Tally
-from service.text.redaction import Principals
+from service.text.privacy import Privacy
 
 log = structlog.get_logger(__name__)
 
@@ -53,14 +53,12 @@ class Found:
 class Containers:
     """Reads the containers."""
 
-    def __init__(
-        self, client: CatalogClient, store: Store, sweeper: Sweeper, scope: Scope, principals: Principals
-    ) -> None:
+    def __init__(self, client: CatalogClient, store: Store, sweeper: Sweeper, scope: Scope, privacy: Privacy) -> None:
         self._client = client
         self._store = store
         self._sweeper = sweeper
         self._scope = scope
-        self._principals = principals
+        self._privacy = privacy
 
     async def read(self, options: Options) -> Found:
         """List them, write what is new (as far as `options` say), and look for those that are gone.
@@ -115,7 +113,7 @@ class Containers:
         reads = []
         for item in items:
             try:
-                told = next(container_told(kind, clean(item, self._principals), None, at_us, None))
+                told = next(container_told(kind, clean(item, self._privacy), None, at_us, None))
             except DataError as error:
                 found.problems.append(f"a {kind}: {error}"[:300])
                 continue
@@ -169,9 +167,7 @@ class Containers:
             return [(Container(kind, row[0]), bool(row[1])) for row in await connection.execute(query)]  # type: ignore[arg-type]
 
 
-async def refreshed_container(
-    client: CatalogClient, store: Store, where: Container, principals: Principals
-) -> list[Change]:
+async def refreshed_container(client: CatalogClient, store: Store, where: Container, privacy: Privacy) -> list[Change]:
     """What reading one container tells. That a whole one is gone waits for a person: a reconcile comes to it.
 
     Raises:
@@ -189,7 +185,7 @@ async def refreshed_container(
     except (CatalogForbidden, CatalogGone) as error:
         await tell_state(store, where, _state(error))
         return []
-    told = container_told(where.kind, clean(answer.object(), principals), where, answer.at_us, None)
+    told = container_told(where.kind, clean(answer.object(), privacy), where, answer.at_us, None)
     return [one.change() for one in told]
 
 

@@ -32,7 +32,7 @@ from service.sync.rotation import Rotation
 from service.sync.runs import RECONCILE, SNAPSHOT, Runner, Stopped
 from service.sync.sweep import Options, Sweeper
 from service.telemetry.metrics import Metrics
-from service.text.redaction import Principals
+from service.text.privacy import Privacy
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class Director:
 
     def __init__(
         self, client: CatalogClient, store: Store, pipeline: Pipeline, settings: SyncSettings, scope: Scope,
-        principals: Principals, replica_id: str, *, polls: bool = True, metrics: Metrics | None = None,
+        privacy: Privacy, replica_id: str, *, polls: bool = True, metrics: Metrics | None = None,
     ) -> None:  # fmt: skip
         self.client = client
         self._store = store
@@ -73,11 +73,11 @@ class Director:
         self._scope = scope
         self._who = replica_id
         urgent = client.on(Lane.REFRESH)
-        sweeper = Sweeper(client, store, pipeline, settings, scope, principals)
-        urgent_sweeper = Sweeper(urgent, store, pipeline, settings, scope, principals)
-        self._containers = Containers(client, store, sweeper, scope, principals)
+        sweeper = Sweeper(client, store, pipeline, settings, scope, privacy)
+        urgent_sweeper = Sweeper(urgent, store, pipeline, settings, scope, privacy)
+        self._containers = Containers(client, store, sweeper, scope, privacy)
         self.runner = Runner(store, sweeper, self._containers, settings, scope)
-        self.refresher = Refresher(urgent, store, urgent_sweeper, settings, principals)
+        self.refresher = Refresher(urgent, store, urgent_sweeper, settings, privacy)
         self.poller = Poller(urgent, store, urgent_sweeper, settings, scope, metrics)
         self._rotation = Rotation(store, sweeper, settings)
         self._polls = polls

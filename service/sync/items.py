@@ -16,6 +16,8 @@ from service.kinds import Kind
 from service.settings.scope import Scope
 from service.sync.cleaning import clean
 from service.sync.readings import Told, told_of
+from service.text.privacy import Privacy
+from service.text.profile_values import without_profile_values
 from service.text.redaction import Principals, may_hold_secrets
 
 log = structlog.get_logger(__name__)
@@ -45,20 +47,20 @@ class Unreadable:
 class ItemReader:
     """Reads the items of pages."""
 
-    def __init__(self, scope: Scope, principals: Principals) -> None:
+    def __init__(self, scope: Scope, privacy: Privacy) -> None:
         self._scope = scope
-        self._principals = principals
+        self._privacy = privacy
 
     async def groups(
         self, kind: Kind, where: Container | None, page: Page, parent: str | None
     ) -> list[Group | Unreadable]:
-        """What each item in scope tells, secrets and all; or why it cannot be read."""
+        """What each item in scope tells, secrets and all but values of tables; or why it cannot be read."""
         groups: list[Group | Unreadable] = []
         for number, item in enumerate(page.items):
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
             try:
-                hides = self._principals is not Principals.KEEP
+                hides = self._privacy.principals is not Principals.KEEP
                 told = self._told(kind, where, item, page.at_us, parent, cleans=hides)
             except DataError as error:
                 log.warning("item_unreadable", kind=kind.name, container=where and where.id, problem=str(error))
@@ -74,7 +76,7 @@ class ItemReader:
         Raises:
             DataError: it cannot be read without its secrets.
         """
-        if self._principals is not Principals.KEEP or not may_hold_secrets(group.told[0].text.encode()):
+        if self._privacy.principals is not Principals.KEEP or not may_hold_secrets(group.told[0].text.encode()):
             return group.told
         return self._told(kind, where, group.item, group.at_us, group.parent, cleans=True)
 
@@ -83,6 +85,8 @@ class ItemReader:
         *, cleans: bool,
     ) -> list[Told]:  # fmt: skip
         try:
-            return list(told_of(kind, clean(item, self._principals) if cleans else item, where, at_us, parent))
+            values = self._privacy.profile_values
+            item = clean(item, self._privacy) if cleans else without_profile_values(item, values)
+            return list(told_of(kind, item, where, at_us, parent))
         except RecursionError:
             raise NestingTooDeep(limit=sys.getrecursionlimit()) from None

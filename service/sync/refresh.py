@@ -62,7 +62,7 @@ from service.sync.obstacles import ABSENT
 from service.sync.readings import TABLES, key_of, thing_told
 from service.sync.sweep import Options, Result, Sweeper, batched
 from service.text import lookup
-from service.text.redaction import Principals
+from service.text.privacy import Privacy
 
 log = structlog.get_logger(__name__)
 
@@ -104,13 +104,13 @@ class Refresher:
     """Empties the refresh requests."""
 
     def __init__(
-        self, client: CatalogClient, store: Store, sweeper: Sweeper, settings: SyncSettings, principals: Principals
+        self, client: CatalogClient, store: Store, sweeper: Sweeper, settings: SyncSettings, privacy: Privacy
     ) -> None:
         self._client = client
         self._store = store
         self._sweeper = sweeper
         self._settings = settings
-        self._principals = principals
+        self._privacy = privacy
         self._stop = asyncio.Event()
         #: More waits than one turn of it takes.
         self._is_busy = False
@@ -296,7 +296,7 @@ class Refresher:
         where = request.container
         if request.kind == "container":
             where = where or (await self._places([request], "container")).get(request.entity_id)
-            changes = await refreshed_container(self._client, self._store, where, self._principals) if where else []
+            changes = await refreshed_container(self._client, self._store, where, self._privacy) if where else []
             return [read_of(request.kind, request.entity_id, where, changes)]
         if request.kind == "artifact":
             return [await self._sweeper.reread_artifact(request.entity_id)]
@@ -314,7 +314,7 @@ class Refresher:
             deleted = ThingDeleted(request.kind, request.entity_id, gone, where)
             return [read_of(request.kind, request.entity_id, where, [deleted])]
         try:
-            told = thing_told(KINDS[request.kind], clean(answer.object(), self._principals), where, answer.at_us, None)
+            told = thing_told(KINDS[request.kind], clean(answer.object(), self._privacy), where, answer.at_us, None)
             return [read_of(request.kind, request.entity_id, where, [one.change() for one in told])]
         except DataError as error:
             return [unreadable(request.kind, request.entity_id, where, error, answer.body)]

@@ -33,7 +33,7 @@ from service.settings.scope import Scope
 from service.sync.cleaning import clean
 from service.sync.findings import batched, read_of, unreadable
 from service.sync.readings import card_told, profile_told, thing_told
-from service.text.redaction import Principals
+from service.text.privacy import Privacy
 
 #: What a profile that could not be made answers.
 PROFILING_FAILED = 500
@@ -42,11 +42,11 @@ PROFILING_FAILED = 500
 class Rereader:
     """Reads by id. What it answers has secrets blanked already."""
 
-    def __init__(self, client: CatalogClient, store: Store, scope: Scope, principals: Principals) -> None:
+    def __init__(self, client: CatalogClient, store: Store, scope: Scope, privacy: Privacy) -> None:
         self._client = client
         self._store = store
         self._scope = scope
-        self._principals = principals
+        self._privacy = privacy
 
     async def assets(self, where: Container, asset_ids: Sequence[str]) -> list[Read]:
         """Assets by id, with what became of each: its state, its deletion, or (no changes) nothing that we may know."""
@@ -68,7 +68,7 @@ class Rereader:
 
     def _card(self, card: dict[str, Any], where: Container, at_us: int | None, asset_id: str) -> Read:
         try:
-            cleaned = clean(card, self._principals)
+            cleaned = clean(card, self._privacy)
             changes = [told.change() for told in card_told(cleaned, where, at_us, Rank.READ)]
         except DataError as error:
             return unreadable("asset", asset_id, where, error, card)
@@ -91,7 +91,7 @@ class Rereader:
             gone = Version(error.details.get("at_us"), Rank.DELETED)
             return read_of("artifact", artifact_id, None, [ThingDeleted("artifact", artifact_id, gone, None)])
         try:
-            told = thing_told(ARTIFACT, clean(answer.object(), self._principals), None, answer.at_us, None)
+            told = thing_told(ARTIFACT, clean(answer.object(), self._privacy), None, answer.at_us, None)
             return read_of("artifact", artifact_id, None, [one.change() for one in told])
         except DataError as error:
             return unreadable("artifact", artifact_id, None, error, answer.body)
@@ -128,7 +128,7 @@ class Rereader:
                 raise
             return read_of("data_profile", profile_id, where)
         try:
-            told = profile_told(clean(answer.object(), self._principals), where, answer.at_us, asset_id)
+            told = profile_told(clean(answer.object(), self._privacy), where, answer.at_us, asset_id)
             return read_of("data_profile", profile_id, where, [one.change() for one in told])
         except DataError as error:
             return unreadable("data_profile", profile_id, where, error, answer.body)

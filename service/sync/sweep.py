@@ -30,7 +30,7 @@ from service.sync.findings import Estimate, Options, Result, Tally, batched
 from service.sync.items import Group, ItemReader, Unreadable
 from service.sync.obstacles import ALONE
 from service.sync.rereading import Rereader
-from service.text.redaction import Principals
+from service.text.privacy import Privacy
 
 __all__ = ["Checkpoint", "Estimate", "Options", "Result", "Sweeper", "Tally", "batched"]
 
@@ -54,12 +54,12 @@ class Sweeper:
         pipeline: Pipeline,
         settings: SyncSettings,
         scope: Scope,
-        principals: Principals,
+        privacy: Privacy,
     ) -> None:
         self._client = client
         self._store = store
-        self._items = ItemReader(scope, principals)
-        self._rereader = Rereader(client, store, scope, principals)
+        self._items = ItemReader(scope, privacy)
+        self._rereader = Rereader(client, store, scope, privacy)
         self._comparer = Comparer(store, pipeline, self._items, self._rereader)
         self._deleter = Deleter(store, self._comparer, self._rereader, settings)
 

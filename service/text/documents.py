@@ -279,6 +279,34 @@ def key_text(text: str, limit: int) -> str:
     return raw[: limit - len(end.encode())].decode(errors="ignore") + end
 
 
+class Distinct:
+    """Tells texts that are alike apart: the later ones are numbered.
+
+    Args:
+        limit: bytes of each, as in `key_text`; None: whatever it is.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
+        self._taken: set[str] = set()
+        self._numbers: dict[str, int] = {}
+
+    def of(self, text: str) -> str:
+        """The next one; of a text that comes a hundred thousand times each is found at once."""
+        name = self._cut(text)
+        number = self._numbers.get(text, 1)
+        while name in self._taken:
+            number += 1
+            name = self._cut(f"{text} ({number})")
+        if number > 1:
+            self._numbers[text] = number
+        self._taken.add(name)
+        return name
+
+    def _cut(self, text: str) -> str:
+        return text if self._limit is None else key_text(text, self._limit)
+
+
 def is_clean(text: str) -> bool:
     """Whether every store can hold this text as it is."""
     return "\x00" not in text and (text.isascii() or column_text(text) == text)

@@ -22,7 +22,7 @@ from service.text import documents
 
 #: What stands where a secret stood.
 BLANK = "[redacted]"
-_QUOTED_BLANK = f'"{BLANK}"'.encode()
+QUOTED_BLANK = f'"{BLANK}"'.encode()
 
 #: Tell-tale words in the form of a normalised key: lower case, without `_`, `-`, `.` and spaces.
 SECRET_WORDS = (
@@ -286,20 +286,6 @@ def redact_bytes(body: bytes) -> tuple[bytes, bool]:
     return clean, clean != body
 
 
-def clean_body(body: bytes, max_depth: int, mode: Principals) -> tuple[bytes, bool]:
-    """A whole body without secrets, and whether anything was taken out: parsed where it parses, else by pattern."""
-    try:
-        value = documents.read(body, max_depth)
-    except DataError:
-        clean, blanked = redact_bytes(body)
-        hidden = principals_in_bytes(clean, mode)
-        return hidden, blanked or hidden != clean
-    clean_value, blanked = redact(value) if may_hold_secrets(body) else (value, False)
-    if mode is not Principals.KEEP:
-        clean_value, blanked = without_principals(clean_value, mode), True
-    return (documents.canonical(clean_value), True) if blanked else (body, False)
-
-
 def _substitute(body: bytes) -> bytes:
     for pattern, replacement in _SCHEMES:
         body = pattern.sub(replacement, body)
@@ -316,16 +302,16 @@ def _without_assigned(body: bytes) -> bytes:
     while match := _ASSIGNMENT.search(body, done):
         start = match.end()
         if body[start : start + 1] in (b"{", b"["):
-            end = _end_of_group(body, start)
+            end = end_of_group(body, start)
         else:
             value = _ASSIGNED.match(body, start)
             end = value.end() if value else start
-        parts += (body[done:start], _QUOTED_BLANK) if end > start else (body[done:start],)
+        parts += (body[done:start], QUOTED_BLANK) if end > start else (body[done:start],)
         done = end
     return b"".join((*parts, body[done:])) if parts else body
 
 
-def _end_of_group(body: bytes, start: int) -> int:
+def end_of_group(body: bytes, start: int) -> int:
     """Where the object or list that begins at `start` ends; the end of the body if it is cut off."""
     depth = 0
     for token in _GROUP_TOKEN.finditer(body, start):

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import service
-from service.cli import editing
 from service.errors import BodyTooLarge, NestingTooDeep, NotAnObject
 from service.events.message import Message
 from service.events.recording import line_of
@@ -25,7 +24,8 @@ from service.targets.collibra import jobs
 from service.targets.pentaho import answers
 from service.targets.posting import Reply
 from service.text import documents
-from service.text.redaction import Principals, clean_body
+from service.text.privacy import Privacy, clean_body
+from service.text.redaction import Principals
 
 DEEP = 100_000
 
@@ -68,13 +68,13 @@ def _message() -> None:
 
 def _letter() -> None:
     message = Message("v2.data_profiles.p.POST", nested(), headers={"x": value(5000), "y": {"z": value(5000)}})
-    letter = dead_letter_of(message, NotAnObject(found="a list"), 10_000, Principals.HASH)
+    letter = dead_letter_of(message, NotAnObject(found="a list"), 10_000, Privacy(Principals.HASH))
     assert b"hunter2" not in letter.body
 
 
 def _line() -> None:
     message = Message("k", nested(), headers={"x": value(5000)})
-    assert b"hunter2" not in line_of(message, 64, Principals.KEEP)
+    assert b"hunter2" not in line_of(message, 64, Privacy())
 
 
 def _envelope() -> None:
@@ -88,26 +88,19 @@ def _envelope() -> None:
 
 def _card() -> None:
     with pytest.raises(NestingTooDeep):
-        cleaning.clean({"metadata": {}, "entity": value(900)}, Principals.KEEP)
-
-
-def _edited() -> None:
-    clean, blanked = editing.without_secrets(nested())
-    assert blanked
-    assert b"hunter2" not in clean
+        cleaning.clean({"metadata": {}, "entity": value(900)}, Privacy())
 
 
 def _body() -> None:
-    assert b"hunter2" not in clean_body(nested(), 64, Principals.KEEP)[0]
+    assert b"hunter2" not in clean_body(nested(), 64, Privacy())[0]
 
 
 #: Every module that walks a value for secrets, and what is done to it.
 CALLERS: dict[str, Callable[[], None]] = {
-    "cli/editing.py": _edited,
     "pipeline/decoding.py": _envelope,
     "events/recording.py": _line,
     "mirror/dead_letters.py": _letter,
-    "text/redaction.py": _body,
+    "text/privacy.py": _body,
     "sync/cleaning.py": _card,
     "targets/collibra/jobs.py": _report,
     "targets/pentaho/answers.py": _message,

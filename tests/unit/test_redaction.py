@@ -10,10 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.text.documents import read
+from service.text.privacy import Privacy, clean_body
 from service.text.redaction import (
     BLANK,
     Principals,
-    clean_body,
     is_secret_key,
     may_hold_secrets,
     principals_in_bytes,
@@ -75,7 +75,7 @@ def spell(value: Any, how: str) -> bytes:
 @given(with_secret(), st.sampled_from([None, 2]))
 def test_no_secret_of_a_body_that_parses_survives(body: Any, indent: int | None) -> None:
     raw = json.dumps(body, indent=indent).encode()
-    clean, blanked = clean_body(raw, DEPTH, Principals.KEEP)
+    clean, blanked = clean_body(raw, DEPTH, Privacy())
 
     assert blanked
     assert may_hold_secrets(raw)
@@ -116,7 +116,7 @@ def test_a_secret_key_is_known_in_every_spelling(key: str) -> None:
 def test_a_secret_key_that_is_written_in_escapes_is_known() -> None:
     raw = rb'{"\u0070\u0061ssword":"' + SECRET.encode() + rb'"}'
 
-    assert SECRET.encode() not in clean_body(raw, DEPTH, Principals.KEEP)[0]
+    assert SECRET.encode() not in clean_body(raw, DEPTH, Privacy())[0]
     assert SECRET.encode() not in redact_bytes(b"{" + raw)[0]
 
 
@@ -156,7 +156,7 @@ def test_no_secret_of_a_text_survives_under_a_harmless_key(text: str, wrap: Any)
     forms = [json.dumps(value), json.dumps(value).replace("/", "\\/"), "{" + json.dumps(value)]
 
     for form in forms:
-        clean, _ = clean_body(form.encode(), DEPTH, Principals.KEEP)
+        clean, _ = clean_body(form.encode(), DEPTH, Privacy())
         assert not any(secret in clean.decode() for secret in hidden), clean
     assert not any(secret in redact_text(text) for secret in hidden)
 
@@ -307,7 +307,7 @@ def _readable(raw: bytes) -> bool:
 @given(st.binary(), st.sampled_from(list(Principals)))
 @example(b'"\xed\xa0\x80"', Principals.HASH)
 def test_any_bytes_can_be_cleaned(body: bytes, mode: Principals) -> None:
-    clean, blanked = clean_body(body, DEPTH, mode)
+    clean, blanked = clean_body(body, DEPTH, Privacy(mode))
 
     assert isinstance(clean, bytes)
     assert blanked or clean == body
@@ -347,7 +347,7 @@ def test_principals_are_kept_by_default() -> None:
 @pytest.mark.parametrize("mode", [Principals.HASH, Principals.DROP])
 @pytest.mark.parametrize("form", [PEOPLE, {"actor": "IBMid-270"}])
 def test_principals_are_hidden_where_so_set(mode: Principals, form: dict[str, Any]) -> None:
-    clean, blanked = clean_body(json.dumps(form).encode(), DEPTH, mode)
+    clean, blanked = clean_body(json.dumps(form).encode(), DEPTH, Privacy(mode))
 
     assert blanked
     for name in (b"john", b"acme", b"IBMid", b"jane", b"1000330999"):

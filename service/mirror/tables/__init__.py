@@ -8,6 +8,7 @@ Documents are canonical JSON text; `jsonb` would refuse NUL and lone surrogates,
 from __future__ import annotations
 
 from service.mirror.tables.columns import MAPPING, UtcTime, metadata
+from service.mirror.tables.figures import profile_classes, profile_documents, profile_drift, profile_runs
 from service.mirror.tables.mirrored import (
     asset_classifications,
     asset_columns,
@@ -63,6 +64,10 @@ __all__ = [
     "openlineage_events",
     "pentaho_job_parts",
     "pentaho_jobs",
+    "profile_classes",
+    "profile_documents",
+    "profile_drift",
+    "profile_runs",
     "refreshes",
     "replicas",
     "suspects",

@@ -116,6 +116,9 @@ data_profiles = Table(
     Column("created_at", UtcTime),
     Column("owner_id", Text),
     *state_columns(),
+    Column("run_id", Text, comment="The run whose figures these are"),
+    Column("attachment_id", Text, comment="Of the data asset: what holds the profile's own document"),
+    Column("figures", Text, comment="What it found of each column, as JSON"),
     Index("data_profiles_asset", "asset_id"),
 )  # fmt: skip
 

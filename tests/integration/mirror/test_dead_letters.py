@@ -15,6 +15,7 @@ from service.mirror import dead_letters
 from service.mirror.dead_letters import Filter, dead_letter_of, fingerprint_of
 from service.settings.model import PipelineSettings
 from service.text.documents import canonical
+from service.text.privacy import Privacy
 from service.text.redaction import Principals
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ async def test_a_body_that_is_too_large_is_kept_up_to_the_limit_and_no_half_secr
 def test_what_grows_when_it_is_cleaned_is_truncated_and_says_so() -> None:
     message = Message(KEY, b"x")
 
-    letter = dead_letter_of(message, NotJson(problem="x"), 100, Principals.KEEP, {"text": "\ud800" * 100})
+    letter = dead_letter_of(message, NotJson(problem="x"), 100, Privacy(), {"text": "\ud800" * 100})
 
     assert letter.truncated
     assert len(letter.body) == 100
@@ -87,7 +88,7 @@ def test_headers_hold_no_secret_and_no_hidden_person() -> None:
         "f": float("nan"),
     }
 
-    letter = dead_letter_of(Message(KEY, b"x", headers), NotJson(problem="x"), 100, Principals.DROP)
+    letter = dead_letter_of(Message(KEY, b"x", headers), NotJson(problem="x"), 100, Privacy(Principals.DROP))
 
     assert letter.headers is not None
     assert SECRET.decode() not in letter.headers
@@ -149,7 +150,9 @@ def test_a_letter_of_what_was_read_holds_neither_secrets_nor_people(principals: 
     inner: Any = {"password": "hunter2", "owner_id": "IBMid-270000ANNA"}
     for _ in range(depth):
         inner = {"a": inner}
-    letter = dead_letter_of(Found("asset", "a1", None, canonical(inner)), NotJson(problem="x"), 100_000, principals)
+    letter = dead_letter_of(
+        Found("asset", "a1", None, canonical(inner)), NotJson(problem="x"), 100_000, Privacy(principals)
+    )
     assert b"hunter2" not in letter.body
     assert (b"IBMid-270000ANNA" in letter.body) == (principals is Principals.KEEP)
     assert bool(letter.body) == (depth == 3 or principals is Principals.KEEP)

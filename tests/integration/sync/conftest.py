@@ -24,7 +24,7 @@ from service.sync.refresh import Refresher
 from service.sync.runs import RECONCILE, SNAPSHOT, Report, Runner
 from service.sync.sweep import Options, Sweeper
 from service.telemetry.metrics import Metrics
-from service.text.redaction import Principals
+from service.text.privacy import Privacy
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror, Subscriber
@@ -103,8 +103,8 @@ def reader_of(
     subscribers: Sequence[Subscriber] = (),
 ) -> Reader:
     pipeline, metrics = mirror.pipeline(*subscribers, verifies_hints=True), Metrics()
-    sweeper = Sweeper(client, mirror.store, pipeline, sync, scope, Principals.KEEP)
-    containers = Containers(client, mirror.store, sweeper, scope, Principals.KEEP)
+    sweeper = Sweeper(client, mirror.store, pipeline, sync, scope, Privacy())
+    containers = Containers(client, mirror.store, sweeper, scope, Privacy())
     return Reader(
         catalog,
         client,
@@ -112,7 +112,7 @@ def reader_of(
         pipeline,
         sweeper,
         Runner(mirror.store, sweeper, containers, sync, scope),
-        Refresher(client, mirror.store, sweeper, sync, Principals.KEEP),
+        Refresher(client, mirror.store, sweeper, sync, Privacy()),
         Poller(client, mirror.store, sweeper, sync, scope, metrics),
         containers,
         metrics,

@@ -20,7 +20,7 @@ from service.mirror import refreshes
 from service.settings.model import SyncSettings
 from service.sync import refresh
 from service.sync.refresh import Refresher
-from service.text.redaction import Principals
+from service.text.privacy import Privacy
 from tests.integration.sync.kinds import on_one_store
 
 if TYPE_CHECKING:
@@ -145,9 +145,7 @@ async def test_two_workers_at_once_never_read_one_thing_twice(reading: Reading) 
         chosen = some_assets(catalog, 25)
         await ask(reader, *(RefreshAsked("asset", one, where) for one in chosen))
         settings = SyncSettings(refresh_batch=7)
-        others = [
-            Refresher(reader.client, reader.mirror.store, reader.sweeper, settings, Principals.KEEP) for _ in range(3)
-        ]
+        others = [Refresher(reader.client, reader.mirror.store, reader.sweeper, settings, Privacy()) for _ in range(3)]
 
         async def empty(worker: Refresher) -> None:
             while await worker.once():

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from service.errors import LineInvalid
 from service.events.message import Message
 from service.events.recording import line_of, read_line, read_lines
-from service.text.redaction import Principals, clean_body
+from service.text.privacy import Privacy, clean_body
+from service.text.redaction import Principals
 
 SECRET = "hunter2SWORDFISH"
 headers = st.recursive(
@@ -26,12 +27,12 @@ headers = st.recursive(
 @example("k", b"\xef\xbb\xbf{}", {}, None)
 @example("k", b'{"a":1.0 }', {"x": float("nan")}, "")
 def test_any_message_comes_back_from_its_line(key: str, body: bytes, head: Any, message_id: str | None) -> None:
-    line = line_of(Message(key, body, head, message_id), 64, Principals.KEEP)
+    line = line_of(Message(key, body, head, message_id), 64, Privacy())
 
     assert line.count(b"\n") == 1
     again = read_line(line.strip())
     assert again.problem is None
-    assert (again.routing_key, again.body) == (key, clean_body(body, 64, Principals.KEEP)[0])
+    assert (again.routing_key, again.body) == (key, clean_body(body, 64, Privacy())[0])
     assert (again.message_id or None) == (message_id or None)
     assert set(again.headers) == set(head)
 
@@ -99,13 +100,13 @@ def test_a_line_that_is_too_long_is_one_problem_and_the_rest_goes_on() -> None:
 def test_no_secret_is_recorded(body: bytes) -> None:
     head = {"Authorization": f"Bearer {SECRET}", "x": {"token": SECRET.encode()}, "note": f"pwd={SECRET}"}
 
-    line = line_of(Message("k", body, head), 64, Principals.KEEP)
+    line = line_of(Message("k", body, head), 64, Privacy())
 
     assert SECRET.encode() not in line
     assert SECRET.encode() not in read_line(line).body
 
 
 def test_no_person_is_recorded_where_people_are_dropped() -> None:
-    line = line_of(Message("k", b'{"owner_id":"IBMid-1"}', {"user_id": "IBMid-1"}), 64, Principals.DROP)
+    line = line_of(Message("k", b'{"owner_id":"IBMid-1"}', {"user_id": "IBMid-1"}), 64, Privacy(Principals.DROP))
 
     assert b"IBMid" not in line
