@@ -321,6 +321,44 @@ class ProfileSaved:
 
 
 @dataclass(frozen=True, slots=True)
+class ProfileDocumentRead:
+    """The document of a profile was read from the attachment that holds it; `problem` says why it could not be.
+
+    `at_us` is when the attachment was made: as the run that it tells of ended.
+    """
+
+    profile_id: str
+    attachment_id: str
+    container: Container | None = None
+    at_us: int | None = None
+    findings: Findings = NO_FINDINGS
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DriftFound:
+    """From one run of profiling to the next something changed by more than settings let pass.
+
+    `change` is added, gone, retyped, reclassified, nulls, distinct or rows; numbers are ratios, or rows where `column`
+    is empty: the table as a whole.
+    """
+
+    asset_id: str
+    column: str
+    change: str
+    version: Version
+    container: Container | None
+    profile_id: str
+    run_id: str
+    before_at_us: int
+    after_at_us: int
+    before_text: str | None = None
+    after_text: str | None = None
+    before_number: float | None = None
+    after_number: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileMentioned:
     """A profile is referred to by an event that does not carry its state."""
 
@@ -465,6 +503,8 @@ Change = (
     | AssetDeleted
     | AssetDeletionHinted
     | ProfileSaved
+    | ProfileDocumentRead
+    | DriftFound
     | ProfileMentioned
     | ProfileDeleted
     | ThingSaved
@@ -482,8 +522,10 @@ def entity_of(change: Change) -> tuple[str, str]:
             return "container", change.container.id
         case AssetSaved() | AssetDeleted() | AssetMentioned() | AssetDeletionHinted():
             return "asset", change.asset_id
-        case ProfileSaved() | ProfileDeleted() | ProfileMentioned():
+        case ProfileSaved() | ProfileDeleted() | ProfileMentioned() | ProfileDocumentRead():
             return "data_profile", change.profile_id
+        case DriftFound():
+            return "profile_drift", f"{change.asset_id}/{change.change}/{change.column}"[:1024]
         case ThingSaved() | ThingDeleted():
             return change.kind, change.thing_id
         case LineageRecorded():

@@ -319,6 +319,41 @@ class CatalogLeadsElsewhere(TransientError):
     remedy = "Set CATALOG_MIRROR_CATALOG__URL to {place} if that is the catalog."
 
 
+class DocumentRefused(DataError):
+    """The profile's document is at {place}, where it is not read: {problem}."""
+
+    error_class = "document_refused"
+    remedy = "If that is your catalog's storage, name it in CATALOG_MIRROR_SYNC__PROFILE_DOCUMENT_HOSTS."
+
+
+class DocumentTooLarge(DataError):
+    """The profile's document has more than the {limit} bytes that SYNC__PROFILE_DOCUMENT_MAX_BYTES allows."""
+
+    error_class = "document_too_large"
+    remedy = "Raise CATALOG_MIRROR_SYNC__PROFILE_DOCUMENT_MAX_BYTES; a document is held in memory while it is read."
+
+
+class DocumentUnusable(DataError):
+    """The profile's document cannot be used: {problem}."""
+
+    error_class = "document"
+    remedy = "Have the data asset profiled again; the figures that the profile itself carries stay."
+
+
+class DocumentUnavailable(TransientError):
+    """The profile's document at {host} cannot be had: {problem}."""
+
+    error_class = "document_unavailable"
+    remedy = "It is tried again by itself. Check that the catalog's storage can be reached from here."
+
+
+class DocumentExpired(TransientError):
+    """The signed URL of the profile's document at {host} is refused with {status}."""
+
+    error_class = "document_expired"
+    remedy = "A new one is asked for by itself; if it stays, the clocks of the storage and the catalog differ."
+
+
 class CursorInvalid(DataError):
     """The place to go on from does not belong to the listing {listing}: {problem}."""
 

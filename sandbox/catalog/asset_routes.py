@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sandbox.catalog.assets import Record
 from sandbox.catalog.calls import Answer, Call
@@ -17,6 +17,9 @@ from sandbox.catalog.problems import Problem, bad_request, forbidden, not_found
 from sandbox.catalog.profiles import results
 from sandbox.catalog.rendering import found_card, opened_card, trashed_card
 from sandbox.catalog.statistics import REQUEST_TYPES
+
+if TYPE_CHECKING:
+    from sandbox.catalog.model import PocketCatalog
 
 #: Cards on a page of a search; a larger wish is silently cut.
 SEARCH_LIMIT = 200
@@ -115,10 +118,15 @@ def get_object(call: Call) -> Answer:
     asset_id, attachment_id = call.word("asset_id"), call.word("attachment_id")
     if call.text("X-Amz-Signature") != _signature(attachment_id):
         raise Problem(403, "SignatureDoesNotMatch", "The signature does not match.")
-    record = call.catalog.assets.live(asset_id)
+    return Answer(object_of(call.catalog, asset_id, attachment_id))
+
+
+def object_of(catalog: PocketCatalog, asset_id: str, attachment_id: str) -> dict[str, Any]:
+    """The document behind an attachment; raises Problem 404."""
+    record = catalog.assets.live(asset_id)
     for profile in profiles_in(record.card):
         if profile["entity"]["data_profile"].get("attachment_id") == attachment_id:
-            return Answer(results(profile, record.card))
+            return results(profile, record.card)
     raise not_found("object", attachment_id)
 
 
@@ -237,7 +245,7 @@ def _attachment(one: dict[str, Any], record: Record, container: Container, call:
         "object_key": one["object_key"],
         "object_key_is_read_only": False,
         "bucket": {"bucket_name": "pocket", "bluemix_cos_connection": bucket},
-        "url": f"{call.origin}/pocket/objects/{record.asset_id}/{one['id']}?{signed}",
+        "url": f"{call.catalog.knobs.storage or call.origin}/pocket/objects/{record.asset_id}/{one['id']}?{signed}",
     }
 
 

@@ -46,6 +46,8 @@ class Knobs:
     #: Assets whose data a data protection rule denies to us: without `allow_metadata_on_dpr_deny` no search has them
     #: and reading answers 403 (assumed: documents name the parameter alone).
     denied_assets: frozenset[str] = frozenset()
+    #: Where signed URLs lead; None: to the catalog itself.
+    storage: str | None = None
     #: hrefs point to hosts inside the cluster.
     internal_hrefs: bool = True
     #: Floats for integers, and `created` in scientific notation.

@@ -29,7 +29,7 @@ from service.settings.proxies import proxy_for
 CONNECT_S = 10.0
 #: Redirects that are followed, on the same host.
 MAX_REDIRECTS = 5
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: Those that ask to send the same method and body again.
 _SAME_METHOD = frozenset({307, 308})
 
@@ -75,9 +75,9 @@ class Transport:
 
     def __init__(self, settings: CatalogSettings) -> None:
         self._settings = settings
-        self._own = _tls(settings, own_only=True)
+        self._own = tls_of(settings, own_only=True)
         #: The sign-in on the cloud has a public certificate even where the catalog's is of the company.
-        self._any = _tls(settings, own_only=False) if settings.ca_file else self._own
+        self._any = tls_of(settings, own_only=False) if settings.ca_file else self._own
         self._session: ClientSession | None = None
         #: Redirects stay on the host, and so behind its proxy.
         self._proxies = {base: proxy_for(base) for base in (settings.url or "", exchange_of(settings))}
@@ -117,11 +117,13 @@ class Transport:
                     allow_redirects=False, ssl=self._context(call.base), proxy=self._proxies[call.base],
                 ) as response:  # fmt: skip
                     took_s = time.monotonic() - started
-                    if response.status not in _REDIRECTS:
+                    if response.status not in REDIRECTS:
                         return Raw(response.status, response.headers, await self._body(call, response), took_s)
                     url = _next_place(call, url, response)
         except (aiohttp.ClientError, OSError, TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
-            raise CatalogUnreachable(call=call.name, problem=_reason(error, self._settings), where=call.base) from None
+            raise CatalogUnreachable(
+                call=call.name, problem=reason_of(error, self._settings), where=call.base
+            ) from None
         raise CatalogAnswerInvalid(call=call.name, problem=f"it redirects more than {MAX_REDIRECTS} times")
 
     def _context(self, base: str) -> ssl.SSLContext:
@@ -142,7 +144,12 @@ class Transport:
         raise CatalogAnswerTooLarge(call=call.name, limit=limit)
 
 
-def _tls(settings: CatalogSettings, *, own_only: bool) -> ssl.SSLContext:
+def tls_of(settings: CatalogSettings, *, own_only: bool) -> ssl.SSLContext:
+    """What certificates are checked with: those that settings name, and unless `own_only` those that everybody trusts.
+
+    Raises:
+        SettingInvalid: the file cannot be read.
+    """
     try:
         if settings.ca_file is None or own_only:
             return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
@@ -175,7 +182,7 @@ def _port(scheme: str, port: int | None) -> int | None:
     return port or {"http": 80, "https": 443}.get(scheme)
 
 
-def _reason(error: Exception, settings: CatalogSettings) -> str:
+def reason_of(error: Exception, settings: CatalogSettings) -> str:
     """Why there is no answer, without anything that was sent."""
     if isinstance(error, TimeoutError):
         return f"nothing within {settings.timeout_s:g} s"

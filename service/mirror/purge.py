@@ -9,7 +9,19 @@ from service.changes import Container
 from service.kinds import THINGS
 from service.mirror.bulk import key_in
 from service.mirror.store import Store
-from service.mirror.tables import assets, containers, data_profiles, refreshes, sync_states, things, usage_facts
+from service.mirror.tables import (
+    assets,
+    containers,
+    data_profiles,
+    profile_classes,
+    profile_documents,
+    profile_drift,
+    profile_runs,
+    refreshes,
+    sync_states,
+    things,
+    usage_facts,
+)
 from service.mirror.writer import PART_TABLES
 from service.settings.scope import Scope
 
@@ -50,6 +62,9 @@ async def purge(store: Store, scope: Scope) -> int:
             if table is not assets:
                 result = await connection.execute(sa.delete(table).where(_in_places(connection, table, places)))
                 gone += int(result.rowcount)
+    async with store.write() as connection:
+        there = sa.exists().where(data_profiles.c.profile_id == profile_classes.c.profile_id)
+        gone += int((await connection.execute(sa.delete(profile_classes).where(~there))).rowcount)
     return gone
 
 
@@ -57,13 +72,24 @@ async def purge(store: Store, scope: Scope) -> int:
 _OF_ASSETS = (
     *(table.c.asset_id for table in PART_TABLES),
     data_profiles.c.asset_id,
+    profile_runs.c.asset_id,
+    profile_drift.c.asset_id,
     usage_facts.c.asset_id,
     *(things[kind.name].c[kind.asset] for kind in THINGS.values() if kind.asset),
 )
 
 
 def _tables() -> dict[str, sa.Table]:
-    tables = (assets, data_profiles, *things.values(), refreshes, sync_states, containers)
+    tables = (
+        assets,
+        data_profiles,
+        profile_documents,
+        profile_runs,
+        *things.values(),
+        refreshes,
+        sync_states,
+        containers,
+    )
     return {table.name: table for table in tables}
 
 

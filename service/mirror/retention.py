@@ -23,6 +23,7 @@ from service.mirror.tables import (
     openlineage_events,
     pentaho_job_parts,
     pentaho_jobs,
+    profile_runs,
     replicas,
     sync_runs,
     usage_facts,
@@ -55,6 +56,11 @@ def _overdue(store: Store, settings: RetentionSettings) -> list[tuple[sa.Table, 
         (dead_letters, sa.and_(letter.closed_at.is_(None), letter.last_at < store.later(-settings.dead_letters_s))),
         (lineage_events, sa.and_(lineage_events.c.event_time < store.later(-settings.lineage_s), ~undelivered)),
         (usage_facts, sa.and_(usage_facts.c.occurred_at < used_before, ~_is_baseline(used_before))),
+        *(
+            [(profile_runs, profile_runs.c.finished_at < store.later(-settings.profiles_s))]
+            if settings.profiles_s
+            else []
+        ),
         (sync_runs, sa.and_(run.finished_at.is_not(None), run.finished_at < store.later(-settings.closed_s))),
         (collibra_batches, collibra_batches.c.closed_at < store.later(-settings.closed_s)),
         (pentaho_jobs, sa.and_(job.finished_at.is_not(None), job.finished_at < store.later(-settings.closed_s))),
@@ -87,5 +93,6 @@ async def _remove(connection: AsyncConnection, table: sa.Table, condition: sa.Co
     if table is pentaho_jobs:
         mine = key_in(connection, pentaho_job_parts.c.job_key, keys)
         await connection.execute(sa.delete(pentaho_job_parts).where(mine))
-    await connection.execute(sa.delete(table).where(key_in(connection, key, keys)))
-    return len(keys)
+    over = condition if table is profile_runs else sa.true()  # of a profile only some runs are over their time
+    gone = await connection.execute(sa.delete(table).where(key_in(connection, key, keys), over))
+    return int(gone.rowcount)

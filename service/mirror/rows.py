@@ -23,6 +23,7 @@ from service.changes import (
     Copied,
     LineageRecorded,
     ProfileDeleted,
+    ProfileDocumentRead,
     ProfileMentioned,
     ProfileSaved,
     Rank,
@@ -72,6 +73,8 @@ class Plan:
     data_profiles: dict[str, StateRow] = field(default_factory=dict)
     #: By kind.
     things: dict[str, dict[str, StateRow]] = field(default_factory=dict)
+    #: Documents of profiles, with the index of the event that each came from.
+    documents: list[tuple[int, ProfileDocumentRead]] = field(default_factory=list)
     lineage_events: dict[str, StateRow] = field(default_factory=dict)
     #: Edges that add to those which are there, whichever state of their event wins.
     added_edges: set[tuple[Any, ...]] = field(default_factory=set)
@@ -238,6 +241,10 @@ def figures_text(figures: Sequence[ColumnFigures]) -> str | None:
     return _encoder.encode([{name: v for name, v in one.items() if v is not None} for one in clean]).decode()
 
 
+def _document_read(plan: Plan, event: int, change: ProfileDocumentRead) -> None:
+    plan.documents.append((event, change))
+
+
 def _profile_mentioned(plan: Plan, event: int, change: ProfileMentioned) -> None:
     _mention_asset(plan, event, change.asset_id, change.container)
     version = _stub(change.container)
@@ -364,6 +371,7 @@ _PLANNERS: dict[type, Any] = {
     AssetSaved: _asset_saved,
     AssetDeleted: _asset_deleted,
     ProfileSaved: _profile_saved,
+    ProfileDocumentRead: _document_read,
     ProfileMentioned: _profile_mentioned,
     ProfileDeleted: _profile_deleted,
     ThingSaved: _thing_saved,

@@ -28,7 +28,7 @@ from service.changes import (
 from service.kinds import THINGS
 from service.mirror import refreshes
 from service.mirror.bulk import BulkInsert, key_in, rows_by_key, state_insert
-from service.mirror.profiling import classes
+from service.mirror.profiling import classes, documents
 from service.mirror.rows import (
     TIE_REFRESH_DELAY_S,
     Plan,
@@ -173,6 +173,8 @@ async def apply(
         *((_things[kind], plan.things[kind], kind) for kind in THINGS if kind in plan.things),
     ):
         asked += await _write_states(connection, insert, rows, kind, applied, origin)
+    if plan.documents:
+        applied.events |= await documents.write(connection, plan.documents)
     await _write_lineage(connection, plan, applied)
     await refreshes.ask(connection, asked)
     return applied

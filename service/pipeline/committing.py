@@ -15,7 +15,7 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncConnection
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from service.changes import Origin
+from service.changes import DriftFound, Origin
 from service.errors import DataError, StoreRefusedRow
 from service.events.found import Found
 from service.events.message import Message
@@ -26,6 +26,7 @@ from service.mirror.usage.observing import Observer
 from service.pipeline.brake import Brake
 from service.pipeline.decoding import Read
 from service.pipeline.outgoing import Outgoing
+from service.pipeline.profile_watch import ProfileWatch
 from service.settings.model import PipelineSettings
 
 #: Attempts at a transaction that fails by deadlock or serialisation.
@@ -60,6 +61,8 @@ class Outcome:
     topics: Counter[tuple[str, Fate]] = field(default_factory=Counter)
     deliveries: int = 0
     fresh: list[Delivery] = field(default_factory=list)
+    #: What changed from one run of profiling to the next.
+    drifts: list[DriftFound] = field(default_factory=list)
     errors: list[DataError] = field(default_factory=list)
     #: The same by the place of the event in the batch.
     failed: dict[int, DataError] = field(default_factory=dict)
@@ -75,6 +78,7 @@ class Committer:
     outlet: Outlet | None
     observer: Observer | None
     brake: Brake
+    watch: ProfileWatch | None = None
 
     async def commit(self, reads: list[Read], origin: Origin, *, braked: bool, suspects: bool) -> Outcome:
         """Write everything and commit; raises as `Pipeline.process` does."""
@@ -155,6 +159,10 @@ class _Batch:
         connection = self._connection
         changes = [(index, change) for index in indices for change in self._reads[index].changes]
         applied = await writer.apply(connection, changes, self._origin)
+        if self._by.watch:
+            drifts = await self._by.watch.after(connection, changes, applied, self._origin)
+            applied.effective += drifts
+            self._outcome.drifts += [drift for _, drift in drifts]
         if self._by.observer:
             readings = self._by.observer.readings(change for _, change in applied.effective)
             await writer.write_facts(connection, readings)

@@ -32,6 +32,7 @@ from service.pipeline.brake import Brake
 from service.pipeline.committing import Committer, Outcome, Outlet
 from service.pipeline.decoding import Decoder, Read
 from service.pipeline.outgoing import Outgoing, Subscriber
+from service.pipeline.profile_watch import ProfileWatch
 from service.pipeline.routing import Router
 from service.settings.model import PipelineSettings, ScopeSettings
 from service.settings.scope import Scope
@@ -66,6 +67,7 @@ class Pipeline:
         scope: Scope | None = None,
         horizon_s: float | None = None,
         observer: Observer | None = None,
+        watch: ProfileWatch | None = None,
     ) -> None:
         self._store = store
         self._observer = observer
@@ -82,7 +84,9 @@ class Pipeline:
             observer=observer,
         )
         self.brake = Brake(settings.brake_window, settings.brake_failures)
-        self._committer = Committer(store, settings, Outgoing(answerer, subscribers), outlet, observer, self.brake)
+        self._committer = Committer(
+            store, settings, Outgoing(answerer, subscribers), outlet, observer, self.brake, watch
+        )
         #: Keys of the messages that we noted as met, alone in hand, and whose batch has not been committed.
         self._met: set[str] = set()
 
@@ -186,6 +190,12 @@ class Pipeline:
             for read in reads:
                 if read.at_us is not None:
                     metrics.event_age.observe(max(0, now_us - read.at_us) / SECOND_US)
+        for drift in outcome.drifts:
+            metrics.profile_drift.labels(drift.change).inc()
+        if outcome.drifts:
+            first = outcome.drifts[0]
+            log.warning("profile_drift", number=len(outcome.drifts), asset_id=first.asset_id, column=first.column,
+                        change=first.change, remedy="v1_profile_drift has what changed, and by how much.")  # fmt: skip
         if outcome.errors:
             classes = Counter(error.error_class for error in outcome.errors)
             log.warning(

@@ -18,12 +18,14 @@ from service.errors import NothingToConsume, SchemaMissing, SettingInvalid, Stor
 from service.http import probes
 from service.http.api import Api
 from service.mirror import controls, schema
+from service.mirror.profiling.drift import Limits
 from service.mirror.store import Store
 from service.mirror.usage.observing import Observer
 from service.pipeline import routing
 from service.pipeline.answers import LINEAGE_TARGET, Answerer
 from service.pipeline.committing import Outlet
 from service.pipeline.pipeline import Pipeline
+from service.pipeline.profile_watch import ProfileWatch
 from service.process.heartbeat import Heartbeat
 from service.settings.model import Settings
 from service.settings.scope import Scope
@@ -77,6 +79,13 @@ def pipeline_of(
         scope=Scope(settings.scope),
         horizon_s=horizon_s,
         observer=observer,
+        watch=ProfileWatch(
+            reads_documents=settings.sync.profile_documents and settings.catalog.url is not None,
+            keeps_s=settings.retention.profiles_s,
+            limits=Limits(
+                settings.profiles.drift_nulls, settings.profiles.drift_distinct, settings.profiles.drift_rows
+            ),
+        ),
     )
 
 

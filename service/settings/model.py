@@ -24,6 +24,7 @@ from service.settings.sections import (
     LogSettings,
     OpenLineageSettings,
     PipelineSettings,
+    ProfilesSettings,
     RelaySettings,
     RetentionSettings,
     RoutesSettings,
@@ -42,6 +43,7 @@ __all__ = [
     "LogSettings",
     "OpenLineageSettings",
     "PipelineSettings",
+    "ProfilesSettings",
     "RelaySettings",
     "RetentionSettings",
     "RoutesSettings",
@@ -79,6 +81,7 @@ class Settings(BaseSettings):
     relay: RelaySettings = RelaySettings()
     retention: RetentionSettings = RetentionSettings()
     usage: UsageSettings = UsageSettings()
+    profiles: ProfilesSettings = ProfilesSettings()
     targets: dict[str, TargetSettings] = {}
     openlineage: OpenLineageSettings = OpenLineageSettings()
     http: HttpSettings = HttpSettings()

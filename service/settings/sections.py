@@ -186,6 +186,14 @@ class SyncSettings(Section):
     skip: Names = Field(
         ["asset_statistic"], description="Kinds that are not read; statistics cost five calls per asset."
     )
+    profile_documents: bool = Field(
+        False,
+        description="on: read the documents of profiles, with figures of each column, from where signed URLs lead.",
+    )
+    profile_document_hosts: Names = Field(
+        [], description="Hosts that have them: s3.eu-de.example.com, *.example.com; networks for private addresses."
+    )
+    profile_document_max_bytes: int = Field(64 * 1024**2, ge=1024, description="Larger documents are not read.")
     refresh_batch: int = Field(200, ge=1, le=2000, description="Refresh requests taken at once.")
     refresh_attempts: int = Field(8, ge=1, description="Readings that fail before a refresh request is given up.")
     brake_share: float = Field(
@@ -265,12 +273,26 @@ class RetentionSettings(Section):
         gt=0,
         description="Lineage events, by when they happened. Older ones that still come are refused and counted.",
     )
+    profiles_s: Duration | None = Field(
+        None,
+        alias="profiles",
+        gt=0,
+        description="What finished runs of profiles found: 90d. Unset: of the current state alone is known.",
+    )
     usage_s: Duration = Field(
         400 * 86400,
         alias="usage",
         ge=32 * 86400,  # a window of 30 days, one of which may have 25 hours, that ended a day ago
         description="Uses of assets, by when they happened. Older ones that still come are refused and counted.",
     )
+
+
+class ProfilesSettings(Section):
+    """What changes from one run of profiling to the next are told; needs RETENTION__PROFILES."""
+
+    drift_nulls: float = Field(0.05, gt=0, le=1, description="Change of the share of rows without a value.")
+    drift_distinct: float = Field(0.2, gt=0, le=1, description="Change of the share of different values.")
+    drift_rows: float = Field(0.5, gt=0, description="Change of the number of rows, as a share of it.")
 
 
 class UsageSettings(Section):

@@ -25,6 +25,7 @@ from service.changes import (
     Container,
     Origin,
     ProfileDeleted,
+    ProfileSaved,
     Rank,
     RefreshAsked,
     ThingDeleted,
@@ -51,6 +52,8 @@ from service.kinds import KINDS
 from service.kinds.lineage import LINEAGE_EVENT
 from service.mirror import refreshes
 from service.mirror.bulk import rows_by_key
+from service.mirror.profiling import documents
+from service.mirror.profiling.documents import KIND as DOCUMENT
 from service.mirror.refreshes import Claimed
 from service.mirror.store import Store
 from service.pipeline.decoding import Read
@@ -59,6 +62,7 @@ from service.sync.cleaning import clean
 from service.sync.containers import refreshed_container
 from service.sync.findings import read_of, unreadable
 from service.sync.obstacles import ABSENT
+from service.sync.profile_documents import DocumentReader
 from service.sync.readings import TABLES, key_of, thing_told
 from service.sync.sweep import Options, Result, Sweeper, batched
 from service.text import lookup
@@ -89,6 +93,8 @@ _OUT = frozenset({502, 503, 504})
 #: Kinds that are read one by one.
 _BY_ID = frozenset({"container", "artifact", *(kind.name for kind in KINDS.values() if kind.alone)})
 LINEAGE = LINEAGE_EVENT.name
+#: What waits for whatever else is to be read.
+_LATER = frozenset({LINEAGE, DOCUMENT})
 
 
 @dataclass(slots=True)
@@ -111,6 +117,7 @@ class Refresher:
         self._sweeper = sweeper
         self._settings = settings
         self._privacy = privacy
+        self._documents = DocumentReader(client, store, settings, privacy)
         self._stop = asyncio.Event()
         #: More waits than one turn of it takes.
         self._is_busy = False
@@ -193,7 +200,11 @@ class Refresher:
         if kind == "asset":
             return await self._assets(requests)
         if kind == "data_profile":
-            return [read for request in requests for read in await self._profile(request)], []
+            reads = [read for request in requests for read in await self._profile(request)]
+            await self._ask_for_documents(reads, requests[0].origin)
+            return reads, []
+        if kind == DOCUMENT:
+            return [read for request in requests for read in await self._documents.read(request)], []
         if kind in _BY_ID:
             return [read for request in requests for read in await self._by_id(request)], []
         if kind == LINEAGE:
@@ -236,6 +247,14 @@ class Refresher:
             return
         async with self._store.write() as connection:
             await refreshes.ask(connection, asked)
+
+    async def _ask_for_documents(self, reads: Sequence[Read], origin: Origin) -> None:
+        """Who asks for a profile again asks for its document, too, whether or not the profile changed."""
+        saved = [change for read in reads for change in read.changes if isinstance(change, ProfileSaved)]
+        asked = [one for profile in saved if (one := documents.asked_of(profile, origin)) is not None]
+        if asked and self._documents.is_on:
+            async with self._store.write() as connection:
+                await refreshes.ask(connection, asked)
 
     async def _lineage(self, request: Claimed) -> None:
         """The lineage that the catalog holds of an asset. What is old was there before anybody followed it."""
@@ -336,6 +355,9 @@ class Refresher:
         self.count.given_up += len(over)
         log.warning("refresh_put_off", kind=requests[0].kind, number=len(requests), given_up=len(over),
                     problem=str(error), remedy=error.advice())  # fmt: skip
+        for request in over:
+            if request.kind == DOCUMENT:
+                await self._sweeper.write(await self._documents.given_up(request, str(error)), request.origin)
         longest_s = LONGEST_OUTAGE_S if out else LONGEST_PAUSE_S
         async with self._store.write() as connection:
             await refreshes.done(connection, over)
@@ -355,7 +377,7 @@ def _grouped(claimed: Sequence[Claimed]) -> list[Sequence[Claimed]]:
     groups: dict[tuple[str, Container | None, Origin], list[Claimed]] = defaultdict(list)
     for request in claimed:
         groups[request.kind, request.container, request.origin].append(request)
-    ordered = sorted(groups.values(), key=lambda group: (group[0].origin is not Origin.LIVE, group[0].kind == LINEAGE))
+    ordered = sorted(groups.values(), key=lambda group: (group[0].origin is not Origin.LIVE, group[0].kind in _LATER))
     return [part for group in ordered for part in (batched(group, _size(group[0].kind, len(group))))]
 
 
@@ -363,7 +385,7 @@ def _size(kind: str, number: int) -> int:
     """How many requests are fulfilled together: what is swept, all."""
     if kind in ("asset", LINEAGE):
         return endpoints.BULK_MAX
-    return 1 if kind == "data_profile" or kind in _BY_ID else number
+    return 1 if kind in ("data_profile", DOCUMENT) or kind in _BY_ID else number
 
 
 def _is_fresh(item: dict[str, Any], at_us: int | None) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from service.changes import Container, ContainerKind
+from service.changes import Container, ContainerKind, Origin
 from service.errors import (
     CatalogRejected,
     CursorInvalid,
@@ -24,7 +24,9 @@ from service.errors import (
     TransientError,
 )
 from service.kinds import KINDS, Kind
-from service.mirror import controls, progress
+from service.kinds.assets import ASSET
+from service.mirror import controls, progress, refreshes
+from service.mirror.profiling import documents
 from service.mirror.progress import Run
 from service.mirror.store import Store
 from service.settings.model import SyncSettings
@@ -169,6 +171,8 @@ class Runner:
             halted = where is not None and where.id in report.halted
             await self._sweep(run, kind, where, replace(options, deletions=False) if halted else options, report,
                               watch)  # fmt: skip
+            if kind is ASSET and where is not None and options.repair and self._settings.profile_documents:
+                await self._ask_for_documents(where)
             run.progress |= {"done": name, "current": {}}
             await self._save(run)
         return report
@@ -250,6 +254,11 @@ class Runner:
             if options.deletions:
                 values["reconciled_at"] = "now"
             await self._note(where, kind, values)
+
+    async def _ask_for_documents(self, where: Container) -> None:
+        """The documents of profiles that were not read, or could not be: they are read like whatever is refreshed."""
+        async with self._store.writing() as connection:
+            await refreshes.ask(connection, await documents.unread(connection, where, Origin.SYNC))
 
     async def _began(self, current: dict[str, Any], cursor: str | None) -> datetime:
         """When this sweep began, before whatever interrupted it, on the store's clock."""

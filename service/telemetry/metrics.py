@@ -69,6 +69,9 @@ class Metrics:
         )
         self.expired = self._counter("expired_events", "Lineage events beyond RETENTION__LINEAGE, refused")
         self.expired_usage = self._counter("expired_usage", "Uses of assets beyond RETENTION__USAGE, refused")
+        self.profile_drift = self._counter(
+            "profile_drift", "Changes between runs of profiling that crossed a limit, by what changed", "change"
+        )
         self.usage_batches = self._gauge(
             "usage_batches", "Batches of usage figures by target and state", "target", "state"
         )

@@ -61,6 +61,11 @@ def without_profile_values(body: Any, mode: ProfileValues, *, everywhere: bool =
     return body if mode is ProfileValues.ALL else _Hider(mode, everywhere).searched(body)
 
 
+def without_values_of_column(column: Any, mode: ProfileValues) -> Any:
+    """A column of a profile's list without the values that `mode` hides."""
+    return column if mode is ProfileValues.ALL else _Hider(mode, everywhere=False).column(column)
+
+
 class _Hider:
     def __init__(self, mode: ProfileValues, everywhere: bool) -> None:
         self._keeps_numbers = mode is ProfileValues.NUMBERS
@@ -87,7 +92,7 @@ class _Hider:
         """A profile, or a map of them as a card has it."""
         columns = told.get("columns")
         if isinstance(columns, list):
-            new = self._items(columns, self._column)
+            new = self._items(columns, self.column)
             return told if new is columns else {**told, "columns": new}
         changed = {
             name: new
@@ -100,7 +105,8 @@ class _Hider:
         new = [look(item) for item in items]
         return items if all(map(is_, new, items)) else new
 
-    def _column(self, column: Any) -> Any:
+    def column(self, column: Any) -> Any:
+        """A column, or what stands in its place."""
         if not isinstance(column, dict):
             return column
         changed: dict[str, Any] = {}

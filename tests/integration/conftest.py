@@ -21,6 +21,7 @@ from service.mirror.tables import audit_log, lineage_edges, lineage_events, meta
 from service.pipeline.answers import Answerer
 from service.pipeline.committing import Outcome
 from service.pipeline.pipeline import Pipeline
+from service.pipeline.profile_watch import ProfileWatch
 from service.pipeline.routing import Router, installed_handlers
 from service.settings.model import PipelineSettings, StoreSettings, TargetSettings
 from service.telemetry.metrics import Metrics
@@ -76,6 +77,7 @@ class Mirror:
         outlet: Outlet | None = None,
         verifies_hints: bool = False,
         settings: PipelineSettings | None = None,
+        watch: ProfileWatch | None = None,
     ) -> Pipeline:
         """A pipeline into this store."""
         return Pipeline(
@@ -87,6 +89,7 @@ class Mirror:
             subscribers=subscribers,
             outlet=outlet,
             verifies_hints=verifies_hints,
+            watch=watch,
         )
 
     async def take(self, *messages: Message, **options: Any) -> Outcome:

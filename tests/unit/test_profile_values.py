@@ -75,14 +75,15 @@ def test_what_hides_nothing_is_the_same_object() -> None:
     for sample in load_of(20).samples:
         body = json.loads(sample.body)
         assert Privacy().hidden(body) is body
-    for value in (
+    odd: list[Any] = [
         None,
         [],
         "x",
         {"state": 7},
         {"entity": {"data_profile": {"columns": 7}}},
         {"state": [{"entity": 1}]},
-    ):
+    ]
+    for value in odd:
         assert Privacy().hidden(value) is value
 
 

@@ -10,7 +10,9 @@ profile_documents = Table(
     "profile_documents", metadata,
     Column("profile_id", Text, primary_key=True),
     Column("attachment_id", Text, nullable=False, comment="The attachment that it was read from"),
-    Column("figures", Text, nullable=False, comment="Its columns, as JSON"),
+    *container_columns(),
+    Column("figures", Text, comment="Its columns, as JSON"),
+    Column("problem", Text, comment="Why it could not be read"),
     Column("mirrored_at", UtcTime, nullable=False, comment="When this row was written"),
 )  # fmt: skip
 

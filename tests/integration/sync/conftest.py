@@ -16,6 +16,7 @@ from sandbox.catalog.server import serve
 from service.catalog.client import CatalogClient, Patience
 from service.changes import Container
 from service.pipeline.pipeline import Pipeline
+from service.pipeline.profile_watch import ProfileWatch
 from service.settings.model import CatalogSettings, ScopeSettings, SyncSettings
 from service.settings.scope import Scope
 from service.sync.containers import Containers
@@ -82,6 +83,7 @@ def reading(mirror: Mirror) -> Reading:
         sync: SyncSettings | None = None,
         scope: ScopeSettings | None = None,
         subscribers: Sequence[Subscriber] = (),
+        watch: ProfileWatch | None = None,
         **settings: Any,
     ) -> AsyncIterator[Reader]:
         async with serve(catalog) as url:
@@ -89,7 +91,7 @@ def reading(mirror: Mirror) -> Reading:
             chosen = CatalogSettings(url=url, api_key=SecretStr(access.API_KEY), **told)
             async with CatalogClient(chosen, patience=Patience(3, 0.01, 0.05)) as client:
                 scoped = Scope(scope or ScopeSettings())
-                yield reader_of(catalog, client, mirror, sync or SyncSettings(), scoped, subscribers)
+                yield reader_of(catalog, client, mirror, sync or SyncSettings(), scoped, subscribers, watch)
 
     return served
 
@@ -101,8 +103,9 @@ def reader_of(
     sync: SyncSettings,
     scope: Scope,
     subscribers: Sequence[Subscriber] = (),
+    watch: ProfileWatch | None = None,
 ) -> Reader:
-    pipeline, metrics = mirror.pipeline(*subscribers, verifies_hints=True), Metrics()
+    pipeline, metrics = mirror.pipeline(*subscribers, verifies_hints=True, watch=watch), Metrics()
     sweeper = Sweeper(client, mirror.store, pipeline, sync, scope, Privacy())
     containers = Containers(client, mirror.store, sweeper, scope, Privacy())
     return Reader(

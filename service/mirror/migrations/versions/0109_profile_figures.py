@@ -35,7 +35,10 @@ def upgrade() -> None:
         "profile_documents",
         sa.Column("profile_id", sa.Text(), nullable=False),
         sa.Column("attachment_id", sa.Text(), nullable=False),
-        sa.Column("figures", sa.Text(), nullable=False),
+        sa.Column("container_kind", sa.Text(), nullable=True),
+        sa.Column("container_id", sa.Text(), nullable=True),
+        sa.Column("figures", sa.Text(), nullable=True),
+        sa.Column("problem", sa.Text(), nullable=True),
         sa.Column("mirrored_at", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("profile_id"),
     )
@@ -76,8 +79,12 @@ def upgrade() -> None:
 
     for name, query in _views(op.get_bind().dialect.name).items():
         op.execute(f"CREATE VIEW {name} AS {query}")
-    if op.get_bind().dialect.name == "postgresql":
-        _compress_quicker()
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP VIEW v1_freshness")
+        op.execute(f"CREATE VIEW v1_freshness AS {_FRESHNESS}")
+        return
+    op.execute(f"CREATE OR REPLACE VIEW v1_freshness AS {_FRESHNESS}")
+    _compress_quicker()
 
 
 def _compress_quicker() -> None:
@@ -95,6 +102,33 @@ def _compress_quicker() -> None:
                 op.execute(f"ALTER TABLE {table} ALTER COLUMN {column['name']} SET COMPRESSION lz4")
 
 
+#: As 0107 made it, and what is known of the documents of profiles, where they are read.
+_FRESHNESS = """
+    SELECT s.container_id, s.container_kind, s.kind, s.complete_as_of, s.reconciled_at,
+           CASE s.kind WHEN 'asset' THEN (SELECT p.polled_at FROM sync_states p
+                                           WHERE p.container_id = '' AND p.kind = 'asset')
+                ELSE s.polled_at END AS polled_at,
+           s.things, s.missing, s.stale, s.orphaned, s.unreadable,
+           CASE s.kind WHEN 'asset' THEN coalesce(
+                s.problem,
+                (SELECT p.problem FROM sync_states p WHERE p.container_id = '' AND p.kind = 'asset'),
+                (SELECT t.problem FROM sync_states t WHERE t.container_id = s.container_id AND t.kind = 'trash'))
+                ELSE s.problem END AS problem,
+           (SELECT count(*) FROM gaps g WHERE g.closed_at IS NULL) AS open_gaps
+      FROM sync_states s
+     WHERE s.kind <> 'trash' AND NOT (s.kind = 'asset' AND s.container_id = '')
+    UNION ALL
+    SELECT d.container_id, max(d.container_kind), 'profile_document', NULL, NULL, max(d.read_at), count(*),
+           sum(d.waits), 0, 0, count(d.problem), max(d.reason),
+           (SELECT count(*) FROM gaps g WHERE g.closed_at IS NULL)
+      FROM (SELECT container_id, container_kind, mirrored_at AS read_at, 0 AS waits, problem, problem AS reason
+              FROM profile_documents
+            UNION ALL
+            SELECT container_id, container_kind, NULL, 1, NULL, last_error
+              FROM refreshes WHERE kind = 'profile_document') d
+     WHERE d.container_id IS NOT NULL
+     GROUP BY d.container_id
+"""
 #: What a document says of a profile counts as long as the profile names the attachment that it was read from.
 _DOCUMENT = "LEFT JOIN profile_documents d ON d.profile_id = p.profile_id AND d.attachment_id = p.attachment_id"
 #: Of an asset that is shown, and there.

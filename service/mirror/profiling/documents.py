@@ -1,0 +1,76 @@
+"""Documents of profiles: what was read, why it could not be, and which have not been asked for yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.changes import Container, Origin, ProfileDocumentRead, ProfileSaved, RefreshAsked
+from service.mirror.bulk import rows_by_key
+from service.mirror.clock import store_now
+from service.mirror.profiling import classes
+from service.mirror.rows import figures_text
+from service.mirror.tables import data_profiles, profile_documents
+
+#: The kind of a request to read one; its id is the profile's.
+KIND = "profile_document"
+
+
+async def write(connection: AsyncConnection, read: Sequence[tuple[int, ProfileDocumentRead]]) -> set[int]:
+    """Write what was read of profiles that still name that attachment; answers the indices of those."""
+    newest = {change.profile_id: (event, change) for event, change in read}
+    named = await rows_by_key(connection, data_profiles, "profile_id", sorted(newest), "attachment_id", "deleted_at")
+    written: set[int] = set()
+    for profile_id, (event, change) in sorted(newest.items()):
+        row = named.get(profile_id)
+        if row is None or row.deleted_at is not None or row.attachment_id != change.attachment_id:
+            continue
+        await connection.execute(_upsert(connection.dialect.name), _row(change))
+        await classes.replace_document(connection, profile_id, change.attachment_id, change.findings.classes)
+        written.add(event)
+    return written
+
+
+def _row(change: ProfileDocumentRead) -> dict[str, Any]:
+    return {
+        "profile_id": change.profile_id,
+        "attachment_id": change.attachment_id,
+        "container_kind": change.container.kind if change.container else None,
+        "container_id": change.container.id if change.container else None,
+        "figures": figures_text(change.findings.figures),
+        "problem": change.problem,
+    }
+
+
+def _upsert(dialect: str) -> Any:
+    insert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(profile_documents)
+    insert = insert.values(mirrored_at=store_now(dialect))
+    new = {column.name: insert.excluded[column.name] for column in profile_documents.c if not column.primary_key}
+    return insert.on_conflict_do_update(index_elements=["profile_id"], set_=new)
+
+
+def asked_of(profile: ProfileSaved, origin: Origin) -> RefreshAsked | None:
+    """What asks for the document of a profile; None where it has none yet."""
+    if profile.attachment_id is None:
+        return None
+    return RefreshAsked(KIND, profile.profile_id, profile.container, "profiled", origin=origin)
+
+
+async def unread(connection: AsyncConnection, where: Container, origin: Origin) -> list[RefreshAsked]:
+    """What asks for the documents in a container that were not read, or could not be."""
+    profile, document = data_profiles.c, profile_documents.c
+    same = sa.and_(document.profile_id == profile.profile_id, document.attachment_id == profile.attachment_id)
+    query = (
+        sa.select(profile.profile_id)
+        .select_from(data_profiles.outerjoin(profile_documents, same))
+        .where(
+            profile.container_id == where.id, profile.attachment_id.is_not(None), profile.deleted_at.is_(None),
+            sa.or_(document.profile_id.is_(None), document.problem.is_not(None)),
+        )
+    )  # fmt: skip
+    ids = (await connection.execute(query)).scalars()
+    return [RefreshAsked(KIND, profile_id, where, "unread", origin=origin) for profile_id in ids]
