@@ -55,6 +55,15 @@ async def test_every_command_of_a_page_runs(
     assert process.returncode == 0, output.decode()
 
 
+@pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "sql")], ids=lambda page: page.name)
+async def test_every_query_of_a_page_runs(
+    page: Path, store_url: str, run_command: Callable[..., Any], rows_of: Callable[..., Any]
+) -> None:
+    await run_command("db", "upgrade", STORE__URL=store_url)
+    for query in _blocks(page, "sql"):
+        await rows_of(store_url).all(query)
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "python")], ids=lambda page: page.name)
 def test_every_python_example_compiles_and_imports(page: Path) -> None:
     for example in _blocks(page, "python"):
