@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -46,6 +47,12 @@ profiles, asset_lineage, runs, statistics, scores = (
 versions, list_items, metadata_import, enrichment_area = (
     partial(_below, name) for name in ("artifact_version", "asset_list_item", "metadata_import", "enrichment_area")
 )
+category_members = partial(_below, "category_member")
+
+
+def categories(client: CatalogClient, ids: Sequence[str]) -> Pages:
+    """Categories, of which there is no list, by their ids."""
+    return listings.together(client, KINDS["category"], ids)
 
 
 def trash(

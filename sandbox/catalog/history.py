@@ -78,6 +78,7 @@ class History:
             self._change_list: 3,
             self._change_rules: 3,
             self._change_values: 2,
+            self._change_category: 3,
             self._create_area: 1,
             self._change_type: 1,
         }
@@ -296,6 +297,25 @@ class History:
             self.catalog.glossary.remove_value(chosen, self._rng.choice(values)["code"])
         else:
             self.catalog.glossary.set_value(chosen, f"{self._rng.randrange(60):04d}", self._word())
+
+    def _change_category(self) -> None:
+        glossary, rng = self.catalog.glossary, self._rng
+        categories, chance = glossary.categories, rng.random()
+        chosen, other = rng.choice(categories.all()), rng.choice(categories.all())
+        if chance < 0.25:
+            categories.create(f"{self._word()} {rng.randrange(100)}", rng.choice((chosen.id, None)), self._word())
+        elif chance < 0.4:
+            categories.patch(chosen.id, name=f"{self._word()} {rng.randrange(100)}", stewards=[rng.choice(_USERS)])
+        elif chance < 0.5:
+            categories.move(chosen.id, rng.choice((other.id, None)))
+        elif chance < 0.65:
+            glossary.move(rng.choice(glossary.published()).id, chosen.id)
+        elif chance < 0.8:
+            categories.add_role(chosen.id, rng.choice(_USERS), rng.choice(("owner", "editor", "viewer")))
+        elif chance < 0.9 and chosen.roles:
+            categories.remove_role(chosen.id, rng.choice(list(chosen.roles)))
+        else:
+            glossary.delete_category(chosen.id)
 
     def _change_list(self) -> None:
         lists = self.catalog.lists

@@ -38,6 +38,7 @@ class Kind(IntEnum):
     CREATED_PROFILE = 17
     CREATED_ATTACHMENT = 18
     RULE = 19
+    CATEGORY = 20
 
 
 class Ids:

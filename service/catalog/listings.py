@@ -5,8 +5,8 @@ All may raise what `CatalogClient.call` raises.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -71,6 +71,14 @@ def changed(
 ) -> Pages:
     """The pages of a listing that tells what changed since a moment (ISO 8601); further parameters by our names."""
     return paging.walk(client, _listing(client, listing, where, None, since, query), cursor)
+
+
+def together(client: CatalogClient, kind: Kind, ids: Sequence[str]) -> Pages:
+    """Things of a kind that is gathered, by their ids: as many at once as its listing has on a page."""
+    assert kind.gathering is not None
+    (bulk,) = kind.listed
+    told = _listing(client, bulk, None, None, None)
+    return paging.walk(client, replace(told, first=replace(told.first, body=kind.gathering.asks(ids))))
 
 
 async def one(client: CatalogClient, listing: Listing, where: Container | None, thing_id: str) -> Answer:

@@ -8,7 +8,7 @@ first that says something counts: `metadata.name|name`. Places that begin with `
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -141,6 +141,25 @@ class Listing:
         return self.name or self.endpoint
 
 
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """How things are found of which there is no list: others name them, and many are read at once by their ids.
+
+    What is found names others in turn, until nothing new is named. The kind's one listing is the reading of many.
+    """
+
+    #: One that is always there; where it is told, the service is there.
+    first: Listing
+    #: What global search calls their type.
+    searched: str
+    #: Kinds and the columns of theirs that name them, in the mirror.
+    named_by: tuple[tuple[str, str], ...]
+    #: The field in which one names another.
+    above: str
+    #: The body that asks for those with these ids.
+    asks: Callable[[Sequence[str]], Mapping[str, Any]]
+
+
 Derived = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -176,6 +195,8 @@ class Kind:
     lacks: frozenset[str] = frozenset()
     #: How it is listed, one listing after the other; below each thing of the kind `parent` where there is one.
     listed: tuple[Listing, ...] = ()
+    #: How it is found where there is no list of it.
+    gathering: Gathering | None = None
     #: What it is listed below, and of which type that is where only those have it.
     parent: str | None = None
     parent_type: str | None = None

@@ -112,7 +112,7 @@ class Principals(StrEnum):
 PRINCIPAL_KEYS = frozenset({
     "user_name", "username", "user_id", "owner", "owner_id", "creator", "creator_id", "created_by", "modified_by",
     "last_updater", "last_updater_id", "last_accessor", "last_accessor_id", "email", "user_iam_id", "iam_id",
-    "steward_ids", "display_name", "actor", "run_by", "modifier",
+    "steward_ids", "principal_id", "display_name", "actor", "run_by", "modifier",
 })  # fmt: skip
 #: Objects whose keys are ids of users.
 MAPS_OF_PRINCIPALS = frozenset({"collaborator_ids", "collaborators", "member_roles", "members"})

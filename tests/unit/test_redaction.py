@@ -334,6 +334,7 @@ def test_hostile_bytes_take_time_in_proportion(piece: bytes) -> None:
 PEOPLE = {
     "actor": {"user_name": "john@acme.com"},
     "metadata": {"owner_id": "IBMid-270", "collaborator_ids": {"IBMid-1": {"role": "x"}}, "steward_ids": ["jane"]},
+    "roles": [{"principal_id": "jane", "role": "owner"}],
     "note": "ask john@acme.com, not the Doe",
     "user_id": 1000330999,
     "name": "T1",

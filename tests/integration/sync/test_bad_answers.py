@@ -59,6 +59,8 @@ EVERY: dict[str, tuple[str, set[str]]] = {
     f"/data_quality/v3/projects/{_WORD}/definitions": ("definitions", {"quality_definition"}),
     f"/data_quality/v3/projects/{_WORD}/rules/{_WORD}/executions": ("executions", {"quality_execution"}),
     "/v3/enforcement/rules": ("resources", {"protection_rule"}),
+    "/v3/categories/hierarchy": ("resources", {"category"}),
+    f"/v3/categories/{_WORD}/collaborators": ("collaborators", {"category_member"}),
     f"/v4/reference_data_sets/{_WORD}/versions/ACTIVE/values": ("values", {"reference_value"}),
 }
 READ = {"member", *(kind for _, kinds in LISTINGS.values() for kind in kinds)}

@@ -46,6 +46,8 @@ KINDS = {
     "executions": {"quality_rule", "quality_execution"},
     "protection": {"protection_rule"},
     "values": {"artifact", "reference_value"},
+    "categories": {"category"},
+    "category_members": {"category", "category_member"},
 }
 STEPS = 240
 

@@ -66,8 +66,15 @@ def expected_rows(catalog: PocketCatalog) -> dict[str, dict[Any, Any]]:
         if container in readable
     }
     rows["artifacts"] = {
-        one.id: (one.type, one.latest["metadata"]["name"], one.latest["metadata"]["version_id"])
+        one.id: (one.type, one.latest["metadata"]["name"], one.latest["metadata"]["version_id"], one.category_id)
         for one in catalog.true_artifacts()
+    }
+    categories = catalog.glossary.categories.all()
+    rows["categories"] = {one.id: (one.name, one.parent, ",".join(one.stewards) or None) for one in categories}
+    rows["category_members"] = {
+        role.id: (one.id, role.principal, role.user_type, role.role)
+        for one in categories
+        for role in one.roles.values()
     }
     rows["versions"] = {
         version["metadata"]["version_id"]: version["metadata"]["name"]
@@ -161,7 +168,9 @@ async def mirrored_rows(mirror: Mirror) -> dict[str, dict[Any, Any]]:
         ),
         "profiles": await rows("SELECT profile_id, asset_id, status FROM v1_data_profiles WHERE NOT is_stub"),
         "members": await rows("SELECT container_id, principal_id, principal_type, role FROM v1_members", 2),
-        "artifacts": await rows("SELECT artifact_id, artifact_type, name, version_id FROM v1_artifacts"),
+        "artifacts": await rows(
+            "SELECT artifact_id, artifact_type, name, version_id, parent_category_id FROM v1_artifacts"
+        ),
         "versions": await rows("SELECT version_id, name FROM v1_artifact_versions"),
         "relationships": await rows(
             "SELECT relationship_name, source_id, source_column, target_id, target_column FROM v1_relationships", 5
@@ -178,5 +187,9 @@ async def mirrored_rows(mirror: Mirror) -> dict[str, dict[Any, Any]]:
             "SELECT execution_id, rule_id, tested_records, failing_records, passing_records FROM v1_quality_executions"
         ),
         "protection": await rows("SELECT protection_rule_id, name, state FROM v1_protection_rules"),
+        "categories": await rows("SELECT category_id, name, parent_category_id, steward_ids FROM v1_categories"),
+        "category_members": await rows(
+            "SELECT category_member_id, category_id, principal_id, principal_type, role FROM v1_category_members"
+        ),
         "values": await rows("SELECT reference_value_id, reference_set_id, code, value FROM v1_reference_values"),
     }

@@ -1,0 +1,114 @@
+"""Categories and contracts.
+
+Only adds, so that older code goes on running beside it.
+
+Revision ID: 0109
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+from service.mirror.tables import UtcTime
+
+revision = "0109"
+down_revision = "0108"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Categories and contracts."""
+    op.create_table(
+        "categories",
+        sa.Column("category_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("global_id", sa.Text(), nullable=True),
+        sa.Column("parent_category_id", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=True),
+        sa.Column("short_description", sa.Text(), nullable=True),
+        sa.Column("long_description", sa.Text(), nullable=True),
+        sa.Column("tags", sa.Text(), nullable=True),
+        sa.Column("steward_ids", sa.Text(), nullable=True),
+        sa.Column("steward_group_ids", sa.Text(), nullable=True),
+        sa.Column("revision", sa.Text(), nullable=True),
+        sa.Column("created_at", UtcTime(), nullable=True),
+        sa.Column("updated_at", UtcTime(), nullable=True),
+        sa.Column("updated_by", sa.Text(), nullable=True),
+        sa.Column("container_kind", sa.Text(), nullable=True),
+        sa.Column("container_id", sa.Text(), nullable=True),
+        sa.Column("version", sa.LargeBinary(), nullable=False),
+        sa.Column("replaces", sa.LargeBinary(), nullable=True),
+        sa.Column("version_at", UtcTime(), nullable=True),
+        sa.Column("deleted_at", UtcTime(), nullable=True),
+        sa.Column("mirrored_at", UtcTime(), nullable=False),
+        sa.Column("mapping", sa.SmallInteger(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("category_id"),
+    )
+    op.create_index("categories_container", "categories", ["container_id"], unique=False)
+    op.create_table(
+        "category_members",
+        sa.Column("category_member_id", sa.Text(), nullable=False),
+        sa.Column("category_id", sa.Text(), nullable=True),
+        sa.Column("principal_id", sa.Text(), nullable=True),
+        sa.Column("principal_type", sa.Text(), nullable=True),
+        sa.Column("role", sa.Text(), nullable=True),
+        sa.Column("added_at", UtcTime(), nullable=True),
+        sa.Column("container_kind", sa.Text(), nullable=True),
+        sa.Column("container_id", sa.Text(), nullable=True),
+        sa.Column("version", sa.LargeBinary(), nullable=False),
+        sa.Column("replaces", sa.LargeBinary(), nullable=True),
+        sa.Column("version_at", UtcTime(), nullable=True),
+        sa.Column("deleted_at", UtcTime(), nullable=True),
+        sa.Column("mirrored_at", UtcTime(), nullable=False),
+        sa.Column("mapping", sa.SmallInteger(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("category_member_id"),
+    )
+    op.create_index("category_members_container", "category_members", ["container_id"], unique=False)
+    op.execute("""
+        CREATE VIEW v1_categories AS
+        SELECT t.category_id, t.name, t.global_id, t.parent_category_id, t.state, t.short_description,
+          t.long_description, t.tags, t.steward_ids, t.steward_group_ids, t.revision, t.created_at, t.updated_at,
+          t.updated_by, t.container_kind, t.container_id, t.version_at AS changed_at, t.mirrored_at, t.document IS NULL
+          AS is_stub, t.document
+        FROM categories t
+        LEFT JOIN containers c ON c.container_id = t.container_id
+        WHERE t.deleted_at IS NULL AND c.deleted_at IS NULL
+    """)
+    op.execute("""
+        CREATE VIEW v1_category_members AS
+        SELECT t.category_member_id, t.category_id, t.principal_id, t.principal_type, t.role, t.added_at,
+          t.container_kind, t.container_id, t.version_at AS changed_at, t.mirrored_at, t.document IS NULL AS is_stub,
+          t.document
+        FROM category_members t
+        LEFT JOIN containers c ON c.container_id = t.container_id
+        WHERE t.deleted_at IS NULL AND c.deleted_at IS NULL
+    """)
+    # The union keeps each pair once, so that categories which are each below the other come to an end.
+    op.execute("""
+        CREATE VIEW v1_category_ancestors AS
+        WITH RECURSIVE above (category_id, ancestor_id) AS (
+          SELECT c.category_id, c.category_id FROM v1_categories c
+          UNION
+          SELECT a.category_id, c.parent_category_id FROM above a
+          JOIN v1_categories c ON c.category_id = a.ancestor_id
+          WHERE c.parent_category_id IS NOT NULL
+        )
+        SELECT a.category_id, a.ancestor_id FROM above a
+    """)
+    op.execute("""
+        CREATE VIEW v1_category_paths AS
+        WITH RECURSIVE below (category_id, name, parent_category_id, path, depth) AS (
+          SELECT c.category_id, c.name, c.parent_category_id, coalesce(c.name, c.category_id), 1
+          FROM v1_categories c
+          LEFT JOIN v1_categories p ON p.category_id = c.parent_category_id
+          WHERE p.category_id IS NULL
+          UNION ALL
+          SELECT c.category_id, c.name, c.parent_category_id, b.path || ' >> ' || coalesce(c.name, c.category_id),
+            b.depth + 1
+          FROM below b
+          JOIN v1_categories c ON c.parent_category_id = b.category_id
+        )
+        SELECT b.category_id, b.name, b.parent_category_id, b.path, b.depth FROM below b
+    """)
