@@ -47,7 +47,8 @@ profiles, asset_lineage, runs, statistics, scores = (
 versions, list_items, metadata_import, enrichment_area = (
     partial(_below, name) for name in ("artifact_version", "asset_list_item", "metadata_import", "enrichment_area")
 )
-category_members = partial(_below, "category_member")
+category_members, data_contract_tests = (partial(_below, name) for name in ("category_member", "data_contract_test"))
+data_contracts = partial(_of, "data_contract")
 
 
 def categories(client: CatalogClient, ids: Sequence[str]) -> Pages:

@@ -79,6 +79,7 @@ class History:
             self._change_rules: 3,
             self._change_values: 2,
             self._change_category: 3,
+            self._change_contract: 3,
             self._create_area: 1,
             self._change_type: 1,
         }
@@ -316,6 +317,23 @@ class History:
             categories.remove_role(chosen.id, rng.choice(list(chosen.roles)))
         else:
             glossary.delete_category(chosen.id)
+
+    def _change_contract(self) -> None:
+        contracts, rng = self.catalog.contracts, self._rng
+        container = self._container(rng.choice(("catalog", "project")))
+        known, chance = contracts.of(container), rng.random()
+        if not known or chance < 0.25:
+            contracts.create(container, f"contract of {self._word()}", self._word())
+            return
+        chosen = rng.choice(known).id
+        if chance < 0.45:
+            contracts.replace(chosen, rng.choice(("draft", "active", "deprecated")))
+        elif chance < 0.8:
+            contracts.test(chosen, 10, rng.randrange(4))
+        elif chance < 0.9:
+            contracts.forget_runs(chosen)
+        else:
+            contracts.delete(chosen)
 
     def _change_list(self) -> None:
         lists = self.catalog.lists

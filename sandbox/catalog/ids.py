@@ -39,6 +39,7 @@ class Kind(IntEnum):
     CREATED_ATTACHMENT = 18
     RULE = 19
     CATEGORY = 20
+    CONTRACT = 21
 
 
 class Ids:

@@ -14,6 +14,7 @@ from sandbox.catalog.assets import Assets, Record
 from sandbox.catalog.cards import Card, may_find, may_open
 from sandbox.catalog.clock import Clock
 from sandbox.catalog.containers import GENERATED_SINCE_S, Container, ContainerKind, Containers, Member
+from sandbox.catalog.contracts import DataContracts
 from sandbox.catalog.copying import Copying
 from sandbox.catalog.editing import Editing
 from sandbox.catalog.enrichment import Enrichment
@@ -96,6 +97,7 @@ class PocketCatalog:
         self.lists = AssetLists(self.ids, self.clock)
         self.jobs = Jobs(self.ids, self.clock)
         self.rules = Rules(self.ids, self.clock)
+        self.contracts = DataContracts(self.ids, self.clock)
         self.search = GlobalSearch(self.index, self.containers, self.glossary)
         self.tokens = Tokens(self.clock, self.knobs)
         self.rate_limit, self.failures = RateLimit(self.clock, self.knobs), Failures(self.knobs, seed)
@@ -110,6 +112,7 @@ class PocketCatalog:
             lists=self.lists,
             jobs=self.jobs,
             rules=self.rules,
+            contracts=self.contracts,
         )
 
     def _make_containers(self, hidden: bool) -> list[tuple[Container, float]]:

@@ -11,7 +11,15 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from sandbox.catalog import asset_routes, container_routes, glossary_routes, other_routes, quality_routes, rules_routes
+from sandbox.catalog import (
+    asset_routes,
+    container_routes,
+    contract_routes,
+    glossary_routes,
+    other_routes,
+    quality_routes,
+    rules_routes,
+)
 from sandbox.catalog.calls import Answer, Call
 from sandbox.catalog.clock import http_date
 from sandbox.catalog.forms import formed
@@ -78,6 +86,21 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/data_quality/v3/projects/{project_id}/definitions", rules_routes.list_definitions),
     ("GET", "/data_quality/v3/projects/{project_id}/rules", rules_routes.list_rules),
     ("GET", "/data_quality/v3/projects/{project_id}/rules/{rule_id}/executions", rules_routes.list_executions),
+    (
+        "GET",
+        "/data_quality/v4/{kind:catalogs|projects}/{container_id}/data_contracts",
+        contract_routes.list_contracts,
+    ),
+    (
+        "GET",
+        "/data_quality/v4/{kind:catalogs|projects}/{container_id}/data_contracts/{id}",
+        contract_routes.get_contract,
+    ),
+    (
+        "GET",
+        "/data_quality/v4/{kind:catalogs|projects}/{container_id}/data_contracts/{id}/test_results",
+        contract_routes.list_test_results,
+    ),
     ("GET", "/v3/enforcement/rules", rules_routes.list_protection_rules),
     ("GET", "/v4/reference_data_sets/{id}/versions/{version}/values", glossary_routes.list_values),
     ("GET", "/pocket/objects/{asset_id}/{attachment_id}", asset_routes.get_object),

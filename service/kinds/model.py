@@ -132,6 +132,8 @@ class Listing:
     types: Mapping[str, str] | None = None
     #: What an item lacks that its request told: made of the parent's id.
     adds: Callable[[str], Mapping[str, Any]] | None = None
+    #: Where a list is, if the answer is one instead of the one item.
+    or_items: str = ""
     #: What cursors call it, where several listings share an endpoint.
     name: str = ""
 
@@ -210,6 +212,8 @@ class Kind:
     lags: bool = False
     #: What a listing lacks is read by id before it counts as gone.
     has_second_witness: bool = False
+    #: Below a parent that has none its listing is not there (404), while the parent is.
+    is_absent_when_empty: bool = False
     #: Polling follows its changes, so that it need not rotate.
     is_followed: bool = False
     #: Also kept by another way, or too many calls for a run, so that only the rotation reads it.

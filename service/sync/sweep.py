@@ -17,7 +17,8 @@ from service.catalog import endpoints, listings
 from service.catalog.client import CatalogClient
 from service.catalog.paging import Page
 from service.changes import Container, Origin
-from service.kinds import Kind
+from service.errors import CatalogGone, CatalogNotFound
+from service.kinds import KINDS, Kind
 from service.mirror.store import Store
 from service.pipeline.decoding import Read
 from service.pipeline.pipeline import Pipeline
@@ -198,11 +199,26 @@ class Sweeper:
                     yield Page(page.items, parent.id if page.cursor is None else done, None, page.at_us), parent.id
                 in_a_row = 0
             except ALONE as error:
-                in_a_row += 1
-                if result is None or in_a_row >= CLOSED_IN_A_ROW:
-                    raise
-                result.close(kind.name, parent.id, error)
+                if await self._has_none(kind, where, parent.id, error):
+                    in_a_row = 0
+                else:
+                    in_a_row += 1
+                    if result is None or in_a_row >= CLOSED_IN_A_ROW:
+                        raise
+                    result.close(kind.name, parent.id, error)
             done = parent.id
+
+    async def _has_none(self, kind: Kind, where: Container | None, parent: str, error: Exception) -> bool:
+        """Whether what is not there below a parent is only empty: the parent is there itself."""
+        witness = KINDS[str(kind.parent)].alone
+        is_absent = kind.is_absent_when_empty and isinstance(error, CatalogNotFound | CatalogGone)
+        if witness is None or not is_absent:
+            return False
+        try:
+            await listings.one(self._client, witness, where, parent)
+        except ALONE:
+            return False
+        return True
 
     async def _listed_again(self, kind: Kind, where: Container | None) -> tuple[Listed, int | None] | None:
         """The keys of a second listing, and from when it is; None where it had not all that it takes for a deletion.

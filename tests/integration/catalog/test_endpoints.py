@@ -99,6 +99,14 @@ LISTINGS: list[tuple[Listing, str, dict[str, str], str]] = [
         {"limit": "100", "offset": "0"}, "resources",
     ),
     (
+        lambda c: listed.data_contracts(c, CATALOG), "GET /data_quality/v4/catalogs/c1/data_contracts",
+        {"limit": "200"}, "data_contracts",
+    ),
+    (
+        lambda c: listed.data_contract_tests(c, PROJECT, "d1"),
+        "GET /data_quality/v4/projects/p1/data_contracts/d1/test_results", {}, "test_results",
+    ),
+    (
         lambda c: listed.category_members(c, None, "k1"), "GET /v3/categories/k1/collaborators",
         {"include_inherited": "false"}, "collaborators",
     ),

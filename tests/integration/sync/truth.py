@@ -110,6 +110,16 @@ def expected_rows(catalog: PocketCatalog) -> dict[str, dict[Any, Any]]:
         if one.type == "reference_data"
         for value in catalog.glossary.values(one.id)
     }
+    contracted = [one for one in catalog.true_containers() if one.readable and one.kind != "space"]
+    contracts = [(one.kind, contract) for one in contracted for contract in catalog.contracts.of(one.id)]
+    rows["contracts"] = {
+        one.id: (one.name, "contract", one.product_id, one.version, one.status) for _, one in contracts
+    }
+    rows["contract_tests"] = {
+        run.id: (one.id, "Completed", 7, run.checks - run.failed, run.failed)
+        for kind, one in contracts
+        for run in (one.runs[-1:] if kind == "catalog" else one.runs)
+    }
     quality = [one.id for one in catalog.true_containers() if one.readable and one.kind != "space"]
     rows["quality_assets"] = {
         one.id: one.name for container in quality for one in catalog.quality.assets(container, children=True)
@@ -190,6 +200,14 @@ async def mirrored_rows(mirror: Mirror) -> dict[str, dict[Any, Any]]:
         "categories": await rows("SELECT category_id, name, parent_category_id, steward_ids FROM v1_categories"),
         "category_members": await rows(
             "SELECT category_member_id, category_id, principal_id, principal_type, role FROM v1_category_members"
+        ),
+        "contracts": await rows(
+            "SELECT data_contract_id, name, contract_type, data_product_id, contract_version, contract_status"
+            " FROM v1_data_contracts"
+        ),
+        "contract_tests": await rows(
+            "SELECT test_id, data_contract_id, job_run_state, passed_columns, passed_checks, failed_checks"
+            " FROM v1_data_contract_tests"
         ),
         "values": await rows("SELECT reference_value_id, reference_set_id, code, value FROM v1_reference_values"),
     }

@@ -66,6 +66,72 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("category_member_id"),
     )
     op.create_index("category_members_container", "category_members", ["container_id"], unique=False)
+    op.create_table(
+        "data_contract_tests",
+        sa.Column("test_id", sa.Text(), nullable=False),
+        sa.Column("data_contract_id", sa.Text(), nullable=True),
+        sa.Column("status", sa.Text(), nullable=True),
+        sa.Column("started_at", UtcTime(), nullable=True),
+        sa.Column("ended_at", UtcTime(), nullable=True),
+        sa.Column("job_id", sa.Text(), nullable=True),
+        sa.Column("job_run_id", sa.Text(), nullable=True),
+        sa.Column("job_run_state", sa.Text(), nullable=True),
+        sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("schema_result", sa.Text(), nullable=True),
+        sa.Column("total_assets", sa.BigInteger(), nullable=True),
+        sa.Column("passed_assets", sa.BigInteger(), nullable=True),
+        sa.Column("failed_assets", sa.BigInteger(), nullable=True),
+        sa.Column("missing_assets", sa.BigInteger(), nullable=True),
+        sa.Column("total_columns", sa.BigInteger(), nullable=True),
+        sa.Column("passed_columns", sa.BigInteger(), nullable=True),
+        sa.Column("failed_columns", sa.BigInteger(), nullable=True),
+        sa.Column("missing_columns", sa.BigInteger(), nullable=True),
+        sa.Column("mismatched_columns", sa.BigInteger(), nullable=True),
+        sa.Column("unexpected_columns", sa.BigInteger(), nullable=True),
+        sa.Column("quality_result", sa.Text(), nullable=True),
+        sa.Column("total_checks", sa.BigInteger(), nullable=True),
+        sa.Column("passed_checks", sa.BigInteger(), nullable=True),
+        sa.Column("failed_checks", sa.BigInteger(), nullable=True),
+        sa.Column("error_checks", sa.BigInteger(), nullable=True),
+        sa.Column("container_kind", sa.Text(), nullable=True),
+        sa.Column("container_id", sa.Text(), nullable=True),
+        sa.Column("version", sa.LargeBinary(), nullable=False),
+        sa.Column("replaces", sa.LargeBinary(), nullable=True),
+        sa.Column("version_at", UtcTime(), nullable=True),
+        sa.Column("deleted_at", UtcTime(), nullable=True),
+        sa.Column("mirrored_at", UtcTime(), nullable=False),
+        sa.Column("mapping", sa.SmallInteger(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("test_id"),
+    )
+    op.create_index("data_contract_tests_container", "data_contract_tests", ["container_id"], unique=False)
+    op.create_table(
+        "data_contracts",
+        sa.Column("data_contract_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("contract_type", sa.Text(), nullable=True),
+        sa.Column("data_product_id", sa.Text(), nullable=True),
+        sa.Column("contract_id", sa.Text(), nullable=True),
+        sa.Column("contract_version", sa.Text(), nullable=True),
+        sa.Column("contract_status", sa.Text(), nullable=True),
+        sa.Column("standard_version", sa.Text(), nullable=True),
+        sa.Column("domain", sa.Text(), nullable=True),
+        sa.Column("data_product", sa.Text(), nullable=True),
+        sa.Column("created_at", UtcTime(), nullable=True),
+        sa.Column("updated_at", UtcTime(), nullable=True),
+        sa.Column("container_kind", sa.Text(), nullable=True),
+        sa.Column("container_id", sa.Text(), nullable=True),
+        sa.Column("version", sa.LargeBinary(), nullable=False),
+        sa.Column("replaces", sa.LargeBinary(), nullable=True),
+        sa.Column("version_at", UtcTime(), nullable=True),
+        sa.Column("deleted_at", UtcTime(), nullable=True),
+        sa.Column("mirrored_at", UtcTime(), nullable=False),
+        sa.Column("mapping", sa.SmallInteger(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("data_contract_id"),
+    )
+    op.create_index("data_contracts_container", "data_contracts", ["container_id"], unique=False)
     op.execute("""
         CREATE VIEW v1_categories AS
         SELECT t.category_id, t.name, t.global_id, t.parent_category_id, t.state, t.short_description,
@@ -84,6 +150,32 @@ def upgrade() -> None:
         FROM category_members t
         LEFT JOIN containers c ON c.container_id = t.container_id
         WHERE t.deleted_at IS NULL AND c.deleted_at IS NULL
+    """)
+    op.execute("""
+        CREATE VIEW v1_data_contracts AS
+        SELECT t.data_contract_id, t.name, t.description, t.contract_type, t.data_product_id, t.contract_id,
+          t.contract_version, t.contract_status, t.standard_version, t.domain, t.data_product, t.created_at,
+          t.updated_at, t.container_kind, t.container_id, t.version_at AS changed_at, t.mirrored_at, t.document IS NULL
+          AS is_stub, t.document
+        FROM data_contracts t
+        LEFT JOIN containers c ON c.container_id = t.container_id
+        LEFT JOIN assets a ON a.asset_id = t.data_contract_id
+        WHERE t.deleted_at IS NULL AND c.deleted_at IS NULL AND a.deleted_at IS NULL AND coalesce(a.visibility_mode, 0)
+          NOT IN (8, 16)
+    """)
+    op.execute("""
+        CREATE VIEW v1_data_contract_tests AS
+        SELECT t.test_id, t.data_contract_id, t.status, t.started_at, t.ended_at, t.job_id, t.job_run_id,
+          t.job_run_state, t.result, t.schema_result, t.total_assets, t.passed_assets, t.failed_assets,
+          t.missing_assets, t.total_columns, t.passed_columns, t.failed_columns, t.missing_columns,
+          t.mismatched_columns, t.unexpected_columns, t.quality_result, t.total_checks, t.passed_checks,
+          t.failed_checks, t.error_checks, t.container_kind, t.container_id, t.version_at AS changed_at, t.mirrored_at,
+          t.document IS NULL AS is_stub, t.document
+        FROM data_contract_tests t
+        LEFT JOIN containers c ON c.container_id = t.container_id
+        LEFT JOIN assets a ON a.asset_id = t.data_contract_id
+        WHERE t.deleted_at IS NULL AND c.deleted_at IS NULL AND a.deleted_at IS NULL AND coalesce(a.visibility_mode, 0)
+          NOT IN (8, 16)
     """)
     # The union keeps each pair once, so that categories which are each below the other come to an end.
     op.execute("""
