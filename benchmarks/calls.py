@@ -92,6 +92,7 @@ _LEAST: Mapping[str, tuple[str, Pages]] = {
     "searched": (_LISTED.format("category"), _told(200)),
     "categories": (_LISTED.format("category"), _told(100)),
     "category_members": ("SELECT count(*) FROM categories WHERE deleted_at IS NULL", _each),
+    "datasource_types": (_LISTED.format("datasource_type"), _told(100)),
     "data_contracts": (_IN.format("data_contract"), _told(200)),
     "data_contract": (
         "SELECT count(*) FROM data_contracts d WHERE NOT EXISTS (SELECT 1 FROM data_contract_tests t"

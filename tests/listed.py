@@ -48,7 +48,7 @@ versions, list_items, metadata_import, enrichment_area = (
     partial(_below, name) for name in ("artifact_version", "asset_list_item", "metadata_import", "enrichment_area")
 )
 category_members, data_contract_tests = (partial(_below, name) for name in ("category_member", "data_contract_test"))
-data_contracts = partial(_of, "data_contract")
+data_contracts, datasource_types = (partial(_of, name) for name in ("data_contract", "datasource_type"))
 
 
 def categories(client: CatalogClient, ids: Sequence[str]) -> Pages:

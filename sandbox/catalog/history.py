@@ -82,6 +82,7 @@ class History:
             self._change_contract: 3,
             self._create_area: 1,
             self._change_type: 1,
+            self._change_datasource_type: 1,
         }
 
     # Assets
@@ -358,6 +359,16 @@ class History:
     def _create_area(self) -> None:
         scope = [self._asset_in("project") for _ in range(self._rng.randrange(3))]
         self.catalog.create_area(self._container("project"), f"area {self._word()}", scope)
+
+    def _change_datasource_type(self) -> None:
+        types, chance = self.catalog.datasource_types, self._rng.random()
+        chosen = self._rng.choice(types.all())["metadata"]["asset_id"]
+        if chance < 0.4:
+            types.define(f"{self._word()}-{self._rng.randrange(100)}", self._word())
+        elif chance < 0.7:
+            types.patch(chosen, f"{self._word()} {self._rng.randrange(100)}")
+        else:
+            types.delete(chosen)
 
     def _change_type(self) -> None:
         if _CUSTOM_TYPE in self.catalog.types.names():

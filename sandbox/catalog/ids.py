@@ -40,6 +40,7 @@ class Kind(IntEnum):
     RULE = 19
     CATEGORY = 20
     CONTRACT = 21
+    DATASOURCE_TYPE = 22
 
 
 class Ids:

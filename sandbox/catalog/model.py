@@ -16,6 +16,7 @@ from sandbox.catalog.clock import Clock
 from sandbox.catalog.containers import GENERATED_SINCE_S, Container, ContainerKind, Containers, Member
 from sandbox.catalog.contracts import DataContracts
 from sandbox.catalog.copying import Copying
+from sandbox.catalog.datasource_types import DatasourceTypes
 from sandbox.catalog.editing import Editing
 from sandbox.catalog.enrichment import Enrichment
 from sandbox.catalog.events import Announcer, Sink
@@ -82,6 +83,7 @@ class PocketCatalog:
         self.events = Announcer(self.clock, self.knobs)
         self.assets.watchers += [self.index.note, self.events.asset_changed]
         self.types, self.statistics = AssetTypes(), Statistics()
+        self.datasource_types = DatasourceTypes(self.ids)
         self.background = Background(self.clock, self.knobs)
         self.editing = Editing(self.assets, self.types, self.ids, self.clock, self.statistics)
         self.relationships = Relationships(self.assets, self.ids, self.clock)

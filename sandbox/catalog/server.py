@@ -47,6 +47,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/v2/spaces/{id}/members", container_routes.list_space_members),
     ("POST", "/v2/asset_types/{type}/search", asset_routes.search_assets),
     ("GET", "/v2/asset_types", asset_routes.list_asset_types),
+    ("GET", "/v2/datasource_types", other_routes.list_datasource_types),
     ("GET", "/v2/assets/bulk", asset_routes.get_assets),
     ("POST", "/v2/assets/search_relationships", other_routes.search_relationships),
     ("GET", "/v2/assets/{asset_id}", asset_routes.get_asset),

@@ -98,6 +98,7 @@ LISTINGS: list[tuple[Listing, str, dict[str, str], str]] = [
         lambda c: listed.categories(c, ["k1"]), "POST /v3/categories/hierarchy",
         {"limit": "100", "offset": "0"}, "resources",
     ),
+    (listed.datasource_types, "GET /v2/datasource_types", {"limit": "100"}, "resources"),
     (
         lambda c: listed.data_contracts(c, CATALOG), "GET /data_quality/v4/catalogs/c1/data_contracts",
         {"limit": "200"}, "data_contracts",

@@ -62,6 +62,7 @@ EVERY: dict[str, tuple[str, set[str]]] = {
     f"/data_quality/v3/projects/{_WORD}/rules/{_WORD}/executions": ("executions", {"quality_execution"}),
     "/v3/enforcement/rules": ("resources", {"protection_rule"}),
     f"/data_quality/v4/projects/{_WORD}/data_contracts": ("data_contracts", {"data_contract"}),
+    "/v2/datasource_types": ("resources", {"datasource_type"}),
     _TESTED: ("test_results", {"data_contract_test"}),
     "/v3/categories/hierarchy": ("resources", {"category"}),
     f"/v3/categories/{_WORD}/collaborators": ("collaborators", {"category_member"}),

@@ -110,6 +110,10 @@ def expected_rows(catalog: PocketCatalog) -> dict[str, dict[Any, Any]]:
         if one.type == "reference_data"
         for value in catalog.glossary.values(one.id)
     }
+    rows["datasource_types"] = {
+        one["metadata"]["asset_id"]: (one["entity"]["name"], one["entity"]["label"])
+        for one in catalog.datasource_types.all()
+    }
     contracted = [one for one in catalog.true_containers() if one.readable and one.kind != "space"]
     contracts = [(one.kind, contract) for one in contracted for contract in catalog.contracts.of(one.id)]
     rows["contracts"] = {
@@ -201,6 +205,7 @@ async def mirrored_rows(mirror: Mirror) -> dict[str, dict[Any, Any]]:
         "category_members": await rows(
             "SELECT category_member_id, category_id, principal_id, principal_type, role FROM v1_category_members"
         ),
+        "datasource_types": await rows("SELECT datasource_type_id, name, label FROM v1_datasource_types"),
         "contracts": await rows(
             "SELECT data_contract_id, name, contract_type, data_product_id, contract_version, contract_status"
             " FROM v1_data_contracts"

@@ -132,6 +132,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("data_contract_id"),
     )
     op.create_index("data_contracts_container", "data_contracts", ["container_id"], unique=False)
+    op.create_table(
+        "datasource_types",
+        sa.Column("datasource_type_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
+        sa.Column("label", sa.Text(), nullable=True),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("category", sa.Text(), nullable=True),
+        sa.Column("status", sa.Text(), nullable=True),
+        sa.Column("is_source", sa.Boolean(), nullable=True),
+        sa.Column("is_target", sa.Boolean(), nullable=True),
+        sa.Column("creator_id", sa.Text(), nullable=True),
+        sa.Column("container_kind", sa.Text(), nullable=True),
+        sa.Column("container_id", sa.Text(), nullable=True),
+        sa.Column("version", sa.LargeBinary(), nullable=False),
+        sa.Column("replaces", sa.LargeBinary(), nullable=True),
+        sa.Column("version_at", UtcTime(), nullable=True),
+        sa.Column("deleted_at", UtcTime(), nullable=True),
+        sa.Column("mirrored_at", UtcTime(), nullable=False),
+        sa.Column("mapping", sa.SmallInteger(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("datasource_type_id"),
+    )
+    op.create_index("datasource_types_container", "datasource_types", ["container_id"], unique=False)
     op.execute("""
         CREATE VIEW v1_categories AS
         SELECT t.category_id, t.name, t.global_id, t.parent_category_id, t.state, t.short_description,
@@ -176,6 +199,15 @@ def upgrade() -> None:
         LEFT JOIN assets a ON a.asset_id = t.data_contract_id
         WHERE t.deleted_at IS NULL AND c.deleted_at IS NULL AND a.deleted_at IS NULL AND coalesce(a.visibility_mode, 0)
           NOT IN (8, 16)
+    """)
+    op.execute("""
+        CREATE VIEW v1_datasource_types AS
+        SELECT t.datasource_type_id, t.name, t.label, t.description, t.category, t.status, t.is_source, t.is_target,
+          t.creator_id, t.container_kind, t.container_id, t.version_at AS changed_at, t.mirrored_at, t.document IS NULL
+          AS is_stub, t.document
+        FROM datasource_types t
+        LEFT JOIN containers c ON c.container_id = t.container_id
+        WHERE t.deleted_at IS NULL AND c.deleted_at IS NULL
     """)
     # The union keeps each pair once, so that categories which are each below the other come to an end.
     op.execute("""
