@@ -103,11 +103,12 @@ class Glossary:
         name: str | None = None,
         description: str | None = None,
         tags: list[str] | None = None,
+        stewards: list[str] | None = None,
         **entity: Any,
     ) -> str:
         """Change an artifact, which publishes a new version; answers the version's id."""
         artifact = self.get(artifact_id)
-        given = {"name": name, "short_description": description, "tags": tags}
+        given = {"name": name, "short_description": description, "tags": tags, "steward_ids": stewards}
         before = {key: artifact.latest["metadata"][key] for key in given}
         kept = {key: before[key] if value is None else value for key, value in given.items()}
         self._publish(artifact, kept, entity)
@@ -208,6 +209,7 @@ class Glossary:
             "revision": str(number),
             "state": "PUBLISHED",
             "steward_ids": [],
+            "steward_group_ids": ["AccessGroupId-stewards"] if artifact.type == "policy" else [],
             "workflow_state": "PUBLISHED",
             "read_only": False,
             "remove_start_date": False,

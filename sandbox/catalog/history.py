@@ -237,8 +237,10 @@ class History:
         chance = self._rng.random()
         if chosen is None or chance < 0.3:
             self.catalog.create_artifact(self._rng.choice(("glossary_term", "data_class", "policy")), self._word())
-        elif chance < 0.8:
+        elif chance < 0.7:
             self.catalog.patch_artifact(chosen.id, description=self._word())
+        elif chance < 0.8:
+            self.catalog.patch_artifact(chosen.id, stewards=self._rng.sample(_USERS, self._rng.randrange(3)))
         elif chance < 0.9:
             glossary.relate(chosen.id, "related_to", self._rng.choice(glossary.published()).id)
         else:

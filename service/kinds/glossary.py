@@ -26,6 +26,14 @@ def _category(item: dict[str, Any]) -> dict[str, Any]:
     return {"@category": lookup.at(parents[0], ("entity", "parent_id")) if parents else None}
 
 
+_STEWARDS = text(
+    "steward_ids", "metadata.steward_ids|entity.steward_ids|steward_ids", "Users who look after it, joined with commas"
+)
+_STEWARD_GROUPS = text(
+    "steward_group_ids", "metadata.steward_group_ids|entity.steward_group_ids|steward_group_ids",
+    "Groups who look after it, joined with commas",
+)  # fmt: skip
+
 ARTIFACT = Kind(
     "artifact", "artifacts", "artifact_id",
     "Glossary artifacts: terms, classifications, data classes, policies, rules",
@@ -45,6 +53,7 @@ ARTIFACT = Kind(
         time("effective_to", "metadata.effective_end_date|effective_end_date", "End of its validity"),
         common.created("metadata.created_at|created_at"), common.updated("metadata.modified_at|modified_at"),
         text("updated_by", "metadata.modified_by|modified_by", "Who changed it last"),
+        _STEWARDS, _STEWARD_GROUPS,
     ),
     ids="metadata.artifact_id|artifact_id", derived=_category, has_second_witness=True, is_read_alone=True,
     # Without a status the catalog lists all drafts.
@@ -139,9 +148,7 @@ CATEGORY = Kind(
         text("short_description", "metadata.short_description|short_description|description", "One sentence"),
         text("long_description", "entity.long_description", "The whole text"),
         text("tags", "metadata.tags|tags", "Joined with commas"),
-        text("steward_ids", "metadata.steward_ids|entity.steward_ids", "Users who look after it, joined with commas"),
-        text("steward_group_ids", "metadata.steward_group_ids|entity.steward_group_ids",
-             "Groups who look after it, joined with commas"),
+        _STEWARDS, _STEWARD_GROUPS,
         text("revision", "metadata.revision", "As the catalog counts"),
         common.created("metadata.created_at|created_at"), common.updated("metadata.modified_at|modified_at"),
         text("updated_by", "metadata.modified_by|modified_by", "Who changed it last"),

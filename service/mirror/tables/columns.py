@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Column, DateTime, Dialect, LargeBinary, MetaData, SmallInteger, Text, TypeDecorator
 
 #: Revision of the code that derives columns from documents; raised when it changes, so that rows can be re-derived.
-MAPPING = 2
+MAPPING = 3
 
 metadata = MetaData()
 

@@ -66,7 +66,10 @@ def expected_rows(catalog: PocketCatalog) -> dict[str, dict[Any, Any]]:
         if container in readable
     }
     rows["artifacts"] = {
-        one.id: (one.type, one.latest["metadata"]["name"], one.latest["metadata"]["version_id"], one.category_id)
+        one.id: (
+            *(one.type, one.latest["metadata"]["name"], one.latest["metadata"]["version_id"], one.category_id),
+            *(",".join(one.latest["metadata"][who]) or None for who in ("steward_ids", "steward_group_ids")),
+        )
         for one in catalog.true_artifacts()
     }
     categories = catalog.glossary.categories.all()
@@ -183,7 +186,8 @@ async def mirrored_rows(mirror: Mirror) -> dict[str, dict[Any, Any]]:
         "profiles": await rows("SELECT profile_id, asset_id, status FROM v1_data_profiles WHERE NOT is_stub"),
         "members": await rows("SELECT container_id, principal_id, principal_type, role FROM v1_members", 2),
         "artifacts": await rows(
-            "SELECT artifact_id, artifact_type, name, version_id, parent_category_id FROM v1_artifacts"
+            "SELECT artifact_id, artifact_type, name, version_id, parent_category_id, steward_ids, steward_group_ids"
+            " FROM v1_artifacts"
         ),
         "versions": await rows("SELECT version_id, name FROM v1_artifact_versions"),
         "relationships": await rows(

@@ -155,6 +155,31 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("datasource_type_id"),
     )
     op.create_index("datasource_types_container", "datasource_types", ["container_id"], unique=False)
+    op.add_column("artifacts", sa.Column("steward_ids", sa.Text(), nullable=True))
+    op.add_column("artifacts", sa.Column("steward_group_ids", sa.Text(), nullable=True))
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("DROP VIEW v1_artifacts")
+        op.execute("""
+            CREATE VIEW v1_artifacts AS
+            SELECT t.artifact_id, t.artifact_type, t.name, t.global_id, t.version_id, t.state, t.short_description,
+              t.long_description, t.tags, t.parent_category_id, t.effective_from, t.effective_to, t.created_at,
+              t.updated_at, t.updated_by, t.container_kind, t.container_id, t.version_at AS changed_at, t.mirrored_at,
+              t.document IS NULL AS is_stub, t.document, t.steward_ids, t.steward_group_ids
+            FROM artifacts t
+            LEFT JOIN containers c ON c.container_id = t.container_id
+            WHERE t.deleted_at IS NULL AND c.deleted_at IS NULL
+        """)
+    else:
+        op.execute("""
+            CREATE OR REPLACE VIEW v1_artifacts AS
+            SELECT t.artifact_id, t.artifact_type, t.name, t.global_id, t.version_id, t.state, t.short_description,
+              t.long_description, t.tags, t.parent_category_id, t.effective_from, t.effective_to, t.created_at,
+              t.updated_at, t.updated_by, t.container_kind, t.container_id, t.version_at AS changed_at, t.mirrored_at,
+              t.document IS NULL AS is_stub, t.document, t.steward_ids, t.steward_group_ids
+            FROM artifacts t
+            LEFT JOIN containers c ON c.container_id = t.container_id
+            WHERE t.deleted_at IS NULL AND c.deleted_at IS NULL
+        """)
     op.execute("""
         CREATE VIEW v1_categories AS
         SELECT t.category_id, t.name, t.global_id, t.parent_category_id, t.state, t.short_description,
