@@ -88,6 +88,18 @@ _LEAST: Mapping[str, tuple[str, Pages]] = {
         " ON v.reference_set_id = a.artifact_id WHERE a.artifact_type = 'reference_data' GROUP BY a.artifact_id",
         _short(200),
     ),
+    "uncategorized": ("SELECT 1", _once),
+    "searched": (_LISTED.format("category"), _told(200)),
+    "categories": (_LISTED.format("category"), _told(100)),
+    "category_members": ("SELECT count(*) FROM categories WHERE deleted_at IS NULL", _each),
+    "datasource_types": (_LISTED.format("datasource_type"), _told(100)),
+    "data_contracts": (_IN.format("data_contract"), _told(200)),
+    "data_contract": (
+        "SELECT count(*) FROM data_contracts d WHERE NOT EXISTS (SELECT 1 FROM data_contract_tests t"
+        " WHERE t.data_contract_id = d.data_contract_id)",
+        _each,
+    ),
+    "data_contract_tests": ("SELECT count(*) FROM data_contracts", _each),
     "jobs": (_LISTED.format("job"), _told(100)),
     "runs": ("SELECT count(r.run_id) FROM jobs j LEFT JOIN job_runs r USING (job_id) GROUP BY j.job_id", _told(100)),
     "metadata_import": (_ASSETS.format("metadata_import"), _each),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -46,6 +47,13 @@ profiles, asset_lineage, runs, statistics, scores = (
 versions, list_items, metadata_import, enrichment_area = (
     partial(_below, name) for name in ("artifact_version", "asset_list_item", "metadata_import", "enrichment_area")
 )
+category_members, data_contract_tests = (partial(_below, name) for name in ("category_member", "data_contract_test"))
+data_contracts, datasource_types = (partial(_of, name) for name in ("data_contract", "datasource_type"))
+
+
+def categories(client: CatalogClient, ids: Sequence[str]) -> Pages:
+    """Categories, of which there is no list, by their ids."""
+    return listings.together(client, KINDS["category"], ids)
 
 
 def trash(

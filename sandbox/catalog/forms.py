@@ -13,7 +13,7 @@ from typing import Any
 #: What lists are called, and what totals are.
 _LISTS = (
     "resources", "catalogs", "results", "members", "rows", "assets", "checks", "issues", "relationships", "asset_lists",
-    "items",
+    "items", "collaborators", "data_contracts", "test_results",
 )  # fmt: skip
 _TOTALS = ("total_rows", "total_results", "total_count", "count")
 #: Listings that lead to nothing else, so that another name of their list does not end everything.
@@ -48,6 +48,10 @@ class Forms:
     members_as_others: bool = False
     #: What is not there answers 410.
     gone: bool = False
+    #: Data contracts are flat, as they are described.
+    flat_contracts: bool = False
+    #: Of several categories that are asked for together one that is not there has all refused.
+    strict_categories: bool = False
 
     @classmethod
     def each(cls) -> Iterator[Forms]:

@@ -10,6 +10,7 @@ import random
 from sandbox.catalog.asset_lists import AssetLists
 from sandbox.catalog.assets import Assets, Record
 from sandbox.catalog.containers import Container, Containers
+from sandbox.catalog.contracts import DataContracts
 from sandbox.catalog.enrichment import Enrichment
 from sandbox.catalog.glossary import Glossary
 from sandbox.catalog.jobs import Jobs
@@ -37,6 +38,7 @@ def furnish(
     lists: AssetLists,
     jobs: Jobs,
     rules: Rules,
+    contracts: DataContracts,
 ) -> None:
     """Put in what every catalog has."""
     for container in list(containers):
@@ -47,6 +49,8 @@ def furnish(
         if container.kind == "project":
             _add_areas(enrichment, jobs, container, known)
             _add_rules(rules, container, known)
+        if known and container.kind != "space":
+            _add_contracts(contracts, container)
         if known and container.kind == "catalog":
             list_id = lists.create(f"Order of {container.name}")
             for record in known:
@@ -90,6 +94,14 @@ def _add_rules(rules: Rules, project: Container, known: list[Record]) -> None:
     for number, record in enumerate(known):
         rule_id = rules.add(project.id, f"Rule {number} is met", record.asset_id, "ID")
         rules.execute(rule_id, 1000, number)
+
+
+def _add_contracts(contracts: DataContracts, container: Container) -> None:
+    for name in ("tested", "untested"):
+        contract_id = contracts.create(container.id, f"{container.name} {name}", "product-1")
+        if name == "tested":
+            contracts.test(contract_id, 8, 0)
+            contracts.test(contract_id, 8, 2)
 
 
 def _relate(rng: random.Random, assets: Assets, relationships: Relationships, glossary: Glossary) -> None:

@@ -12,7 +12,7 @@ from sandbox.catalog.cards import Card
 from sandbox.catalog.clock import iso_millis, parse_time, to_millis
 from sandbox.catalog.containers import ACCOUNT, Containers
 from sandbox.catalog.generator import Plot, Wanted
-from sandbox.catalog.glossary import Artifact, Glossary
+from sandbox.catalog.glossary import Glossary
 from sandbox.catalog.problems import bad_request
 from sandbox.catalog.search_index import SearchIndex, modified_ms
 
@@ -51,8 +51,9 @@ class Criteria:
         return set.intersection(*asked) if asked else None
 
 
-#: When it was changed, its id, and the card with its container's id, the artifact, or the number of a generated asset.
-_Hit = tuple[int, str, tuple[Card, str] | Artifact | int]
+#: When it was changed, its id, and the card with its container's id, the metadata of an artifact or category, or the
+#: number of a generated asset.
+_Hit = tuple[int, str, tuple[Card, str] | dict[str, Any] | int]
 
 
 class GlobalSearch:
@@ -134,16 +135,18 @@ class GlobalSearch:
         if not criteria.allows("provider_type_id", _GLOSSARY) or (_CONTAINER_FIELDS & criteria.terms.keys()):
             return
         hits: list[_Hit] = []
-        for one in self._glossary.published():
-            at_ms = to_millis(parse_time(one.latest["metadata"]["modified_at"]))
-            fits = criteria.low_ms <= at_ms < criteria.high_ms and criteria.allows("artifact_id", one.id)
-            if fits and criteria.allows("metadata.artifact_type", one.type):
-                hits.append((at_ms, one.id, one))
+        categories = self._glossary.categories
+        told = [one.latest["metadata"] for one in self._glossary.published()]
+        for one in told + [categories.metadata(one) for one in categories.all()]:
+            at_ms = to_millis(parse_time(one["modified_at"]))
+            fits = criteria.low_ms <= at_ms < criteria.high_ms and criteria.allows("artifact_id", one["artifact_id"])
+            if fits and criteria.allows("metadata.artifact_type", one["artifact_type"]):
+                hits.append((at_ms, one["artifact_id"], one))
         yield from sorted(hits, key=lambda hit: hit[:2])
 
     def _row(self, hit: _Hit) -> dict[str, Any]:
         _, _, found = hit
-        if isinstance(found, Artifact):
+        if isinstance(found, dict):
             return _artifact_row(found)
         if isinstance(found, int):
             plot = self._index.generator.plot_of(found)
@@ -261,18 +264,17 @@ def _asset_row(card: Card, kind: str, container_id: str) -> dict[str, Any]:
     }
 
 
-def _artifact_row(one: Artifact) -> dict[str, Any]:
-    metadata = one.latest["metadata"]
+def _artifact_row(metadata: dict[str, Any]) -> dict[str, Any]:
     at_ms = to_millis(parse_time(metadata["modified_at"]))
     return {
         "provider_type_id": _GLOSSARY,
         "tenant_id": ACCOUNT,
-        "artifact_id": one.id,
+        "artifact_id": metadata["artifact_id"],
         "last_updated_at": at_ms,
         "metadata": {
             "name": metadata["name"],
             "description": metadata["short_description"],
-            "artifact_type": one.type,
+            "artifact_type": metadata["artifact_type"],
             "tags": metadata["tags"],
             "modified_on": metadata["modified_at"],
             "modified_by": metadata["modified_by"],
@@ -282,7 +284,7 @@ def _artifact_row(one: Artifact) -> dict[str, Any]:
             "artifacts": {
                 "global_id": metadata["global_id"],
                 "version_id": metadata["version_id"],
-                "artifact_id": one.id,
+                "artifact_id": metadata["artifact_id"],
             }
         },
         "custom_attributes": [],

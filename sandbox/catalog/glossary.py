@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from sandbox.catalog.categories import Categories
 from sandbox.catalog.clock import Clock, iso_millis
 from sandbox.catalog.generator import TERM_COUNT
 from sandbox.catalog.ids import Ids, Kind
-from sandbox.catalog.problems import not_found
+from sandbox.catalog.problems import bad_request, not_found
 
 #: Artifact types by the last word of their paths.
 PLURALS = {
@@ -32,6 +33,7 @@ class Artifact:
     id: str
     type: str
     number: int
+    category_id: str
     versions: list[dict[str, Any]] = field(default_factory=list)
     deleted_s: float | None = None
 
@@ -58,6 +60,7 @@ class Glossary:
         """Artifacts as a small company has them, and so many `more` terms."""
         self._ids, self._clock = ids, clock
         self._repository = ids.new(Kind.REPOSITORY)
+        self.categories = Categories(ids, clock, self._repository)
         self._artifacts: dict[str, Artifact] = {}
         self._relationships: dict[tuple[str, str, str], ArtifactRelationship] = {}
         self._removed: list[tuple[float, dict[str, Any]]] = []
@@ -79,10 +82,17 @@ class Glossary:
             raise not_found("artifact", artifact_id)
         return found
 
-    def create(self, artifact_type: str, name: str, description: str = "") -> str:
+    def document(self, artifact: Artifact) -> dict[str, Any]:
+        """An artifact with the category it is in."""
+        latest = artifact.latest
+        above = self.categories.relationship(artifact.category_id, latest["metadata"])
+        return {**latest, "entity": {**latest["entity"], "parent_category": above}}
+
+    def create(self, artifact_type: str, name: str, description: str = "", category_id: str | None = None) -> str:
         """Make an artifact and publish it; answers its id."""
         artifact_id = self._ids.new(Kind.ARTIFACT)
-        self._artifacts[artifact_id] = artifact = Artifact(artifact_id, artifact_type, len(self._artifacts))
+        where = self.categories.get(category_id or self.categories.uncategorized).id
+        self._artifacts[artifact_id] = artifact = Artifact(artifact_id, artifact_type, len(self._artifacts), where)
         self._publish(artifact, {"name": name, "short_description": description, "tags": []}, {})
         return artifact_id
 
@@ -93,16 +103,28 @@ class Glossary:
         name: str | None = None,
         description: str | None = None,
         tags: list[str] | None = None,
+        stewards: list[str] | None = None,
         **entity: Any,
     ) -> str:
         """Change an artifact, which publishes a new version; answers the version's id."""
         artifact = self.get(artifact_id)
-        given = {"name": name, "short_description": description, "tags": tags}
+        given = {"name": name, "short_description": description, "tags": tags, "steward_ids": stewards}
         before = {key: artifact.latest["metadata"][key] for key in given}
         kept = {key: before[key] if value is None else value for key, value in given.items()}
         self._publish(artifact, kept, entity)
         version_id: str = artifact.latest["metadata"]["version_id"]
         return version_id
+
+    def move(self, artifact_id: str, category_id: str) -> None:
+        """Put an artifact into another category, which publishes it anew."""
+        self.get(artifact_id).category_id = self.categories.get(category_id).id
+        self.patch(artifact_id)
+
+    def delete_category(self, category_id: str) -> None:
+        """Delete a category; raises Problem 400 where anything is in it."""
+        if any(one.category_id == category_id for one in self.published()):
+            raise bad_request("The category is not empty.")
+        self.categories.delete(category_id)
 
     def values(self, set_id: str) -> list[dict[str, Any]]:
         """The values of a reference data set, by code; raises Problem 404."""
@@ -187,6 +209,7 @@ class Glossary:
             "revision": str(number),
             "state": "PUBLISHED",
             "steward_ids": [],
+            "steward_group_ids": ["AccessGroupId-stewards"] if artifact.type == "policy" else [],
             "workflow_state": "PUBLISHED",
             "read_only": False,
             "remove_start_date": False,
@@ -200,9 +223,16 @@ class Glossary:
     def _furnish(self, more: int) -> None:
         """Terms first: generated cards name the first artifacts as terms."""
         terms = [self.create("glossary_term", f"Term {n}", f"What term {n} means.") for n in range(TERM_COUNT)]
+        business = self.categories.create("Business", description="What the company speaks of.")
+        people = self.categories.create("People", business)
+        self.categories.create("Customers", people, "Nothing is in it.")
+        self.categories.add_role(business, "IBMid-270000ANNA", "owner")
+        self.categories.add_role(people, "AccessGroupId-stewards", "viewer", group=True)
+        self.categories.patch(people, stewards=["IBMid-270000EVA"])
         for artifact_type, count in _FURNISHED:
             for number in range(count):
-                self.create(artifact_type, f"{artifact_type.replace('_', ' ').title()} {number}")
+                where = people if number % 2 else business
+                self.create(artifact_type, f"{artifact_type.replace('_', ' ').title()} {number}", "", where)
         for number in range(TERM_COUNT, TERM_COUNT + more):
             self.create("glossary_term", f"Term {number}", f"What term {number} means, told in a sentence or two.")
         for one in self.published("reference_data"):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from sandbox.catalog.calls import Answer, Call
 from sandbox.catalog.clock import parse_time
-from sandbox.catalog.glossary import LISTED_TYPES, PLURALS, Artifact, ArtifactRelationship
+from sandbox.catalog.glossary import LISTED_TYPES, PLURALS, Artifact, ArtifactRelationship, Glossary
 from sandbox.catalog.paging import offset_page
-from sandbox.catalog.problems import not_found
+from sandbox.catalog.problems import bad_request, not_found
 
 #: Artifacts on a page unless more are asked for.
 _LIMIT = 10
 _CLASSES_LIMIT = 1000
+_CATEGORY_ID = re.compile("[A-Za-z0-9]{8}(-[A-Za-z0-9]{4}){3}-[A-Za-z0-9]{12}")
 
 
 def list_artifacts(call: Call) -> Answer:
@@ -25,22 +27,33 @@ def list_artifacts(call: Call) -> Answer:
     found = [one for one in found if one.id not in call.catalog.knobs.unlisted_artifacts]
     page, envelope = offset_page(call, found, default=_LIMIT)
     flat = call.catalog.knobs.forms.flat_artifacts
-    return Answer(envelope | {"resources": [_flat(one) if flat else one.latest for one in page]})
+    glossary = call.catalog.glossary
+    return Answer(envelope | {"resources": [_flat(glossary, one) if flat else glossary.document(one) for one in page]})
 
 
-def _flat(artifact: Artifact) -> dict[str, Any]:
+def _flat(glossary: Glossary, artifact: Artifact) -> dict[str, Any]:
     """An artifact as IBM's own client has it in lists."""
     metadata = artifact.latest["metadata"]
     told = {name: metadata[name] for name in ("artifact_id", "version_id", "name", "created_at", "modified_at")}
-    return {**told, "type": artifact.type, "workflow_status": "PUBLISHED"}
+    above = {"artifact_id": artifact.category_id, "name": glossary.categories.get(artifact.category_id).name}
+    return {**told, "type": artifact.type, "parent_category": above, "workflow_status": "PUBLISHED"}
 
 
 def get_artifact(call: Call) -> Answer:
-    """`GET /v3/governance_artifact_types/{type}/{id}`: the latest published version, by the artifact's own type."""
-    artifact_type = call.word("type")
+    """`GET /v3/governance_artifact_types/{type}/{id}`: the latest published version, by the artifact's own type.
+
+    Relationships are told where they are asked for; a category has none to another category.
+    """
+    artifact_type, glossary = call.word("type"), call.catalog.glossary
+    asked = (call.text("include_relationship") or "").split(",")
+    if artifact_type == "category":
+        if "parent_category" in asked:
+            raise bad_request("A category has no relationship parent_category.")
+        return Answer(glossary.categories.document(glossary.categories.get(call.word("id"))))
     if artifact_type not in LISTED_TYPES or artifact_type == "all":
         raise not_found("artifact type", artifact_type)
-    return Answer(call.catalog.glossary.get(call.word("id"), artifact_type).latest)
+    artifact = glossary.get(call.word("id"), artifact_type)
+    return Answer(glossary.document(artifact) if {"parent_category", "all"} & set(asked) else artifact.latest)
 
 
 def list_versions(call: Call) -> Answer:
@@ -77,16 +90,16 @@ def list_data_classes(call: Call) -> Answer:
         found = found + glossary.deleted("data_class")
     fresh = [one for one in found if since is None or _changed_s(one) >= since]
     page, envelope = offset_page(call, fresh, default=_LIMIT, high=_CLASSES_LIMIT)
-    return Answer(envelope | {"resources": [_data_class(one) for one in page]})
+    return Answer(envelope | {"resources": [_data_class(glossary, one) for one in page]})
 
 
 def _changed_s(artifact: Artifact) -> float:
     return artifact.deleted_s or parse_time(artifact.latest["metadata"]["modified_at"])
 
 
-def _data_class(artifact: Artifact) -> dict[str, Any]:
+def _data_class(glossary: Glossary, artifact: Artifact) -> dict[str, Any]:
     if artifact.deleted_s is None:
-        return artifact.latest
+        return glossary.document(artifact)
     return {**artifact.latest, "metadata": artifact.latest["metadata"] | {"state": "DELETED"}}
 
 
@@ -96,3 +109,42 @@ def list_values(call: Call) -> Answer:
         raise not_found("version", call.word("version"))
     page, envelope = offset_page(call, call.catalog.glossary.values(call.word("id")), default=_LIMIT, multiple=False)
     return Answer(envelope | {"values": page})
+
+
+def get_uncategorized(call: Call) -> Answer:
+    """`GET /v3/categories/uncategorized`: the one that is always there."""
+    categories = call.catalog.glossary.categories
+    told = categories.document(categories.get(categories.uncategorized))
+    return Answer({**told, "entity": told["entity"] | {"custom_attributes": []}})
+
+
+def read_categories(call: Call) -> Answer:
+    """`POST /v3/categories/hierarchy`: the categories with the ids of the body; what is not there is left out.
+
+    Offsets are numbers outside, and texts inside of `first` and `last`.
+    """
+    categories = call.catalog.glossary.categories
+    asked = call.json()
+    named = asked.get("resources") if isinstance(asked, dict) else None
+    if not isinstance(named, list) or not all(isinstance(one, dict) for one in named):
+        raise bad_request("The body is no list of glossary resources.")
+    ids = [str(one.get("artifact_id")) for one in named]
+    if any(not _CATEGORY_ID.fullmatch(one) for one in ids):
+        raise bad_request("An artifact id has 36 characters.")
+    if call.catalog.knobs.forms.strict_categories:
+        for one in ids:
+            categories.get(one)
+    found = [categories.document(categories.get(one)) for one in dict.fromkeys(ids) if categories.known(one)]
+    page, envelope = offset_page(call, found, default=_LIMIT, high=_CLASSES_LIMIT)
+    for end in ("first", "last"):
+        envelope[end] = {**envelope[end], "offset": str(envelope[end]["offset"])}
+    return Answer({**envelope, "set_uri": False, "resources": page})
+
+
+def list_collaborators(call: Call) -> Answer:
+    """`GET /v3/categories/{id}/collaborators`: with those of the categories above unless they are not asked for."""
+    categories = call.catalog.glossary.categories
+    path = categories.path(call.word("id"))
+    wanted = path if call.flag("include_inherited", True) else path[-1:]
+    roles = [role for one in wanted for role in categories.get(one).roles.values()]
+    return Answer({"collaborators": [categories.role_document(one) for one in roles], "total_results": len(roles)})

@@ -78,8 +78,11 @@ class History:
             self._change_list: 3,
             self._change_rules: 3,
             self._change_values: 2,
+            self._change_category: 3,
+            self._change_contract: 3,
             self._create_area: 1,
             self._change_type: 1,
+            self._change_datasource_type: 1,
         }
 
     # Assets
@@ -234,8 +237,10 @@ class History:
         chance = self._rng.random()
         if chosen is None or chance < 0.3:
             self.catalog.create_artifact(self._rng.choice(("glossary_term", "data_class", "policy")), self._word())
-        elif chance < 0.8:
+        elif chance < 0.7:
             self.catalog.patch_artifact(chosen.id, description=self._word())
+        elif chance < 0.8:
+            self.catalog.patch_artifact(chosen.id, stewards=self._rng.sample(_USERS, self._rng.randrange(3)))
         elif chance < 0.9:
             glossary.relate(chosen.id, "related_to", self._rng.choice(glossary.published()).id)
         else:
@@ -297,6 +302,42 @@ class History:
         else:
             self.catalog.glossary.set_value(chosen, f"{self._rng.randrange(60):04d}", self._word())
 
+    def _change_category(self) -> None:
+        glossary, rng = self.catalog.glossary, self._rng
+        categories, chance = glossary.categories, rng.random()
+        chosen, other = rng.choice(categories.all()), rng.choice(categories.all())
+        if chance < 0.25:
+            categories.create(f"{self._word()} {rng.randrange(100)}", rng.choice((chosen.id, None)), self._word())
+        elif chance < 0.4:
+            categories.patch(chosen.id, name=f"{self._word()} {rng.randrange(100)}", stewards=[rng.choice(_USERS)])
+        elif chance < 0.5:
+            categories.move(chosen.id, rng.choice((other.id, None)))
+        elif chance < 0.65:
+            glossary.move(rng.choice(glossary.published()).id, chosen.id)
+        elif chance < 0.8:
+            categories.add_role(chosen.id, rng.choice(_USERS), rng.choice(("owner", "editor", "viewer")))
+        elif chance < 0.9 and chosen.roles:
+            categories.remove_role(chosen.id, rng.choice(list(chosen.roles)))
+        else:
+            glossary.delete_category(chosen.id)
+
+    def _change_contract(self) -> None:
+        contracts, rng = self.catalog.contracts, self._rng
+        container = self._container(rng.choice(("catalog", "project")))
+        known, chance = contracts.of(container), rng.random()
+        if not known or chance < 0.25:
+            contracts.create(container, f"contract of {self._word()}", self._word())
+            return
+        chosen = rng.choice(known).id
+        if chance < 0.45:
+            contracts.replace(chosen, rng.choice(("draft", "active", "deprecated")))
+        elif chance < 0.8:
+            contracts.test(chosen, 10, rng.randrange(4))
+        elif chance < 0.9:
+            contracts.forget_runs(chosen)
+        else:
+            contracts.delete(chosen)
+
     def _change_list(self) -> None:
         lists = self.catalog.lists
         known = lists.all()
@@ -320,6 +361,16 @@ class History:
     def _create_area(self) -> None:
         scope = [self._asset_in("project") for _ in range(self._rng.randrange(3))]
         self.catalog.create_area(self._container("project"), f"area {self._word()}", scope)
+
+    def _change_datasource_type(self) -> None:
+        types, chance = self.catalog.datasource_types, self._rng.random()
+        chosen = self._rng.choice(types.all())["metadata"]["asset_id"]
+        if chance < 0.4:
+            types.define(f"{self._word()}-{self._rng.randrange(100)}", self._word())
+        elif chance < 0.7:
+            types.patch(chosen, f"{self._word()} {self._rng.randrange(100)}")
+        else:
+            types.delete(chosen)
 
     def _change_type(self) -> None:
         if _CUSTOM_TYPE in self.catalog.types.names():

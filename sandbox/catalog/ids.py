@@ -38,6 +38,9 @@ class Kind(IntEnum):
     CREATED_PROFILE = 17
     CREATED_ATTACHMENT = 18
     RULE = 19
+    CATEGORY = 20
+    CONTRACT = 21
+    DATASOURCE_TYPE = 22
 
 
 class Ids:

@@ -14,7 +14,9 @@ from sandbox.catalog.assets import Assets, Record
 from sandbox.catalog.cards import Card, may_find, may_open
 from sandbox.catalog.clock import Clock
 from sandbox.catalog.containers import GENERATED_SINCE_S, Container, ContainerKind, Containers, Member
+from sandbox.catalog.contracts import DataContracts
 from sandbox.catalog.copying import Copying
+from sandbox.catalog.datasource_types import DatasourceTypes
 from sandbox.catalog.editing import Editing
 from sandbox.catalog.enrichment import Enrichment
 from sandbox.catalog.events import Announcer, Sink
@@ -81,6 +83,7 @@ class PocketCatalog:
         self.events = Announcer(self.clock, self.knobs)
         self.assets.watchers += [self.index.note, self.events.asset_changed]
         self.types, self.statistics = AssetTypes(), Statistics()
+        self.datasource_types = DatasourceTypes(self.ids)
         self.background = Background(self.clock, self.knobs)
         self.editing = Editing(self.assets, self.types, self.ids, self.clock, self.statistics)
         self.relationships = Relationships(self.assets, self.ids, self.clock)
@@ -96,6 +99,7 @@ class PocketCatalog:
         self.lists = AssetLists(self.ids, self.clock)
         self.jobs = Jobs(self.ids, self.clock)
         self.rules = Rules(self.ids, self.clock)
+        self.contracts = DataContracts(self.ids, self.clock)
         self.search = GlobalSearch(self.index, self.containers, self.glossary)
         self.tokens = Tokens(self.clock, self.knobs)
         self.rate_limit, self.failures = RateLimit(self.clock, self.knobs), Failures(self.knobs, seed)
@@ -110,6 +114,7 @@ class PocketCatalog:
             lists=self.lists,
             jobs=self.jobs,
             rules=self.rules,
+            contracts=self.contracts,
         )
 
     def _make_containers(self, hidden: bool) -> list[tuple[Container, float]]:

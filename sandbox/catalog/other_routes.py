@@ -18,6 +18,9 @@ from sandbox.catalog.problems import Problem, bad_request, forbidden, not_found
 from sandbox.catalog.profiles import EXECUTING
 from sandbox.catalog.relationships import COLUMN_MARK, Edge, End
 
+#: Numbers that have no bound of their own.
+_FAR = 2_147_483_647
+
 _GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 #: Which accepted lineage events are answered without a body; a call's number decides, so that runs repeat.
 _LINEAGE_RNG_SALT = 31
@@ -77,6 +80,21 @@ def get_profile(call: Call) -> Answer:
                 raise Problem(500, "profiling_failed", f"The data profile '{profile_id}' could not be made.")
             return Answer(one, 202 if status in EXECUTING else 200)
     raise not_found("data profile", profile_id)
+
+
+def list_datasource_types(call: Call) -> Answer:
+    """`GET /v2/datasource_types`: 100 on a page unless others are asked for, `next` as long as there are more.
+
+    Its links call the parameters as the guide does, with a line before their names.
+    """
+    every = call.catalog.datasource_types.all()
+    limit = call.number("_limit", call.number("limit", 100, high=_FAR), high=_FAR)
+    offset = call.number("_offset", call.number("offset", 0, low=0, high=_FAR), low=0, high=_FAR)
+    links: dict[str, Any] = {"first": {"href": call.href(_offset=0, _limit=limit)}}
+    if offset + limit < len(every):
+        links["next"] = {"href": call.href(_offset=offset + limit, _limit=limit)}
+    shown = every[offset : offset + limit]
+    return Answer({"offset": offset, "total_count": len(every), **links, "resources": shown})
 
 
 def list_relationship_types(call: Call) -> Answer:

@@ -11,7 +11,15 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from sandbox.catalog import asset_routes, container_routes, glossary_routes, other_routes, quality_routes, rules_routes
+from sandbox.catalog import (
+    asset_routes,
+    container_routes,
+    contract_routes,
+    glossary_routes,
+    other_routes,
+    quality_routes,
+    rules_routes,
+)
 from sandbox.catalog.calls import Answer, Call
 from sandbox.catalog.clock import http_date
 from sandbox.catalog.forms import formed
@@ -39,6 +47,7 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/v2/spaces/{id}/members", container_routes.list_space_members),
     ("POST", "/v2/asset_types/{type}/search", asset_routes.search_assets),
     ("GET", "/v2/asset_types", asset_routes.list_asset_types),
+    ("GET", "/v2/datasource_types", other_routes.list_datasource_types),
     ("GET", "/v2/assets/bulk", asset_routes.get_assets),
     ("POST", "/v2/assets/search_relationships", other_routes.search_relationships),
     ("GET", "/v2/assets/{asset_id}", asset_routes.get_asset),
@@ -68,6 +77,9 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ),
     ("GET", "/v3/relationships", glossary_routes.list_artifact_relationships),
     ("GET", "/v3/data_classes", glossary_routes.list_data_classes),
+    ("GET", "/v3/categories/uncategorized", glossary_routes.get_uncategorized),
+    ("POST", "/v3/categories/hierarchy", glossary_routes.read_categories),
+    ("GET", "/v3/categories/{id}/collaborators", glossary_routes.list_collaborators),
     ("GET", "/data_quality/v4/assets", quality_routes.list_quality_assets),
     ("GET", "/data_quality/v4/checks", quality_routes.list_checks),
     ("GET", "/data_quality/v4/issues", quality_routes.list_issues),
@@ -75,6 +87,21 @@ ROUTES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/data_quality/v3/projects/{project_id}/definitions", rules_routes.list_definitions),
     ("GET", "/data_quality/v3/projects/{project_id}/rules", rules_routes.list_rules),
     ("GET", "/data_quality/v3/projects/{project_id}/rules/{rule_id}/executions", rules_routes.list_executions),
+    (
+        "GET",
+        "/data_quality/v4/{kind:catalogs|projects}/{container_id}/data_contracts",
+        contract_routes.list_contracts,
+    ),
+    (
+        "GET",
+        "/data_quality/v4/{kind:catalogs|projects}/{container_id}/data_contracts/{id}",
+        contract_routes.get_contract,
+    ),
+    (
+        "GET",
+        "/data_quality/v4/{kind:catalogs|projects}/{container_id}/data_contracts/{id}/test_results",
+        contract_routes.list_test_results,
+    ),
     ("GET", "/v3/enforcement/rules", rules_routes.list_protection_rules),
     ("GET", "/v4/reference_data_sets/{id}/versions/{version}/values", glossary_routes.list_values),
     ("GET", "/pocket/objects/{asset_id}/{attachment_id}", asset_routes.get_object),

@@ -104,6 +104,12 @@ def modified_assets(
     return paging.walk(client, Listing("modified_assets", first, "rows", search.Window(), "size"), cursor)
 
 
+def searched(client: CatalogClient, artifact_type: str) -> Pages:
+    """What global search knows of a type. Its index lags behind the catalog."""
+    first = _post(client, "searched", "/v3/search", search.typed_query(artifact_type))
+    return paging.walk(client, Listing("searched", first, "rows", search.Window(), "size"))
+
+
 # Profiles.
 
 
@@ -121,9 +127,13 @@ async def profile(client: CatalogClient, which: Container, profile_id: str, data
 
 
 async def artifact(client: CatalogClient, artifact_type: str, artifact_id: str) -> Answer:
-    """One governance artifact, as it was published last; `artifact_type` is its own, `all` is for listings only."""
+    """One governance artifact, as it was published last; `artifact_type` is its own, `all` is for listings only.
+
+    Its category is told where that relationship is asked for; those of a category are called otherwise.
+    """
     path = f"/v3/governance_artifact_types/{segment(artifact_type)}/{segment(artifact_id)}"
-    return await client.call(_get(client, "artifact", path))
+    above = None if artifact_type == "category" else "parent_category"
+    return await client.call(_get(client, "artifact", path, include_relationship=above))
 
 
 # Lineage.

@@ -5,8 +5,8 @@ All may raise what `CatalogClient.call` raises.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -55,7 +55,7 @@ def pages(
     if parent is not None:
         chosen = [one for one in chosen if one.types is None or parent.type in one.types]
     if all(one.items is None for one in chosen):
-        return _singles(client, chosen, where, parent)
+        return _singles(client, chosen, where, parent, tells_absent=kind.is_absent_when_empty)
     listings = [_listing(client, one, where, parent, since) for one in chosen]
     return paging.walk(client, listings[0], cursor) if len(listings) == 1 else paging.chained(client, listings, cursor)
 
@@ -73,6 +73,14 @@ def changed(
     return paging.walk(client, _listing(client, listing, where, None, since, query), cursor)
 
 
+def together(client: CatalogClient, kind: Kind, ids: Sequence[str]) -> Pages:
+    """Things of a kind that is gathered, by their ids: as many at once as its listing has on a page."""
+    assert kind.gathering is not None
+    (bulk,) = kind.listed
+    told = _listing(client, bulk, None, None, None)
+    return paging.walk(client, replace(told, first=replace(told.first, body=kind.gathering.asks(ids))))
+
+
 async def one(client: CatalogClient, listing: Listing, where: Container | None, thing_id: str) -> Answer:
     """One thing by its id, where a listing says how.
 
@@ -83,19 +91,30 @@ async def one(client: CatalogClient, listing: Listing, where: Container | None, 
 
 
 async def _singles(
-    client: CatalogClient, listings: list[Listing], where: Container | None, parent: Parent | None
+    client: CatalogClient,
+    listings: list[Listing],
+    where: Container | None,
+    parent: Parent | None,
+    *,
+    tells_absent: bool,
 ) -> Pages:
-    """Answers that are the one item each, as pages; where one of them is not there, there is none."""
+    """Answers that are the one item each, as pages; where one of them is not there, there is none.
+
+    With `tells_absent` that is not taken for granted, but raised.
+    """
     for listing in listings:
         try:
             answer = await client.call(request(client, listing, where, parent))
         except (CatalogNotFound, CatalogGone):
+            if tells_absent:
+                raise
             return
         item = answer.object()
         if listing.adds is not None and parent is not None:
             item = {**item, **{key: to for key, to in listing.adds(parent.id).items() if item.get(key) is None}}
+        items = answer.objects(listing.or_items) if listing.or_items in item else [item]
         cursor = None if listing is listings[-1] else listing.title
-        yield Page([item], cursor, None, answer.at_us)
+        yield Page(items, cursor, None, answer.at_us)
 
 
 def _listing(

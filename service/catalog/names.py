@@ -38,6 +38,8 @@ DEFAULTS: Mapping[str, str] = MappingProxyType({
     "include": "include",
     "include_children": "include_children",
     "include_entity": "include_entity",
+    "include_inherited": "include_inherited",
+    "include_relationship": "include_relationship",
     "include_source_columns": "include_source_columns",
     "include_target_columns": "include_target_columns",
     "latest_only": "latest_only",

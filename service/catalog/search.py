@@ -32,6 +32,14 @@ def modified_query(since: str | None, container: Container | None = None) -> dic
     return {"query": {"bool": {"filter": terms}}, "sort": order, "from": 0, "size": PAGE}
 
 
+def typed_query(artifact_type: str) -> dict[str, Any]:
+    """The body that asks for everything of a type, oldest first."""
+    return {
+        **modified_query(None),
+        "query": {"bool": {"filter": [{"term": {"metadata.artifact_type": artifact_type}}]}},
+    }
+
+
 def _range(since: str) -> dict[str, Any]:
     return {"range": {MODIFIED: {"gte": since}}}
 

@@ -5,8 +5,18 @@ of the service but the words of changes and the look-up of places.
 """
 
 from service.kinds.assets import ASSET, ASSET_LIST, ASSET_LIST_ITEM, ASSET_STATISTIC, ASSET_TYPE
+from service.kinds.connections import DATASOURCE_TYPE
 from service.kinds.containers import CONTAINERS, MEMBER
-from service.kinds.glossary import ARTIFACT, ARTIFACT_RELATIONSHIP, ARTIFACT_VERSION, PROTECTION_RULE, REFERENCE_VALUE
+from service.kinds.contracts import DATA_CONTRACT, DATA_CONTRACT_TEST
+from service.kinds.glossary import (
+    ARTIFACT,
+    ARTIFACT_RELATIONSHIP,
+    ARTIFACT_VERSION,
+    CATEGORY,
+    CATEGORY_MEMBER,
+    PROTECTION_RULE,
+    REFERENCE_VALUE,
+)
 from service.kinds.jobs import ENRICHMENT_AREA, JOB, JOB_RUN, METADATA_IMPORT
 from service.kinds.lineage import LINEAGE_EVENT
 from service.kinds.model import Field, Kind, Listing
@@ -32,6 +42,7 @@ KINDS: dict[str, Kind] = {
         ARTIFACT_RELATIONSHIP, ASSET_LIST, ASSET_LIST_ITEM, QUALITY_ASSET, QUALITY_CHECK, QUALITY_ISSUE, QUALITY_SCORE,
         JOB, JOB_RUN, METADATA_IMPORT, ENRICHMENT_AREA, ASSET_STATISTIC, LINEAGE_EVENT,
         QUALITY_DEFINITION, QUALITY_RULE, QUALITY_EXECUTION, REFERENCE_VALUE, PROTECTION_RULE,
+        CATEGORY, CATEGORY_MEMBER, DATA_CONTRACT, DATA_CONTRACT_TEST, DATASOURCE_TYPE,
     )
 }  # fmt: skip
 #: The kinds that are mirrored by their fields alone.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.kinds import common
-from service.kinds.model import PARENT, Kind, Listing, text, time, truth
+from service.kinds.model import PARENT, Gathering, Kind, Listing, text, time, truth
 from service.text import lookup
 
 #: Where the versions of an artifact are, by its type.
@@ -16,14 +16,23 @@ VERSIONED = {
     "policy": "policies",
     "rule": "rules",
 }
-#: Types by which one artifact is read (`all` is for listings only).
+#: Types by which one artifact is read (`all` is for listings only); a category is one, and has a kind of its own.
 ARTIFACT_TYPES = (*VERSIONED, "reference_data", "category")
 
 
 def _category(item: dict[str, Any]) -> dict[str, Any]:
+    """The category above, as the relationship `parent_category` tells it."""
     parents = lookup.objects(lookup.at(item, ("entity", "parent_category", "resources")))
     return {"@category": lookup.at(parents[0], ("entity", "parent_id")) if parents else None}
 
+
+_STEWARDS = text(
+    "steward_ids", "metadata.steward_ids|entity.steward_ids|steward_ids", "Users who look after it, joined with commas"
+)
+_STEWARD_GROUPS = text(
+    "steward_group_ids", "metadata.steward_group_ids|entity.steward_group_ids|steward_group_ids",
+    "Groups who look after it, joined with commas",
+)  # fmt: skip
 
 ARTIFACT = Kind(
     "artifact", "artifacts", "artifact_id",
@@ -44,6 +53,7 @@ ARTIFACT = Kind(
         time("effective_to", "metadata.effective_end_date|effective_end_date", "End of its validity"),
         common.created("metadata.created_at|created_at"), common.updated("metadata.modified_at|modified_at"),
         text("updated_by", "metadata.modified_by|modified_by", "Who changed it last"),
+        _STEWARDS, _STEWARD_GROUPS,
     ),
     ids="metadata.artifact_id|artifact_id", derived=_category, has_second_witness=True, is_read_alone=True,
     # Without a status the catalog lists all drafts.
@@ -125,4 +135,48 @@ PROTECTION_RULE = Kind(
     ),
     ids="metadata.guid|metadata.artifact_id|guid",
     listed=(Listing("protection_rules", "/v3/enforcement/rules", paging="offset", size=50),),
+)  # fmt: skip
+
+CATEGORY = Kind(
+    "category", "categories", "category_id", "Categories of the glossary, one below the other",
+    (
+        common.name("metadata.name|name"),
+        text("global_id", "metadata.global_id|global_id", "Repository and category id"),
+        text("parent_category_id", "entity.parent_category_id|parent_category_id|@category|parent_category.artifact_id",
+             "The category above it; null: it is at the top"),
+        text("state", "metadata.state|entity.state|state", "PUBLISHED, DRAFT"),
+        text("short_description", "metadata.short_description|short_description|description", "One sentence"),
+        text("long_description", "entity.long_description", "The whole text"),
+        text("tags", "metadata.tags|tags", "Joined with commas"),
+        _STEWARDS, _STEWARD_GROUPS,
+        text("revision", "metadata.revision", "As the catalog counts"),
+        common.created("metadata.created_at|created_at"), common.updated("metadata.modified_at|modified_at"),
+        text("updated_by", "metadata.modified_by|modified_by", "Who changed it last"),
+    ),
+    ids="metadata.artifact_id|artifact_id", derived=_category,
+    listed=(Listing("categories", "/v3/categories/hierarchy", paging="offset", size=100, posts=True),),
+    gathering=Gathering(
+        first=Listing("uncategorized", "/v3/categories/uncategorized", None), searched="category",
+        named_by=(("artifact", "parent_category_id"), ("category", "category_id"), ("category", "parent_category_id")),
+        above="parent_category_id",
+        asks=lambda ids: {"resources": [{"artifact_id": one} for one in ids]},
+    ),
+    topics=("v3.categories.*.#",),
+)  # fmt: skip
+
+CATEGORY_MEMBER = Kind(
+    "category_member", "category_members", "category_member_id",
+    "Who has which role in a category, and so in all below it",
+    (
+        # Told with every item, so that an inherited role counts where it was given.
+        text("category_id", f"category_artifact_id|category_id|{PARENT}", "The category in which the role was given"),
+        text("principal_id", "principal_id", "The user's or the group's id"),
+        text("principal_type", "user_type|principal_type", "USER, GROUP"),
+        text("role", "role", "As the catalog words it: owner, editor, viewer, or a role of your own"),
+        time("added_at", "create_time|created_at", "When the role was given"),
+    ),
+    ids="id", parent="category",
+    # Those of the categories above are in it until they are not asked for.
+    listed=(Listing("category_members", "/v3/categories/{parent}/collaborators", "collaborators",
+                    total="total_results", query={"include_inherited": False}),),
 )  # fmt: skip

@@ -8,7 +8,7 @@ first that says something counts: `metadata.name|name`. Places that begin with `
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -132,6 +132,8 @@ class Listing:
     types: Mapping[str, str] | None = None
     #: What an item lacks that its request told: made of the parent's id.
     adds: Callable[[str], Mapping[str, Any]] | None = None
+    #: Where a list is, if the answer is one instead of the one item.
+    or_items: str = ""
     #: What cursors call it, where several listings share an endpoint.
     name: str = ""
 
@@ -139,6 +141,25 @@ class Listing:
     def title(self) -> str:
         """What cursors and messages call it."""
         return self.name or self.endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Gathering:
+    """How things are found of which there is no list: others name them, and many are read at once by their ids.
+
+    What is found names others in turn, until nothing new is named. The kind's one listing is the reading of many.
+    """
+
+    #: One that is always there; where it is told, the service is there.
+    first: Listing
+    #: What global search calls their type.
+    searched: str
+    #: Kinds and the columns of theirs that name them, in the mirror.
+    named_by: tuple[tuple[str, str], ...]
+    #: The field in which one names another.
+    above: str
+    #: The body that asks for those with these ids.
+    asks: Callable[[Sequence[str]], Mapping[str, Any]]
 
 
 Derived = Callable[[dict[str, Any]], dict[str, Any]]
@@ -176,6 +197,8 @@ class Kind:
     lacks: frozenset[str] = frozenset()
     #: How it is listed, one listing after the other; below each thing of the kind `parent` where there is one.
     listed: tuple[Listing, ...] = ()
+    #: How it is found where there is no list of it.
+    gathering: Gathering | None = None
     #: What it is listed below, and of which type that is where only those have it.
     parent: str | None = None
     parent_type: str | None = None
@@ -189,6 +212,8 @@ class Kind:
     lags: bool = False
     #: What a listing lacks is read by id before it counts as gone.
     has_second_witness: bool = False
+    #: Below a parent that has none its listing is not there (404), while the parent is.
+    is_absent_when_empty: bool = False
     #: Polling follows its changes, so that it need not rotate.
     is_followed: bool = False
     #: Also kept by another way, or too many calls for a run, so that only the rotation reads it.

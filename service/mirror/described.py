@@ -202,6 +202,20 @@ _HANDWRITTEN = (
         ("event_id", "asset_id", "role"),
     ),
     View(
+        "v1_category_paths", "Where each category stands in the tree of its glossary",
+        {
+            "category_id": "The category", "name": "As the catalog shows it",
+            "parent_category_id": "The category above it", "path": "Names from the top, with ` >> ` between them",
+            "depth": "1 at the top",
+        },
+        ("category_id",),
+    ),
+    View(
+        "v1_category_ancestors", "Each category with itself and every one above it: what it holds, with all below",
+        {"category_id": "The category", "ancestor_id": "Itself, or one above it, mirrored or not"},
+        ("category_id", "ancestor_id"),
+    ),
+    View(
         "v1_usage", "Uses of assets that settings count as such; of a statistic, by how much it grew",
         {
             "fact_id": "Its id", "asset_id": "What was used", "asset_name": "Name of the asset", **_CONTAINER,

@@ -20,5 +20,7 @@ ABSENT = (CatalogForbidden, CatalogNotFound, CatalogGone, CatalogRejected, Catal
 ALONE = (
     CatalogForbidden, CatalogRejected, CatalogAnswerInvalid, CatalogAnswerTooLarge, CatalogNotFound, CatalogGone,
 )  # fmt: skip
+#: Things in a row that are closed to us, after which their whole kind counts as closed: each costs a call.
+CLOSED_IN_A_ROW = 200
 #: What a part of the catalog answers that is out of order, though the catalog as such may be well.
 BROKEN = (CatalogFailed, CatalogAnswerInvalid, CatalogLeadsElsewhere)

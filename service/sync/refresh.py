@@ -321,7 +321,8 @@ class Refresher:
             return [await self._sweeper.reread_artifact(request.entity_id)]
         alone = KINDS[request.kind].alone
         assert alone is not None
-        where = where or (await self._places([request], "asset")).get(request.entity_id)
+        for kind in (request.kind, "asset"):
+            where = where or (await self._places([request], kind)).get(request.entity_id)
         if where is None:
             log.info("thing_nowhere", kind=request.kind, entity_id=request.entity_id)
             return []

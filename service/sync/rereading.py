@@ -24,7 +24,8 @@ from service.changes import (
 )
 from service.errors import CatalogFailed, CatalogForbidden, CatalogGone, CatalogNotFound, DataError
 from service.events.cards import restricted
-from service.kinds.glossary import ARTIFACT, ARTIFACT_TYPES
+from service.kinds import Kind
+from service.kinds.glossary import ARTIFACT, ARTIFACT_TYPES, CATEGORY
 from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
 from service.mirror.tables import assets, data_profiles, things
@@ -84,34 +85,44 @@ class Rereader:
         return reads
 
     async def artifact(self, artifact_id: str, artifact_type: str | None = None) -> Read:
-        """An artifact by its own type, where that is told: its state, or its deletion where it is of none."""
-        try:
-            answer = await self._artifact(artifact_id, artifact_type)
-        except (CatalogNotFound, CatalogGone) as error:
-            gone = Version(error.details.get("at_us"), Rank.DELETED)
-            return read_of("artifact", artifact_id, None, [ThingDeleted("artifact", artifact_id, gone, None)])
-        try:
-            told = thing_told(ARTIFACT, clean(answer.object(), self._privacy), None, answer.at_us, None)
-            return read_of("artifact", artifact_id, None, [one.change() for one in told])
-        except DataError as error:
-            return unreadable("artifact", artifact_id, None, error, answer.body)
+        """An artifact by its own type, where that is told: its state, or its deletion where it is of none.
 
-    async def _artifact(self, artifact_id: str, told: str | None) -> Answer:
-        """One artifact, by the type that is told, or that the mirror knows, else one type after the other.
+        A category is none that is mirrored with the others.
+        """
+        types = [artifact_type] if artifact_type else await self._types(artifact_id)
+        try:
+            answer, found = await self._artifact(artifact_id, types)
+        except (CatalogNotFound, CatalogGone) as error:
+            kind = _kind_of(types[0])
+            gone = Version(error.details.get("at_us"), Rank.DELETED)
+            return read_of(kind.name, artifact_id, None, [ThingDeleted(kind.name, artifact_id, gone, None)])
+        kind = _kind_of(found)
+        try:
+            told = thing_told(kind, clean(answer.object(), self._privacy), None, answer.at_us, None)
+            return read_of(kind.name, artifact_id, None, [one.change() for one in told])
+        except DataError as error:
+            return unreadable(kind.name, artifact_id, None, error, answer.body)
+
+    async def _types(self, artifact_id: str) -> list[str]:
+        """The type of an artifact, as far as the mirror knows it; else all that it may have."""
+        async with self._store.read() as connection:
+            rows = await rows_by_key(connection, things["artifact"], "artifact_id", [artifact_id], "artifact_type")
+            categories = await rows_by_key(connection, things["category"], "category_id", [artifact_id], "version")
+        known = rows.get(artifact_id)
+        if categories:
+            return ["category"]
+        return [known.artifact_type] if known is not None and known.artifact_type else list(ARTIFACT_TYPES)
+
+    async def _artifact(self, artifact_id: str, types: Sequence[str]) -> tuple[Answer, str]:
+        """One artifact and its type, one type after the other.
 
         Raises:
             CatalogNotFound, CatalogGone: it is none of any type.
         """
-        if told:
-            return await endpoints.artifact(self._client, told, artifact_id)
-        async with self._store.read() as connection:
-            rows = await rows_by_key(connection, things["artifact"], "artifact_id", [artifact_id], "artifact_type")
-        known = rows.get(artifact_id)
-        types = [known.artifact_type] if known is not None and known.artifact_type else list(ARTIFACT_TYPES)
         for artifact_type in types[:-1]:
             with suppress(CatalogNotFound, CatalogGone):
-                return await endpoints.artifact(self._client, artifact_type, artifact_id)
-        return await endpoints.artifact(self._client, types[-1], artifact_id)
+                return await endpoints.artifact(self._client, artifact_type, artifact_id), artifact_type
+        return await endpoints.artifact(self._client, types[-1], artifact_id), types[-1]
 
     async def profile(self, where: Container, profile_id: str, asset_id: str) -> Read:
         """A profile by id: its state, its deletion, or nothing where profiling failed or we may not know."""
@@ -159,3 +170,7 @@ class Rereader:
         at_us = next(change.version.at_us for change in read.changes if isinstance(change, AssetSaved))
         gone = ProfileDeleted(profile_id, Version(at_us, Rank.DELETED), asset_id, where, found=True)
         return read_of("data_profile", profile_id, where, [gone])
+
+
+def _kind_of(artifact_type: str) -> Kind:
+    return CATEGORY if artifact_type == "category" else ARTIFACT

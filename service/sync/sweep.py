@@ -17,7 +17,8 @@ from service.catalog import endpoints, listings
 from service.catalog.client import CatalogClient
 from service.catalog.paging import Page
 from service.changes import Container, Origin
-from service.kinds import Kind
+from service.errors import CatalogGone, CatalogNotFound
+from service.kinds import KINDS, Kind
 from service.mirror.store import Store
 from service.pipeline.decoding import Read
 from service.pipeline.pipeline import Pipeline
@@ -27,8 +28,9 @@ from service.sync import stored
 from service.sync.comparing import Comparer, Differing
 from service.sync.deleting import Deleter, Listed
 from service.sync.findings import Estimate, Options, Result, Tally, batched
+from service.sync.gathering import gathered
 from service.sync.items import Group, ItemReader, Unreadable
-from service.sync.obstacles import ALONE
+from service.sync.obstacles import ALONE, CLOSED_IN_A_ROW
 from service.sync.rereading import Rereader
 from service.text.privacy import Privacy
 
@@ -38,8 +40,6 @@ __all__ = ["Checkpoint", "Estimate", "Options", "Result", "Sweeper", "Tally", "b
 _BATCH, _BATCH_BELOW = 400, 100
 #: Pages below parents after which it is written down how far the sweep is, however little they told.
 _PAGES_BELOW = 50
-#: Parents in a row that are closed to us, after which their whole kind counts as closed: each costs a call.
-CLOSED_IN_A_ROW = 200
 
 Checkpoint = Callable[[Result], Awaitable[None]]
 
@@ -122,8 +122,8 @@ class Sweeper:
             parents = sum(one.things for one in told if one.kind == kind.parent and one.where == where)
             known = not kind.parent_type
             return Estimate(kind.name, where, parents if known else 0, parents if known else 0)
-        async with aclosing(listings.pages(self._client, kind, where)) as pages:
-            page = await anext(pages)
+        async with aclosing(self._pages(kind, where, None)) as pages:
+            page, _ = await anext(pages)
         things = len(page.items) if page.total is None else page.total
         return Estimate(kind.name, where, things, max(1, -(-things // kind.page_size)))
 
@@ -176,9 +176,15 @@ class Sweeper:
         A parent that is closed to us is noted in `result`, and the others are read all the same.
         """
         if not kind.parent:
-            async with aclosing(listings.pages(self._client, kind, where, cursor=cursor)) as pages:
+            result = result or Result()
+            listed = (
+                gathered(self._client, self._store, kind, result)
+                if kind.gathering
+                else listings.pages(self._client, kind, where, cursor=cursor)
+            )
+            async with aclosing(listed) as pages:
                 async for page in pages:
-                    if page.lost and result is not None:
+                    if page.lost:
                         result.lose(kind.name, page.lost, None)
                     yield page, None
             return
@@ -193,11 +199,26 @@ class Sweeper:
                     yield Page(page.items, parent.id if page.cursor is None else done, None, page.at_us), parent.id
                 in_a_row = 0
             except ALONE as error:
-                in_a_row += 1
-                if result is None or in_a_row >= CLOSED_IN_A_ROW:
-                    raise
-                result.close(kind.name, parent.id, error)
+                if await self._has_none(kind, where, parent.id, error):
+                    in_a_row = 0
+                else:
+                    in_a_row += 1
+                    if result is None or in_a_row >= CLOSED_IN_A_ROW:
+                        raise
+                    result.close(kind.name, parent.id, error)
             done = parent.id
+
+    async def _has_none(self, kind: Kind, where: Container | None, parent: str, error: Exception) -> bool:
+        """Whether what is not there below a parent is only empty: the parent is there itself."""
+        witness = KINDS[str(kind.parent)].alone
+        is_absent = kind.is_absent_when_empty and isinstance(error, CatalogNotFound | CatalogGone)
+        if witness is None or not is_absent:
+            return False
+        try:
+            await listings.one(self._client, witness, where, parent)
+        except ALONE:
+            return False
+        return True
 
     async def _listed_again(self, kind: Kind, where: Container | None) -> tuple[Listed, int | None] | None:
         """The keys of a second listing, and from when it is; None where it had not all that it takes for a deletion.

@@ -73,6 +73,9 @@ _SCHEMES, _PATTERNS = (
         (r"(authorization\\*[\"']?\s{0,16}[:=]\s{0,16}\\*[\"']?)[a-z][\w\-]{0,31}\s{1,8}[^\s\"'\\]+", rf"\1{BLANK}"),
     ), (
         (rf"(<[\w:.\-]{{0,64}}{_WORDS}[\w.\-]{{0,64}}(?:\s[^<>]{{0,256}})?>)[^<]+", rf"\1{BLANK}"),
+        # A pair in YAML, as data contracts have them: `property: password` and, on the next line, `value: …`.
+        (rf"(\bproperty:[ ]{{1,8}}[\"']?[\w.\-]{{0,64}}?{_WORDS}[\w.\-]{{0,64}}[\"']?\s{{1,64}}value:[ ]{{1,8}})[^\n]+",
+         rf"\1{BLANK}"),
         # Atomic, and only from the start of a run: tried at every `eyJ` of a long run, it would take quadratic time.
         (r"(?<![A-Za-z0-9_\-])((?>[A-Za-z0-9_\-]*?(?=eyJ)))eyJ[A-Za-z0-9_\-]{8,}+"
          r"\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?", rf"\1{BLANK}"),
@@ -112,7 +115,7 @@ class Principals(StrEnum):
 PRINCIPAL_KEYS = frozenset({
     "user_name", "username", "user_id", "owner", "owner_id", "creator", "creator_id", "created_by", "modified_by",
     "last_updater", "last_updater_id", "last_accessor", "last_accessor_id", "email", "user_iam_id", "iam_id",
-    "steward_ids", "display_name", "actor", "run_by", "modifier",
+    "steward_ids", "principal_id", "display_name", "actor", "run_by", "modifier",
 })  # fmt: skip
 #: Objects whose keys are ids of users.
 MAPS_OF_PRINCIPALS = frozenset({"collaborator_ids", "collaborators", "member_roles", "members"})
@@ -233,7 +236,7 @@ class _Walk:
 #: What no name of a thing has: where it is in a key, the key is searched like any text.
 _IN_PROSE = re.compile(r"[\s\"'<>{]")
 
-_NAME_KEYS = frozenset({"name", "key", "attribute_name", "property_name"})
+_NAME_KEYS = frozenset({"name", "key", "property", "attribute_name", "property_name"})
 _VALUE_KEYS = frozenset({"value", "values", "attribute_value", "default_value"})
 
 

@@ -715,6 +715,25 @@ class TestGlossary:
         await client.get("/v3/governance_artifact_types/category")
         assert client.status == 404
 
+    async def test_categories_are_read_by_their_ids(self, client: Client, catalog: PocketCatalog) -> None:
+        ids = [one.id for one in catalog.glossary.categories.all()]
+        body = {"resources": [{"artifact_id": one} for one in [*ids, "00000000-0000-0000-0000-000000000000"]]}
+        page = await client.post("/v3/categories/hierarchy?limit=1000", body)
+        assert [one["metadata"]["artifact_id"] for one in page["resources"]] == ids
+        assert (page["offset"], page["first"]["offset"]) == (0, "0")
+        for query, wrong in (("limit=1001", body), ("limit=10", {"resources": [{"artifact_id": "x"}]}), ("", {})):
+            await client.post(f"/v3/categories/hierarchy?{query}", wrong)
+            assert client.status == 400
+
+    async def test_roles_of_the_categories_above_are_told_unless_they_are_not_asked_for(
+        self, client: Client, catalog: PocketCatalog
+    ) -> None:
+        people = next(one.id for one in catalog.glossary.categories.all() if one.name == "People")
+        every = await client.get(f"/v3/categories/{people}/collaborators")
+        assert [one["role"] for one in every["collaborators"]] == ["owner", "viewer"]
+        own = await client.get(f"/v3/categories/{people}/collaborators", include_inherited="false")
+        assert [one["role"] for one in own["collaborators"]] == ["viewer"]
+
 
 class TestQualityListsAndJobs:
     async def test_issues_come_last_changed_first_and_archived_ones_only_when_asked_for(

@@ -168,10 +168,21 @@ def test_no_secret_of_a_text_survives_under_a_harmless_key(text: str, wrap: Any)
         {"Key": "ApiKey", "Value": SECRET},
         {"key": "client_secret", "values": [SECRET]},
         {"name": "Authorization", "value": {"x": SECRET}},
+        {"property": "password", "value": SECRET},
     ],
 )
 def test_the_value_of_a_pair_whose_name_is_secret_is_blanked(pair: dict[str, Any]) -> None:
     assert SECRET not in str(redact({"headers": [pair]}))
+
+
+@pytest.mark.parametrize("name", ["password", '"db.password"', "client_secret"])
+def test_the_value_of_such_a_pair_is_blanked_in_yaml_too(name: str) -> None:
+    text = (
+        f"customProperties:\n  - property: {name}\n    value: {SECRET} and more\n  - property: schema\n    value: S1\n"
+    )
+    clean = redact_text(text)
+    assert SECRET not in clean
+    assert clean.endswith("    value: [redacted]\n  - property: schema\n    value: S1\n")
 
 
 def test_numbers_are_secrets_too_and_truth_values_are_not() -> None:
@@ -334,6 +345,7 @@ def test_hostile_bytes_take_time_in_proportion(piece: bytes) -> None:
 PEOPLE = {
     "actor": {"user_name": "john@acme.com"},
     "metadata": {"owner_id": "IBMid-270", "collaborator_ids": {"IBMid-1": {"role": "x"}}, "steward_ids": ["jane"]},
+    "roles": [{"principal_id": "jane", "role": "owner"}],
     "note": "ask john@acme.com, not the Doe",
     "user_id": 1000330999,
     "name": "T1",

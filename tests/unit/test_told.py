@@ -41,6 +41,21 @@ def test_one_artifact_is_asked_for_by_its_own_type() -> None:
     )
 
 
+def test_roles_of_the_categories_above_are_not_asked_for() -> None:
+    """“If this parameter is true, the returned list contains collaborators not only for given category, but also for
+    all parent categories, up to root category. Default: true”."""
+    assert asked("category_member", parent=Parent("k1")).query == {"include_inherited": "false"}
+
+
+def test_categories_are_asked_for_by_their_ids() -> None:
+    """`POST /v3/categories/hierarchy` takes `{"resources": [{"artifact_id": …}]}`; “must be at least 1 and cannot
+    exceed 1000. The default value is 10.”"""
+    gathering = KINDS["category"].gathering
+    assert gathering is not None
+    assert gathering.asks(["k1"]) == {"resources": [{"artifact_id": "k1"}]}
+    assert 10 < int(asked("category").query["limit"]) <= 1000
+
+
 def test_versions_stand_under_resources() -> None:
     """`GET /v3/rules/{artifact_id}/versions` is answered with `"resources": [{"metadata": …`; only reference data of
     version 4 has a key of its own."""

@@ -93,6 +93,24 @@ LISTINGS: list[tuple[Listing, str, dict[str, str], str]] = [
         {"space_id": "s1", "limit": "100"}, "results",
     ),
     (lambda c: endpoints.modified_assets(c, "2026"), "POST /v3/search", {}, "rows"),
+    (lambda c: endpoints.searched(c, "category"), "POST /v3/search", {}, "rows"),
+    (
+        lambda c: listed.categories(c, ["k1"]), "POST /v3/categories/hierarchy",
+        {"limit": "100", "offset": "0"}, "resources",
+    ),
+    (listed.datasource_types, "GET /v2/datasource_types", {"limit": "100"}, "resources"),
+    (
+        lambda c: listed.data_contracts(c, CATALOG), "GET /data_quality/v4/catalogs/c1/data_contracts",
+        {"limit": "200"}, "data_contracts",
+    ),
+    (
+        lambda c: listed.data_contract_tests(c, PROJECT, "d1"),
+        "GET /data_quality/v4/projects/p1/data_contracts/d1/test_results", {}, "test_results",
+    ),
+    (
+        lambda c: listed.category_members(c, None, "k1"), "GET /v3/categories/k1/collaborators",
+        {"include_inherited": "false"}, "collaborators",
+    ),
     (
         lambda c: listed.asset_lineage(c, PROJECT, "a1"), "GET /v2/asset_lineages/a1",
         {**IN_PROJECT, "limit": "50", "offset": "0"}, "resources",
@@ -107,8 +125,9 @@ READINGS: list[tuple[Reading, str, dict[str, str]]] = [
     (lambda c: endpoints.attachment(c, CATALOG, "a1", "t1"), "GET /v2/assets/a1/attachments/t1", IN_CATALOG),
     (
         lambda c: endpoints.artifact(c, "glossary_term", "g1"),
-        "GET /v3/governance_artifact_types/glossary_term/g1", {},
+        "GET /v3/governance_artifact_types/glossary_term/g1", {"include_relationship": "parent_category"},
     ),
+    (lambda c: endpoints.artifact(c, "category", "g1"), "GET /v3/governance_artifact_types/category/g1", {}),
     (lambda c: one(c, METADATA_IMPORT, PROJECT, "i1"), "GET /v2/metadata_imports/i1", IN_PROJECT),
     (
         lambda c: one(c, ENRICHMENT_AREA, PROJECT, "e1"),

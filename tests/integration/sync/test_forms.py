@@ -46,6 +46,11 @@ KINDS = {
     "executions": {"quality_rule", "quality_execution"},
     "protection": {"protection_rule"},
     "values": {"artifact", "reference_value"},
+    "datasource_types": {"datasource_type"},
+    "contracts": {"data_contract"},
+    "contract_tests": {"data_contract", "data_contract_test"},
+    "categories": {"category"},
+    "category_members": {"category", "category_member"},
 }
 STEPS = 240
 

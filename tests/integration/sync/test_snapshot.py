@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from sandbox.catalog.clock import SteppingClock
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.shapes import CLEAR_SECRET
 from service.mirror import controls, progress
@@ -15,6 +16,7 @@ from service.settings.model import ScopeSettings, SyncSettings
 from service.sync import runs
 from service.sync.runs import SNAPSHOT, Stopped
 from service.sync.sweep import Options
+from tests.integration.sync.kinds import only
 from tests.integration.sync.truth import differences
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ KINDS = {
     "catalog", "project", "space", "asset", "data_profile", "member", "asset_type", "relationship_type", "relationship",
     "artifact", "artifact_version", "artifact_relationship", "asset_list", "asset_list_item", "quality_asset",
     "quality_check", "quality_issue", "quality_score", "job", "job_run", "metadata_import", "enrichment_area",
+    "quality_definition", "quality_rule", "quality_execution", "reference_value", "protection_rule", "category",
+    "category_member", "data_contract", "data_contract_test", "datasource_type",
 }  # fmt: skip
 #: What generated connections carry.
 SECRETS = (CLEAR_SECRET, "{wdpaes}", "AKPOCKET")
@@ -180,3 +184,15 @@ async def test_a_sweep_of_the_search_counts_the_calls_that_it_takes(reading: Rea
             for (total,) in await reader.mirror.all("SELECT count(*) FROM assets GROUP BY container_id")
         )
         assert catalog.calls["POST /v2/asset_types/{type}/search"] <= least
+
+
+async def test_what_a_connection_leads_to_has_a_name(reading: Reading) -> None:
+    catalog = PocketCatalog(seed=3, assets=60, clock=SteppingClock())
+    async with reading(catalog, only("asset", "datasource_type")) as reader:
+        await reader.snapshot()
+        assert await reader.mirror.one("SELECT count(*) FROM v1_datasource_types") == 113, "two pages"
+        named = await reader.mirror.all(
+            "SELECT DISTINCT t.label FROM v1_connections c"
+            " JOIN v1_datasource_types t ON t.datasource_type_id = c.datasource_type"
+        )
+        assert [label for (label,) in named] == ["IBM Db2"]

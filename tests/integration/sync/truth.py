@@ -66,8 +66,18 @@ def expected_rows(catalog: PocketCatalog) -> dict[str, dict[Any, Any]]:
         if container in readable
     }
     rows["artifacts"] = {
-        one.id: (one.type, one.latest["metadata"]["name"], one.latest["metadata"]["version_id"])
+        one.id: (
+            *(one.type, one.latest["metadata"]["name"], one.latest["metadata"]["version_id"], one.category_id),
+            *(",".join(one.latest["metadata"][who]) or None for who in ("steward_ids", "steward_group_ids")),
+        )
         for one in catalog.true_artifacts()
+    }
+    categories = catalog.glossary.categories.all()
+    rows["categories"] = {one.id: (one.name, one.parent, ",".join(one.stewards) or None) for one in categories}
+    rows["category_members"] = {
+        role.id: (one.id, role.principal, role.user_type, role.role)
+        for one in categories
+        for role in one.roles.values()
     }
     rows["versions"] = {
         version["metadata"]["version_id"]: version["metadata"]["name"]
@@ -102,6 +112,20 @@ def expected_rows(catalog: PocketCatalog) -> dict[str, dict[Any, Any]]:
         for one in catalog.true_artifacts()
         if one.type == "reference_data"
         for value in catalog.glossary.values(one.id)
+    }
+    rows["datasource_types"] = {
+        one["metadata"]["asset_id"]: (one["entity"]["name"], one["entity"]["label"])
+        for one in catalog.datasource_types.all()
+    }
+    contracted = [one for one in catalog.true_containers() if one.readable and one.kind != "space"]
+    contracts = [(one.kind, contract) for one in contracted for contract in catalog.contracts.of(one.id)]
+    rows["contracts"] = {
+        one.id: (one.name, "contract", one.product_id, one.version, one.status) for _, one in contracts
+    }
+    rows["contract_tests"] = {
+        run.id: (one.id, "Completed", 7, run.checks - run.failed, run.failed)
+        for kind, one in contracts
+        for run in (one.runs[-1:] if kind == "catalog" else one.runs)
     }
     quality = [one.id for one in catalog.true_containers() if one.readable and one.kind != "space"]
     rows["quality_assets"] = {
@@ -161,7 +185,10 @@ async def mirrored_rows(mirror: Mirror) -> dict[str, dict[Any, Any]]:
         ),
         "profiles": await rows("SELECT profile_id, asset_id, status FROM v1_data_profiles WHERE NOT is_stub"),
         "members": await rows("SELECT container_id, principal_id, principal_type, role FROM v1_members", 2),
-        "artifacts": await rows("SELECT artifact_id, artifact_type, name, version_id FROM v1_artifacts"),
+        "artifacts": await rows(
+            "SELECT artifact_id, artifact_type, name, version_id, parent_category_id, steward_ids, steward_group_ids"
+            " FROM v1_artifacts"
+        ),
         "versions": await rows("SELECT version_id, name FROM v1_artifact_versions"),
         "relationships": await rows(
             "SELECT relationship_name, source_id, source_column, target_id, target_column FROM v1_relationships", 5
@@ -178,5 +205,18 @@ async def mirrored_rows(mirror: Mirror) -> dict[str, dict[Any, Any]]:
             "SELECT execution_id, rule_id, tested_records, failing_records, passing_records FROM v1_quality_executions"
         ),
         "protection": await rows("SELECT protection_rule_id, name, state FROM v1_protection_rules"),
+        "categories": await rows("SELECT category_id, name, parent_category_id, steward_ids FROM v1_categories"),
+        "category_members": await rows(
+            "SELECT category_member_id, category_id, principal_id, principal_type, role FROM v1_category_members"
+        ),
+        "datasource_types": await rows("SELECT datasource_type_id, name, label FROM v1_datasource_types"),
+        "contracts": await rows(
+            "SELECT data_contract_id, name, contract_type, data_product_id, contract_version, contract_status"
+            " FROM v1_data_contracts"
+        ),
+        "contract_tests": await rows(
+            "SELECT test_id, data_contract_id, job_run_state, passed_columns, passed_checks, failed_checks"
+            " FROM v1_data_contract_tests"
+        ),
         "values": await rows("SELECT reference_value_id, reference_set_id, code, value FROM v1_reference_values"),
     }

@@ -2,7 +2,7 @@
 
 Only adds, so that older code goes on running beside it.
 
-Revision ID: 0109
+Revision ID: 0110
 """
 
 import sqlalchemy as sa
@@ -10,8 +10,8 @@ from alembic import op
 
 from service.mirror.tables import UtcTime
 
-revision = "0109"
-down_revision = "0108"
+revision = "0110"
+down_revision = "0109"
 branch_labels = None
 depends_on = None
 
