@@ -205,6 +205,7 @@ class AssetSaved:
     copied_from: Copied | None = None
     created_at_us: int | None = None
     updated_at_us: int | None = None
+    updated_by: str | None = None
     columns: tuple[AssetColumn, ...] = ()
     terms: tuple[TermAssigned, ...] = ()
     classifications: tuple[Classified, ...] = ()

@@ -215,6 +215,7 @@ def _saved(card: Card) -> AssetSaved:
         copied_from=_source(metadata),
         created_at_us=lookup.moment(metadata.get("created_at")) or lookup.moment(metadata.get("created")),
         updated_at_us=lookup.moment(usage.get("last_updated_at")) or lookup.moment(usage.get("last_update_time")),
+        updated_by=lookup.text(usage.get("last_updater_id")) or lookup.text(usage.get("last_updater")),
         columns=columns,
         terms=tuple(_terms(entity, column_info)),
         classifications=(

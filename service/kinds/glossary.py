@@ -55,7 +55,8 @@ ARTIFACT = Kind(
         text("updated_by", "metadata.modified_by|modified_by", "Who changed it last"),
         _STEWARDS, _STEWARD_GROUPS,
     ),
-    ids="metadata.artifact_id|artifact_id", derived=_category, has_second_witness=True, is_read_alone=True,
+    ids="metadata.artifact_id|artifact_id", derived=_category, indexed=("name", "parent_category_id"),
+    has_second_witness=True, is_read_alone=True,
     # Without a status the catalog lists all drafts.
     listed=(Listing(
         "artifacts", "/v3/governance_artifact_types/all", paging="offset", size=200,

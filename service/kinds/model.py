@@ -193,6 +193,8 @@ class Kind:
     derived: Derived | None = None
     #: The column with the id of the asset that it belongs to: it is shown only while that asset is.
     asset: str | None = None
+    #: Columns that people ask for it by.
+    indexed: tuple[str, ...] = ()
     #: Columns that its view has not.
     lacks: frozenset[str] = frozenset()
     #: How it is listed, one listing after the other; below each thing of the kind `parent` where there is one.

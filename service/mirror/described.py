@@ -79,6 +79,7 @@ _HANDWRITTEN = (
             "source_asset_id": "The asset it was copied from", "source_container_kind": "Where that one lives",
             "source_container_id": "Where that one lives", "created_at": "When it was created",
             "updated_at": "When it was last changed, as the catalog says",
+            "updated_by": "Who changed it last, as the catalog says",
         },
         ("asset_id",),
     ),

@@ -45,7 +45,7 @@ TIE_REFRESH_DELAY_S = 2.0
 
 #: What a row says of a container, an asset or a profile that is only referred to, or gone.
 _UNKNOWN_CONTAINER = (None,) * 6
-_UNKNOWN_ASSET = (None,) * 16
+_UNKNOWN_ASSET = (None,) * 17
 _UNKNOWN_PROFILE = (None,) * 7
 
 
@@ -189,7 +189,7 @@ def _asset_saved(plan: Plan, event: int, change: AssetSaved) -> None:
         _text(change.owner_id), _text(change.resource_key), _text(change.connection_id),
         _text(change.connection_path), _text(source.action), _text(source.asset_id), *_place(source.container),
         _moment(change.created_at_us), _moment(change.updated_at_us),
-        *_tail(change.version, change.document.text if change.document else None),
+        _text(change.updated_by), *_tail(change.version, change.document.text if change.document else None),
     )  # fmt: skip
     _put(plan.assets, change.asset_id, change.version, values, event, change)
 

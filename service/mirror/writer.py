@@ -68,7 +68,7 @@ _containers = state_insert(
 _assets = state_insert(
     assets, "asset_id", *_PLACE, "name", "asset_type", "visibility_mode", "description", "tags", "state", "owner_id",
     "resource_key", "connection_id", "connection_path", "copy_action", "source_asset_id", "source_container_kind",
-    "source_container_id", "created_at", "updated_at",
+    "source_container_id", "created_at", "updated_at", "updated_by",
 )  # fmt: skip
 _profiles = state_insert(
     data_profiles,

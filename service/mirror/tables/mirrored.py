@@ -9,6 +9,12 @@ from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, Large
 from service.kinds import THINGS, Kind
 from service.mirror.tables.columns import UtcTime, container_columns, metadata, state_columns
 
+
+def _by_text(name: str, column: str) -> Index:
+    """An index of a text: of PostgreSQL by hash, as it may be longer than an entry of the usual one."""
+    return Index(name, column, postgresql_using="hash")
+
+
 containers = Table(
     "containers", metadata,
     Column("container_id", Text, primary_key=True),
@@ -43,9 +49,13 @@ assets = Table(
     Column("created_at", UtcTime),
     Column("updated_at", UtcTime, comment="As the catalog says; not the version"),
     *state_columns(),
+    Column("updated_by", Text, comment="Who changed it last, as the catalog says"),
     Index("assets_container", "container_id"),
-    # Of PostgreSQL by hash: a path may be longer than an entry of the usual index.
-    Index("assets_path", "connection_path", postgresql_using="hash"),
+    _by_text("assets_path", "connection_path"),
+    _by_text("assets_name", "name"),
+    _by_text("assets_owner", "owner_id"),
+    _by_text("assets_connection", "connection_id"),
+    Index("assets_changed", "version_at"),
 )  # fmt: skip
 
 asset_columns = Table(
@@ -63,6 +73,8 @@ asset_columns = Table(
     Column("data_class_id", Text),
     Column("data_class", Text),
     Column("quality_score", Float, comment="As the catalog gives it"),
+    _by_text("asset_columns_name", "name"),
+    _by_text("asset_columns_class", "data_class"),
 )  # fmt: skip
 
 asset_terms = Table(
@@ -74,6 +86,7 @@ asset_terms = Table(
     Column("term", Text),
     Column("confidence", Float),
     Index("asset_terms_term", "term_id"),
+    _by_text("asset_terms_name", "term"),
 )  # fmt: skip
 
 asset_classifications = Table(
@@ -83,6 +96,7 @@ asset_classifications = Table(
     Column("standing", Text, primary_key=True, comment="manual or profiled"),
     Column("classification", Text),
     Column("global_id", Text),
+    _by_text("asset_classifications_name", "classification"),
 )  # fmt: skip
 
 column_classifications = Table(
@@ -92,6 +106,7 @@ column_classifications = Table(
     Column("classification_id", Text, primary_key=True),
     Column("classification", Text),
     Column("global_id", Text),
+    _by_text("column_classifications_name", "classification"),
 )  # fmt: skip
 
 connections = Table(
@@ -133,6 +148,7 @@ def _table_of(kind: Kind) -> Table:
         *container_columns(),
         *state_columns(),
         Index(f"{kind.table}_container", "container_id"),
+        *(_by_text(f"{kind.table}_{name}", name) for name in kind.indexed),
     )  # fmt: skip
 
 
