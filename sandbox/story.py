@@ -84,6 +84,21 @@ def _lineage(
 _IN_CATALOG, _IN_PROJECT = ("catalog", CATALOG), ("project", PROJECT)
 _COLUMNS = [{"name": "id"}, {"name": "email"}, {"name": "password"}]
 
+
+def _found(**without_value: int) -> list[dict[str, Any]]:
+    """What a run finds of each column of 1,204 rows: how many have no value, and the first and last of the others."""
+    return [
+        {
+            **column,
+            "value_analysis": {
+                "total_count": 1204, "distinct_count": 1180, "null_count": without_value.get(column["name"], 0),
+                "min_string": "anna@example.com", "max_string": "zoe@example.com",
+            },
+        }
+        for column in _COLUMNS
+    ]  # fmt: skip
+
+
 STEPS = [
     _profile("a profile is created", "POST", "profile-1", CUSTOMERS_DRAFT, "2026-05-10T15:04:15Z", _IN_PROJECT),
     _profile(
@@ -100,8 +115,12 @@ STEPS = [
     ),
     _profile(
         "the published copy is profiled; somebody left a password in it", "POST", "profile-2", CUSTOMERS,
-        "2026-05-10T15:12:30Z", _IN_CATALOG, status="finished", columns=_COLUMNS, rows=1204,
+        "2026-05-10T15:12:30Z", _IN_CATALOG, status="finished", columns=_found(email=12), rows=1204,
         connection={"host": "db.example.com", "password": SECRET},
+    ),
+    _profile(
+        "a day later it is profiled again: a third of the e-mail addresses is gone", "PATCH", "profile-2", CUSTOMERS,
+        "2026-05-11T15:12:30Z", _IN_CATALOG, status="finished", columns=_found(email=410), rows=1204,
     ),
     _lineage(
         "orders are made from customers", "publish-2", "2026-05-10T16:00:00Z",
@@ -138,6 +157,9 @@ EXPECTED = {
     "enrichment_areas": {"area-7"},
     "foreign_lineage_events": {"publish-1", "publish-2"},
     #: One answer per distinct profile event, late ones too.
-    "own_lineage_events": 4,
+    "own_lineage_events": 5,
+    "emptier": {"email"},
+    #: Smallest and largest texts are values of people's tables.
+    "hidden": {"[redacted]"},
     "dead_letters": 1,
 }

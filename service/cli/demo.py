@@ -19,6 +19,7 @@ import aio_pika
 import sqlalchemy as sa
 import typer
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from sandbox import story
 from sandbox.parts.errors import PartFailed, PartMissing
@@ -55,6 +56,7 @@ EXCHANGE = "catalog-mirror-demo"
 STEP_S = 0.25
 #: Seconds that the story may take to arrive before the demo says that it failed.
 PATIENCE_S = 40.0
+_AGES_S = 100 * 365 * 86400
 
 
 class DemoFailed(MirrorError):
@@ -114,7 +116,7 @@ def _settings(path: Path, url: str | None) -> Settings:
         routes=RoutesSettings(),
         pipeline=PipelineSettings(),
         relay=RelaySettings(),
-        retention=RetentionSettings(lineage_s=100 * 365 * 86400),  # the story does not age
+        retention=RetentionSettings(lineage_s=_AGES_S, profiles_s=_AGES_S),  # the story does not age
         targets={},
         http=HttpSettings(host="127.0.0.1", port=0, api_port=0),
         log=LogSettings(level="error"),
@@ -205,6 +207,8 @@ async def problems(store: Store) -> list[str]:
         "enrichment_areas": "SELECT area_id FROM v1_enrichment_areas",
         "foreign_lineage_events": "SELECT event_id FROM v1_lineage_events WHERE NOT is_own",
         "own_lineage_events": "SELECT count(*) FROM v1_lineage_events WHERE is_own",
+        "emptier": "SELECT column_name FROM v1_profile_drift WHERE change = 'nulls' AND is_crossed",
+        "hidden": "SELECT DISTINCT min_text FROM v1_profile_columns WHERE min_text IS NOT NULL",
         "dead_letters": "SELECT count(*) FROM dead_letters WHERE state = 'open'",
     }
     wrong = []
@@ -234,11 +238,22 @@ async def _tell(store: Store, came_back: set[str] | None) -> None:
         rows = [(*row[:-1], str(row.changed_at)[:19].replace("T", " ")) for row in found]
         out.print()
         show_table("v1_data_profiles: what analysts query", columns, rows, "")
+        await _tell_of_columns(connection)
         out.print("\nLineage of `customers`, from the catalog's events and our answers:")
         around = await graph(connection, story.CUSTOMERS, 4)
         out.print(Drawing(around).tree(4, (Direction.BACKWARD, Direction.FORWARD)))
     if came_back is not None:
         out.print(f"\n{len(came_back)} lineage events came back over the broker, each confirmed.")
+
+
+async def _tell_of_columns(connection: AsyncConnection) -> None:
+    """What became emptier from one run of profiling to the next."""
+    drift = "SELECT asset_id, column_name, before_number, after_number FROM v1_profile_drift WHERE change = 'nulls'"
+    found = await connection.execute(sa.text(drift))
+    rows = [(row[0], row[1], f"{row[2]:.1%}", f"{row[3]:.1%}") for row in found]
+    out.print()
+    columns = ("data set", "column", "without a value", "a day later")
+    show_table("v1_profile_drift: what changed since the run before", columns, rows, "")
 
 
 def _where_next(path: Path) -> None:
