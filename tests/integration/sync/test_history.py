@@ -11,7 +11,7 @@ from sandbox.catalog.knobs import Knobs
 from sandbox.catalog.model import PocketCatalog
 from service.changes import Origin
 from service.events.message import Message
-from tests.integration.sync.truth import differences
+from tests.integration.sync.truth import differences, expected_rows
 
 if TYPE_CHECKING:
     from tests.integration.sync.conftest import Reading
@@ -42,3 +42,4 @@ async def test_events_with_mischief_and_one_reconcile_end_in_an_equal_mirror(rea
         left = await differences(reader.mirror, catalog)
         assert left == {}, left
         assert history.done.total() == OPERATIONS
+        assert all(expected_rows(catalog).values()), "nothing of a kind is left to compare"

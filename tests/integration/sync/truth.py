@@ -60,6 +60,7 @@ def expected_rows(catalog: PocketCatalog) -> dict[str, dict[Any, Any]]:
             inside = profile["entity"]["data_profile"]
             profiles[profile["metadata"]["guid"]] = (asset_id, inside["execution"]["status"])
     rows |= {"assets": assets, "columns": columns, "terms": dict.fromkeys(terms), "profiles": profiles}
+    rows["findings"], rows["classes"] = _findings(catalog, assets)
     rows["members"] = {
         (container, member.principal): (member.kind, member.role)
         for _, container, member in catalog.true_members()
@@ -147,6 +148,25 @@ def _edges(catalog: PocketCatalog, readable: set[str], shown: dict[str, Any]) ->
             yield (edge.name, edge.source.id, edge.source.column, edge.target.id, edge.target.column)
 
 
+def _findings(catalog: PocketCatalog, shown: dict[str, Any]) -> tuple[dict[Any, Any], dict[Any, Any]]:
+    """What the current profile of each asset that is shown found: the one made last that has figures."""
+    current: dict[str, Any] = {}
+    for _, _, profile in catalog.true_profiles():
+        asset_id, columns = profile["metadata"]["dataset_id"], profile["entity"]["data_profile"]["columns"]
+        made = (profile["metadata"]["created_at"], profile["metadata"]["guid"])
+        if asset_id in shown and columns and (asset_id not in current or made > current[asset_id][0]):
+            current[asset_id] = (made, columns)
+    figures: dict[Any, Any] = {}
+    classes: dict[Any, Any] = {}
+    for (_, profile_id), columns in current.values():
+        for column in columns:
+            code = column["column_classification"]["class_code"]
+            figures[profile_id, column["name"]] = (column["value_analysis"]["null_count"], code)
+            if code != "NoClassDetected":
+                classes[profile_id, column["name"], code] = None
+    return figures, classes
+
+
 def _steady(card: dict[str, Any]) -> Any:
     """The card without what is no news; numbers by value."""
     metadata = {name: value for name, value in card["metadata"].items() if name not in VOLATILE}
@@ -183,6 +203,10 @@ async def mirrored_rows(mirror: Mirror) -> dict[str, dict[Any, Any]]:
             " WHERE column_name = '' AND standing = 'assigned'",
             3,
         ),
+        "findings": await rows(
+            "SELECT profile_id, column_name, null_count, data_class_code FROM v1_profile_columns", 2
+        ),
+        "classes": await rows("SELECT profile_id, column_name, class_code FROM v1_profile_classes", 3),
         "profiles": await rows("SELECT profile_id, asset_id, status FROM v1_data_profiles WHERE NOT is_stub"),
         "members": await rows("SELECT container_id, principal_id, principal_type, role FROM v1_members", 2),
         "artifacts": await rows(
