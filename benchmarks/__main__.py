@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 
-from benchmarks import drivers, ingest, lineage, parts, pentaho, reading, runs, throughput, usage
+from benchmarks import documents, drivers, ingest, lineage, parts, pentaho, reading, runs, throughput, usage
 from benchmarks.errors import BenchFailed
 from sandbox.parts.errors import PartFailed, PartMissing
 
@@ -36,6 +36,7 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     names = [*(job.name for job in runs.JOBS), *reading.FIGURES, lineage.NAME, ingest.NAME, usage.NAME, pentaho.NAME]
+    names.append(documents.NAME)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure throughput.")
     parser.add_argument("what", nargs="?", choices=["throughput", "drivers"], default="throughput")
     parser.add_argument("--events", type=int, default=EVENTS, help=f"events of one run (default {EVENTS})")

@@ -12,7 +12,7 @@ from typing import Any
 from aio_pika.abc import AbstractConnection
 from rich.console import Console
 
-from benchmarks import broker, ingest, lineage, parts, peer, pentaho, reading, report, runs, usage
+from benchmarks import broker, documents, ingest, lineage, parts, peer, pentaho, reading, report, runs, usage
 from benchmarks.errors import BenchFailed
 from service.settings.model import Settings
 
@@ -68,6 +68,11 @@ async def _lineage(chosen: Sequence[str], on: parts.Parts) -> dict[str, Any]:
         united = f"{took['united']:.1f} s with copies united"
         console.print(f"A window of {usage.FACTS:,} uses: {took['alone']:.1f} s, {united}")
         told |= usage.summary(took)
+    if documents.NAME in chosen:
+        with console.status("reading the document of a profile"):
+            document = await documents.measure()
+        console.print(documents.line(document))
+        told |= documents.summary(document)
     if pentaho.NAME in chosen:
         with console.status("telling Pentaho"):
             jobs = await pentaho.measure(on)
