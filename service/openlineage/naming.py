@@ -33,7 +33,8 @@ class Rule:
 
 _SQL = "{database}.{table}"
 _OBJECTS = Rule("s3://{bucket}", "{key}")
-#: By the catalog's name for the type of a connection, in lower case; by its id for those whose ids IBM's examples show.
+#: By the catalog's name for the type of a connection, in lower case, which the mirror knows once it has read the types
+#: of data sources; by its id for those whose ids IBM's examples show.
 RULES: dict[str, Rule] = {
     "postgresql": Rule("postgres://{host}:{port}", _SQL, "5432"),
     "db2": Rule("db2://{host}:{port}", _SQL, "50000"),
@@ -82,7 +83,7 @@ class Naming:
 
     def by_data(self, asset: Located) -> DatasetName | None:
         """The name by where the data lies; None where no rule fits."""
-        rule = self._rules.get((asset.datasource_type or "").lower())
+        rule = next((self._rules[kind] for kind in asset.types if kind in self._rules), None)
         if rule is None or not asset.path:
             return None
         fields = fields_of(asset, rule.port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,6 +35,11 @@ def test_templates_are_filled(rule: dict[str, Any], locator: tuple[str, str | No
     assert locators(db2=rule).of(ORDERS) == expected
 
 
+def test_the_name_of_a_type_counts_where_its_id_has_no_rule() -> None:
+    by_id = replace(ORDERS, datasource_type="8c1a", type_name="Db2")
+    assert locators(db2={"type": "by name", "keys": ["k"]}).of(by_id) == {"type": "by name", "keys": ["k"]}
+
+
 def test_the_rule_of_a_connection_counts_before_that_of_its_type() -> None:
     found = locators(DB2={"type": "by type", "keys": ["k"]}, k1={"type": "by connection", "keys": ["k"]})
     assert found.of(ORDERS) == {"type": "by connection", "keys": ["k"]}
@@ -46,6 +52,7 @@ def test_the_rule_of_a_connection_counts_before_that_of_its_type() -> None:
         (Located("a", connection_id="k"), "where in its connection"),
         (Located("a", connection_id="k", path="/x"), "no locator is set for connections of type 'unknown'"),
         (Located("a", connection_id="k", path="/x", datasource_type="oracle"), "'oracle'"),
+        (Located("a", connection_id="k", path="/x", datasource_type="8c1a", type_name="oracle"), "'oracle'"),
         (Located("a", connection_id="k", path="/x", datasource_type="db2"), "database, schema"),
         (Located("a", connection_id="k", path="//", datasource_type="db2", database="d"), "name, schema"),
     ],

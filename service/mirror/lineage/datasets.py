@@ -29,6 +29,13 @@ class Located:
     database: str | None = None
     bucket: str | None = None
     connection_id: str | None = None
+    #: What the catalog calls the type, whose id `datasource_type` is.
+    type_name: str | None = None
+
+    @property
+    def types(self) -> list[str]:
+        """By what the type of its connection may be named in rules, in lower case: its id, then its name."""
+        return [told.lower() for told in (self.datasource_type, self.type_name) if told]
 
 
 async def located(connection: AsyncConnection, asset_ids: Collection[str]) -> list[Located]:
@@ -45,13 +52,15 @@ async def at_paths(connection: AsyncConnection, paths: Collection[str]) -> list[
 
 
 async def _read(connection: AsyncConnection, chosen: sa.ColumnElement[bool]) -> list[Located]:
-    asset, link = assets.c, connections.c
+    asset, link, kind = assets.c, connections.c, things["datasource_type"]
     query = (
         sa.select(
             asset.asset_id, asset.name, asset.container_kind, asset.container_id, asset.connection_path,
             link.datasource_type, link.host, link.port, link.database, link.bucket, asset.connection_id,
+            kind.c.name.label("type_name"),
         )
         .outerjoin(connections, link.asset_id == asset.connection_id)
+        .outerjoin(kind, sa.and_(kind.c.datasource_type_id == link.datasource_type, kind.c.deleted_at.is_(None)))
         .where(chosen)
     )  # fmt: skip
     return [_located(row) for row in await connection.execute(query)]
@@ -59,7 +68,7 @@ async def _read(connection: AsyncConnection, chosen: sa.ColumnElement[bool]) -> 
 
 def _located(row: Any) -> Located:
     container = Container(row.container_kind, row.container_id) if row.container_kind else None
-    where = (row.datasource_type, row.host, row.port, row.database, row.bucket, row.connection_id)
+    where = (row.datasource_type, row.host, row.port, row.database, row.bucket, row.connection_id, row.type_name)
     return Located(row.asset_id, row.name, container, row.connection_path, *where)
 
 

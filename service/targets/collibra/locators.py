@@ -29,9 +29,11 @@ class Locators:
             return "it has no connection"
         if not asset.path:
             return "nothing says where in its connection it lies"
-        rule = self._rules.get(asset.connection_id.lower()) or self._rules.get((asset.datasource_type or "").lower())
+        told = (asset.connection_id.lower(), *asset.types)
+        rule = next((self._rules[name] for name in told if name in self._rules), None)
         if rule is None:
-            return f"no locator is set for connections of type {asset.datasource_type or 'unknown'!r}"
+            kind = asset.type_name or asset.datasource_type or "unknown"
+            return f"no locator is set for connections of type {kind!r}"
         return _filled(rule, asset)
 
 

@@ -6,12 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+import sqlalchemy as sa
 
 from sandbox.catalog.clock import SteppingClock
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.shapes import CLEAR_SECRET
 from service.mirror import controls, progress
-from service.mirror.tables import metadata
+from service.mirror.lineage.datasets import located
+from service.mirror.tables import assets, metadata
 from service.settings.model import ScopeSettings, SyncSettings
 from service.sync import runs
 from service.sync.runs import SNAPSHOT, Stopped
@@ -196,3 +198,8 @@ async def test_what_a_connection_leads_to_has_a_name(reading: Reading) -> None:
             " JOIN v1_datasource_types t ON t.datasource_type_id = c.datasource_type"
         )
         assert [label for (label,) in named] == ["IBM Db2"]
+        async with reader.mirror.store.read() as connection:
+            query = sa.select(assets.c.asset_id).where(assets.c.connection_id.is_not(None))
+            ids = set((await connection.execute(query)).scalars())
+            known = {one.type_name for one in await located(connection, ids) if one.datasource_type}
+        assert known == {"db2"}, "so that rules of naming, by the name of a type, fit"

@@ -269,6 +269,15 @@ def test_settings_add_rules_and_replace_them() -> None:
             Naming({"x": bad}, "OPENLINEAGE__NAMES")
 
 
+def test_the_name_of_a_type_counts_where_its_id_has_no_rule() -> None:
+    where: dict[str, Any] = {"path": "/s/t", "host": "h", "port": "1", "database": "d"}
+    asset = Located("a", datasource_type="0c431748-uuid", type_name="PostgreSQL", **where)
+    assert Naming().of(asset) == ("postgres://h:1", "d.s.t")
+    by_id = Naming({"0c431748-UUID": {"namespace": "mine://{host}", "name": "{path}"}})
+    assert by_id.of(asset) == ("mine://h", "s/t")
+    assert Naming().by_data(Located("a", datasource_type="0c431748-uuid", **where)) is None
+
+
 # From OpenLineage to the catalog.
 
 
