@@ -27,6 +27,8 @@ from service.text.times import to_datetime
 FINISHED = frozenset({"finished", "completed", "succeeded"})
 #: Bytes of a run's id in its key.
 _RUN_BYTES = 512
+#: Runs that one statement names.
+_KEYS_PER_STATEMENT = 500
 #: Before the version of what a profile says, and of what its document says, which wins.
 _OF_STATE, _OF_DOCUMENT = b"\x00", b"\x01"
 _decoder = msgspec.json.Decoder(tuple[ColumnFigures, ...])
@@ -61,12 +63,31 @@ async def keep(connection: AsyncConnection, changes: Iterable[Any], since: datet
             newest[key] = row
         else:
             there["finished_at"] = min(row["finished_at"], there["finished_at"])
-    statement = _upsert(connection.dialect.name)
-    changed: set[str] = set()
-    for _, row in sorted(newest.items()):
-        if (await connection.execute(statement, row)).first() is not None:
-            changed.add(row["asset_id"])
-    return sorted(changed)
+    known = await _known(connection, sorted(newest))
+    differing = [row for key, row in sorted(newest.items()) if _is_newer(row, known.get(key))]
+    if differing:
+        await connection.execute(_upsert(connection.dialect.name), differing)
+    changed = (row for row in differing if _says_more(row, known.get((row["profile_id"], row["run_id"]))))
+    return sorted({row["asset_id"] for row in changed})
+
+
+async def _known(connection: AsyncConnection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Any]:
+    """What is kept of these runs."""
+    run, found = profile_runs.c, dict[tuple[str, str], Any]()
+    query = sa.select(run.profile_id, run.run_id, run.version, run.finished_at, run.figures)
+    for start in range(0, len(keys), _KEYS_PER_STATEMENT):
+        named = sa.tuple_(run.profile_id, run.run_id).in_(keys[start : start + _KEYS_PER_STATEMENT])
+        found |= {(row.profile_id, row.run_id): row for row in await connection.execute(query.where(named))}
+    return found
+
+
+def _is_newer(row: dict[str, Any], there: Any) -> bool:
+    return there is None or row["version"] > there.version or row["finished_at"] < there.finished_at
+
+
+def _says_more(row: dict[str, Any], there: Any) -> bool:
+    """Whether it differs in more than its version."""
+    return there is None or row["figures"] != there.figures or row["finished_at"] < there.finished_at
 
 
 def _row_of_state(change: ProfileSaved) -> dict[str, Any] | None:
@@ -115,17 +136,15 @@ def _row(
 
 
 def _upsert(dialect: str) -> Any:
-    """The newer figures, the earlier moment; answers the row only where one of them changed."""
+    """The newer figures, the earlier moment, whoever else writes the same run meanwhile."""
     insert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(profile_runs)
     new, there = insert.excluded, profile_runs.c
-    newer = new.version > there.version
     names = ("asset_id", "container_kind", "container_id", "figures", "version")
-    values: dict[str, Any] = {name: sa.case((newer, new[name]), else_=there[name]) for name in names}
+    values: dict[str, Any] = {
+        name: sa.case((new.version > there.version, new[name]), else_=there[name]) for name in names
+    }
     values["finished_at"] = sa.case((new.finished_at < there.finished_at, new.finished_at), else_=there.finished_at)
-    changes = sa.or_(sa.and_(newer, new.figures != there.figures), new.finished_at < there.finished_at)
-    return insert.on_conflict_do_update(
-        index_elements=["profile_id", "run_id"], set_=values, where=sa.or_(newer, changes)
-    ).returning(profile_runs.c.profile_id)
+    return insert.on_conflict_do_update(index_elements=["profile_id", "run_id"], set_=values)
 
 
 async def newest_two(connection: AsyncConnection, asset_ids: Sequence[str]) -> dict[str, list[Run]]:
