@@ -8,11 +8,12 @@ counts as a value.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 from enum import StrEnum
 from operator import is_
 from typing import Any
+
+import msgspec
 
 from service.text.redaction import BLANK, QUOTED_BLANK, end_of_group
 
@@ -50,6 +51,41 @@ _NAMES = frozenset({
 _NUMBERS = frozenset({
     "min_number", "max_number", "mean", "median", "sum", "stddev", "standard_deviation", "variance",
 })  # fmt: skip
+_Figure = int | float | None
+#: A column with figures that are known and numbers, as most have: of these nothing is hidden where numbers are kept.
+_Plain = msgspec.defstruct(
+    "_Plain",
+    [
+        *((name, Any, None) for name in sorted(_ABOUT_COLUMN)),
+        (
+            _ANALYSIS,
+            msgspec.defstruct(
+                "_PlainFigures",
+                [
+                    ("inferred_type", Any, None),
+                    *((name, _Figure, None) for name in sorted(_NUMBERS)),
+                    *((name, _Figure, None) for name in ("min_value", "max_value", "max_value_frequency")),
+                    *(
+                        (f"{what}_count", _Figure, None)
+                        for what in ("total", "row", "distinct", "null", "empty", "unique")
+                    ),
+                ],
+                forbid_unknown_fields=True,
+            ),
+            None,
+        ),
+    ],
+    forbid_unknown_fields=True,
+)
+
+
+def _are_plain(columns: list[Any]) -> bool:
+    """Whether all of them are: looked at by msgspec, in a fraction of the time that walking them takes."""
+    try:
+        msgspec.convert(columns, list[_Plain])  # type: ignore[valid-type]
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def without_profile_values(body: Any, mode: ProfileValues, *, everywhere: bool = False) -> Any:
@@ -77,21 +113,22 @@ class _Hider:
             return self._items(value, self.searched)
         if not isinstance(value, dict):
             return value
-        changed = {name: new for name, member, new in self._members(value) if new is not member}
-        return {**value, **changed} if changed else value
-
-    def _members(self, value: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+        changed: dict[str, Any] = {}
         for name in value if self._everywhere else _WAY:
             member = value.get(name)
-            if name != _PROFILE and isinstance(member, dict | list):
-                yield name, member, self.searched(member)
-        if isinstance(told := value.get(_PROFILE), dict):
-            yield _PROFILE, told, self._profiles(told)
+            if member is not None and name != _PROFILE and (new := self.searched(member)) is not member:
+                changed[name] = new
+        told = value.get(_PROFILE)
+        if isinstance(told, dict) and (new := self._profiles(told)) is not told:
+            changed[_PROFILE] = new
+        return {**value, **changed} if changed else value
 
     def _profiles(self, told: dict[str, Any]) -> dict[str, Any]:
         """A profile, or a map of them as a card has it."""
         columns = told.get("columns")
         if isinstance(columns, list):
+            if self._keeps_numbers and _are_plain(columns):
+                return told
             new = self._items(columns, self.column)
             return told if new is columns else {**told, "columns": new}
         changed = {
