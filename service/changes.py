@@ -7,6 +7,7 @@ changes; the mirror and the targets read them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import Any, Literal, NamedTuple
 
@@ -171,6 +172,28 @@ class ConnectionDetails:
     flags: tuple[str, ...] = ()
 
 
+class AttributeLeaf(NamedTuple):
+    """A value in an attribute of an asset, and where it stands; without a value it stands for all that follow."""
+
+    attribute: str
+    path: str
+    value: str | float | Decimal | bool | None
+
+
+class Attached(NamedTuple):
+    """An attachment of an asset; `kind` is remote, referenced or managed."""
+
+    attachment_id: str | None
+    asset_type: str | None = None
+    name: str | None = None
+    mime: str | None = None
+    size: int | None = None
+    kind: str | None = None
+    connection_id: str | None = None
+    connection_path: str | None = None
+    created_at_us: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Copied:
     """Where an asset was copied from: by clone, publish, promote or deep copy."""
@@ -184,8 +207,7 @@ class Copied:
 class AssetSaved:
     """The catalog holds this state of an asset.
 
-    `columns`, `terms`, `classifications` and `connection` are what the state says of them, all of it: what an older
-    state said is replaced.
+    `columns` and all that follows are what the state says of them, all of it: what an older state said is replaced.
     """
 
     asset_id: str
@@ -210,6 +232,8 @@ class AssetSaved:
     terms: tuple[TermAssigned, ...] = ()
     classifications: tuple[Classified, ...] = ()
     connection: ConnectionDetails | None = None
+    attributes: tuple[AttributeLeaf, ...] = ()
+    attachments: tuple[Attached, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,11 @@ class Tokens:
 
     def issue(self) -> tuple[str, float]:
         """A new token, and when it expires (Unix seconds). It looks like a JWT; nobody can check its signature."""
-        expires_s = self._clock.now() + self._knobs.token_life_s
-        parts = ({"alg": "none"}, {"sub": CALLER, "exp": int(expires_s), "jti": secrets.token_hex(8)})
-        token = ".".join([*(_base64(msgspec.json.encode(part)) for part in parts), "pocket"])
+        now_s = self._clock.now()
+        expires_s = now_s + self._knobs.token_life_s
+        claims = {"sub": CALLER, "iat": int(now_s), "exp": int(expires_s), "jti": secrets.token_hex(8)}
+        parts = ({"alg": "RS256"}, claims)
+        token = ".".join([*(_base64(msgspec.json.encode(part)) for part in parts), _base64(b"pocket")])
         self._expires = {old: at_s for old, at_s in self._expires.items() if at_s > self._clock.now()}
         self._expires[token] = expires_s
         return token, expires_s

@@ -38,6 +38,14 @@ def list_test_results(call: Call) -> Answer:
     return Answer({"total_count": len(runs), "test_results": runs})
 
 
+def get_test_result(call: Call) -> Answer:
+    """`GET …/data_contracts/{id}/test_results/{run_id}`."""
+    for run in call.catalog.contracts.get(call.word("id"), _container(call).id).runs:
+        if run.id == call.word("run_id"):
+            return Answer(run_document(run))
+    raise not_found("test result", call.word("run_id"))
+
+
 def _container(call: Call) -> Container:
     kind = "catalog" if call.word("kind") == "catalogs" else "project"
     return call.catalog.containers.opened(kind, call.word("container_id"))  # type: ignore[arg-type]

@@ -63,6 +63,15 @@ def list_versions(call: Call) -> Answer:
     return Answer(envelope | {"resources": page})
 
 
+def get_version(call: Call) -> Answer:
+    """`GET /v3/{glossary_terms|…}/{id}/versions/{version_id}`."""
+    artifact = call.catalog.glossary.get(call.word("id"), PLURALS[call.word("plural")])
+    for version in artifact.versions:
+        if version["metadata"]["version_id"] == call.word("version_id"):
+            return Answer(version)
+    raise not_found("version", call.word("version_id"))
+
+
 def list_artifact_relationships(call: Call) -> Answer:
     """`GET /v3/relationships`: those that changed since a time, where one is given."""
     glossary, since, artifact_type = call.catalog.glossary, call.time("since"), call.text("artifact_type")

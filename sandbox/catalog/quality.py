@@ -10,6 +10,8 @@ from sandbox.catalog.ids import Ids, Kind
 from sandbox.catalog.problems import not_found
 
 DIMENSIONS = ("COMPLETENESS", "Validity", "Uniqueness")
+#: What every check here is.
+CHECK_TYPE = "data_rule"
 
 
 @dataclass(slots=True)
@@ -134,7 +136,7 @@ def asset_document(one: QualityAsset) -> dict[str, Any]:
 
 def check_document(one: Check) -> dict[str, Any]:
     """A check as the service shows it."""
-    told = {"id": one.id, "name": one.name, "type": "data_rule", "native_id": f"{one.container_id}/{one.id}"}
+    told = {"id": one.id, "name": one.name, "type": CHECK_TYPE, "native_id": f"{one.container_id}/{one.id}"}
     return told | {"dimension": _dimension(one.dimension)} | _made(one.created_s)
 
 
@@ -176,6 +178,11 @@ def _scores(one: QualityAsset) -> list[dict[str, Any]]:
         }
         for place, (at_s, score) in enumerate(reversed(one.scores))
     ]
+
+
+def dimension_documents() -> list[dict[str, Any]]:
+    """All dimensions."""
+    return [_dimension(name) for name in DIMENSIONS]
 
 
 def _dimension(name: str) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from service.changes import (
     Version,
 )
 from service.errors import FieldInvalid
+from service.events.attachments import attachments_in
+from service.events.attributes import leaves_in
 from service.events.fields import MAX_ID_BYTES, column_count, is_usable_id
 from service.events.figures import findings_in
 from service.events.profiles import VOLATILE as PROFILE_VOLATILE
@@ -193,7 +195,8 @@ def _steady(card: dict[str, Any]) -> bytes:
 def _saved(card: Card) -> AssetSaved:
     metadata, entity = lookup.mapping(card.raw.get("metadata")), lookup.mapping(card.raw.get("entity"))
     usage = lookup.mapping(metadata.get("usage"))
-    remotes = (a for a in lookup.objects(card.raw.get("attachments")) if a.get("connection_id"))
+    attachments = lookup.objects(card.raw.get("attachments"))
+    remotes = (a for a in attachments if a.get("connection_id"))
     remote = next(remotes, lookup.mapping(entity.get("folder_asset")))
     connection = entity.get("connection")
     columns, column_info = _columns(entity)
@@ -223,6 +226,8 @@ def _saved(card: Card) -> AssetSaved:
             *_classifications_of_columns(column_info),
         ),
         connection=_details(connection) if isinstance(connection, dict) else None,
+        attributes=leaves_in(entity),
+        attachments=attachments_in(attachments),
     )
 
 

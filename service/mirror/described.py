@@ -132,6 +132,30 @@ _HANDWRITTEN = (
         ("asset_id",),
     ),
     View(
+        "v1_asset_attributes", "Attributes of assets of any type, a row per value; what has a view of its own is there",
+        {
+            "asset_id": "The asset", "attribute": "As the catalog names it",
+            "path": "Names below it, with dots, and places in lists from 0: a.b[2].c; empty: the attribute itself",
+            "text_value": "The text, of up to 1,024 bytes; of a number its digits", "number_value": "The number",
+            "truth_value": "The truth value", "time_value": "The moment, where the text is a date with a time of day",
+            "cut": "text: it goes on in the document; leaves: stands for all further values of the asset",
+            **_OF_ASSET,
+        },
+        ("asset_id", "attribute", "path"),
+    ),
+    View(
+        "v1_asset_attachments", "Attachments of assets: where their data lie, never what lets people in",
+        {
+            "attachment_id": "Its id", "asset_id": "The asset",
+            "asset_type": "The attribute of the asset that it belongs to",
+            "name": "As the catalog shows it", "mime": "Its media type", "size": "In bytes, as the catalog says",
+            "kind": "remote: behind a connection; referenced: in storage of the container; managed",
+            "connection_id": "The connection of a remote one", "connection_path": "Where it lies in that connection",
+            "created_at": "When it was created", **_OF_ASSET,
+        },
+        ("asset_id", "attachment_id"),
+    ),
+    View(
         "v1_data_profiles", "What profiling found out about data assets",
         {
             "profile_id": "Its id", "asset_id": "The data asset that was profiled", **_CONTAINER,

@@ -27,6 +27,7 @@ from service.changes import (
 )
 from service.kinds import THINGS
 from service.mirror import refreshes
+from service.mirror.attributes import attachment_rows, attribute_rows
 from service.mirror.bulk import BulkInsert, key_in, rows_by_key, state_insert
 from service.mirror.profiling import classes, documents
 from service.mirror.rows import (
@@ -44,6 +45,8 @@ from service.mirror.rows import (
     term_rows,
 )
 from service.mirror.tables import (
+    asset_attachments,
+    asset_attributes,
     asset_classifications,
     asset_columns,
     asset_terms,
@@ -130,6 +133,8 @@ _ASSET_PARTS: tuple[tuple[BulkInsert, Callable[[AssetSaved], Iterable[tuple[Any,
     (_part(asset_classifications, 3), classification_rows),
     (_part(column_classifications, 3), column_classification_rows),
     (_part(connections, 1), connection_rows),
+    (_part(asset_attributes, 2), attribute_rows),
+    (_part(asset_attachments, 2), attachment_rows),
 )
 
 
@@ -211,7 +216,7 @@ async def _write_states(
 
 
 async def _replace_parts(connection: AsyncConnection, rows: dict[str, StateRow], written: dict[str, Any]) -> None:
-    """Columns, terms, classifications and connections belong to the state that was written last."""
+    """Columns, terms and what else is a part belong to the state that was written last."""
     states = {asset_id: rows[asset_id].change for asset_id in written}
     known = [state for state in states.values() if isinstance(state, AssetSaved)]
     gone = [asset_id for asset_id, state in states.items() if state is not None and written[asset_id]]

@@ -10,6 +10,8 @@ from __future__ import annotations
 from service.mirror.tables.columns import MAPPING, UtcTime, metadata
 from service.mirror.tables.figures import profile_classes, profile_documents, profile_drift, profile_runs
 from service.mirror.tables.mirrored import (
+    asset_attachments,
+    asset_attributes,
     asset_classifications,
     asset_columns,
     asset_terms,
@@ -42,6 +44,8 @@ from service.mirror.tables.work import (
 __all__ = [
     "MAPPING",
     "UtcTime",
+    "asset_attachments",
+    "asset_attributes",
     "asset_classifications",
     "asset_columns",
     "asset_terms",

@@ -121,6 +121,35 @@ connections = Table(
     Column("flags", Text, comment="Joined with commas"),
 )  # fmt: skip
 
+asset_attributes = Table(
+    "asset_attributes", metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("number", Integer, primary_key=True, comment="The leaves of an asset are counted from 1"),
+    Column("attribute", Text, nullable=False, comment="Over 512 bytes it ends in a digest"),
+    Column("path", Text, nullable=False, comment="Below the attribute; over 1,024 bytes it ends in a digest"),
+    Column("text_value", Text, comment="Of up to 1,024 bytes; of a number its digits"),
+    Column("number_value", Float),
+    Column("truth_value", Boolean),
+    Column("time_value", UtcTime),
+    Column("cut", Text, comment="text: it goes on; leaves: further ones are left out"),
+    # Together they fit an entry: 2,560 of 2,704 bytes.
+    Index("asset_attributes_value", "attribute", "path", "text_value"),
+)  # fmt: skip
+
+asset_attachments = Table(
+    "asset_attachments", metadata,
+    Column("asset_id", Text, primary_key=True),
+    Column("attachment_id", Text, primary_key=True, comment="Repeated ones are numbered"),
+    Column("asset_type", Text, comment="The attribute that it belongs to"),
+    Column("name", Text),
+    Column("mime", Text),
+    Column("size", BigInteger, comment="Bytes"),
+    Column("kind", Text, comment="remote, referenced or managed"),
+    Column("connection_id", Text),
+    Column("connection_path", Text),
+    Column("created_at", UtcTime),
+)  # fmt: skip
+
 data_profiles = Table(
     "data_profiles", metadata,
     Column("profile_id", Text, primary_key=True),

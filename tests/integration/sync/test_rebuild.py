@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 #: What may differ: when a row was written.
 INCIDENTAL = {"mirrored_at", "replaces"}
-PARTS = ("asset_columns", "asset_terms", "asset_classifications", "connections")
+PARTS = (
+    "asset_columns", "asset_terms", "asset_classifications", "connections", "asset_attributes", "asset_attachments",
+)  # fmt: skip
 
 
 async def content(reader: Reader) -> dict[str, Any]:
@@ -53,6 +55,8 @@ async def test_what_was_changed_behind_its_back_is_as_it_was_and_versions_stay(r
             "DELETE FROM asset_terms",
             "DELETE FROM connections",
             "UPDATE asset_classifications SET classification = 'x'",
+            "UPDATE asset_attributes SET text_value = 'x', number = number + 1000",
+            "DELETE FROM asset_attachments",
         )
         counts = await rebuilt(reader)
         assert counts["asset"] > 0

@@ -1,0 +1,73 @@
+"""Rows of what an asset carries: the leaves of its attributes, and its attachments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from service.changes import AssetSaved
+from service.text import lookup
+from service.text.documents import Distinct, canonical, column_text
+from service.text.times import to_datetime
+
+#: Bytes of what is indexed together: an attribute's name, its path, and a text. They fit an index entry.
+_ATTRIBUTE_BYTES, _PATH_BYTES, _TEXT_BYTES = 512, 1024, 1024
+#: Bytes of an attachment's id, which is part of a key beside an asset's.
+_ATTACHMENT_BYTES = 1024
+#: What is cut short: a text that goes on in the document, or the leaves, of which more follow.
+_TEXT, _LEAVES = "text", "leaves"
+
+#: A day and a time of day: what is written like that is nothing else.
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?", re.ASCII)
+_SHORTEST_TIME, _LONGEST_TIME = len("2026-05-10T15:04"), 40
+
+
+def attribute_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+    """The rows of the leaves of an asset's attributes."""
+    attributes: dict[str, str] = {}
+    taken, paths = Distinct(_ATTRIBUTE_BYTES), Distinct(_PATH_BYTES)
+    for number, (attribute, path, value) in enumerate(change.attributes, 1):
+        if attribute not in attributes:
+            attributes[attribute] = taken.of(attribute)
+            paths = Distinct(_PATH_BYTES)
+        # Of those in ASCII no two are alike; of others what a store cannot hold may have been the difference.
+        told = path if path.isascii() and len(path) <= _PATH_BYTES and "\x00" not in path else paths.of(path)
+        yield (change.asset_id, number, attributes[attribute], told, *_told(value))
+
+
+def _told(value: Any) -> tuple[str | None, float | None, bool | None, datetime | None, str | None]:
+    """A value as text, number, truth and time, and what of it is cut."""
+    if isinstance(value, str):
+        at_us = None
+        if _SHORTEST_TIME <= len(value) <= _LONGEST_TIME and _TIME.fullmatch(value):
+            at_us = lookup.moment(value)
+        text, cut = _short(value)
+        return text, None, None, None if at_us is None else to_datetime(at_us), cut
+    if value is None:
+        return None, None, None, None, _LEAVES
+    if isinstance(value, bool):
+        return None, None, value, None, None
+    text, cut = _short(canonical(value).decode())
+    return text, lookup.number(value), None, None, cut
+
+
+def _short(text: str) -> tuple[str, str | None]:
+    if not text.isascii() or "\x00" in text:
+        text = column_text(text)
+    if len(text) * 4 <= _TEXT_BYTES or len(raw := text.encode()) <= _TEXT_BYTES:
+        return text, None
+    return raw[:_TEXT_BYTES].decode(errors="ignore"), _TEXT
+
+
+def attachment_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+    """The rows of an asset's attachments; one without an id has its place as one."""
+    ids: Distinct | None = None
+    for place, one in enumerate(change.attachments, 1):
+        ids = ids or Distinct(_ATTACHMENT_BYTES)
+        texts = (one.asset_type, one.name, one.mime, one.kind, one.connection_id, one.connection_path)
+        asset_type, name, mime, kind, connection_id, path = (text and column_text(text) for text in texts)
+        created_at = None if one.created_at_us is None else to_datetime(one.created_at_us)
+        told = (asset_type, name, mime, one.size, kind, connection_id, path, created_at)
+        yield (change.asset_id, ids.of(one.attachment_id or f"#{place}"), *told)
