@@ -6,7 +6,7 @@ left where they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from service.changes import Attached
@@ -17,30 +17,31 @@ _KINDS = (("is_remote", "remote"), ("is_referenced", "referenced"), ("is_managed
 
 def attachments_in(items: Iterable[dict[str, Any]]) -> tuple[Attached, ...]:
     """The attachments that a card lists."""
-    return tuple(
-        Attached(
-            attachment_id=lookup.text(item.get("id") or item.get("attachment_id")),
-            asset_type=lookup.text(item.get("asset_type")),
-            name=lookup.text(item.get("name")),
-            mime=lookup.text(item.get("mime")),
-            size=lookup.integer(item.get("size")),
-            kind=_kind(item),
-            connection_id=lookup.text(item.get("connection_id")),
-            connection_path=lookup.text(item.get("connection_path")),
-            created_at_us=lookup.moment(item.get("create_time")) or lookup.moment(item.get("created_at")),
-        )
-        for item in items
+    return tuple([_attached(item.get) for item in items])
+
+
+def _attached(told: Callable[[str], Any]) -> Attached:
+    return Attached(
+        lookup.text(told("id") or told("attachment_id")),
+        lookup.text(told("asset_type")),
+        lookup.text(told("name")),
+        lookup.text(told("mime")),
+        lookup.integer(told("size")),
+        _kind(told),
+        lookup.text(told("connection_id")),
+        lookup.text(told("connection_path")),
+        lookup.moment(told("create_time")) or lookup.moment(told("created_at")),
     )
 
 
-def _kind(item: dict[str, Any]) -> str | None:
+def _kind(told: Callable[[str], Any]) -> str | None:
     """As it is told, else by what only one kind has."""
     for flag, kind in _KINDS:
-        if lookup.truth(item.get(flag)):
+        if lookup.truth(told(flag)):
             return kind
-    told = lookup.text(item.get("attachment_type"))
-    if told:
-        return told
-    if item.get("connection_id"):
+    named = lookup.text(told("attachment_type"))
+    if named:
+        return named
+    if told("connection_id"):
         return "remote"
-    return "referenced" if item.get("object_key") or item.get("handle") else None
+    return "referenced" if told("object_key") or told("handle") else None

@@ -9,7 +9,7 @@ from typing import Any
 
 from service.changes import AssetSaved
 from service.text import lookup
-from service.text.documents import Distinct, canonical, column_text
+from service.text.documents import Distinct, canonical, column_text, key_text
 from service.text.times import to_datetime
 
 #: Bytes of what is indexed together: an attribute's name, its path, and a text. They fit an index entry.
@@ -54,8 +54,7 @@ def _told(value: Any) -> tuple[str | None, float | None, bool | None, datetime |
 
 
 def _short(text: str) -> tuple[str, str | None]:
-    if not text.isascii() or "\x00" in text:
-        text = column_text(text)
+    text = column_text(text)
     if len(text) * 4 <= _TEXT_BYTES or len(raw := text.encode()) <= _TEXT_BYTES:
         return text, None
     return raw[:_TEXT_BYTES].decode(errors="ignore"), _TEXT
@@ -63,11 +62,16 @@ def _short(text: str) -> tuple[str, str | None]:
 
 def attachment_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
     """The rows of an asset's attachments; one without an id has its place as one."""
-    ids: Distinct | None = None
+    ids = Distinct(_ATTACHMENT_BYTES) if len(change.attachments) > 1 else None
     for place, one in enumerate(change.attachments, 1):
-        ids = ids or Distinct(_ATTACHMENT_BYTES)
-        texts = (one.asset_type, one.name, one.mime, one.kind, one.connection_id, one.connection_path)
-        asset_type, name, mime, kind, connection_id, path = (text and column_text(text) for text in texts)
-        created_at = None if one.created_at_us is None else to_datetime(one.created_at_us)
-        told = (asset_type, name, mime, one.size, kind, connection_id, path, created_at)
-        yield (change.asset_id, ids.of(one.attachment_id or f"#{place}"), *told)
+        attachment_id = one.attachment_id or f"#{place}"
+        yield (
+            change.asset_id, ids.of(attachment_id) if ids else key_text(attachment_id, _ATTACHMENT_BYTES),
+            _text(one.asset_type), _text(one.name), _text(one.mime), one.size, _text(one.kind),
+            _text(one.connection_id), _text(one.connection_path),
+            None if one.created_at_us is None else to_datetime(one.created_at_us),
+        )  # fmt: skip
+
+
+def _text(text: str | None) -> str | None:
+    return text and column_text(text)
