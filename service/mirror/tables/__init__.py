@@ -21,6 +21,7 @@ from service.mirror.tables.mirrored import (
     lineage_edges,
     lineage_events,
     openlineage_events,
+    quality_assertions,
     things,
     usage_facts,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "profile_documents",
     "profile_drift",
     "profile_runs",
+    "quality_assertions",
     "refreshes",
     "replicas",
     "suspects",
