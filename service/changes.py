@@ -450,6 +450,8 @@ class Original(NamedTuple):
 
     openlineage_id: str
     document: Document
+    #: The id that the version before would have kept it by: where it did, the event is there already.
+    former_id: str | None = None
 
 
 Source = Literal["lineage", "statistic", "import"]
@@ -480,6 +482,27 @@ class UsageObserved:
         return Version(self.at_us, Rank.EVENT, digest_of(told))
 
 
+class AssertionMade(NamedTuple):
+    """What a test found of a data set, or of a column of it; without `assertion`: that a facet tells of none.
+
+    `facet_id` is the data set in its run: of what is told of it the highest `version` counts, and replaces the rest.
+    """
+
+    assertion_id: str
+    facet_id: str
+    version: bytes
+    namespace: str
+    name: str
+    asset_id: str
+    column: str | None = None
+    assertion: str | None = None
+    test_name: str | None = None
+    success: bool | None = None
+    severity: str | None = None
+    expected: str | None = None
+    actual: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class LineageRecorded:
     """A lineage event: what was made out of what, when, and who says so.
@@ -503,6 +526,8 @@ class LineageRecorded:
     original: Original | None = None
     #: Uses of assets that it tells of, where settings count it as such.
     usage: tuple[UsageObserved, ...] = ()
+    #: What tests found, as the original tells it.
+    assertions: tuple[AssertionMade, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

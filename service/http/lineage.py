@@ -21,14 +21,19 @@ from service.http.problems import Problem, forbidden, not_found
 from service.http.query import Query, path_id
 from service.http.tokens import Scope
 from service.mirror.lineage import questions
-from service.mirror.lineage.events import edges_of, read_events
+from service.mirror.lineage.events import edges_of, originals_of, read_events
 from service.mirror.lineage.questions import Answer, Asset, LineageType, Place, Question
 from service.mirror.lineage.summary import Part, parts_of, summarise
 from service.mirror.store import Store
+from service.openlineage.adding import added_up
 from service.openlineage.resolving import find_asset
+from service.openlineage.words import RUN_STATES
+from service.text.documents import canonical
 
 #: Events of one page at most, and what else a question may ask for at most.
 MAX_LIMIT, MAX_OFFSET, MAX_COUNT = 1000, 2**31 - 1, 1000
+#: OpenLineage events of one run that are added up, the newest of them.
+MAX_ORIGINALS = 1000
 #: What says where the asset, or the seed asset, lives; and what that means for a container.
 CONTAINERS = {"catalog_id": "catalog", "project_id": "project", "space_id": "space"}
 _PLACE = ("asset_type", *CONTAINERS, "wml_instance_id")
@@ -65,6 +70,11 @@ class LineageApi:
                 "/v2/asset_lineages/{asset_id:[^/]+}/summary", needs(Scope.READ, self.get_summary), allow_head=False
             ),
             web.get("/v2/lineage_events/{event_id:[^/]+}", needs(Scope.READ, self.get_event), allow_head=False),
+            web.get(
+                "/v2/lineage_events/{event_id:[^/]+}/openlineage",
+                needs(Scope.OPERATE, self.get_openlineage),
+                allow_head=False,
+            ),
             web.post("/v2/lineage_events", needs(Scope.INGEST, self.post_event)),
         ]
 
@@ -112,6 +122,18 @@ class LineageApi:
         if not rows:
             raise not_found("lineage event", event_id)
         return web.json_response(shapes.resource(rows[0], edges.get(event_id, [])))
+
+    async def get_openlineage(self, request: web.Request) -> web.Response:
+        """What OpenLineage events told of one lineage event, added up; texts of facets are as they came."""
+        Query(request)
+        event_id = path_id(request, "event_id")
+        async with self._store.reading() as connection:
+            rows = await read_events(connection, [event_id])
+            told = await originals_of(connection, event_id, MAX_ORIGINALS)
+        if not rows or not told:
+            raise not_found("lineage event that OpenLineage told", event_id)
+        whole = added_up(told, RUN_STATES.get(rows[0].event_type or ""))
+        return web.Response(body=canonical(whole), content_type="application/json", charset="utf-8")
 
     async def post_event(self, request: web.Request) -> web.Response:
         """Take in a lineage event of the catalog's form; the answer says that it is committed."""

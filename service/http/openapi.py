@@ -34,6 +34,7 @@ def document() -> dict[str, Any]:
             "/v2/asset_lineages/{asset_id}": {"get": _get_lineage()},
             "/v2/asset_lineages/{asset_id}/summary": {"get": _get_summary()},
             "/v2/lineage_events/{event_id}": {"get": _get_event()},
+            "/v2/lineage_events/{event_id}/openlineage": {"get": _get_told()},
             "/v2/lineage_events": {"post": _post_event()},
             "/api/v1/lineage": {"post": _post_openlineage("postOpenLineage")},
             "/api/v1/lineage/batch": {"post": _post_openlineage("postOpenLineageBatch")},
@@ -149,6 +150,14 @@ def _get_event() -> dict[str, Any]:
     return _operation(
         "getLineageEvent", "One lineage event", Scope.READ, parameters=[_path("event_id")], responses=answers
     )
+
+
+def _get_told() -> dict[str, Any]:
+    one = {"oneOf": [_ref("RunEvent"), _ref("JobEvent"), _ref("DatasetEvent")]}
+    answers = _answers("200", one, "400", "404")
+    summary = "What OpenLineage events told of it, added up"
+    parameters = [_path("event_id")]
+    return _operation("getLineageEventAsOpenLineage", summary, Scope.OPERATE, parameters=parameters, responses=answers)
 
 
 def _post_event() -> dict[str, Any]:

@@ -216,14 +216,14 @@ async def _collapse(connection: AsyncConnection, heads: Sequence[Any]) -> None:
 async def _documents(connection: AsyncConnection, rows: Sequence[Any]) -> dict[str, str]:
     """What is sent, by delivery: lineage events as the mirror has them now, OpenLineage events as they came."""
     told = {row.delivery_id: row.entity_id for row in rows if row.entity_kind == LINEAGE}
-    sent = {row.delivery_id: _openlineage_id(row.delivery_id) for row in rows if row.entity_kind == RUN}
+    sent = {row.delivery_id: openlineage_id_of(row.delivery_id) for row in rows if row.entity_kind == RUN}
     whole = await bodies(connection, sorted(set(told.values())))
     originals = await rows_by_key(connection, openlineage_events, "openlineage_id", list(sent.values()), "document")
     found = {delivery_id: whole[event_id] for delivery_id, event_id in told.items() if event_id in whole}
     return found | {delivery_id: originals[id_].document for delivery_id, id_ in sent.items() if id_ in originals}
 
 
-def _openlineage_id(delivery_id: str) -> str:
+def openlineage_id_of(delivery_id: str) -> str:
     """The event that a delivery of a run is about: its id stands behind the target's name."""
     return delivery_id.partition(":")[2]
 

@@ -227,6 +227,23 @@ _HANDWRITTEN = (
         ("event_id", "asset_id", "role"),
     ),
     View(
+        "v1_quality_assertions", "What tests of OpenLineage producers (dbt, and others) found, run by run",
+        {
+            "assertion_id": "Its id: made of run, data set, column and assertion",
+            "namespace": "Of the data set, as it was told", "name": "Of the data set, as it was told",
+            "asset_id": "The data set, as lineage knows it", "asset_name": "Name of the asset, if it is mirrored",
+            **_CONTAINER, "column_name": "The column; null: the data set as a whole",
+            "assertion": "What was tested, as it was told: not_null, unique, …",
+            "test_name": "Name of the test, where it has one", "success": "Whether nothing was found",
+            "severity": "As it was told: error, warn", "expected": "As it was told", "actual": "As it was told",
+            "occurred_at": "The moment of the event that tells it", "event_id": "The lineage event that tells it",
+            "run_id": "The run; null: it is told of no run",
+            "job": "Namespace and name of the job; of a data set alone, who tells of it",
+            "mirrored_at": _ROW["mirrored_at"],
+        },
+        ("assertion_id",),
+    ),
+    View(
         "v1_category_paths", "Where each category stands in the tree of its glossary",
         {
             "category_id": "The category", "name": "As the catalog shows it",

@@ -17,6 +17,7 @@ from service.mirror.tables import (
     profile_documents,
     profile_drift,
     profile_runs,
+    quality_assertions,
     refreshes,
     sync_states,
     things,
@@ -75,6 +76,7 @@ _OF_ASSETS = (
     profile_runs.c.asset_id,
     profile_drift.c.asset_id,
     usage_facts.c.asset_id,
+    quality_assertions.c.asset_id,
     *(things[kind.name].c[kind.asset] for kind in THINGS.values() if kind.asset),
 )
 

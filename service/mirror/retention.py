@@ -24,6 +24,7 @@ from service.mirror.tables import (
     pentaho_job_parts,
     pentaho_jobs,
     profile_runs,
+    quality_assertions,
     replicas,
     sync_runs,
     usage_facts,
@@ -88,7 +89,7 @@ async def _remove(connection: AsyncConnection, table: sa.Table, condition: sa.Co
     if not keys:
         return 0
     if table is lineage_events:
-        for part in (lineage_edges, openlineage_events):
+        for part in (lineage_edges, openlineage_events, quality_assertions):
             await connection.execute(sa.delete(part).where(key_in(connection, part.c.event_id, keys)))
     if table is pentaho_jobs:
         mine = key_in(connection, pentaho_job_parts.c.job_key, keys)

@@ -80,6 +80,10 @@ class Plan:
     added_edges: set[tuple[Any, ...]] = field(default_factory=set)
     #: OpenLineage events as they were sent, by their id.
     originals: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    #: By the id that the version before would have kept it by, the events that it may have kept.
+    former: dict[str, list[str]] = field(default_factory=dict)
+    #: What tests found, by the id of the OpenLineage event that tells it.
+    assertions: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     #: The newest of each id, whichever state of its lineage event wins.
     facts: dict[str, UsageObserved] = field(default_factory=dict)
     #: Index of the event that each came from.
@@ -340,9 +344,27 @@ def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:
         for fact in change.usage:
             _usage_observed(plan, event, fact)
     if change.original:
-        original_id, document = change.original
+        original_id, document, former = change.original
         plan.originals[original_id] = (original_id, change.event_id, _moment(change.version.at_us), document.text)
+        if change.assertions:
+            plan.assertions[original_id] = list(assertion_values(change))
+        if former:
+            plan.former.setdefault(former, []).append(original_id)
     _put(plan.lineage_events, change.event_id, change.version, lineage_values(change, own=False), event, change)
+
+
+def assertion_values(change: LineageRecorded) -> Iterable[tuple[Any, ...]]:
+    """The rows of what tests found, in the order of the writer's columns."""
+    run_id = change.event_id if change.accumulates else None
+    at, job = _moment(change.version.at_us), _text(change.source_service)
+    for one in change.assertions:
+        column = None if one.column is None else key_text(one.column, _NAME_BYTES)
+        texts = (one.severity, one.expected, one.actual)
+        yield (
+            one.assertion_id, one.version, one.facet_id, change.event_id, run_id, job,
+            _text(one.namespace), _text(one.name), one.asset_id, column, _text(one.assertion), _text(one.test_name),
+            one.success, *map(_text, texts), at,
+        )  # fmt: skip
 
 
 def _usage_observed(plan: Plan, event: int, change: UsageObserved) -> None:

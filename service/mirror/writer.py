@@ -58,6 +58,7 @@ from service.mirror.tables import (
     lineage_edges,
     lineage_events,
     openlineage_events,
+    quality_assertions,
     things,
     usage_facts,
 )
@@ -108,8 +109,16 @@ _originals = BulkInsert(
     returning=("openlineage_id",),
     clocked=("mirrored_at",),
 )
-
-
+_assertions = BulkInsert(
+    quality_assertions,
+    (
+        "assertion_id", "version", "facet_id", "event_id", "run_id", "job", "namespace", "name",
+        "asset_id", "column_name", "assertion", "test_name", "success", "severity", "expected", "actual", "occurred_at",
+    ),
+    key=("assertion_id", "version"),
+    on_conflict="nothing",
+    clocked=("mirrored_at",),
+)  # fmt: skip
 _facts = BulkInsert(
     usage_facts,
     ("fact_id", "asset_id", "user_hash", "occurred_at", "number", "source", "counter", "event_id", "version"),
@@ -156,6 +165,8 @@ class Applied:
     effective: list[tuple[int, Change]] = field(default_factory=list)
     #: Ids of OpenLineage events that were not there yet.
     originals: set[str] = field(default_factory=set)
+    #: Ids of lineage events of runs that had ended before.
+    ended: set[str] = field(default_factory=set)
 
 
 async def apply(
@@ -267,9 +278,11 @@ async def _write_lineage(connection: AsyncConnection, plan: Plan, applied: Appli
     for event_id, replaced in written.items():
         # Told by somebody else in other words, it is the same event: kept, but no news.
         _note(applied, rows[event_id], news=not replaced or _is_later(rows[event_id].version, replaced))
+    applied.ended = {event_id for event_id, replaced in written.items() if replaced and _had_ended(replaced)}
     unwritten = [event_id for event_id in rows if event_id not in written]
     if unwritten:
-        there = await rows_by_key(connection, lineage_events, "event_id", unwritten, "own")
+        there = await rows_by_key(connection, lineage_events, "event_id", unwritten, "own", "version")
+        applied.ended |= {event_id for event_id, row in there.items() if _had_ended(row.version)}
         applied.own |= {rows[event_id].event for event_id in unwritten if event_id in there and there[event_id][1]}
     events = [change for id_ in written if isinstance(change := rows[id_].change, LineageRecorded)]
     whole = [event for event in events if not event.accumulates]
@@ -278,12 +291,40 @@ async def _write_lineage(connection: AsyncConnection, plan: Plan, applied: Appli
         await connection.execute(sa.delete(lineage_edges).where(key_in(connection, lineage_edges.c.event_id, changed)))
     edges = {*plan.added_edges, *(edge for event in whole for edge in edge_values(event))}
     await _edges.run(connection, _one_each(edges))
-    applied.originals = {row[0] for row in await _originals.run(connection, list(plan.originals.values()))}
+    applied.originals = {row[0] for row in await _originals.run(connection, await _not_kept(connection, plan))}
+    await _write_assertions(connection, [row for id_ in applied.originals for row in plan.assertions.get(id_, ())])
     if changed:
         await connection.execute(sa.delete(usage_facts).where(key_in(connection, usage_facts.c.event_id, changed)))
     told = [fact for event in whole for fact in event.usage]
     news = await write_facts(connection, [*plan.facts.values(), *told])
     applied.events |= {plan.fact_events[fact_id] for fact_id in news if fact_id in plan.fact_events}
+
+
+async def _not_kept(connection: AsyncConnection, plan: Plan) -> list[tuple[Any, ...]]:
+    """The OpenLineage events without those that the version before kept, under the ids that it gave."""
+    there = await rows_by_key(connection, openlineage_events, "openlineage_id", list(plan.former), "document")
+    kept = {
+        original_id
+        for former, row in there.items()
+        for original_id in plan.former[former]
+        if original_id != former and plan.originals[original_id][-1] == row.document
+    }
+    return [row for original_id, row in plan.originals.items() if original_id not in kept]
+
+
+async def _write_assertions(connection: AsyncConnection, rows: list[tuple[Any, ...]]) -> None:
+    """What is told of one data set in one run replaces what was; the view waits for nobody to see that."""
+    if not rows:
+        return
+    await _assertions.run(connection, rows)
+    there, newer = quality_assertions.c, quality_assertions.alias("newer").c
+    replaced = sa.exists().where(newer.facet_id == there.facet_id, newer.version > there.version)
+    mine = key_in(connection, there.facet_id, sorted({row[2] for row in rows}))
+    await connection.execute(sa.delete(quality_assertions).where(mine, replaced))
+
+
+def _had_ended(version: bytes) -> bool:
+    return Version.from_key(version).ended
 
 
 async def write_facts(connection: AsyncConnection, facts: Iterable[UsageObserved]) -> set[str]:

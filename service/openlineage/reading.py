@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from service.changes import Container, LineageEdge, LineageRecorded, Original, Rank, Role, Version
+from service.changes import AssertionMade, Container, LineageEdge, LineageRecorded, Original, Rank, Role, Version
 from service.errors import FieldInvalid
 from service.events.lineage import LineageEvent, bare_asset
 from service.events.message import Event
-from service.openlineage import schema
+from service.openlineage import assertions, schema
+from service.openlineage.marks import mark_of
 from service.openlineage.naming import place_of
 from service.openlineage.spelling import DatasetName
 from service.openlineage.words import (
@@ -56,7 +57,8 @@ def recorded(body: dict[str, Any], came_from: str) -> LineageRecorded:
     if ours is not None:
         return LineageEvent.read(Event("", (), ours)).recorded(came_from)
     at_us = read_time(event["eventTime"], "eventTime")
-    ends = _ends(event, _known(body))
+    known = _known(body)
+    ends = _ends(event, known)
     kept = document(_body(event, ends, at_us, came_from))
     rank, ended = _RANKS.get(state or "", Rank.EVENT), state in LAST_STATES
     return LineageRecorded(
@@ -71,7 +73,8 @@ def recorded(body: dict[str, Any], came_from: str) -> LineageRecorded:
         came_from=came_from,
         accumulates="run" in event,
         is_complete=_is_complete(event),
-        original=Original(openlineage_id(event), document(event)),
+        original=_original(event),
+        assertions=_assertions(event, known, at_us or 0),
     )
 
 
@@ -99,8 +102,15 @@ def place_in(dataset: dict[str, Any]) -> tuple[str, Container | None] | None:
     return None
 
 
-def openlineage_id(event: dict[str, Any]) -> str:
-    """Names an event by what makes it the same event, however a mirror on the way has blanked it."""
+def _original(event: dict[str, Any]) -> Original:
+    """The event as it is kept: by the mark of the mirror that it comes from, else by all that it says."""
+    kept, mark = document(event), mark_of(event)
+    former = _likeness(event)
+    return Original(mark or made_id("event", former, kept.digest.hex()), kept, former)
+
+
+def _likeness(event: dict[str, Any]) -> str:
+    """The id that versions up to 0110 gave: events of one state and moment that name the same are one to it."""
     job = event.get("job") or {}
     names = sorted(f"{role} {'/'.join(name_of(dataset))}" for dataset, role in datasets_of(event))
     return made_id(
@@ -174,6 +184,18 @@ def _edge(dataset: dict[str, Any], role: Role, found: dict[str, Any] | None) -> 
             found["asset_id"], role, relation, _DATA_SET, found.get("title") or dataset["name"], container
         )
     return LineageEdge(asset_id_of(name_of(dataset)), role, relation, _DATA_SET, dataset["name"])
+
+
+def _assertions(
+    event: dict[str, Any], known: dict[DatasetName, dict[str, Any]], at_us: int
+) -> tuple[AssertionMade, ...]:
+    told = (
+        assertions.Told(name, _edge(dataset, role, known.get(name)).asset_id, facet)
+        for dataset, role in datasets_of(event)
+        for name in (name_of(dataset),)
+        for _, facet in assertions.facets_of(dataset)
+    )
+    return assertions.made(_event_id(event), _source_service(event), at_us, told)
 
 
 def _body(

@@ -16,6 +16,7 @@ from service.openlineage.naming import Naming, paths_of
 from service.openlineage.spelling import DatasetName, meant_id, spellings
 from service.openlineage.words import asset_id_of
 from service.openlineage.writing import ColumnFlow, Described, Knowledge
+from service.text.documents import is_clean
 
 #: Data sets whose assets are looked for at once.
 _AT_ONCE = 500
@@ -61,7 +62,7 @@ async def _find(connection: AsyncConnection, naming: Naming, names: list[Dataset
     found: dict[DatasetName, Located] = {}
     for start in range(0, len(names), _AT_ONCE):
         chunk = names[start : start + _AT_ONCE]
-        paths = {path for name in chunk for path in paths_of(name)}
+        paths = {path for name in chunk for path in paths_of(name) if is_clean(path)}
         _match(found, set(chunk), naming, await datasets.at_paths(connection, sorted(paths)))
     return found
 

@@ -15,6 +15,7 @@ from typing import Any
 from jsonschema_rs import Draft202012Validator, ValidationError
 
 from service.errors import FieldInvalid
+from service.text.documents import column_text
 
 #: Problems told of one event; the rest follows from them as a rule.
 _MAX_PROBLEMS = 3
@@ -49,12 +50,15 @@ def kind_of(event: dict[str, Any]) -> str:
 
 def is_valid(event: dict[str, Any]) -> bool:
     """Whether an event is as the specification has it."""
-    return _validator(kind_of(event)).is_valid(event)
+    return fits(kind_of(event), event)
 
 
 def fits(definition: str, value: Any) -> bool:
     """Whether a part of an event is as its definition here has it."""
-    return _validator(definition).is_valid(value)
+    try:
+        return _validator(definition).is_valid(value)
+    except UnicodeEncodeError:
+        return _validator(definition).is_valid(_whole(value))
 
 
 def check(event: Any) -> dict[str, Any]:
@@ -65,12 +69,28 @@ def check(event: Any) -> dict[str, Any]:
     """
     if not isinstance(event, dict):
         raise OpenLineageInvalid(field="", problem="an event is an object")
-    problems = list(islice(_validator(kind_of(event)).iter_errors(event), _MAX_PROBLEMS))
+    try:
+        problems = _problems(event)
+    except UnicodeEncodeError:
+        problems = _problems(_whole(event))
     if problems:
         first, *others = problems
         told = "; ".join([first.message, *(f"{_path(other)}: {other.message}" for other in others)])
         raise OpenLineageInvalid(field=_path(first), problem=told)
     return event
+
+
+def _problems(event: dict[str, Any]) -> list[ValidationError]:
+    return list(islice(_validator(kind_of(event)).iter_errors(event), _MAX_PROBLEMS))
+
+
+def _whole(value: Any) -> Any:
+    """A copy in which half a surrogate pair, which the validator cannot read, is U+FFFD."""
+    if isinstance(value, str):
+        return column_text(value)
+    if isinstance(value, dict):
+        return {column_text(key): _whole(member) for key, member in value.items()}
+    return [_whole(item) for item in value] if isinstance(value, list) else value
 
 
 def _path(error: ValidationError) -> str:

@@ -8,11 +8,15 @@ and the rest is kept. What is made here is valid by the specification and is wha
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from service.openlineage import schema
+from service.openlineage import assertions, schema
+from service.openlineage.marks import MARK
 from service.openlineage.words import made_id, schema_url
+from service.text.documents import canonical
 
 #: Who is said to have sent an event that does not say so.
 UNNAMED_PRODUCER = "urn:openlineage:unnamed-producer"
@@ -33,7 +37,11 @@ def mended(event: Any) -> tuple[dict[str, Any], list[str]]:
         event = _Mending(told).event(event)
     if isinstance(event, dict) and isinstance(time := event.get("eventTime"), str) and (usual := _usual(time)) != time:
         event = event | {"eventTime": usual}
-    return schema.check(event), told
+    event = schema.check(event)
+    return event, [*told, *_too_many(event)]
+
+
+_OUT = "it cannot be used and was left out"
 
 
 class _Mending:
@@ -98,6 +106,11 @@ class _Mending:
         kept: dict[str, Any] = {}
         for name, facet in facets.items():
             if isinstance(facet, dict) and facet:
+                if name == assertions.FACET and isinstance(told := facet.get("assertions"), list):
+                    usable = self._assertions(told, f"{place}.{name}.assertions")
+                    if told and not usable:
+                        continue
+                    facet = {**facet, "assertions": usable}
                 named = {"_producer": producer, "_schemaURL": schema_url("BaseFacet"), **facet}
                 if schema.fits("Facet", named) and schema.fits(_DEFINITIONS.get(name, "Facet"), named):
                     kept[name] = named
@@ -105,12 +118,60 @@ class _Mending:
             self._left_out(f"{place}.{name}")
         return kept
 
+    def _assertions(self, told: list[Any], place: str) -> list[Any]:
+        """Those that can be used; a number where a text is expected is that text."""
+        kept: list[Any] = []
+        odd: list[str] = []
+        for number, one in enumerate(told):
+            item = dict(one) if isinstance(one, dict) else one
+            if isinstance(item, dict) and not schema.fits("Assertion", item):
+                for name in sorted(name for name in _OPTIONAL & item.keys() if not isinstance(item[name], str)):
+                    value = item.pop(name)
+                    if name in _VALUES and isinstance(value, int | float | Decimal):
+                        item[name] = canonical(value).decode()
+                        odd.append(f"{place}.{number}.{name}: it was read as a text")
+                    else:
+                        odd.append(f"{place}.{number}.{name}: {_OUT}")
+            if schema.fits("Assertion", item):
+                kept.append(item)
+            else:
+                odd.append(f"{place}.{number}: {_OUT}")
+        self._told += odd[:_MAX_NAMED]
+        if len(odd) > _MAX_NAMED:
+            self._told.append(f"{place}: {len(odd) - _MAX_NAMED} more are not as they should be")
+        return kept
+
     def _left_out(self, place: str) -> None:
-        self._told.append(f"{place}: it cannot be used and was left out")
+        self._told.append(f"{place}: {_OUT}")
 
 
 #: Facets that are read here, by the definition that they have to fit.
-_DEFINITIONS = {"columnLineage": "ColumnLineage", "schema": "SchemaFacet", "symlinks": "Symlinks"}
+_DEFINITIONS = {
+    MARK: "Mark",
+    "columnLineage": "ColumnLineage",
+    assertions.FACET: "Assertions",
+    "schema": "SchemaFacet",
+    "symlinks": "Symlinks",
+}
+
+
+#: Members of an assertion without which the rest can be used; of these, those that are values as the test saw them.
+_OPTIONAL = frozenset({"severity", "name", "expected", "actual"})
+_VALUES = frozenset({"expected", "actual"})
+#: Places in one list that are named at most.
+_MAX_NAMED = 10
+
+
+def _too_many(event: dict[str, Any]) -> Iterator[str]:
+    """What is kept and passed on, and is more than is mirrored."""
+    sets = [("dataset", event["dataset"])] if "dataset" in event and "job" not in event else []
+    sets += [(f"{name}.{at}", one) for name in ("inputs", "outputs") for at, one in enumerate(event.get(name) or ())]
+    for place, dataset in sets:
+        for where, facet in assertions.facets_of(dataset):
+            number = len(facet.get("assertions") or ())
+            if number > assertions.MAX_OF_FACET:
+                told = f"of {number} assertions the first {assertions.MAX_OF_FACET} are mirrored"
+                yield f"{place}.{where}.{assertions.FACET}: {told}"
 
 
 def _without_nulls(value: Any) -> Any:

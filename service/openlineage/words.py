@@ -48,7 +48,11 @@ def facet(producer: str, schema: str, **members: Any) -> dict[str, Any]:
 
 def made_id(*words: str) -> str:
     """A UUID (version 5) of these words."""
-    return str(uuid5(NAMESPACE, "\x1f".join(words)))
+    text = "\x1f".join(words)
+    try:
+        return str(uuid5(NAMESPACE, text))
+    except UnicodeEncodeError:  # half a surrogate pair
+        return str(uuid5(NAMESPACE, column_text(text)))
 
 
 def run_id_of(event_id: str) -> str:

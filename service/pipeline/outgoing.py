@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.changes import Change, LineageRecorded, Origin, was_read
 from service.mirror import deliveries, writer
 from service.mirror.deliveries import Delivery
+from service.mirror.lineage.events import completed
 from service.mirror.writer import Applied
 from service.pipeline.answers import Answerer
 
@@ -62,7 +63,7 @@ class Outgoing:
         return [
             *(await self._answers(connection, changes, applied, lineage) if lineage else ()),
             *_of_effects(applied, active, lineage),
-            *_of_originals(changes, applied, lineage),
+            *(await self._originals(connection, changes, applied, lineage) if applied.originals else ()),
         ]
 
     async def _answers(
@@ -80,6 +81,25 @@ class Outgoing:
             for subscriber in lineage
         ]
 
+    async def _originals(
+        self, connection: AsyncConnection, changes: Placed, applied: Applied, lineage: Sequence[Subscriber]
+    ) -> list[Delivery]:
+        """OpenLineage events that were not on record, in their order; who takes one event per run is told once."""
+        fresh = [
+            change
+            for change in _by_time(change for _, change in changes)
+            if change.original and change.original.openlineage_id in applied.originals
+        ]
+        again = {change.event_id for change in fresh if change.is_complete} & applied.ended
+        told = await completed(connection, again, applied.originals)
+        return [
+            delivery
+            for change in fresh
+            for delivery in _forwarded(
+                replace(change, is_complete=False) if change.event_id in told else change, lineage
+            )
+        ]
+
 
 def _of_effects(applied: Applied, active: Sequence[Subscriber], lineage: Sequence[Subscriber]) -> Iterator[Delivery]:
     """What took effect: lineage that came in the catalog's words, and states."""
@@ -87,13 +107,6 @@ def _of_effects(applied: Applied, active: Sequence[Subscriber], lineage: Sequenc
         if not isinstance(change, LineageRecorded):
             yield from _of_state(change, active)
         elif change.original is None:
-            yield from _forwarded(change, lineage)
-
-
-def _of_originals(changes: Placed, applied: Applied, lineage: Sequence[Subscriber]) -> Iterator[Delivery]:
-    """OpenLineage events that were not on record, in their order."""
-    for change in _by_time(change for _, change in changes):
-        if change.original and change.original.openlineage_id in applied.originals:
             yield from _forwarded(change, lineage)
 
 

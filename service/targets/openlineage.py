@@ -16,9 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.changes import Origin
 from service.errors import DataError, DeliveryRejected, MirrorError, SettingInvalid, TargetUnavailable, TransientError
+from service.mirror import deliveries
 from service.mirror.deliveries import RUN, Delivery
 from service.mirror.store import Store
-from service.openlineage import limits, resolving, writing
+from service.openlineage import limits, marks, resolving, writing
 from service.openlineage.naming import Naming
 from service.openlineage.writing import Knowledge
 from service.settings.model import OpenLineageSettings, Settings
@@ -149,7 +150,10 @@ class OpenLineage(Target):
             return _Parcel(delivery, [], lost)
         try:
             body = _body(delivery)
-            told = [body] if delivery.entity_kind == RUN else writing.run_events(body, known, self._told.producer)
+            if delivery.entity_kind == RUN:
+                told = [marks.marked(body, deliveries.openlineage_id_of(delivery.delivery_id), self._told.producer)]
+            else:
+                told = writing.run_events(body, known, self._told.producer)
         except DataError as error:
             return _Parcel(delivery, [], DeliveryRejected(target=self.name, problem=str(error)))
         if self._options.dialect == "ibm":

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.changes import CATALOG, Container, LineageEdge
 from service.events.lineage import bare_asset
 from service.mirror.lineage.walk import among
-from service.mirror.tables import assets, lineage_edges, lineage_events
+from service.mirror.tables import assets, lineage_edges, lineage_events, openlineage_events
 from service.text import documents
 
 #: Visibility modes of assets that not every member of a container may see.
@@ -78,6 +78,26 @@ async def edges_of(connection: AsyncConnection, ids: Collection[str]) -> dict[st
     for edges in found.values():
         edges.sort(key=lambda edge: edge.asset_id)
     return found
+
+
+async def originals_of(connection: AsyncConnection, event_id: str, limit: int) -> list[dict[str, Any]]:
+    """The OpenLineage events that told of a lineage event, the newest of them."""
+    told = openlineage_events.c
+    query = sa.select(told.document).where(told.event_id == event_id)
+    rows = await connection.execute(query.order_by(told.event_time.desc(), told.openlineage_id).limit(limit))
+    return [documents.parsed(row.document.encode("utf-8", "surrogatepass")) for row in rows]
+
+
+async def completed(connection: AsyncConnection, ids: Collection[str], besides: Collection[str]) -> set[str]:
+    """Which of these runs an OpenLineage event says to be complete that is not one of `besides`."""
+    told = openlineage_events.c
+    query = sa.select(told.openlineage_id, told.event_id, told.document).where(among(connection, told.event_id, ids))
+    return {
+        row.event_id
+        for row in (await connection.execute(query) if ids else ())
+        if row.openlineage_id not in besides
+        and documents.parsed(row.document.encode("utf-8", "surrogatepass")).get("eventType") == "COMPLETE"
+    }
 
 
 def _edge(row: Any) -> LineageEdge:

@@ -23,6 +23,7 @@ from service.mirror.tables.mirrored import (
     lineage_edges,
     lineage_events,
     openlineage_events,
+    quality_assertions,
     things,
     usage_facts,
 )
@@ -72,6 +73,7 @@ __all__ = [
     "profile_documents",
     "profile_drift",
     "profile_runs",
+    "quality_assertions",
     "refreshes",
     "replicas",
     "suspects",

@@ -214,12 +214,37 @@ lineage_edges = Table(
 
 openlineage_events = Table(
     "openlineage_events", metadata,
-    Column("openlineage_id", Text, primary_key=True, comment="Made of run, state, time, job and datasets"),
+    Column("openlineage_id", Text, primary_key=True, comment="Made of all that the event says"),
     Column("event_id", Text, nullable=False, comment="The lineage event that it is part of: its run"),
     Column("event_time", UtcTime),
     Column("document", Text, nullable=False, comment="As its producer sent it, secrets blanked"),
     Column("mirrored_at", UtcTime, nullable=False, comment="When this row was written"),
     Index("openlineage_events_event", "event_id"),
+)  # fmt: skip
+
+quality_assertions = Table(
+    "quality_assertions", metadata,
+    Column("assertion_id", Text, primary_key=True, comment="Made of run, data set, column and assertion"),
+    Column("version", LargeBinary, primary_key=True, comment="Of one facet_id the highest counts"),
+    Column("facet_id", Text, nullable=False, comment="Made of run and data set"),
+    Column("event_id", Text, nullable=False, comment="The lineage event that this is part of"),
+    Column("run_id", Text, comment="Null: it is told of no run"),
+    Column("job", Text, comment="Namespace and name of the job; of a data set alone, who tells of it"),
+    Column("namespace", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("asset_id", Text, nullable=False, comment="As lineage knows the data set"),
+    Column("column_name", Text),
+    Column("assertion", Text, comment="Null: the facet tells of none"),
+    Column("test_name", Text),
+    Column("success", Boolean),
+    Column("severity", Text),
+    Column("expected", Text),
+    Column("actual", Text),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("mirrored_at", UtcTime, nullable=False, comment="When this row was written"),
+    Index("quality_assertions_facet", "facet_id", "version"),
+    Index("quality_assertions_event", "event_id"),
+    Index("quality_assertions_asset", "asset_id", "occurred_at"),
 )  # fmt: skip
 
 usage_facts = Table(

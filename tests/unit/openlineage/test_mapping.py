@@ -21,7 +21,7 @@ from service.errors import SettingInvalid
 from service.events.lineage import LineageEvent
 from service.events.message import Event
 from service.mirror.lineage.datasets import Located
-from service.openlineage import limits, reading, schema, tolerance, writing
+from service.openlineage import limits, marks, reading, schema, tolerance, writing
 from service.openlineage.naming import Naming, by_place, paths_of, place_of
 from service.openlineage.spelling import DatasetName
 from service.openlineage.writing import ColumnFlow, Described, Knowledge
@@ -146,6 +146,14 @@ def _output(**facets: Any) -> dict[str, Any]:
         ({"producer": None}, ["producer"]),
         ({"producer": "airflow"}, ["producer"]),
         ({"schemaURL": "no uri"}, ["schemaURL"]),
+        (
+            {"run": {"runId": RUN_ID, "facets": {marks.MARK: {**_FACET, "id": "no uuid"}}}},
+            ["run.facets.catalogMirror_event"],
+        ),
+        (
+            {"job": {"namespace": "airflow://prod", "name": "orders.load", "facets": {marks.MARK: {**_FACET}}}},
+            ["job.facets.catalogMirror_event"],
+        ),
         (_output(mine={"rows": 7}), []),  # without who says so: that is who sent the event
     ],
 )
@@ -154,7 +162,7 @@ def test_what_can_be_used_is_taken_and_what_cannot_is_named(change: dict[str, An
 
     assert sorted(one.partition(":")[0] for one in changed) == told
     assert schema.is_valid(event), "and what goes on to others is as the specification has it"
-    assert event["job"] == run_event()["job"]
+    assert event["job"] | {"facets": {}} == run_event()["job"] | {"facets": {}}
 
 
 def test_an_event_as_it_should_be_is_taken_as_it_is() -> None:
@@ -298,6 +306,38 @@ def test_all_events_of_a_run_are_one_lineage_event() -> None:
     assert start.original
     assert end.original
     assert start.original.openlineage_id != end.original.openlineage_id
+
+
+def _id(event: dict[str, Any]) -> str:
+    original = reading.recorded(reading.envelope(event, []), "airflow").original
+    assert original
+    return original.openlineage_id
+
+
+def test_an_event_is_another_one_if_anything_of_it_is_another() -> None:
+    sql = {"facets": {"sql": {**_FACET, "query": "SELECT 1"}}}
+    others = [
+        run_event(), run_event(producer="urn:another"), run_event(eventTime="2026-05-10T15:04:15.123457Z"),
+        run_event(job=run_event()["job"] | sql), run_event(outputs=[]), run_event("FAIL"), run_event(odd="\ud800"),
+    ]  # fmt: skip
+
+    assert len({_id(event) for event in others}) == len(others)
+    for event in others:
+        assert _id(dict(reversed(event.items()))) == _id(json.loads(json.dumps(event))) == _id(event)
+
+
+@pytest.mark.parametrize("holder", ["run", "job", "dataset"])
+def test_a_marked_event_is_the_one_that_was_marked(holder: str) -> None:
+    event = run_event()
+    if holder != "run":
+        del event["run"], event["eventType"]
+    if holder == "dataset":
+        event = {"eventTime": event["eventTime"], "producer": "urn:x", "dataset": {"namespace": "n", "name": "d"}}
+    marked = marks.marked(event, _id(event), PRODUCER)
+
+    assert schema.is_valid(marked)
+    assert (_id(marked), _id(marked | {"producer": "urn:blanked"})) == (_id(event), _id(event))
+    assert marks.mark_of(event) is None, "the event itself is not touched"
 
 
 def test_a_data_set_becomes_the_asset_that_the_mirror_or_it_itself_says() -> None:
