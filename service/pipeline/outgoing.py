@@ -131,6 +131,11 @@ def _forwarded(change: LineageRecorded, targets: Iterable[Subscriber]) -> Iterat
 
 
 def _by_time(changes: Iterable[Change]) -> list[LineageRecorded]:
-    """Lineage in the order in which it happened; of one moment, what ends a run comes last."""
+    """Lineage in the order in which it happened; of one moment, what begins a run comes first and what ends it last."""
     told = [change for change in changes if isinstance(change, LineageRecorded)]
-    return sorted(told, key=lambda change: (change.version.at_us or 0, change.is_complete))
+    return sorted(told, key=_stage)
+
+
+def _stage(change: LineageRecorded) -> tuple[int, bool, int]:
+    version = change.version
+    return version.at_us or 0, version.ended, version.rank

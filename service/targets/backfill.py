@@ -22,7 +22,7 @@ from service.mirror.deliveries import LINEAGE, RUN, Delivery
 from service.mirror.store import Store
 from service.mirror.stored import STATES, change_of
 from service.mirror.tables import lineage_edges, lineage_events, openlineage_events
-from service.openlineage.words import EVENT_TYPES, JOB_DESCRIBED
+from service.openlineage.words import EVENT_TYPES, JOB_DESCRIBED, LAST_STATES
 from service.pipeline.answers import Answerer
 from service.pipeline.outgoing import Subscriber
 from service.settings.scope import Scope
@@ -98,8 +98,9 @@ class Backfill:
         """Deliveries of OpenLineage events as they came, by run in the order in which they happened."""
         told = openlineage_events.c
         query = sa.select(told.openlineage_id, told.event_id).where(told.event_id.in_(event_ids))
+        stage = sa.case((_says("START"), 0), (sa.or_(*map(_says, sorted(LAST_STATES))), 2), else_=1)
         async with self._store.read() as connection:
-            rows = await connection.execute(query.order_by(told.event_time, told.openlineage_id))
+            rows = await connection.execute(query.order_by(told.event_time, stage, told.openlineage_id))
             return [deliveries.of_run(self._receiver.name, row.event_id, row.openlineage_id) for row in rows]
 
     def _changes(self, kind: str, rows: Sequence[Any]) -> list[Change]:
@@ -163,6 +164,11 @@ def _from_elsewhere(receiver: Subscriber) -> sa.ColumnElement[bool]:
     if not receiver.forwards:
         return sa.false()
     return sa.and_(~event.own, sa.func.coalesce(event.came_from, CATALOG).not_in(sorted(receiver.sources)))
+
+
+def _says(state: str) -> sa.ColumnElement[bool]:
+    """Whether an OpenLineage event tells this state, by its canonical text."""
+    return openlineage_events.c.document.contains(f'"eventType":"{state}"', autoescape=True)
 
 
 _HAS_ORIGINALS = sa.exists().where(openlineage_events.c.event_id == lineage_events.c.event_id)

@@ -130,8 +130,29 @@ async def test_lineage_of_others_is_backfilled_to_whom_it_did_not_come_from_in_t
     assert [state for run, state in told if run == "1"] == ["START", "COMPLETE"]
 
 
-def _openlineage(state: str, run: str) -> Message:
-    minute = {"START": 4, "COMPLETE": 5}[state]
+async def test_of_one_moment_a_run_begins_before_it_ends(
+    mirror: Mirror, subscriber: type[Subscriber], fill: Any
+) -> None:
+    """Airflow tells START and end of a statement with the same moment."""
+    states = ("FAIL", "RUNNING", "START")
+    sent = [_openlineage(state, run, 4) for run in "1234" for state in states]
+    live = subscriber("live", forwards=True, takes_originals=True)
+    await mirror.pipeline(live).process(sent, Origin.LIVE)
+    assert await fill(subscriber("later", forwards=True, takes_originals=True)) == {"lineage_run": 12}
+
+    query = (
+        "SELECT d.target, d.entity_id, o.document FROM deliveries d JOIN openlineage_events o "
+        "ON d.delivery_id = d.target || ':' || o.openlineage_id ORDER BY d.seq"
+    )
+    told: dict[tuple[str, str], list[str]] = {}
+    for target, run, document in await mirror.all(query):
+        told.setdefault((target, run), []).append(json.loads(document)["eventType"])
+    assert set(map(tuple, told.values())) == {("START", "RUNNING", "FAIL")}
+    assert len(told) == 8
+
+
+def _openlineage(state: str, run: str, minute: int | None = None) -> Message:
+    minute = minute or {"START": 4, "COMPLETE": 5}[state]
     event = {
         "eventType": state, "eventTime": f"2026-05-10T15:0{minute}:00Z", "producer": "urn:x",
         "run": {"runId": f"00000000-0000-0000-0000-00000000000{run}"}, "job": {"namespace": "n", "name": "j"},
