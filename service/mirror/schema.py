@@ -29,8 +29,8 @@ _LOCK = 7_283_412_001
 LOCK_TIMEOUT_MS = 2000
 #: Seconds between two attempts, in which those who came later have their turn; and until it is given up.
 LOCK_PAUSE_S, LOCK_PATIENCE_S = 3.0, 300.0
-#: PostgreSQL's `lock_not_available`.
-_LOCKED = "55P03"
+#: PostgreSQL's `lock_not_available`; and `deadlock_detected`, where whoever had a table wants another that we have.
+_LOCKED = frozenset({"55P03", "40P01"})
 
 
 def _config() -> Any:
@@ -86,7 +86,7 @@ async def _attempt(store: Store) -> bool:
         async with store.write() as connection:
             await connection.run_sync(_upgrade, store)
     except STORE_ERRORS as error:
-        if getattr(getattr(error, "orig", None), "sqlstate", None) == _LOCKED:
+        if getattr(getattr(error, "orig", None), "sqlstate", None) in _LOCKED:
             return False
         raise store.unavailable(error) from error
     return True

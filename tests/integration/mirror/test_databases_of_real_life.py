@@ -143,6 +143,25 @@ async def test_a_long_reader_neither_fails_a_migration_nor_has_everybody_wait_be
     assert await migrating == schema.newest()
 
 
+async def test_a_migration_that_meets_somebody_half_way_is_tried_again(
+    mirror_at_0102: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody has a table that the migration wants, and wants one that it has: PostgreSQL ends one of the two."""
+    monkeypatch.setattr(schema, "LOCK_TIMEOUT_MS", 20_000)
+    monkeypatch.setattr(schema, "LOCK_PAUSE_S", 0.1)
+    store = mirror_at_0102.store
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'dead_letters'::regclass"
+    async with store.engine.connect() as other:
+        await other.execute(sa.text("LOCK TABLE dead_letters IN SHARE MODE"))
+        migrating = asyncio.create_task(schema.upgrade(store))
+        async with asyncio.timeout(10):
+            while not await mirror_at_0102.one(waiting):
+                await asyncio.sleep(0.02)
+        await other.execute(sa.text("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE"))
+        await other.rollback()
+    assert await migrating == schema.newest()
+
+
 async def test_a_reader_that_never_ends_is_named(mirror_at_0102: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "LOCK_TIMEOUT_MS", 100)
     monkeypatch.setattr(schema, "LOCK_PATIENCE_S", 0.0)
