@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import structlog
 
 from service.errors import SchemaLocked, SchemaMissing
-from service.mirror import rights
+from service.mirror import indexes, rights
 from service.mirror.described import describe
 from service.mirror.store import STORE_ERRORS, Store
 from service.settings.model import StoreSettings
@@ -77,6 +77,10 @@ async def upgrade(store: Store) -> str:
             raise SchemaLocked(where=store.where, holders=holders, waited_s=round(waited_s))
         log.warning("schema_locked", holders=holders, waited_s=round(waited_s, 1))
         await asyncio.sleep(LOCK_PAUSE_S)
+    try:
+        await indexes.build_missing(store)
+    except STORE_ERRORS as error:
+        raise store.unavailable(error) from error
     return await current(store) or newest()
 
 

@@ -18,8 +18,9 @@ from sandbox.parts.place import own_directory, unprivileged_user
 from sandbox.parts.postgres import PrivatePostgres
 from sandbox.parts.tls import Certificates
 from service.errors import SchemaLocked, StoreUnavailable
-from service.mirror import schema
+from service.mirror import indexes, schema
 from service.mirror.store import Store
+from service.mirror.tables import metadata
 from service.settings.model import StoreSettings, load
 
 if TYPE_CHECKING:
@@ -172,6 +173,47 @@ async def test_a_reader_that_never_ends_is_named(mirror_at_0102: Mirror, monkeyp
             await schema.upgrade(store)
         await reader.rollback()
     assert await schema.current(store) == "0102", "nothing was changed"
+
+
+_INDEXES = "SELECT c.relname, i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+
+
+async def test_an_index_of_a_table_with_rows_is_built_beside_whoever_writes(
+    empty_postgres_url: str, opened: Opened
+) -> None:
+    asset = "INSERT INTO assets (asset_id, version, mirrored_at, mapping) VALUES ('{}', '1', now(), 2)"
+    async with opened(empty_postgres_url, migrate=False) as mirror:
+        await upgrade_to(mirror.store, "0110")
+        await mirror.execute(asset.format("a1"))
+        async with mirror.store.engine.connect() as writer:
+            await upgrade_to(mirror.store, schema.newest())
+            assert "assets_name" not in dict(await mirror.all(_INDEXES))
+            await writer.execute(sa.text(asset.format("a2")))  # its transaction stays open: the build waits for it
+            building = asyncio.create_task(schema.upgrade(mirror.store))
+            await asyncio.sleep(0.5)
+            assert not building.done()
+            async with asyncio.timeout(2):
+                await mirror.execute(asset.format("a3"))  # nobody waits for the build
+            await writer.commit()
+        await building
+        declared = {str(index.name) for table in metadata.sorted_tables for index in table.indexes}
+        there = dict(await mirror.all(_INDEXES))
+        assert all(there.get(name) for name in declared)
+
+
+async def test_an_index_whose_build_was_interrupted_is_built_anew(mirror_on_postgresql: Mirror) -> None:
+    await mirror_on_postgresql.execute(
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'assets_name'::regclass"
+    )
+    await schema.upgrade(mirror_on_postgresql.store)
+    assert dict(await mirror_on_postgresql.all(_INDEXES))["assets_name"]
+    assert await indexes.build_missing(mirror_on_postgresql.store) == []
+
+
+@pytest.fixture
+async def mirror_on_postgresql(postgres_url: str, opened: Opened) -> AsyncIterator[Mirror]:
+    async with opened(postgres_url) as mirror:
+        yield mirror
 
 
 @pytest.fixture

@@ -1,0 +1,73 @@
+"""Indexes of large tables, made beside everybody who reads and writes them.
+
+Inside a migration an index keeps writers out until all of the migration is done; on a table of ten millions that is
+minutes. So the migration makes it only where the table is empty, and this makes what is missing afterwards: PostgreSQL
+builds it `CONCURRENTLY`, which takes longer and is in nobody's way. SQLite has one writer anyway.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.schema import CreateIndex
+
+from service.mirror.store import Store
+from service.mirror.tables import metadata
+
+log = structlog.get_logger(__name__)
+
+#: Those that are there and usable; of the others one may be under way in another replica.
+_THERE = """
+    SELECT c.relname, i.indisvalid, EXISTS (SELECT 1 FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid)
+      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE n.nspname = coalesce(CAST(:schema AS text), current_schema())
+"""
+#: PostgreSQL's `duplicate_table`: another replica was quicker.
+_EXISTS = "42P07"
+
+
+async def build_missing(store: Store) -> list[str]:
+    """Build what tables declare and the database lacks, or has from a build that was interrupted; answers their names.
+
+    Raises:
+        SQLAlchemyError and what else a store raises: the rest is built at the next start.
+    """
+    if store.dialect != "postgresql":
+        return []
+    built: list[str] = []
+    async with store.engine.connect() as connection:
+        connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        rows = await connection.execute(sa.text(_THERE), {"schema": store.schema})
+        there = {name: (is_valid, is_under_way) for name, is_valid, is_under_way in rows}
+        for index in sorted(_declared(), key=lambda index: str(index.name)):
+            is_valid, is_under_way = there.get(str(index.name), (False, False))
+            if is_valid or is_under_way:
+                continue
+            if await _build(connection, store, index, is_left=str(index.name) in there):
+                built.append(str(index.name))
+    return built
+
+
+def _declared() -> list[sa.Index]:
+    return [index for table in metadata.sorted_tables for index in table.indexes]
+
+
+async def _build(connection: AsyncConnection, store: Store, index: sa.Index, *, is_left: bool) -> bool:
+    quoted = connection.dialect.identifier_preparer.quote
+    prefix = f"{quoted(store.schema)}." if store.schema else ""
+    if is_left:  # what an interrupted build left is kept up to date, and used by nobody
+        await connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {prefix}{quoted(str(index.name))}")
+    statement = str(
+        CreateIndex(index).compile(
+            dialect=connection.dialect, schema_translate_map={None: store.schema}, render_schema_translate=True
+        )
+    )
+    log.info("index_build", index=index.name, table=index.table.name if index.table is not None else None)
+    try:
+        await connection.exec_driver_sql(statement.replace("INDEX", "INDEX CONCURRENTLY", 1))
+    except sa.exc.DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _EXISTS:
+            raise
+        return False
+    return True
