@@ -7,6 +7,8 @@ builds it `CONCURRENTLY`, which takes longer and is in nobody's way. SQLite has 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -40,17 +42,30 @@ async def build_missing(store: Store) -> list[str]:
         connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
         rows = await connection.execute(sa.text(_THERE), {"schema": store.schema})
         there = {name: (is_valid, is_under_way) for name, is_valid, is_under_way in rows}
-        for index in sorted(_declared(), key=lambda index: str(index.name)):
-            is_valid, is_under_way = there.get(str(index.name), (False, False))
-            if is_valid or is_under_way:
-                continue
+        missing = [index for index in _declared() if not any(there.get(str(index.name), (False, False)))]
+        known = await connection.run_sync(_columns, missing, store.schema) if missing else {}
+        for index in missing:
+            if not {column.name for column in index.columns} <= known[index]:
+                continue  # of a schema that is older than ours
             if await _build(connection, store, index, is_left=str(index.name) in there):
                 built.append(str(index.name))
     return built
 
 
 def _declared() -> list[sa.Index]:
-    return [index for table in metadata.sorted_tables for index in table.indexes]
+    declared = (index for table in metadata.sorted_tables for index in table.indexes)
+    return sorted(declared, key=lambda index: str(index.name))
+
+
+def _columns(connection: sa.Connection, indexes: Iterable[sa.Index], schema: str | None) -> dict[sa.Index, set[str]]:
+    """The columns that the table of each index has; none where there is no such table."""
+    inspector = sa.inspect(connection)
+    there = set(inspector.get_table_names(schema=schema))
+    tables = {index: index.table.name for index in indexes if index.table is not None}
+    return {
+        index: {column["name"] for column in inspector.get_columns(table, schema=schema)} if table in there else set()
+        for index, table in tables.items()
+    }
 
 
 async def _build(connection: AsyncConnection, store: Store, index: sa.Index, *, is_left: bool) -> bool:

@@ -203,5 +203,5 @@ async def test_the_demo_tells_its_story_with_and_without_a_broker(
 ) -> None:
     assert "All of it was checked" in await run_command("demo", "--no-broker")
     told = await run_command("demo", "--broker", amqp_url)
-    assert "4 lineage events came back" in told
+    assert "5 lineage events came back" in told
     assert "All of it was checked" in told
