@@ -7,7 +7,7 @@ they behave the same; statements are built once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -41,8 +41,7 @@ class BulkInsert:
         returning: columns told of each row that was written.
         defaults: columns that the statement fills itself.
         keep_if: rows with this true column are never replaced.
-        as_json: send rows as JSON texts, which for many short values is less work for us than arrays are; such an
-            insert answers nothing.
+        as_json: send rows as JSON texts, which for many short values is less work for us than arrays are.
     """
 
     table: sa.Table
@@ -60,20 +59,21 @@ class BulkInsert:
         if not rows:
             return []
         rows = sorted(rows, key=lambda row: row[: len(self.key)])
+        parameters: Callable[[Sequence[tuple[Any, ...]]], Any]
         if connection.dialect.name == "postgresql":
-            if self.as_json and len(rows) > _JSON_ROWS:  # the text of all would be held three times over
-                for start in range(0, len(rows), _JSON_ROWS):
-                    await connection.execute(self._postgresql, self._parameters(rows[start : start + _JSON_ROWS]))
-                return []
-            result = await connection.execute(self._postgresql, self._parameters(rows))
-            return list(result.all()) if self.returning else []
+            # The JSON text of many rows would be held three times over.
+            statement, parameters, size = self._postgresql, self._parameters, _JSON_ROWS if self.as_json else len(rows)
+        else:
+            statement, parameters = self._sqlite, self._dicts
+            size = max(1, _SQLITE_VARIABLES // (len(self.columns) + len(self.constants)))
         written: list[Any] = []
-        size = max(1, _SQLITE_VARIABLES // (len(self.columns) + len(self.constants)))
         for start in range(0, len(rows), size):
-            chunk = [dict(zip(self.columns, row, strict=True)) for row in rows[start : start + size]]
-            result = await connection.execute(self._sqlite, chunk)
+            result = await connection.execute(statement, parameters(rows[start : start + size]))
             written += result.all() if self.returning else []
         return written
+
+    def _dicts(self, rows: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
+        return [dict(zip(self.columns, row, strict=True)) for row in rows]
 
     def _parameters(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
         if self.as_json:
@@ -151,6 +151,12 @@ def state_insert(table: sa.Table, *columns: str, keep_if: str | None = None) -> 
         constants={"mapping": MAPPING},
         keep_if=keep_if,
     )
+
+
+def part_insert(table: sa.Table, key: int) -> BulkInsert:
+    """The insert of what belongs to a state and is replaced with it; its first `key` columns are its key."""
+    names = tuple(column.name for column in table.c)
+    return BulkInsert(table, names, key=names[:key], on_conflict="nothing", as_json=True)
 
 
 async def rows_by_key(

@@ -28,7 +28,7 @@ from service.changes import (
 from service.kinds import THINGS
 from service.mirror import refreshes
 from service.mirror.attributes import attachment_rows, attribute_rows
-from service.mirror.bulk import BulkInsert, key_in, rows_by_key, state_insert
+from service.mirror.bulk import BulkInsert, key_in, part_insert, rows_by_key, state_insert
 from service.mirror.profiling import classes, documents
 from service.mirror.rows import (
     TIE_REFRESH_DELAY_S,
@@ -129,21 +129,15 @@ _facts = BulkInsert(
 )
 
 
-def _part(table: sa.Table, key: int) -> BulkInsert:
-    """The insert of what belongs to an asset's state; its first `key` columns are its key."""
-    names = tuple(column.name for column in table.c)
-    return BulkInsert(table, names, key=names[:key], on_conflict="nothing", as_json=True)
-
-
 #: What belongs to an asset's state and is replaced with it: the insert, and the rows of one asset.
 _ASSET_PARTS: tuple[tuple[BulkInsert, Callable[[AssetSaved], Iterable[tuple[Any, ...]]]], ...] = (
-    (_part(asset_columns, 2), column_rows),
-    (_part(asset_terms, 4), term_rows),
-    (_part(asset_classifications, 3), classification_rows),
-    (_part(column_classifications, 3), column_classification_rows),
-    (_part(connections, 1), connection_rows),
-    (_part(asset_attributes, 2), attribute_rows),
-    (_part(asset_attachments, 2), attachment_rows),
+    (part_insert(asset_columns, 2), column_rows),
+    (part_insert(asset_terms, 4), term_rows),
+    (part_insert(asset_classifications, 3), classification_rows),
+    (part_insert(column_classifications, 3), column_classification_rows),
+    (part_insert(connections, 1), connection_rows),
+    (part_insert(asset_attributes, 2), attribute_rows),
+    (part_insert(asset_attachments, 2), attachment_rows),
 )
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import ClassCandidate, ProfileSaved
-from service.mirror.bulk import BulkInsert, key_in
+from service.mirror.bulk import key_in, part_insert
 from service.mirror.tables import profile_classes
 from service.text.documents import column_text, key_text
 
@@ -23,8 +23,7 @@ _NAME_BYTES, _CLASS_BYTES, _ATTACHMENT_BYTES = 768, 256, 256
 #: In place of an attachment: told by the profile itself.
 OF_STATE = ""
 
-_NAMES = tuple(column.name for column in profile_classes.c)
-_insert = BulkInsert(profile_classes, _NAMES, key=_NAMES[:4], on_conflict="nothing", as_json=True)
+_insert = part_insert(profile_classes, 4)
 
 
 def _rows(profile_id: str, attachment_id: str, classes: Iterable[ClassCandidate]) -> Iterable[tuple[Any, ...]]:
@@ -41,15 +40,8 @@ async def replace(connection: AsyncConnection, profiles: Sequence[ProfileSaved],
         told = profile_classes.c
         mine = sa.and_(key_in(connection, told.profile_id, replaced), told.attachment_id == OF_STATE)
         await connection.execute(sa.delete(profile_classes).where(mine))
-    await _insert.run(
-        connection,
-        [
-            row
-            for one in profiles
-            if one.findings.classes
-            for row in _rows(one.profile_id, OF_STATE, one.findings.classes)
-        ],
-    )
+    rows = [row for one in profiles for row in _rows(one.profile_id, OF_STATE, one.findings.classes)]
+    await _insert.run(connection, rows)
 
 
 async def replace_document(
