@@ -15,13 +15,12 @@ from fnmatch import fnmatchcase
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
-from aiohttp import ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientResponse, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from service import __version__
-from service.catalog.transport import CONNECT_S, MAX_REDIRECTS, REDIRECTS, reason_of, tls_of
+from service.catalog.transport import MAX_REDIRECTS, REDIRECTS, parts_of, reason_of, session_of, tls_of
 from service.errors import DocumentExpired, DocumentRefused, DocumentTooLarge, DocumentUnavailable, SettingInvalid
 from service.settings.model import CatalogSettings, SyncSettings
 from service.settings.proxies import proxy_for
@@ -118,15 +117,12 @@ class Documents:
             DocumentUnavailable: it cannot be had now.
         """
         host = self.hosts.check(url)
-        timeout = ClientTimeout(total=self._settings.timeout_s, connect=min(CONNECT_S, self._settings.timeout_s))
-        async with ClientSession(
-            connector=TCPConnector(resolver=_Checked(self.hosts)), cookie_jar=DummyCookieJar(), timeout=timeout,
-            headers={"User-Agent": f"catalog-mirror/{__version__}", "Accept": "application/json"},
-        ) as session:  # fmt: skip
+        proxy = proxy_for(f"https://{host}")
+        async with session_of(self._settings, TCPConnector(resolver=_Checked(self.hosts))) as session:
             try:
                 for _ in range(MAX_REDIRECTS + 1):
                     async with session.get(
-                        URL(url, encoded=True), allow_redirects=False, ssl=self._tls, proxy=proxy_for(f"https://{host}")
+                        URL(url, encoded=True), allow_redirects=False, ssl=self._tls, proxy=proxy
                     ) as response:
                         if response.status not in REDIRECTS:
                             return await self._body(host, response)
@@ -141,14 +137,9 @@ class Documents:
         if response.status != 200:
             raise DocumentUnavailable(host=host, problem=f"it answers {response.status}")
         body = bytearray()
-        if (response.content_length or 0) <= self._limit:
-            async for part in response.content.iter_any():
-                body += part
-                if len(body) > self._limit:
-                    break
-            else:
-                return body
-        raise DocumentTooLarge(limit=self._limit)
+        async for part in parts_of(response, self._limit, DocumentTooLarge(limit=self._limit)):
+            body += part
+        return body
 
     def _next(self, url: str, host: str, response: ClientResponse) -> str:
         target = urljoin(url, response.headers.get("Location", ""))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
@@ -20,6 +20,7 @@ from service.errors import (
     CatalogAnswerTooLarge,
     CatalogLeadsElsewhere,
     CatalogUnreachable,
+    MirrorError,
     SettingInvalid,
 )
 from service.settings.model import CatalogSettings
@@ -84,12 +85,7 @@ class Transport:
 
     def open(self) -> None:
         """Open the session, in the running loop."""
-        self._session = ClientSession(
-            connector=TCPConnector(limit=0),
-            cookie_jar=DummyCookieJar(),
-            headers={"User-Agent": f"catalog-mirror/{__version__}", "Accept": "application/json"},
-            timeout=ClientTimeout(total=self._settings.timeout_s, connect=min(CONNECT_S, self._settings.timeout_s)),
-        )
+        self._session = session_of(self._settings, TCPConnector(limit=0))
 
     async def close(self) -> None:
         """Close the session and its connections."""
@@ -131,17 +127,31 @@ class Transport:
 
     async def _body(self, call: Call, response: ClientResponse) -> bytes:
         limit = self._settings.max_answer_bytes
-        parts: list[bytes] = []
-        size = 0
-        if (response.content_length or 0) <= limit:
-            async for part in response.content.iter_any():
-                size += len(part)
-                if size > limit:
-                    break
-                parts.append(part)
-            else:
-                return b"".join(parts)
-        raise CatalogAnswerTooLarge(call=call.name, limit=limit)
+        return b"".join(
+            [part async for part in parts_of(response, limit, CatalogAnswerTooLarge(call=call.name, limit=limit))]
+        )
+
+
+def session_of(settings: CatalogSettings, connector: TCPConnector) -> ClientSession:
+    """A session that keeps no cookies and waits no longer than settings allow."""
+    return ClientSession(
+        connector=connector,
+        cookie_jar=DummyCookieJar(),
+        headers={"User-Agent": f"catalog-mirror/{__version__}", "Accept": "application/json"},
+        timeout=ClientTimeout(total=settings.timeout_s, connect=min(CONNECT_S, settings.timeout_s)),
+    )
+
+
+async def parts_of(response: ClientResponse, limit: int, too_large: MirrorError) -> AsyncIterator[bytes]:
+    """What an answer holds, piece by piece; raises `too_large` as soon as that is known, and reads no further."""
+    if (response.content_length or 0) > limit:
+        raise too_large
+    size = 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > limit:
+            raise too_large
+        yield part
 
 
 def tls_of(settings: CatalogSettings, *, own_only: bool) -> ssl.SSLContext:
