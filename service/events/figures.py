@@ -124,6 +124,10 @@ class _Column(msgspec.Struct):
     quality_score: None = None
 
 
+#: The members of a column that are looked at, the one that holds its figures, and the names of these.
+MEMBERS, ANALYSIS, FIGURES = _Column.__struct_fields__, "value_analysis", _Analysis.__struct_fields__
+
+
 def _usual(column: _Column, position: int, table_rows: int | None) -> _Found:
     told, found = column.value_analysis, column.column_classification
     of_type = told.inferred_type

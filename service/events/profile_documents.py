@@ -12,7 +12,7 @@ import msgspec
 
 from service.changes import Findings
 from service.errors import DataError, DocumentUnusable
-from service.events.figures import findings_in
+from service.events.figures import ANALYSIS, FIGURES, MEMBERS, findings_in
 from service.text import documents
 from service.text.profile_values import ProfileValues, without_values_of_column
 
@@ -29,39 +29,13 @@ class _Document(msgspec.Struct):
     summary: _Summary | None = None
 
 
-class _Figures(msgspec.Struct, omit_defaults=True):
-    """The figures of a column that are known; of the rest only that they are well formed is seen."""
-
-    inferred_type: Any = None
-    total_count: Any = None
-    row_count: Any = None
-    distinct_count: Any = None
-    null_count: Any = None
-    empty_count: Any = None
-    unique_count: Any = None
-    max_value_frequency: Any = None
-    max_frequency: Any = None
-    min_number: Any = None
-    max_number: Any = None
-    min_value: Any = None
-    max_value: Any = None
-    min_string: Any = None
-    max_string: Any = None
-    mean: Any = None
-    stddev: Any = None
-    standard_deviation: Any = None
-
-
-class _Column(msgspec.Struct, omit_defaults=True):
-    name: Any = None
-    value_analysis: _Figures | None = None
-    column_classification: Any = None
-    column_classifications: Any = None
-    data_classes: Any = None
-    data_class: Any = None
-    inferred_type: Any = None
-    quality: Any = None
-    quality_score: Any = None
+#: A column with what is known of it, whatever it is; of the rest only that it is well formed is seen.
+_Figures = msgspec.defstruct("_Figures", [(name, Any, None) for name in FIGURES], omit_defaults=True)
+_Column = msgspec.defstruct(
+    "_Column",
+    [(name, _Figures | None if name == ANALYSIS else Any, None) for name in MEMBERS],
+    omit_defaults=True,
+)  # fmt: skip
 
 
 _whole = msgspec.json.Decoder(_Document)

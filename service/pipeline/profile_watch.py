@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Change, DriftFound, Origin, ProfileDocumentRead, ProfileSaved
-from service.mirror import refreshes
 from service.mirror.profiling import documents, drift, history
-from service.mirror.profiling.drift import Limits
 from service.mirror.writer import Applied
+from service.settings.model import ProfilesSettings
 
 
 class ProfileWatch:
@@ -23,22 +22,22 @@ class ProfileWatch:
     """
 
     def __init__(
-        self, *, reads_documents: bool = False, keeps_s: float | None = None, limits: Limits | None = None
+        self, *, reads_documents: bool = False, keeps_s: float | None = None, limits: ProfilesSettings | None = None
     ) -> None:
         self._reads_documents = reads_documents
         self._keeps_s = keeps_s
-        self._limits = limits or Limits()
+        self._limits = limits or ProfilesSettings()
 
     async def after(
         self, connection: AsyncConnection, changes: Sequence[tuple[int, Change]], applied: Applied, origin: Origin
     ) -> list[tuple[int, DriftFound]]:
         """Given a batch that was written, in its transaction; answers the drift that it brought."""
         if self._reads_documents:
-            news = (change for _, change in applied.effective if isinstance(change, ProfileSaved))
-            asked = (documents.asked_of(profile, origin) for profile in news)
-            await refreshes.ask(connection, [one for one in asked if one is not None])
+            await documents.ask(connection, (change for _, change in applied.effective), origin)
+        if self._keeps_s is None:
+            return []
         told = [(event, change) for event, change in changes if isinstance(change, ProfileSaved | ProfileDocumentRead)]
-        if self._keeps_s is None or not told:
+        if not told:
             return []
         since = datetime.now(UTC) - timedelta(seconds=self._keeps_s)
         assets = await history.keep(connection, [change for _, change in told], since)

@@ -18,7 +18,6 @@ from service.errors import NothingToConsume, SchemaMissing, SettingInvalid, Stor
 from service.http import probes
 from service.http.api import Api
 from service.mirror import controls, schema
-from service.mirror.profiling.drift import Limits
 from service.mirror.store import Store
 from service.mirror.usage.observing import Observer
 from service.pipeline import routing
@@ -82,9 +81,7 @@ def pipeline_of(
         watch=ProfileWatch(
             reads_documents=settings.sync.profile_documents and settings.catalog.url is not None,
             keeps_s=settings.retention.profiles_s,
-            limits=Limits(
-                settings.profiles.drift_nulls, settings.profiles.drift_distinct, settings.profiles.drift_rows
-            ),
+            limits=settings.profiles,
         ),
     )
 

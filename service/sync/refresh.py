@@ -25,7 +25,6 @@ from service.changes import (
     Container,
     Origin,
     ProfileDeleted,
-    ProfileSaved,
     Rank,
     RefreshAsked,
     ThingDeleted,
@@ -250,11 +249,9 @@ class Refresher:
 
     async def _ask_for_documents(self, reads: Sequence[Read], origin: Origin) -> None:
         """Who asks for a profile again asks for its document, too, whether or not the profile changed."""
-        saved = [change for read in reads for change in read.changes if isinstance(change, ProfileSaved)]
-        asked = [one for profile in saved if (one := documents.asked_of(profile, origin)) is not None]
-        if asked and self._documents.is_on:
+        if self._documents.is_on:
             async with self._store.write() as connection:
-                await refreshes.ask(connection, asked)
+                await documents.ask(connection, (change for read in reads for change in read.changes), origin)
 
     async def _lineage(self, request: Claimed) -> None:
         """The lineage that the catalog holds of an asset. What is old was there before anybody followed it."""

@@ -25,7 +25,7 @@ from service.errors import (
 )
 from service.kinds import KINDS, Kind
 from service.kinds.assets import ASSET
-from service.mirror import controls, progress, refreshes
+from service.mirror import controls, progress
 from service.mirror.profiling import documents
 from service.mirror.progress import Run
 from service.mirror.store import Store
@@ -258,7 +258,7 @@ class Runner:
     async def _ask_for_documents(self, where: Container) -> None:
         """The documents of profiles that were not read, or could not be: they are read like whatever is refreshed."""
         async with self._store.writing() as connection:
-            await refreshes.ask(connection, await documents.unread(connection, where, Origin.SYNC))
+            await documents.ask_for_unread(connection, where, Origin.SYNC)
 
     async def _began(self, current: dict[str, Any], cursor: str | None) -> datetime:
         """When this sweep began, before whatever interrupted it, on the store's clock."""

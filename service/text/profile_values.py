@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from service.text.documents import Distinct
 from service.text.redaction import BLANK, QUOTED_BLANK, end_of_group
 
 
@@ -188,10 +189,8 @@ class _Hider:
         if all(name in _NAMES or _COUNTED.fullmatch(name) for name in value):
             changed = {name: new for name, member in value.items() if (new := self._figure(name, member)) is not member}
             return {**value, **changed} if changed else value
-        copy: dict[str, Any] = {}
-        for member in value.values():
-            copy[_blank_name(copy)] = self._blanked(member)
-        return copy
+        names = Distinct()
+        return {names.of(BLANK): self._blanked(member) for member in value.values()}
 
 
 def _is_number(text: str) -> bool:
@@ -200,14 +199,6 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _blank_name(names: dict[str, Any]) -> str:
-    name, number = BLANK, 1
-    while name in names:
-        number += 1
-        name = f"{BLANK} ({number})"
-    return name
 
 
 #: The figures of a column in bytes that do not parse, also inside a text.

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.changes import Container, Origin, ProfileDocumentRead, ProfileSaved, RefreshAsked
+from service.changes import Change, Container, Origin, ProfileDocumentRead, ProfileSaved, RefreshAsked
+from service.mirror import refreshes
 from service.mirror.bulk import rows_by_key
 from service.mirror.clock import store_now
 from service.mirror.profiling import classes
 from service.mirror.rows import figures_text
 from service.mirror.tables import data_profiles, profile_documents
+from service.mirror.tables import refreshes as refresh_requests
 
 #: The kind of a request to read one; its id is the profile's.
 KIND = "profile_document"
@@ -53,16 +55,16 @@ def _upsert(dialect: str) -> Any:
     return insert.on_conflict_do_update(index_elements=["profile_id"], set_=new)
 
 
-def asked_of(profile: ProfileSaved, origin: Origin) -> RefreshAsked | None:
-    """What asks for the document of a profile; None where it has none yet."""
-    if profile.attachment_id is None:
-        return None
-    return RefreshAsked(KIND, profile.profile_id, profile.container, "profiled", origin=origin)
+async def ask(connection: AsyncConnection, changes: Iterable[Change], origin: Origin) -> None:
+    """Ask for the documents of the profiles among these; one that has none yet is passed over."""
+    saved = (change for change in changes if isinstance(change, ProfileSaved) and change.attachment_id is not None)
+    told = [RefreshAsked(KIND, one.profile_id, one.container, "profiled", origin=origin) for one in saved]
+    await refreshes.ask(connection, told)
 
 
-async def unread(connection: AsyncConnection, where: Container, origin: Origin) -> list[RefreshAsked]:
-    """What asks for the documents in a container that were not read, or could not be."""
-    profile, document = data_profiles.c, profile_documents.c
+async def ask_for_unread(connection: AsyncConnection, where: Container, origin: Origin) -> None:
+    """Ask for the documents in a container that were not read, or could not be, and that nobody asks for yet."""
+    profile, document, asked = data_profiles.c, profile_documents.c, refresh_requests.c
     same = sa.and_(document.profile_id == profile.profile_id, document.attachment_id == profile.attachment_id)
     query = (
         sa.select(profile.profile_id)
@@ -70,7 +72,8 @@ async def unread(connection: AsyncConnection, where: Container, origin: Origin) 
         .where(
             profile.container_id == where.id, profile.attachment_id.is_not(None), profile.deleted_at.is_(None),
             sa.or_(document.profile_id.is_(None), document.problem.is_not(None)),
+            ~sa.exists().where(asked.kind == KIND, asked.entity_id == profile.profile_id),
         )
     )  # fmt: skip
     ids = (await connection.execute(query)).scalars()
-    return [RefreshAsked(KIND, profile_id, where, "unread", origin=origin) for profile_id in ids]
+    await refreshes.ask(connection, [RefreshAsked(KIND, one, where, "unread", origin=origin) for one in ids])

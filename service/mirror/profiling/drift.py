@@ -17,19 +17,12 @@ from service.mirror.bulk import key_in
 from service.mirror.profiling import history
 from service.mirror.profiling.history import Run
 from service.mirror.tables import profile_drift
+from service.settings.model import ProfilesSettings
 from service.text.documents import canonical, column_text, digest_of, key_text
 from service.text.times import from_datetime
 
 #: Bytes of a column's name in a key, as beside an asset's id.
 _NAME_BYTES = 1024
-
-
-class Limits(NamedTuple):
-    """How large a change has to be to be told: of a ratio by how much, of the rows by which share of them."""
-
-    nulls: float = 0.05
-    distinct: float = 0.2
-    rows: float = 0.5
 
 
 class Drift(NamedTuple):
@@ -44,7 +37,9 @@ class Drift(NamedTuple):
     crossed: bool = True
 
 
-def between(before: Sequence[ColumnFigures], after: Sequence[ColumnFigures], limits: Limits) -> Iterator[Drift]:
+def between(
+    before: Sequence[ColumnFigures], after: Sequence[ColumnFigures], limits: ProfilesSettings
+) -> Iterator[Drift]:
     """What differs between two runs, column by column."""
     then, now = ({one.column_name: one for one in figures} for figures in (before, after))
     for name, new in now.items():
@@ -57,17 +52,19 @@ def between(before: Sequence[ColumnFigures], after: Sequence[ColumnFigures], lim
             yield Drift(name, "gone", before_text=old.inferred_type)
     rows = _rows(before), _rows(after)
     if None not in rows and rows[0] != rows[1]:
-        yield Drift("", "rows", None, None, *rows, crossed=abs(rows[1] - rows[0]) >= limits.rows * max(rows[0], 1))
+        yield Drift(
+            "", "rows", None, None, *rows, crossed=abs(rows[1] - rows[0]) >= limits.drift_rows * max(rows[0], 1)
+        )
 
 
-def _of_column(name: str, old: ColumnFigures, new: ColumnFigures, limits: Limits) -> Iterator[Drift]:
+def _of_column(name: str, old: ColumnFigures, new: ColumnFigures, limits: ProfilesSettings) -> Iterator[Drift]:
     if old.inferred_type and new.inferred_type and old.inferred_type != new.inferred_type:
         yield Drift(name, "retyped", old.inferred_type, new.inferred_type)
     if (was := _class(old)) != (is_ := _class(new)):
         yield Drift(name, "reclassified", was, is_)
     for change, limit, counted in (
-        ("nulls", limits.nulls, "null_count"),
-        ("distinct", limits.distinct, "distinct_count"),
+        ("nulls", limits.drift_nulls, "null_count"),
+        ("distinct", limits.drift_distinct, "distinct_count"),
     ):
         ratios = _ratio(old, counted), _ratio(new, counted)
         if ratios[0] is not None and ratios[1] is not None and ratios[0] != ratios[1]:
@@ -87,7 +84,7 @@ def _rows(figures: Sequence[ColumnFigures]) -> Any:
     return max((one.row_count for one in figures if one.row_count is not None), default=None)
 
 
-async def update(connection: AsyncConnection, asset_ids: Sequence[str], limits: Limits) -> list[DriftFound]:
+async def update(connection: AsyncConnection, asset_ids: Sequence[str], limits: ProfilesSettings) -> list[DriftFound]:
     """Compare the newest run of these assets with the one before; answers what crossed a limit and was not known."""
     runs = await history.newest_two(connection, asset_ids)
     mine = key_in(connection, profile_drift.c.asset_id, asset_ids)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -57,12 +58,9 @@ async def keep(connection: AsyncConnection, changes: Iterable[Any], since: datet
         if row["finished_at"] < since:  # it was removed long ago, and would be new again
             continue
         key = (row["profile_id"], row["run_id"])
-        there = newest.get(key)
-        if there is None or row["version"] > there["version"]:
-            row["finished_at"] = min(row["finished_at"], there["finished_at"]) if there else row["finished_at"]
-            newest[key] = row
-        else:
-            there["finished_at"] = min(row["finished_at"], there["finished_at"])
+        there = newest.get(key, row)
+        winner = max(there, row, key=itemgetter("version"))
+        newest[key] = {**winner, "finished_at": min(there["finished_at"], row["finished_at"])}
     known = await _known(connection, sorted(newest))
     differing = [row for key, row in sorted(newest.items()) if _is_newer(row, known.get(key))]
     if differing:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from service.changes import ColumnFigures, DriftFound, Origin
-from service.mirror.profiling.drift import Drift, Limits, between
+from service.mirror.profiling.drift import Drift, between
 from service.mirror.retention import prune
 from service.pipeline.profile_watch import ProfileWatch
-from service.settings.model import RetentionSettings
+from service.settings.model import ProfilesSettings, RetentionSettings
 from tests.integration.mirror.test_profile_findings import column, profiled
 
 if TYPE_CHECKING:
@@ -198,4 +198,4 @@ def figures(**told: Any) -> ColumnFigures:
     ],
 )
 def test_what_counts_as_a_change(before: dict[str, Any], after: dict[str, Any], expected: list[Drift]) -> None:
-    assert list(between([figures(**before)], [figures(**after)], Limits())) == expected
+    assert list(between([figures(**before)], [figures(**after)], ProfilesSettings())) == expected
