@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -163,6 +163,15 @@ async def mirror(store_url: str, opened: Callable[..., AbstractAsyncContextManag
     """An empty mirror, once on each kind of store."""
     async with opened(store_url) as ready:
         yield ready
+
+
+@pytest.fixture
+async def both(
+    sqlite_url: str, postgres_url: str, opened: Callable[..., AbstractAsyncContextManager[Mirror]]
+) -> AsyncIterator[list[Mirror]]:
+    """A mirror on each kind of store."""
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(opened(url)) for url in (sqlite_url, postgres_url)]
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -151,14 +148,6 @@ def ways(draw: st.DrawFn) -> tuple[list[list[Message]], list[list[Message]]]:
     history = draw(st.lists(events(), min_size=2, max_size=8))
     repeated = history + draw(st.lists(st.sampled_from(history), max_size=4))
     return draw(batches(history)), draw(batches(draw(st.permutations(repeated))))
-
-
-@pytest.fixture
-async def both(
-    sqlite_url: str, postgres_url: str, opened: Callable[..., AbstractAsyncContextManager[Mirror]]
-) -> AsyncIterator[list[Mirror]]:
-    async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(opened(url)) for url in (sqlite_url, postgres_url)]
 
 
 async def mirrored(mirror: Mirror, way: list[list[Message]]) -> list[Any]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -133,15 +130,6 @@ async def mirrored(mirror: Mirror, way: list[list[Message]], pipeline: Any) -> d
 _LETTERS = dead_letters.select().with_only_columns(
     dead_letters.c.dead_letter_id, dead_letters.c.error_class, dead_letters.c.reason, dead_letters.c.body
 )
-
-
-@pytest.fixture
-async def both(
-    sqlite_url: str, postgres_url: str, opened: Callable[..., AbstractAsyncContextManager[Mirror]]
-) -> AsyncIterator[list[Mirror]]:
-    """A mirror on each kind of store."""
-    async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(opened(url)) for url in (sqlite_url, postgres_url)]
 
 
 @settings(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -293,15 +291,6 @@ async def test_a_value_is_found_without_reading_the_table(empty_postgres_url: st
             assert "asset_attributes_value" in plan
             assert "Seq Scan on asset_attributes" not in plan
             assert len(await mirror.all(query)) == 3
-
-
-@pytest.fixture
-async def both(
-    sqlite_url: str, postgres_url: str, opened: Callable[..., AbstractAsyncContextManager[Mirror]]
-) -> AsyncIterator[list[Mirror]]:
-    """A mirror on each kind of store."""
-    async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(opened(url)) for url in (sqlite_url, postgres_url)]
 
 
 _TEXTS = st.one_of(
