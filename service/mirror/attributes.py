@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from service.changes import AssetSaved
+from service.mirror.rows import moment_of, text_of
 from service.text import lookup
 from service.text.documents import Distinct, canonical, column_text, key_text
-from service.text.times import to_datetime
 
 #: Bytes of what is indexed together: an attribute's name, its path, and a text. They fit an index entry.
 _ATTRIBUTE_BYTES, _PATH_BYTES, _TEXT_BYTES = 512, 1024, 1024
@@ -44,7 +44,7 @@ def _told(value: Any) -> tuple[str | None, float | None, bool | None, datetime |
         if _SHORTEST_TIME <= len(value) <= _LONGEST_TIME and _TIME.fullmatch(value):
             at_us = lookup.moment(value)
         text, cut = _short(value)
-        return text, None, None, None if at_us is None else to_datetime(at_us), cut
+        return text, None, None, moment_of(at_us), cut
     if value is None:
         return None, None, None, None, _LEAVES
     if isinstance(value, bool):
@@ -67,11 +67,7 @@ def attachment_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
         attachment_id = one.attachment_id or f"#{place}"
         yield (
             change.asset_id, ids.of(attachment_id) if ids else key_text(attachment_id, _ATTACHMENT_BYTES),
-            _text(one.asset_type), _text(one.name), _text(one.mime), one.size, _text(one.kind),
-            _text(one.connection_id), _text(one.connection_path),
-            None if one.created_at_us is None else to_datetime(one.created_at_us),
+            text_of(one.asset_type), text_of(one.name), text_of(one.mime), one.size, text_of(one.kind),
+            text_of(one.connection_id), text_of(one.connection_path),
+            moment_of(one.created_at_us),
         )  # fmt: skip
-
-
-def _text(text: str | None) -> str | None:
-    return text and column_text(text)

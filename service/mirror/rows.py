@@ -121,11 +121,13 @@ def _stub(known: Container | None) -> Version:
     return Version(None, Rank.STUB, b"\x01" + blake2b(text, digest_size=DIGEST_BYTES - 1).digest())
 
 
-def _place(container: Container | None) -> tuple[str | None, str | None]:
+def place_of(container: Container | None) -> tuple[str | None, str | None]:
+    """Kind and id of a container, where one is known."""
     return (container.kind, container.id) if container else (None, None)
 
 
-def _text(value: str | None) -> str | None:
+def text_of(value: str | None) -> str | None:
+    """A text as every store can hold it, where there is one."""
     if value is None or (value.isascii() and "\x00" not in value):  # as nearly all are
         return value
     return column_text(value)
@@ -135,13 +137,14 @@ def _joined(texts: tuple[str, ...]) -> str | None:
     return column_text(",".join(texts)) if texts else None
 
 
-def _moment(at_us: int | None) -> datetime | None:
+def moment_of(at_us: int | None) -> datetime | None:
+    """A moment as a column holds it, where there is one."""
     return None if at_us is None else to_datetime(at_us)
 
 
 def _tail(version: Version, document: str | None, *, deleted: bool = False) -> tuple[Any, ...]:
     """The columns that `state_insert` adds: version, version_at, deleted_at, document."""
-    at = _moment(version.at_us)
+    at = moment_of(version.at_us)
     # A tombstone without a time is a tombstone all the same; the epoch stands for "some time ago".
     return (version.key, at, (at or to_datetime(0)) if deleted else None, document)
 
@@ -158,8 +161,8 @@ def _container(plan: Plan, event: int, container: Container | None) -> None:
 
 def _container_saved(plan: Plan, event: int, change: ContainerSaved) -> None:
     values = (
-        change.container.id, change.container.kind, _text(change.name), _text(change.description),
-        _text(change.state), change.is_governed, _text(change.creator_id), _moment(change.created_at_us),
+        change.container.id, change.container.kind, text_of(change.name), text_of(change.description),
+        text_of(change.state), change.is_governed, text_of(change.creator_id), moment_of(change.created_at_us),
         *_tail(change.version, change.document.text),
     )  # fmt: skip
     _put(plan.containers, change.container.id, change.version, values, event, change)
@@ -176,7 +179,7 @@ def _mention_asset(plan: Plan, event: int, asset_id: str | None, container: Cont
     if asset_id is None:
         return
     version = _stub(container)
-    values = (asset_id, *_place(container), *_UNKNOWN_ASSET, *_tail(version, None))
+    values = (asset_id, *place_of(container), *_UNKNOWN_ASSET, *_tail(version, None))
     _put(plan.assets, asset_id, version, values, event, None)
 
 
@@ -188,12 +191,12 @@ def _asset_saved(plan: Plan, event: int, change: AssetSaved) -> None:
     _container(plan, event, change.container)
     source = change.copied_from or Copied()
     values = (
-        change.asset_id, *_place(change.container), _text(change.name), _text(change.asset_type),
-        change.visibility_mode, _text(change.description), _joined(change.tags), _text(change.state),
-        _text(change.owner_id), _text(change.resource_key), _text(change.connection_id),
-        _text(change.connection_path), _text(source.action), _text(source.asset_id), *_place(source.container),
-        _moment(change.created_at_us), _moment(change.updated_at_us),
-        _text(change.updated_by), *_tail(change.version, change.document.text if change.document else None),
+        change.asset_id, *place_of(change.container), text_of(change.name), text_of(change.asset_type),
+        change.visibility_mode, text_of(change.description), _joined(change.tags), text_of(change.state),
+        text_of(change.owner_id), text_of(change.resource_key), text_of(change.connection_id),
+        text_of(change.connection_path), text_of(source.action), text_of(source.asset_id), *place_of(source.container),
+        moment_of(change.created_at_us), moment_of(change.updated_at_us),
+        text_of(change.updated_by), *_tail(change.version, change.document.text if change.document else None),
     )  # fmt: skip
     _put(plan.assets, change.asset_id, change.version, values, event, change)
 
@@ -201,31 +204,32 @@ def _asset_saved(plan: Plan, event: int, change: AssetSaved) -> None:
 def _asset_deleted(plan: Plan, event: int, change: AssetDeleted) -> None:
     _container(plan, event, change.container)
     tail = _tail(change.version, None, deleted=True)
-    values = (change.asset_id, *_place(change.container), *_UNKNOWN_ASSET, *tail)
+    values = (change.asset_id, *place_of(change.container), *_UNKNOWN_ASSET, *tail)
     _put(plan.assets, change.asset_id, change.version, values, event, change)
 
 
 def _thing_saved(plan: Plan, event: int, change: ThingSaved) -> None:
     _container(plan, event, change.container)
     values = THINGS[change.kind].row() if change.values is None else change.values
-    texts = (_text(value) if isinstance(value, str) else value for value in values)
-    row = (change.thing_id, *_place(change.container), *texts, *_tail(change.version, change.document.text))
+    texts = (text_of(value) if isinstance(value, str) else value for value in values)
+    row = (change.thing_id, *place_of(change.container), *texts, *_tail(change.version, change.document.text))
     _put(plan.things.setdefault(change.kind, {}), change.thing_id, change.version, row, event, change)
 
 
 def _thing_deleted(plan: Plan, event: int, change: ThingDeleted) -> None:
     nothing = THINGS[change.kind].row()
     tail = _tail(change.version, None, deleted=True)
-    row = (change.thing_id, *_place(change.container), *nothing, *tail)
+    row = (change.thing_id, *place_of(change.container), *nothing, *tail)
     _put(plan.things.setdefault(change.kind, {}), change.thing_id, change.version, row, event, change)
 
 
 def _profile_saved(plan: Plan, event: int, change: ProfileSaved) -> None:
     _mention_asset(plan, event, change.asset_id, change.container)
     values = (
-        change.profile_id, change.asset_id, *_place(change.container), _text(change.status), change.column_count,
-        _moment(change.created_at_us), _text(change.owner_id), _text(change.run_id), _text(change.attachment_id),
-        figures_text(change.findings.figures), *_tail(change.version, change.document.text),
+        change.profile_id, change.asset_id, *place_of(change.container), text_of(change.status), change.column_count,
+        moment_of(change.created_at_us), text_of(change.owner_id), text_of(change.run_id),
+        text_of(change.attachment_id), figures_text(change.findings.figures),
+        *_tail(change.version, change.document.text),
     )  # fmt: skip
     _put(plan.data_profiles, change.profile_id, change.version, values, event, change)
 
@@ -256,14 +260,15 @@ def _profile_mentioned(plan: Plan, event: int, change: ProfileMentioned) -> None
         text = version.digest + change.asset_id.encode("utf-8", "surrogatepass")
         digest = version.digest[:1] + blake2b(text, digest_size=DIGEST_BYTES - 1).digest()
         version = Version(None, Rank.STUB, digest)
-    values = (change.profile_id, change.asset_id, *_place(change.container), *_UNKNOWN_PROFILE, *_tail(version, None))
+    place = place_of(change.container)
+    values = (change.profile_id, change.asset_id, *place, *_UNKNOWN_PROFILE, *_tail(version, None))
     _put(plan.data_profiles, change.profile_id, version, values, event, None)
 
 
 def _profile_deleted(plan: Plan, event: int, change: ProfileDeleted) -> None:
     _mention_asset(plan, event, change.asset_id, change.container)
     values = (
-        change.profile_id, change.asset_id, *_place(change.container), *_UNKNOWN_PROFILE,
+        change.profile_id, change.asset_id, *place_of(change.container), *_UNKNOWN_PROFILE,
         *_tail(change.version, None, deleted=True),
     )  # fmt: skip
     _put(plan.data_profiles, change.profile_id, change.version, values, event, change)
@@ -272,8 +277,8 @@ def _profile_deleted(plan: Plan, event: int, change: ProfileDeleted) -> None:
 def lineage_values(change: LineageRecorded, *, own: bool) -> tuple[Any, ...]:
     """The row of a lineage event, in the order of the writer's columns."""
     return (
-        change.event_id, _text(change.event_type), column_text(",".join(change.categories)),
-        _moment(change.version.at_us), _text(change.source_service), _text(change.user_id), own, change.came_from,
+        change.event_id, text_of(change.event_type), column_text(",".join(change.categories)),
+        moment_of(change.version.at_us), text_of(change.source_service), text_of(change.user_id), own, change.came_from,
         *_tail(change.version, change.document.text),
     )  # fmt: skip
 
@@ -281,8 +286,8 @@ def lineage_values(change: LineageRecorded, *, own: bool) -> tuple[Any, ...]:
 def edge_values(change: LineageRecorded) -> Iterable[tuple[Any, ...]]:
     """The edge rows of a lineage event, in the order of the writer's columns."""
     for edge in change.edges:
-        place = _place(edge.container)
-        texts = (_text(edge.relation), _text(edge.asset_type), _text(edge.name))
+        place = place_of(edge.container)
+        texts = (text_of(edge.relation), text_of(edge.asset_type), text_of(edge.name))
         yield (change.event_id, edge.asset_id, edge.role, *texts, *place)
 
 
@@ -295,9 +300,9 @@ def column_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
     names = Distinct(_NAME_BYTES)
     for column in change.columns:
         yield (
-            change.asset_id, names.of(column.name), column.position, _text(column.data_type),
-            _text(column.native_type), column.length, column.scale, column.nullable, _text(column.description),
-            _joined(column.tags), _text(column.data_class_id), _text(column.data_class), column.quality_score,
+            change.asset_id, names.of(column.name), column.position, text_of(column.data_type),
+            text_of(column.native_type), column.length, column.scale, column.nullable, text_of(column.description),
+            _joined(column.tags), text_of(column.data_class_id), text_of(column.data_class), column.quality_score,
         )  # fmt: skip
 
 
@@ -306,7 +311,7 @@ def term_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
     for term in change.terms:
         term_id, standing = key_text(term.term_id, _TERM_BYTES), key_text(term.standing, _STANDING_BYTES)
         yield (
-            change.asset_id, key_text(term.column, _NAME_BYTES), term_id, standing, _text(term.name), term.confidence
+            change.asset_id, key_text(term.column, _NAME_BYTES), term_id, standing, text_of(term.name), term.confidence
         )  # fmt: skip
 
 
@@ -317,7 +322,7 @@ def classification_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
             continue
         classification_id = key_text(found.classification_id, _NAME_BYTES)
         standing = key_text(found.standing, _STANDING_BYTES)
-        yield (change.asset_id, classification_id, standing, _text(found.name), _text(found.global_id))
+        yield (change.asset_id, classification_id, standing, text_of(found.name), text_of(found.global_id))
 
 
 def column_classification_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
@@ -325,7 +330,7 @@ def column_classification_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
     for found in change.classifications:
         if found.column:
             keys = key_text(found.column, _NAME_BYTES), key_text(found.classification_id, _TERM_BYTES)
-            yield (change.asset_id, *keys, _text(found.name), _text(found.global_id))
+            yield (change.asset_id, *keys, text_of(found.name), text_of(found.global_id))
 
 
 def connection_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
@@ -333,7 +338,7 @@ def connection_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
     if change.connection:
         told = change.connection
         texts = (told.datasource_type, told.context, told.host, told.port, told.database, told.bucket)
-        yield (change.asset_id, *map(_text, texts), _joined(told.flags))
+        yield (change.asset_id, *map(text_of, texts), _joined(told.flags))
 
 
 def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:
@@ -345,7 +350,8 @@ def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:
             _usage_observed(plan, event, fact)
     if change.original:
         original_id, document, former = change.original
-        plan.originals[original_id] = (original_id, change.event_id, _moment(change.version.at_us), document.text)
+        at = moment_of(change.version.at_us)
+        plan.originals[original_id] = (original_id, change.event_id, at, document.text)
         if change.assertions:
             plan.assertions[original_id] = list(assertion_values(change))
         if former:
@@ -356,14 +362,14 @@ def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:
 def assertion_values(change: LineageRecorded) -> Iterable[tuple[Any, ...]]:
     """The rows of what tests found, in the order of the writer's columns."""
     run_id = change.event_id if change.accumulates else None
-    at, job = _moment(change.version.at_us), _text(change.source_service)
+    at, job = moment_of(change.version.at_us), text_of(change.source_service)
     for one in change.assertions:
         column = None if one.column is None else key_text(one.column, _NAME_BYTES)
         texts = (one.severity, one.expected, one.actual)
         yield (
             one.assertion_id, one.version, one.facet_id, change.event_id, run_id, job,
-            _text(one.namespace), _text(one.name), one.asset_id, column, _text(one.assertion), _text(one.test_name),
-            one.success, *map(_text, texts), at,
+            text_of(one.namespace), text_of(one.name), one.asset_id, column, text_of(one.assertion),
+            text_of(one.test_name), one.success, *map(text_of, texts), at,
         )  # fmt: skip
 
 
@@ -377,8 +383,8 @@ def _usage_observed(plan: Plan, event: int, change: UsageObserved) -> None:
 def fact_values(change: UsageObserved) -> tuple[Any, ...]:
     """The row of a fact, in the order of the writer's columns."""
     return (
-        change.fact_id, _text(change.asset_id), change.user, _moment(change.at_us), change.number, change.source,
-        _text(change.counter), _text(change.event_id), change.version.key,
+        change.fact_id, text_of(change.asset_id), change.user, moment_of(change.at_us), change.number, change.source,
+        text_of(change.counter), text_of(change.event_id), change.version.key,
     )  # fmt: skip
 
 

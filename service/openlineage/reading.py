@@ -110,7 +110,7 @@ def _original(event: dict[str, Any]) -> Original:
 
 
 def _likeness(event: dict[str, Any]) -> str:
-    """The id that versions up to 0110 gave: events of one state and moment that name the same are one to it."""
+    """The id that versions up to schema 0112 gave: events of one state and moment that name the same are one to it."""
     job = event.get("job") or {}
     names = sorted(f"{role} {'/'.join(name_of(dataset))}" for dataset, role in datasets_of(event))
     return made_id(

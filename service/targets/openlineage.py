@@ -247,7 +247,7 @@ def _failed(reply: Reply) -> dict[int, dict[str, Any]]:
 
 
 def _body(delivery: Delivery) -> dict[str, Any]:
-    body: dict[str, Any] = documents.parsed((delivery.document or "{}").encode("utf-8", "surrogatepass"))
+    body: dict[str, Any] = documents.parsed_text(delivery.document or "{}")
     return body
 
 

@@ -127,6 +127,11 @@ def parsed(body: bytes, max_depth: int = sys.getrecursionlimit()) -> Any:
         return _read_with_standard_library(body, max_depth)
 
 
+def parsed_text(text: str) -> Any:
+    """The value of a canonical text that is kept; half a surrogate pair in it stays what it is."""
+    return parsed(text.encode("utf-8", "surrogatepass"))
+
+
 def _read_with_standard_library(body: bytes, max_depth: int) -> Any:
     try:
         text = body.decode("utf-8-sig")

@@ -42,7 +42,7 @@ class EventRow:
 
     def body(self) -> dict[str, Any]:
         """The document as an object."""
-        body: dict[str, Any] = documents.parsed(self.document.encode("utf-8", "surrogatepass"))
+        body: dict[str, Any] = documents.parsed_text(self.document)
         return body
 
 
@@ -85,7 +85,7 @@ async def originals_of(connection: AsyncConnection, event_id: str, limit: int) -
     told = openlineage_events.c
     query = sa.select(told.document).where(told.event_id == event_id)
     rows = await connection.execute(query.order_by(told.event_time.desc(), told.openlineage_id).limit(limit))
-    return [documents.parsed(row.document.encode("utf-8", "surrogatepass")) for row in rows]
+    return [documents.parsed_text(row.document) for row in rows]
 
 
 async def completed(connection: AsyncConnection, ids: Collection[str], besides: Collection[str]) -> set[str]:
@@ -95,8 +95,7 @@ async def completed(connection: AsyncConnection, ids: Collection[str], besides: 
     return {
         row.event_id
         for row in (await connection.execute(query) if ids else ())
-        if row.openlineage_id not in besides
-        and documents.parsed(row.document.encode("utf-8", "surrogatepass")).get("eventType") == "COMPLETE"
+        if row.openlineage_id not in besides and documents.parsed_text(row.document).get("eventType") == "COMPLETE"
     }
 
 

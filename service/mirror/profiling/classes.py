@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import ClassCandidate, ProfileSaved
 from service.mirror.bulk import key_in, part_insert
+from service.mirror.rows import text_of
 from service.mirror.tables import profile_classes
-from service.text.documents import column_text, key_text
+from service.text.documents import key_text
 
 #: Bytes of what is part of a key beside a profile's id, which has up to 1,024: together they fit an index entry.
 _NAME_BYTES, _CLASS_BYTES, _ATTACHMENT_BYTES = 768, 256, 256
@@ -30,8 +31,7 @@ def _rows(profile_id: str, attachment_id: str, classes: Iterable[ClassCandidate]
     source = key_text(attachment_id, _ATTACHMENT_BYTES)
     for one in classes:
         keys = key_text(one.column, _NAME_BYTES), key_text(one.code, _CLASS_BYTES)
-        name = column_text(one.name) if one.name else None
-        yield (profile_id, source, *keys, name, one.confidence, one.priority, one.chosen)
+        yield (profile_id, source, *keys, text_of(one.name), one.confidence, one.priority, one.chosen)
 
 
 async def replace(connection: AsyncConnection, profiles: Sequence[ProfileSaved], replaced: Sequence[str]) -> None:

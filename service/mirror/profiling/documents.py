@@ -14,7 +14,7 @@ from service.mirror import refreshes
 from service.mirror.bulk import rows_by_key
 from service.mirror.clock import store_now
 from service.mirror.profiling import classes
-from service.mirror.rows import figures_text
+from service.mirror.rows import figures_text, place_of
 from service.mirror.tables import data_profiles, profile_documents
 from service.mirror.tables import refreshes as refresh_requests
 
@@ -38,11 +38,12 @@ async def write(connection: AsyncConnection, read: Sequence[tuple[int, ProfileDo
 
 
 def _row(change: ProfileDocumentRead) -> dict[str, Any]:
+    kind, container_id = place_of(change.container)
     return {
         "profile_id": change.profile_id,
         "attachment_id": change.attachment_id,
-        "container_kind": change.container.kind if change.container else None,
-        "container_id": change.container.id if change.container else None,
+        "container_kind": kind,
+        "container_id": container_id,
         "figures": figures_text(change.findings.figures),
         "problem": change.problem,
     }

@@ -16,9 +16,10 @@ from service.events.figures import NO_CLASS
 from service.mirror.bulk import key_in
 from service.mirror.profiling import history
 from service.mirror.profiling.history import Run
+from service.mirror.rows import text_of
 from service.mirror.tables import profile_drift
 from service.settings.model import ProfilesSettings
-from service.text.documents import canonical, column_text, digest_of, key_text
+from service.text.documents import canonical, digest_of, key_text
 from service.text.times import from_datetime
 
 #: Bytes of a column's name in a key, as beside an asset's id.
@@ -117,7 +118,7 @@ def _upsert(dialect: str) -> Any:
 
 
 def _row(asset_id: str, before: Run, after: Run, drift: Drift) -> tuple[Any, ...]:
-    texts = (drift.before_text and column_text(drift.before_text), drift.after_text and column_text(drift.after_text))
+    texts = (text_of(drift.before_text), text_of(drift.after_text))
     return (
         asset_id, key_text(drift.column, _NAME_BYTES), drift.change, after.profile_id, after.run_id,
         before.finished_at, after.finished_at, *texts, drift.before_number, drift.after_number, drift.crossed,

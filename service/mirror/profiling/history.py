@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import ColumnFigures, Container, Findings, ProfileDocumentRead, ProfileSaved
 from service.mirror.bulk import key_in, rows_by_key
-from service.mirror.rows import figures_text
+from service.mirror.rows import figures_text, place_of
 from service.mirror.tables import data_profiles, profile_runs
 from service.text.documents import digest_of, key_text
 from service.text.times import to_datetime
@@ -124,11 +124,12 @@ def _row(
     version: bytes,
 ) -> dict[str, Any]:  # fmt: skip
     figures = figures_text(found.figures) or "[]"
+    kind, container_id = place_of(container)
     # A profile that names no run: other figures are another one.
     named = run_id or f"figures:{digest_of(figures.encode()).hex()}"
     return {
         "profile_id": profile_id, "run_id": key_text(named, _RUN_BYTES), "asset_id": asset_id,
-        "container_kind": container.kind if container else None, "container_id": container.id if container else None,
+        "container_kind": kind, "container_id": container_id,
         "finished_at": at, "figures": figures, "version": version,
     }  # fmt: skip
 
