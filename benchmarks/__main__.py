@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 
-from benchmarks import documents, drivers, ingest, lineage, parts, pentaho, reading, runs, throughput, usage
+from benchmarks import columns, documents, drivers, ingest, lineage, parts, pentaho, reading, runs, throughput, usage
 from benchmarks.errors import BenchFailed
 from sandbox.parts.errors import PartFailed, PartMissing
 
@@ -35,7 +35,15 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    names = [*(job.name for job in runs.JOBS), *reading.FIGURES, lineage.NAME, ingest.NAME, usage.NAME, pentaho.NAME]
+    names = [
+        *(job.name for job in runs.JOBS),
+        *reading.FIGURES,
+        lineage.NAME,
+        columns.NAME,
+        ingest.NAME,
+        usage.NAME,
+        pentaho.NAME,
+    ]
     names.append(documents.NAME)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure throughput.")
     parser.add_argument("what", nargs="?", choices=["throughput", "drivers"], default="throughput")

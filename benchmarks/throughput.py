@@ -12,7 +12,7 @@ from typing import Any
 from aio_pika.abc import AbstractConnection
 from rich.console import Console
 
-from benchmarks import broker, documents, ingest, lineage, parts, peer, pentaho, reading, report, runs, usage
+from benchmarks import broker, columns, documents, ingest, lineage, parts, peer, pentaho, reading, report, runs, usage
 from benchmarks.errors import BenchFailed
 from service.settings.model import Settings
 
@@ -57,6 +57,11 @@ async def _lineage(chosen: Sequence[str], on: parts.Parts) -> dict[str, Any]:
             found = await lineage.measure(on)
         console.print(lineage.table(found))
         told |= lineage.summary(found)
+    if columns.NAME in chosen:
+        with console.status("asking the graph of columns"):
+            by_size = await columns.measure(on)
+        console.print(columns.table(by_size))
+        told |= columns.summary(by_size)
     if ingest.NAME in chosen:
         with console.status("taking lineage in"):
             rates = await ingest.measure(on)

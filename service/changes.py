@@ -503,6 +503,58 @@ class AssertionMade(NamedTuple):
     actual: str | None = None
 
 
+class ColumnEdge(NamedTuple):
+    """One column that another one was made of, or, with an empty `to_column`, that decided about its whole data set.
+
+    The keys are what names are compared by (`openlineage.spelling.column_key`).
+    """
+
+    from_asset: str
+    from_column: str
+    from_key: str
+    to_column: str
+    to_key: str
+    #: Its value went into the other's; else it decided about it: a filter, a join, an order.
+    is_direct: bool
+    #: As it was told: IDENTITY, AGGREGATION, FILTER, …
+    transformation: str | None = None
+    description: str | None = None
+    masking: bool | None = None
+
+
+class ColumnsTold(NamedTuple):
+    """What one facet says the columns of a data set were made of.
+
+    `facet_id` is the data set in its run: of what is told of it the highest `version` counts. `flow_id` is made of the
+    edges, so runs that tell the same share them.
+    """
+
+    facet_id: str
+    version: bytes
+    flow_id: str
+    to_asset: str
+    edges: tuple[ColumnEdge, ...]
+
+
+class RunFact(NamedTuple):
+    """One thing that an event tells of its run; of each `fact` the highest `version` counts.
+
+    `fact` is `job`, `start`, `end`, `parent`, `nominal` or `error`; the others are what it is.
+    """
+
+    fact: str
+    version: bytes
+    at_us: int | None = None
+    until_us: int | None = None
+    run_id: str | None = None
+    job_namespace: str | None = None
+    job_name: str | None = None
+    root_run_id: str | None = None
+    root_job_namespace: str | None = None
+    root_job_name: str | None = None
+    text: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class LineageRecorded:
     """A lineage event: what was made out of what, when, and who says so.
@@ -528,6 +580,9 @@ class LineageRecorded:
     usage: tuple[UsageObserved, ...] = ()
     #: What tests found, as the original tells it.
     assertions: tuple[AssertionMade, ...] = ()
+    #: What the original tells of columns, and of its run.
+    columns: tuple[ColumnsTold, ...] = ()
+    run_facts: tuple[RunFact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

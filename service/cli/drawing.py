@@ -12,7 +12,8 @@ from service.changes import Role
 from service.mirror.lineage.graph import EventNode, Graph
 from service.mirror.lineage.walk import Direction
 
-_TITLES = {Direction.BACKWARD: "made of", Direction.FORWARD: "made into"}
+#: What a direction leads to.
+TITLES = {Direction.BACKWARD: "made of", Direction.FORWARD: "made into"}
 
 
 class Drawing:
@@ -48,7 +49,7 @@ class Drawing:
         asset_id = self._graph.asset_id
         tree = Tree(_plain(self._label(asset_id)))
         for direction in directions:
-            branch = tree.add(_TITLES[direction])
+            branch = tree.add(TITLES[direction])
             self._grow(branch, asset_id, direction, depth, {asset_id})
             if not branch.children:
                 branch.add("nothing known")
@@ -63,7 +64,7 @@ class Drawing:
         lines = ["flowchart LR"]
         for node, shape, label in self._nodes():
             left, right = ("[", "]") if shape == "asset" else ("([", "])")
-            lines.append(f'  {node}{left}"{_mermaid(label)}"{right}')
+            lines.append(f'  {node}{left}"{as_mermaid(label)}"{right}')
         lines += [f"  {start} --> {end}" for start, end in self._arrows()]
         return "\n".join(lines) + "\n"
 
@@ -71,7 +72,7 @@ class Drawing:
         """A Graphviz digraph: assets are boxes, events are ellipses."""
         lines = ["digraph lineage {", "  rankdir=LR;"]
         for node, shape, label in self._nodes():
-            lines.append(f"  {node} [shape={'box' if shape == 'asset' else 'ellipse'}, label={_dot(label)}];")
+            lines.append(f"  {node} [shape={'box' if shape == 'asset' else 'ellipse'}, label={as_dot(label)}];")
         lines += [f"  {start} -> {end};" for start, end in self._arrows()]
         return "\n".join([*lines, "}"]) + "\n"
 
@@ -120,14 +121,14 @@ def _plain(text: str) -> str:
     return text.replace("[", "\\[")
 
 
-def _dot(text: str) -> str:
+def as_dot(text: str) -> str:
     """Text in quotes of DOT, in which a backslash begins an escape of labels and every other character is itself."""
     for char, escape in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", " "), ("\0", " ")):
         text = text.replace(char, escape)
     return f'"{text}"'
 
 
-def _mermaid(text: str) -> str:
+def as_mermaid(text: str) -> str:
     """Text in quotes of Mermaid, whose escapes are those of HTML."""
     for char, entity in (("&", "#amp;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("\n", " ")):
         text = text.replace(char, entity)

@@ -1,15 +1,20 @@
-"""`lineage`: the graph around one asset."""
+"""`lineage`: the graph around one asset, or around one of its columns."""
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.cli.column_drawing import ColumnDrawing, impact_tables
 from service.cli.common import opened_store, out, print_json, quiet_settings, run_async
 from service.cli.drawing import Drawing
-from service.errors import MirrorError
+from service.errors import MirrorError, UsageError
+from service.mirror.lineage.columns import ColumnGraph, Impact, column_graph, column_names, nodes_of
+from service.mirror.lineage.columns import impact as impact_of
 from service.mirror.lineage.graph import NEWEST, Graph, graph
 from service.mirror.lineage.questions import find_named
 from service.mirror.lineage.walk import Direction
@@ -51,16 +56,36 @@ class AssetAmbiguous(MirrorError):
     remedy = "Say which by its id."
 
 
-#: Assets of one name that are listed.
+#: Assets of one name that are listed, and columns of one asset.
 _LISTED = 20
 
 
+class ColumnUnknown(MirrorError):
+    """Nothing is known of a column {column!r} of {asset_id!r}."""
+
+    remedy = "{known}"
+
+
+class Place(NamedTuple):
+    """What is asked for: an asset, or a column of it."""
+
+    asset_id: str
+    column: str | None
+
+
 def lineage(
-    asset: Annotated[str, typer.Argument(help="The asset: its id, its name, or the end of its path.")],
+    asset: Annotated[
+        str,
+        typer.Argument(
+            metavar="ASSET[.COLUMN]", help="The asset: its id, its name, or the end of its path; or a column of it."
+        ),
+    ],
     depth: Annotated[int, typer.Option(min=1, max=20, help="Events to follow in each direction.")] = 4,
     direction: Annotated[
         Way, typer.Option(help="backward: what it was made of; forward: what was made of it.")
     ] = Way.BOTH,
+    column: Annotated[str | None, typer.Option(help="A column of the asset: its lineage is shown.")] = None,
+    impact: Annotated[bool, typer.Option("--impact", help="What breaks if the column goes: columns and jobs.")] = False,
     form: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TREE,
     newest: Annotated[
         int, typer.Option(min=1, max=20_000, help="Events of each level, the newest of them; the others are counted.")
@@ -71,12 +96,15 @@ def lineage(
     names: Annotated[bool, typer.Option("--names", help="Show names instead of ids, where there are any.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
-    """Show what an asset was made of, and what was made of it."""
-    found = run_async(_graph(asset, depth, direction, newest, failed=failed))
-    if not found.known:
-        raise AssetUnknown(asset_id=asset)
-    drawing = Drawing(found, names=names)
-    if as_json or form is Format.JSON:
+    """Show what an asset, or a column of it, was made of, and what was made of it."""
+    asked = _Asked(asset, column, depth, direction, newest, failed=failed, impact=impact)
+    form = Format.JSON if as_json else form
+    found = run_async(asked.answer())
+    if isinstance(found, Impact):
+        print_json(found.data()) if form is Format.JSON else out.print(impact_tables(found))
+        return
+    drawing = Drawing(found, names=names) if isinstance(found, Graph) else ColumnDrawing(found, names=names)
+    if form is Format.JSON:
         print_json(drawing.data())
     elif form is Format.TREE:
         out.print(drawing.tree(depth, direction.directions))
@@ -84,13 +112,62 @@ def lineage(
         typer.echo(drawing.mermaid() if form is Format.MERMAID else drawing.dot(), nl=False)
 
 
-async def _graph(asset: str, depth: int, way: Way, newest: int, *, failed: bool) -> Graph:
-    async with opened_store(quiet_settings()) as store, store.read() as connection:
-        known = await find_asset(connection, asset)
-        named = [] if known else await find_named(connection, asset, _LISTED + 1)
-        if len(named) > 1:
-            listed = "; ".join(f"{one.asset_id} ({one.name or 'no name'})" for one in named[:_LISTED])
-            number = f"More than {_LISTED}" if len(named) > _LISTED else str(len(named))
-            raise AssetAmbiguous(number=number, text=asset, listed=listed)
-        asset_id = known.asset_id if known else named[0].asset_id if named else asset
-        return await graph(connection, asset_id, depth, way.directions, newest, failed=failed)
+@dataclass(frozen=True)
+class _Asked:
+    """One question."""
+
+    asset: str
+    column: str | None
+    depth: int
+    way: Way
+    newest: int
+    _: KW_ONLY
+    failed: bool
+    impact: bool
+
+    async def answer(self) -> Graph | ColumnGraph | Impact:
+        async with opened_store(quiet_settings()) as store, store.read() as connection:
+            place = await self._place(connection)
+            if place.column is not None:
+                return await self._of_column(connection, place.asset_id, place.column)
+            if self.impact:
+                raise UsageError("--impact is asked of a column", "Name it as in ASSET.COLUMN, or by --column.")
+            found = await graph(
+                connection, place.asset_id, self.depth, self.way.directions, self.newest, failed=self.failed
+            )
+        if not found.known:
+            raise AssetUnknown(asset_id=self.asset)
+        return found
+
+    async def _of_column(self, connection: AsyncConnection, asset_id: str, column: str) -> ColumnGraph | Impact:
+        nodes = await nodes_of(connection, asset_id, column)
+        if not nodes:
+            listed = ", ".join(await column_names(connection, asset_id, _LISTED))
+            known = f"Its columns are {listed}." if listed else "None of its columns are known."
+            raise ColumnUnknown(column=column, asset_id=asset_id, known=known)
+        if self.impact:
+            return await impact_of(connection, nodes)
+        return await column_graph(connection, nodes, self.way.directions, depth=self.depth, failed=self.failed)
+
+    async def _place(self, connection: AsyncConnection) -> Place:
+        """The asset that the text means, else that of which its end is a column."""
+        if asset_id := await _asset(connection, self.asset):
+            return Place(asset_id, self.column)
+        end = self.asset.rfind(".") if self.column is None else -1
+        while end > 0:
+            if asset_id := await _asset(connection, self.asset[:end]):
+                return Place(asset_id, self.asset[end + 1 :])
+            end = self.asset.rfind(".", 0, end)
+        return Place(self.asset, self.column)
+
+
+async def _asset(connection: AsyncConnection, text: str) -> str | None:
+    """The id of the asset that is called so; None where there is none."""
+    if known := await find_asset(connection, text):
+        return known.asset_id
+    named = await find_named(connection, text, _LISTED + 1)
+    if len(named) > 1:
+        listed = "; ".join(f"{one.asset_id} ({one.name or 'no name'})" for one in named[:_LISTED])
+        number = f"More than {_LISTED}" if len(named) > _LISTED else str(len(named))
+        raise AssetAmbiguous(number=number, text=text, listed=listed)
+    return named[0].asset_id if named else None

@@ -17,13 +17,15 @@ from service.events.fields import is_usable_id
 from service.http import shapes
 from service.http.access import CALLER, needs
 from service.http.ingest import Ingest
-from service.http.problems import Problem, forbidden, not_found
+from service.http.problems import Problem, bad_request, forbidden, not_found
 from service.http.query import Query, path_id
 from service.http.tokens import Scope
 from service.mirror.lineage import questions
+from service.mirror.lineage.columns import ColumnGraph, Node, column_graph, impact, nodes_of
 from service.mirror.lineage.events import edges_of, originals_of, read_events
 from service.mirror.lineage.questions import Answer, Asset, LineageType, Place, Question
 from service.mirror.lineage.summary import Part, parts_of, summarise
+from service.mirror.lineage.walk import Direction
 from service.mirror.store import Store
 from service.openlineage.adding import added_up
 from service.openlineage.resolving import find_asset
@@ -69,6 +71,7 @@ class LineageApi:
             web.get(
                 "/v2/asset_lineages/{asset_id:[^/]+}/summary", needs(Scope.READ, self.get_summary), allow_head=False
             ),
+            web.get("/v2/asset_lineages/{asset_id:[^/]+}/impact", needs(Scope.READ, self.get_impact), allow_head=False),
             web.get("/v2/lineage_events/{event_id:[^/]+}", needs(Scope.READ, self.get_event), allow_head=False),
             web.get(
                 "/v2/lineage_events/{event_id:[^/]+}/openlineage",
@@ -82,7 +85,7 @@ class LineageApi:
         """A page of the events that an asset's lineage consists of."""
         query = Query(
             request, "lineage_type", "limit", "offset", "classification", "after_time", "hop_count", "event_count",
-            "seed_asset_id", "bookmark", "failed", *_PLACE,
+            "seed_asset_id", "bookmark", "failed", "column", *_PLACE,
         )  # fmt: skip
         question = _question(path_id(request, "asset_id"), query)
         classified = query.choice("classification", Classification)
@@ -90,7 +93,11 @@ class LineageApi:
         async with self._store.reading() as connection:
             asset = await self._allowed(connection, question.asset_id, query)
             question = replace(question, asset_id=asset.asset_id)
-            found = await questions.answer(connection, question, self._max_edges)
+            columns = await self._columns(connection, question, query.text("column"))
+            if columns is None:
+                found = await questions.answer(connection, question, self._max_edges)
+            else:
+                found = await questions.answer_of_columns(connection, question, columns)
             edges = await edges_of(connection, [event.event_id for event in found.events])
             body: dict[str, Any] = {
                 "resources": [shapes.resource(event, edges.get(event.event_id, [])) for event in found.events],
@@ -98,6 +105,8 @@ class LineageApi:
                 "offset": question.offset,
                 **_links(request, question, found),
             }
+            if columns is not None:
+                body["column_lineage"] = columns.data()
             if classified:
                 body["timelines"] = await _timelines(connection, question, found)
         return web.json_response(body | ({"truncated": True} if found.cut else {}))
@@ -111,6 +120,19 @@ class LineageApi:
             asset = await self._allowed(connection, asset_id, query)
             found = await summarise(connection, asset.asset_id, self._max_edges)
         return web.json_response(shapes.summary(asset.asset_id, asset, found))
+
+    async def get_impact(self, request: web.Request) -> web.Response:
+        """What breaks if a column goes: columns, assets and jobs."""
+        query = Query(request, "column", *_PLACE)
+        query.choice("asset_type", AssetType)
+        asset_id, column = path_id(request, "asset_id"), query.text("column")
+        if column is None:
+            raise bad_request("column is missing: it is asked what breaks if a column goes.")
+        async with self._store.reading() as connection:
+            asset = await self._allowed(connection, asset_id, query)
+            nodes = await _nodes(connection, asset.asset_id, column)
+            found = await impact(connection, nodes, max_edges=self._max_edges)
+        return web.json_response(found.data())
 
     async def get_event(self, request: web.Request) -> web.Response:
         """One lineage event."""
@@ -141,6 +163,19 @@ class LineageApi:
         event_id = await self._ingest.lineage_event(await request.read(), request[CALLER].name)
         return web.json_response({"metadata": {"id": event_id, "source_event_id": event_id}}, status=202)
 
+    async def _columns(self, connection: AsyncConnection, question: Question, column: str | None) -> ColumnGraph | None:
+        """The graph around the column that is asked for, if one is: of a partial lineage what is one link away."""
+        if column is None:
+            return None
+        directions = _DIRECTIONS.get(question.lineage_type)
+        if directions is None:
+            raise bad_request(f"{question.lineage_type} is asked of an asset, not of a column.")
+        nodes = await _nodes(connection, question.asset_id, column)
+        depth = 1 if question.lineage_type is LineageType.PARTIAL else None
+        return await column_graph(
+            connection, nodes, directions, depth=depth, failed=question.failed, max_edges=self._max_edges
+        )
+
     async def _allowed(self, connection: AsyncConnection, asset_id: str, query: Query) -> Asset:
         """The asset, if it may be shown and is where the question says.
 
@@ -163,6 +198,25 @@ class LineageApi:
         ):
             raise forbidden(f"The asset {asset_id!r} is not part of the lineage of {seed!r}.")
         return asset
+
+
+#: Which way is gone from a column.
+_DIRECTIONS = {
+    LineageType.PARTIAL: (Direction.BACKWARD, Direction.FORWARD),
+    LineageType.FORWARD: (Direction.FORWARD,),
+    LineageType.BACKWARD: (Direction.BACKWARD,),
+}
+
+
+async def _nodes(connection: AsyncConnection, asset_id: str, column: str) -> list[Node]:
+    """The column as the graph knows it.
+
+    Raises:
+        Problem: 404, nothing is known of it.
+    """
+    if not (nodes := await nodes_of(connection, asset_id, column)):
+        raise not_found(f"column of the asset {asset_id!r}", column)
+    return nodes
 
 
 def _question(asset_id: str, query: Query) -> Question:

@@ -33,6 +33,7 @@ def document() -> dict[str, Any]:
         "paths": {
             "/v2/asset_lineages/{asset_id}": {"get": _get_lineage()},
             "/v2/asset_lineages/{asset_id}/summary": {"get": _get_summary()},
+            "/v2/asset_lineages/{asset_id}/impact": {"get": _get_impact()},
             "/v2/lineage_events/{event_id}": {"get": _get_event()},
             "/v2/lineage_events/{event_id}/openlineage": {"get": _get_told()},
             "/v2/lineage_events": {"post": _post_event()},
@@ -45,7 +46,8 @@ def document() -> dict[str, Any]:
             "schemas": {
                 "Problem": _problem(), "Lineage": _lineage(), "LineageResource": _resource(), "Asset": _asset(),
                 "Timeline": _timeline(), "Summary": _summary(), "Side": _side(), "LineageEvent": published.EVENT,
-                "Accepted": _accepted(), "Received": _received(),
+                "Accepted": _accepted(), "Received": _received(), "Column": _column(), "Impact": _impact(),
+                "ColumnLineageFound": _columns(),
                 **_openlineage_schemas(),
             },
         },
@@ -132,6 +134,7 @@ def _get_lineage() -> dict[str, Any]:
         _query("after_time", {"type": "string", "format": "date-time"}, "Only events after this moment."),
         _number("hop_count", 4, 0, MAX_COUNT, "forward_hop: other assets at most."),
         _number("event_count", 10, 0, MAX_COUNT, "forward_hop: events of each other asset at most."),
+        _query("column", _TEXT, "A column of the asset: only what tells of its lineage, which is `column_lineage`."),
         _query("seed_asset_id", published.ID, "An asset whose lineage must have this one in it."),
         *_place(),
     ]
@@ -143,6 +146,15 @@ def _get_summary() -> dict[str, Any]:
     parameters = [_path("asset_id"), *_place()]
     answers = _answers("200", _ref("Summary"), "400", "404")
     return _operation("getAssetLineageSummary", "Its figures", Scope.READ, parameters=parameters, responses=answers)
+
+
+def _get_impact() -> dict[str, Any]:
+    column = _query("column", _TEXT, "The column.") | {"required": True}
+    answers = _answers("200", _ref("Impact"), "400", "404")
+    return _operation(
+        "getColumnImpact", "What breaks if a column goes", Scope.READ,
+        parameters=[_path("asset_id"), column, *_place()], responses=answers,
+    )  # fmt: skip
 
 
 def _get_event() -> dict[str, Any]:
@@ -193,8 +205,32 @@ def _lineage() -> dict[str, Any]:
         first=link,
         next=link,
         timelines=_list(_ref("Timeline")),
+        column_lineage=_ref("ColumnLineageFound"),
         truncated={"type": "boolean", "description": "The graph is wider than a question may read."},
     )
+
+
+def _column() -> dict[str, Any]:
+    told = _object(["asset_id", "asset_name", "column"], asset_id=_TEXT, asset_name=_MAYBE_TEXT, column=_MAYBE_TEXT)
+    return told | {"description": "A column of an asset; null: the asset as a whole."}
+
+
+def _columns(**more: Any) -> dict[str, Any]:
+    link = _object(
+        ["from", "to", "kind", "transformation", "masking", "jobs", "events", "last_event_time"],
+        **{"from": _ref("Column"), "to": _ref("Column")}, kind=_words("direct", "indirect"),
+        transformation=_MAYBE_TEXT, masking={"type": ["boolean", "null"]}, jobs=_list(_TEXT), events=_COUNT,
+        last_event_time=_TIME,
+    )  # fmt: skip
+    away = {"allOf": [_ref("Column"), _object(["distance"], distance=_COUNT)]}
+    cut = {"type": "boolean", "description": "The graph is wider than a question may read."}
+    return _object(["columns", "links", "cut", *more], columns=_list(away), links=_list(link), cut=cut, **more)
+
+
+def _impact() -> dict[str, Any]:
+    asset = _object(["asset_id", "asset_name"], asset_id=_TEXT, asset_name=_MAYBE_TEXT)
+    unsure = _object(["asset_id", "job"], asset_id=_TEXT, job=_TEXT)
+    return _columns(assets=_list(asset), jobs=_list(_TEXT), jobs_without_columns=_list(unsure))
 
 
 def _resource() -> dict[str, Any]:

@@ -12,9 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror.bulk import key_in
+from service.mirror.lineage import facets
 from service.mirror.store import Store
 from service.mirror.tables import (
     collibra_batches,
+    column_facets,
+    column_flows,
     dead_letters,
     deliveries,
     gaps,
@@ -26,6 +29,7 @@ from service.mirror.tables import (
     profile_runs,
     quality_assertions,
     replicas,
+    run_facts,
     sync_runs,
     usage_facts,
 )
@@ -45,7 +49,16 @@ async def prune(store: Store, settings: RetentionSettings) -> dict[str, int]:
             number = await _remove(connection, table, condition)
         if number:
             gone[table.name] = number
+    if lineage_events.name in gone:
+        async with store.write() as connection:
+            gone[column_flows.name] = await facets.remove_unused(connection)
     return gone
+
+
+async def note_lost_runs(store: Store, settings: RetentionSettings) -> int:
+    """Note runs that began and of which nothing was heard for long, some of them; answers how many are new."""
+    async with store.write() as connection:
+        return await facets.note_lost(connection, store.later(-settings.runs_lost_s), BATCH)
 
 
 def _overdue(store: Store, settings: RetentionSettings) -> list[tuple[sa.Table, sa.ColumnElement[bool]]]:
@@ -89,7 +102,7 @@ async def _remove(connection: AsyncConnection, table: sa.Table, condition: sa.Co
     if not keys:
         return 0
     if table is lineage_events:
-        for part in (lineage_edges, openlineage_events, quality_assertions):
+        for part in (lineage_edges, openlineage_events, quality_assertions, column_facets, run_facts):
             await connection.execute(sa.delete(part).where(key_in(connection, part.c.event_id, keys)))
     if table is pentaho_jobs:
         mine = key_in(connection, pentaho_job_parts.c.job_key, keys)

@@ -84,6 +84,8 @@ class Plan:
     former: dict[str, list[str]] = field(default_factory=dict)
     #: What tests found, by the id of the OpenLineage event that tells it.
     assertions: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
+    #: Events of runs: what they tell of columns and runs adds up, whichever state of their event wins.
+    told: list[LineageRecorded] = field(default_factory=list)
     #: The newest of each id, whichever state of its lineage event wins.
     facts: dict[str, UsageObserved] = field(default_factory=dict)
     #: Index of the event that each came from.
@@ -346,6 +348,7 @@ def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:
         _mention_asset(plan, event, edge.asset_id, edge.container)
     if change.accumulates:
         plan.added_edges.update(edge_values(change))
+        plan.told.append(change)
         for fact in change.usage:
             _usage_observed(plan, event, fact)
     if change.original:

@@ -29,6 +29,7 @@ from service.kinds import THINGS
 from service.mirror import refreshes
 from service.mirror.attributes import attachment_rows, attribute_rows
 from service.mirror.bulk import BulkInsert, key_in, part_insert, rows_by_key, state_insert
+from service.mirror.lineage import facets
 from service.mirror.profiling import classes, documents
 from service.mirror.rows import (
     TIE_REFRESH_DELAY_S,
@@ -287,6 +288,7 @@ async def _write_lineage(connection: AsyncConnection, plan: Plan, applied: Appli
     await _edges.run(connection, _one_each(edges))
     applied.originals = {row[0] for row in await _originals.run(connection, await _not_kept(connection, plan))}
     await _write_assertions(connection, [row for id_ in applied.originals for row in plan.assertions.get(id_, ())])
+    await facets.write(connection, [*plan.told, *whole], changed)
     if changed:
         await connection.execute(sa.delete(usage_facts).where(key_in(connection, usage_facts.c.event_id, changed)))
     told = [fact for event in whole for fact in event.usage]

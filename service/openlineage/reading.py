@@ -10,11 +10,22 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from service.changes import AssertionMade, Container, LineageEdge, LineageRecorded, Original, Rank, Role, Version
+from service.changes import (
+    AssertionMade,
+    ColumnsTold,
+    Container,
+    LineageEdge,
+    LineageRecorded,
+    Original,
+    Rank,
+    Role,
+    Version,
+)
 from service.errors import FieldInvalid
+from service.events.fields import is_usable_id
 from service.events.lineage import LineageEvent, bare_asset
 from service.events.message import Event
-from service.openlineage import assertions, schema
+from service.openlineage import assertions, columns, runs, schema
 from service.openlineage.marks import mark_of
 from service.openlineage.naming import place_of
 from service.openlineage.spelling import DatasetName
@@ -75,6 +86,8 @@ def recorded(body: dict[str, Any], came_from: str) -> LineageRecorded:
         is_complete=_is_complete(event),
         original=_original(event),
         assertions=_assertions(event, known, at_us or 0),
+        columns=_columns(event, known, at_us or 0),
+        run_facts=runs.facts_of(event, at_us or 0) if "run" in event else (),
     )
 
 
@@ -86,6 +99,18 @@ def datasets_of(event: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Role]]:
         yield dataset, "uses"
     for dataset in event.get("outputs") or ():
         yield dataset, "generates"
+
+
+def named_in(event: dict[str, Any]) -> set[DatasetName]:
+    """The data sets whose assets are to be looked for: those of the event, and those that its columns were made of.
+
+    One that says itself which asset it is is not among them.
+    """
+    told = {name_of(dataset): place_in(dataset) for dataset, _ in datasets_of(event)}
+    facets = (columns.facet_of(dataset) for dataset, _ in datasets_of(event))
+    for name in {name_of(source) for facet in facets for source in columns.inputs_of(facet)}:
+        told.setdefault(name, place_of(name))
+    return {name for name, place in told.items() if place is None}
 
 
 def name_of(dataset: dict[str, Any]) -> DatasetName:
@@ -196,6 +221,21 @@ def _assertions(
         for _, facet in assertions.facets_of(dataset)
     )
     return assertions.made(_event_id(event), _source_service(event), at_us, told)
+
+
+def _columns(event: dict[str, Any], known: dict[DatasetName, dict[str, Any]], at_us: int) -> tuple[ColumnsTold, ...]:
+    """What columns were made of; a data set is the same asset there as it is in the event."""
+    ids = {name_of(one): _edge(one, role, known.get(name_of(one))).asset_id for one, role in datasets_of(event)}
+
+    def asset_of(name: DatasetName) -> str:
+        if name in ids:
+            return ids[name]
+        asset_id = _edge(name._asdict(), "uses", known.get(name)).asset_id
+        return asset_id if is_usable_id(asset_id) else asset_id_of(name)
+
+    facets = ((name_of(one), columns.facet_of(one)) for one, _ in datasets_of(event))
+    told = [columns.Told(name, ids[name], facet) for name, facet in facets if facet]
+    return columns.told(_event_id(event), at_us, told, asset_of) if told else ()
 
 
 def _body(

@@ -29,7 +29,7 @@ async def assets_behind(
 
     A data set that says itself which asset it is, and one that the mirror does not know, are not among them.
     """
-    wanted = [_unplaced(event) for event in events]
+    wanted = [sorted(reading.named_in(event)) for event in events]
     found = await _find(connection, naming, sorted({name for names in wanted for name in names}))
     return [[_told(name, found[name]) for name in names if name in found] for names in wanted]
 
@@ -51,11 +51,6 @@ async def knowledge_of(
     flows = await datasets.related_columns(connection, asset_ids, relationships)
     described = {one.asset_id: Described(naming.of(one), columns.get(one.asset_id, ())) for one in known}
     return Knowledge(described, tuple(ColumnFlow(*flow) for flow in flows))
-
-
-def _unplaced(event: dict[str, Any]) -> list[DatasetName]:
-    named = (dataset for dataset, _ in reading.datasets_of(event) if reading.place_in(dataset) is None)
-    return sorted({reading.name_of(dataset) for dataset in named})
 
 
 async def _find(connection: AsyncConnection, naming: Naming, names: list[DatasetName]) -> dict[DatasetName, Located]:

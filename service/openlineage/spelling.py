@@ -8,6 +8,7 @@ apart by case stays apart.
 from __future__ import annotations
 
 import re
+from string import ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 
 
@@ -28,6 +29,12 @@ PORTS = {
     "postgres": "5432", "db2": "50000", "mysql": "3306", "oracle": "1521", "mssql": "1433", "redshift": "5439",
     "teradata": "1025", "trino": "8080", "hive": "10000", "cassandra": "9042", "hdfs": "8020", "kafka": "9092",
 }  # fmt: skip
+#: Schemes of data whose columns are fields of records.
+_EXACT = frozenset({
+    "kafka", "s3", "s3a", "s3n", "gs", "gcs", "hdfs", "file", "abfs", "abfss", "wasb", "wasbs", "dbfs", "pubsub",
+    "mongodb", "mongodb+srv", "cosmosdb", "azurecosmos",
+})  # fmt: skip
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
 _SERVER = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]+))?")
 _ID = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*://[^/]*)/(.+)", re.DOTALL)
@@ -63,6 +70,16 @@ def meant_id(asset_id: str) -> DatasetName | None:
     """The data set that an id such as `s3a://lake/orders` means; None for ids of another form."""
     found = _ID.fullmatch(asset_id)
     return DatasetName(found[1], found[2]) if found else None
+
+
+def column_key(dataset: DatasetName, column: str) -> str:
+    """What a column's name is compared by: databases tell names apart without regard to case unless they are quoted.
+
+    Producers do not say whether they were. Files, streams and document stores take names as they are written. Only the
+    letters of ASCII have a case here, as in SQLite.
+    """
+    scheme = dataset.namespace.partition("://")[0].lower()
+    return column if scheme in _EXACT else column.translate(_SMALL)
 
 
 def parts_of(name: str) -> list[str]:

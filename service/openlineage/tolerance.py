@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from service.openlineage import assertions, schema
+from service.openlineage import assertions, columns, schema
 from service.openlineage.marks import MARK
 from service.openlineage.words import made_id, schema_url
 from service.text.documents import canonical
@@ -148,7 +148,7 @@ class _Mending:
 #: Facets that are read here, by the definition that they have to fit.
 _DEFINITIONS = {
     MARK: "Mark",
-    "columnLineage": "ColumnLineage",
+    columns.FACET: "ColumnLineage",
     assertions.FACET: "Assertions",
     "schema": "SchemaFacet",
     "symlinks": "Symlinks",
@@ -172,6 +172,9 @@ def _too_many(event: dict[str, Any]) -> Iterator[str]:
             if number > assertions.MAX_OF_FACET:
                 told = f"of {number} assertions the first {assertions.MAX_OF_FACET} are mirrored"
                 yield f"{place}.{where}.{assertions.FACET}: {told}"
+        if (number := columns.number_of(columns.facet_of(dataset))) > columns.MAX_OF_FACET:
+            told = f"of {number} columns that others were made of the first {columns.MAX_OF_FACET} are mirrored"
+            yield f"{place}.facets.{columns.FACET}: {told}"
 
 
 def _without_nulls(value: Any) -> Any:

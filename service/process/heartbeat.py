@@ -22,7 +22,7 @@ from service.amqp.consumer import BRAKE, STORE, Consumer, State
 from service.amqp.gate import Gate
 from service.amqp.topology import Topology
 from service.mirror import controls, dead_letters, progress
-from service.mirror.retention import prune
+from service.mirror.retention import note_lost_runs, prune
 from service.mirror.store import STORE_ERRORS, Store
 from service.pipeline.pipeline import Pipeline
 from service.settings.model import AmqpSettings, RetentionSettings
@@ -120,6 +120,8 @@ class Heartbeat:
         gone = await prune(self._store, self._retention)
         if gone:
             log.info("pruned", **gone)
+        if lost := await note_lost_runs(self._store, self._retention):
+            log.info("runs_lost", number=lost)
 
     def _obey_targets(self, rows: Sequence[Any], *, held: bool) -> None:
         paused = {row.target for row in rows if row.paused}

@@ -279,6 +279,12 @@ class RetentionSettings(Section):
         gt=0,
         description="What finished runs of profiles found: 90d. Unset: of the current state alone is known.",
     )
+    runs_lost_s: Duration = Field(
+        86400,
+        alias="runs_lost",
+        gt=0,
+        description="A run that never ended is shown as LOST once nothing was heard of it for so long: 24h.",
+    )
     usage_s: Duration = Field(
         400 * 86400,
         alias="usage",

@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror.clock import store_later
+from service.mirror.lineage.columns import ColumnGraph
 from service.mirror.lineage.events import EVENT_COLUMNS, PRIVATE_MODES, EventRow
-from service.mirror.lineage.walk import MAX_EDGES, Direction, among, events_at, walk
-from service.mirror.tables import assets, lineage_edges, lineage_events
+from service.mirror.lineage.walk import MADE_NOTHING, MAX_EDGES, Direction, among, events_at, walk
+from service.mirror.tables import assets, column_facets, lineage_edges, lineage_events
 
 
 class LineageType(StrEnum):
@@ -142,6 +143,14 @@ async def answer(connection: AsyncConnection, question: Question, max_edges: int
     else:
         ids, cut = await _all(connection, question, max_edges)
     return await _page(connection, question, among(connection, lineage_events.c.event_id, ids), cut)
+
+
+async def answer_of_columns(connection: AsyncConnection, question: Question, told: ColumnGraph) -> Answer:
+    """The events that tell the links of a graph of columns."""
+    facet, event = column_facets.c, lineage_events.c
+    tells = sa.select(facet.event_id).where(among(connection, facet.flow_id, sorted(told.flows)))
+    counts = sa.true() if question.failed else sa.func.coalesce(event.event_type, "").not_in(MADE_NOTHING)
+    return await _page(connection, question, sa.and_(event.event_id.in_(tells), counts), told.cut)
 
 
 async def is_connected(connection: AsyncConnection, asset_id: str, seed: str, max_edges: int = MAX_EDGES) -> bool:

@@ -27,6 +27,7 @@ from service.mirror.tables.mirrored import (
     things,
     usage_facts,
 )
+from service.mirror.tables.openlineage import column_facets, column_flows, run_facts
 from service.mirror.tables.targets import collibra_batches, collibra_told, links, pentaho_job_parts, pentaho_jobs
 from service.mirror.tables.work import (
     audit_log,
@@ -55,6 +56,8 @@ __all__ = [
     "collibra_batches",
     "collibra_told",
     "column_classifications",
+    "column_facets",
+    "column_flows",
     "connections",
     "containers",
     "controls",
@@ -76,6 +79,7 @@ __all__ = [
     "quality_assertions",
     "refreshes",
     "replicas",
+    "run_facts",
     "suspects",
     "sync_runs",
     "sync_states",

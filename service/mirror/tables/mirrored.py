@@ -186,6 +186,8 @@ things = {kind.name: _table_of(kind) for kind in THINGS.values()}
 
 #: Runs that made nothing of what they name (`service.mirror.lineage.walk`).
 _FAILED = text("event_type IN ('JOB_FAILED', 'JOB_ABORTED')")
+#: Runs that may be under way (`service.mirror.lineage.facets`).
+_OPEN = text("event_type IN ('JOB_STARTED', 'JOB_RUNNING')")
 lineage_events = Table(
     "lineage_events", metadata,
     Column("event_id", Text, primary_key=True),
@@ -198,6 +200,7 @@ lineage_events = Table(
     Column("came_from", Text, comment="catalog, or who sent it over HTTP; null: unknown, or ours"),
     *state_columns(),
     Index("lineage_events_failed", "event_id", postgresql_where=_FAILED, sqlite_where=_FAILED),
+    Index("lineage_events_open", "event_time", postgresql_where=_OPEN, sqlite_where=_OPEN),
 )  # fmt: skip
 
 lineage_edges = Table(
