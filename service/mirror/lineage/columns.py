@@ -193,8 +193,6 @@ class _Walk:
         self._room = room
         #: Links by the flow that tells them.
         self.links: dict[str, set[Link]] = {}
-        #: Whether a run that counts tells the flow.
-        self._counts: dict[str, bool] = {}
 
     async def go(self, found: ColumnGraph, start: Collection[Node], depth: int | None) -> None:
         seen, front, level = set(start), list(start), 0
@@ -202,11 +200,7 @@ class _Walk:
             level += 1
             rows = (await self._connection.execute(self._edges(front))).all()
             self._room -= len(rows)
-            await self._judge({row.flow_id for row in rows})
-            fresh: set[Node] = set()
-            for row in rows:
-                if self._counts[row.flow_id]:
-                    fresh.add(self._take(found, row))
+            fresh = {self._take(found, row) for row in rows}
             front = sorted(fresh - seen)
             seen |= fresh
             for node in front:
@@ -226,19 +220,16 @@ class _Walk:
         else:
             wholes = {Node(node.asset_id, WHOLE) for node in front}
             here = _pairs(self._connection, edge.to_asset_id, edge.to_key, [*front, *sorted(wholes - {*front})])
-        return query.where(here).limit(self._room + 1)
+        return query.where(here, self._is_told()).limit(self._room + 1)
 
-    async def _judge(self, flows: set[str]) -> None:
-        """Which of these flows a run tells that counts: one is enough, however many do."""
-        new = sorted(flows - self._counts.keys())
-        flow, facet, event = column_flows.c, column_facets.c, lineage_events.c
-        tells = sa.select(facet.flow_id).where(facet.flow_id == flow.flow_id)
+    def _is_told(self) -> sa.ColumnElement[bool]:
+        """Whether a run that counts tells the edge: one is enough, however many do."""
+        facet, event = column_facets.c, lineage_events.c
+        tells = sa.select(facet.flow_id).where(facet.flow_id == column_flows.c.flow_id)
         if not self._failed:
             tells = tells.outerjoin(lineage_events, event.event_id == facet.event_id)
             tells = tells.where(sa.func.coalesce(event.event_type, "").not_in(MADE_NOTHING))
-        query = sa.select(flow.flow_id).where(among(self._connection, flow.flow_id, new), flow.number == 0)
-        told = set((await self._connection.execute(query.where(tells.exists()))).scalars()) if new else set()
-        self._counts |= {flow_id: flow_id in told for flow_id in new}
+        return tells.exists()
 
     def _take(self, found: ColumnGraph, row: Any) -> Node:
         """Note the edge; answers where it leads to."""
@@ -247,7 +238,9 @@ class _Walk:
         self.links.setdefault(row.flow_id, set()).add(link)
         found.links.setdefault(link, Told())
         for node, name in ((source, row.from_column), (target, row.to_column)):
-            found.labels[node] = min(found.labels.get(node, name), name)
+            there = found.labels.get(node)
+            if there is None or name < there:  # the same, whatever the order of rows
+                found.labels[node] = name
         return target if self._forward else source
 
 

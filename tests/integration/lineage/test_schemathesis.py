@@ -62,6 +62,7 @@ async def serve(directory: Path, tokens: Path, ready: asyncio.Future[str], stop:
     await store.close()
 
 
+@pytest.mark.timeout(300)  # what OpenLineage allows is large, and so is the work of making it
 @schema.parametrize()
 @settings(max_examples=12, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_api_does_what_its_description_says(case: schemathesis.Case[Any], api_url: str) -> None:
