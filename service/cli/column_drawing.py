@@ -14,6 +14,7 @@ from rich.tree import Tree
 from service.cli.drawing import TITLES, as_dot, as_mermaid
 from service.mirror.lineage.columns import WHOLE, ColumnGraph, Impact, Link, Node
 from service.mirror.lineage.walk import Direction
+from service.text.visible import visible_line
 
 #: What stands for a data set as a whole.
 _WHOLE = "(all of it)"
@@ -43,7 +44,7 @@ class ColumnDrawing:
     def tree(self, depth: int, directions: Sequence[Direction]) -> Tree:
         """For people: a branch per direction. A column that is drawn already is named again, and ends there."""
         graph = self._graph
-        tree = Tree(Text(", ".join(map(self._label, graph.start))))
+        tree = Tree(Text(visible_line(", ".join(map(self._label, graph.start)))))
         for direction in directions:
             branch, beyond, drawn = tree.add(TITLES[direction]), self._beyond(direction), set(graph.start)
             for start in graph.start:
@@ -84,7 +85,8 @@ class ColumnDrawing:
         for other, words in sorted(beyond.get(node, {}).items()) if depth else ():
             again = "…" if other in drawn and beyond.get(other) else ""
             how = f"({', '.join(sorted(words - {''}))})" if words - {""} else ""
-            twig = branch.add(Text("  ".join(part for part in (self._label(other), how, again) if part)))
+            told = "  ".join(part for part in (self._label(other), how, again) if part)
+            twig = branch.add(Text(visible_line(told)))
             if not again:
                 drawn.add(other)
                 self._grow(twig, other, beyond, depth - 1, drawn)

@@ -12,23 +12,40 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from service.errors import ConfigurationError, MirrorError
 from service.mirror import schema
 from service.mirror.store import Store
 from service.settings.model import LogSettings, Settings, load
 from service.telemetry.logs import configure_logging
+from service.text.visible import visible, visible_json
 
 T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
+
+class Screen(Console):
+    """A console on which nothing that came from outside is obeyed: control characters are shown."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Markup as a text; shown before Rich takes some of these characters out."""
+        return super().render_str(visible(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Whatever is printed; Rich's own sequences are made of styles, later."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
+
+
 #: Columns where nobody looks at a screen: tables in a file or pipe are not squeezed.
 _PIPE_WIDTH = 160
 #: What people read goes to stdout, what goes wrong to stderr.
-out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-err = Console(stderr=True, highlight=False)
+out = Screen(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+err = Screen(stderr=True, highlight=False)
 
 
 def quiet_settings() -> Settings:
@@ -66,7 +83,7 @@ async def opened_store(settings: Settings, *, migrate: bool = False) -> AsyncIte
 def print_json(value: Any) -> None:
     """One JSON value, times as ISO 8601."""
     text = json.dumps(value, default=_plain, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
-    sys.stdout.write(text.encode("utf-8", "replace").decode("utf-8") + "\n")
+    sys.stdout.write(visible_json(text.encode("utf-8", "replace").decode("utf-8")) + "\n")
 
 
 def _plain(value: Any) -> Any:
@@ -91,7 +108,7 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%S")
-    return str(value)
+    return visible(str(value))
 
 
 def report(error: MirrorError) -> int:

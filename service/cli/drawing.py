@@ -11,6 +11,7 @@ from rich.tree import Tree
 from service.changes import Role
 from service.mirror.lineage.graph import EventNode, Graph
 from service.mirror.lineage.walk import Direction
+from service.text.visible import visible, visible_line
 
 #: What a direction leads to.
 TITLES = {Direction.BACKWARD: "made of", Direction.FORWARD: "made into"}
@@ -117,19 +118,21 @@ def _event_label(event: EventNode) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text in which Rich sees no markup."""
-    return text.replace("[", "\\[")
+    """Text of one line in which Rich sees no markup."""
+    return visible_line(text).replace("[", "\\[")
 
 
 def as_dot(text: str) -> str:
     """Text in quotes of DOT, in which a backslash begins an escape of labels and every other character is itself."""
-    for char, escape in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", " "), ("\0", " ")):
+    text = visible(text)
+    for char, escape in (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n")):
         text = text.replace(char, escape)
     return f'"{text}"'
 
 
 def as_mermaid(text: str) -> str:
     """Text in quotes of Mermaid, whose escapes are those of HTML."""
+    text = visible(text)
     for char, entity in (("&", "#amp;"), ('"', "#quot;"), ("<", "#lt;"), (">", "#gt;"), ("\n", " ")):
         text = text.replace(char, entity)
     return text

@@ -17,6 +17,7 @@ from service.targets.pentaho import checks, link_files, links
 from service.targets.pentaho.link_files import Form
 from service.targets.pentaho.links import KINDS, Imported, Link
 from service.targets.pentaho.target import configured
+from service.text.visible import visible
 
 app = typer.Typer(help="What in the catalog is what at Pentaho.", no_args_is_help=True)
 #: The target by its usual name.
@@ -88,7 +89,8 @@ def list_(kind: OfKind = None, target: OfTarget = PENTAHO, as_json: Json = False
 @app.command("export")
 def export(kind: OfKind = None, form: AsForm = None, target: OfTarget = PENTAHO) -> None:
     """Print links as `links import` takes them."""
-    sys.stdout.write(link_files.write(run_async(_read(target, kind)), _form(form)))
+    written = link_files.write(run_async(_read(target, kind)), _form(form))
+    sys.stdout.write(visible(written) if sys.stdout.isatty() else written)
 
 
 async def _read(target: str, kind: str | None) -> list[Link]:

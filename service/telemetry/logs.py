@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
-from typing import Any
+from collections.abc import MutableMapping
+from typing import Any, TextIO
 
 import structlog
 
 from service.settings.model import LogSettings
+from service.text.visible import visible, visible_fields
 
 
-def _console() -> structlog.dev.ConsoleRenderer:
-    """Plain tracebacks: the richer ones show local variables, which hold bodies before redaction."""
-    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+class _Console:
+    """Lines for people, in which nothing from outside is obeyed by a terminal.
+
+    Tracebacks are plain: the richer ones show local variables, which hold bodies before redaction.
+    """
+
+    def __init__(self) -> None:
+        self._render = structlog.dev.ConsoleRenderer(exception_formatter=_traceback)
+
+    def __call__(self, logger: Any, name: str, fields: MutableMapping[str, Any]) -> str:
+        return self._render(logger, name, visible_fields(dict(fields)))
+
+
+def _traceback(target: TextIO, exc_info: Any) -> None:
+    written = io.StringIO()
+    structlog.dev.plain_traceback(written, exc_info)
+    target.write(visible(written.getvalue()))
 
 
 def configure_logging(settings: LogSettings) -> None:
@@ -25,7 +42,7 @@ def configure_logging(settings: LogSettings) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    renderer: Any = _console() if console else structlog.processors.JSONRenderer()
+    renderer: Any = _Console() if console else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer] if not console else [*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),

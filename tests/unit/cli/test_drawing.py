@@ -68,8 +68,8 @@ def test_mermaid_and_dot_have_a_node_for_each_asset_and_event_and_an_arrow_for_e
         ("Größe 客户 😀", '"Größe 客户 😀"'),
         ('a "b"', '"a \\"b\\""'),
         ("C:\\new", '"C:\\\\new"'),
-        ("two\nlines\r", '"two\\nlines "'),
-        ("tab\tnul\0", '"tab\tnul "'),
+        ("two\nlines\r", '"two\\nlines\\\\x0d"'),
+        ("tab\tnul\0", '"tab    nul\\\\x00"'),
     ],
 )
 def test_dot_shows_a_name_as_it_is(graph: Graph, name: str, label: str) -> None:
