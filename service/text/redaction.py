@@ -19,6 +19,7 @@ from ahocorasick_rs import BytesAhoCorasick
 
 from service.errors import DataError
 from service.text import documents
+from service.text.secret_forms import FOREIGN_WORDS, FORMS, PASS_KEY, WHOLE_KEYS, written
 
 #: What stands where a secret stood.
 BLANK = "[redacted]"
@@ -27,10 +28,15 @@ QUOTED_BLANK = f'"{BLANK}"'.encode()
 #: Tell-tale words in the form of a normalised key: lower case, without `_`, `-`, `.` and spaces.
 SECRET_WORDS = (
     "password", "passwd", "passphrase", "pwd", "secret", "token", "apikey", "accesskey", "privatekey", "sessionkey",
-    "credential", "authorization", "signedurl", "createobjecturl",
+    "credential", "authorization", "signedurl", "createobjecturl", "accountkey", *FOREIGN_WORDS,
 )  # fmt: skip
 #: Those, and words that betray a secret inside a text whatever its key is.
-_TELL_TALE = (*(word.encode() for word in SECRET_WORDS), b"wdpaes", b"bearer", b"eyj", b"signature", b"sig=")
+_TELL_TALE = tuple({
+    *(form.encode() for word in SECRET_WORDS for form in written(word)), *(key.encode() for key in WHOLE_KEYS),
+    b"wdpaes", b"bearer", b"eyj", b"signature", b"sig=", *(word for form in FORMS for word in form.tell_tales),
+})  # fmt: skip
+#: What betrays one as it is written.
+_MARKS = tuple(mark for form in FORMS for mark in form.marks)
 
 #: Objects whose keys are names that people gave (columns, profiles): a column called `password` is no secret. `fields`
 #: and `columnMetrics` are those of OpenLineage's facets `columnLineage` and `dataQualityMetrics`.
@@ -48,12 +54,14 @@ _IDENTITY_ENDS = ("_id", "_name", "_path", "_key", "_ids", "_names", "_paths", "
 
 _NORMAL = bytes.maketrans(bytes(range(65, 91)), bytes(range(97, 123)))
 _IGNORED = b"_-. "
-_TELL_TALES = BytesAhoCorasick(_TELL_TALE)
+_TELL_TALES = BytesAhoCorasick([*_TELL_TALE, *(mark.translate(_NORMAL, _IGNORED) for mark in _MARKS)])
 
 _WORDS = (
     r"(?:pass[_\-. ]?word|passwd|pass[_\-. ]?phrase|pwd|secret|token|api[_\-. ]?key|access[_\-. ]?key"
     r"|private[_\-. ]?key|session[_\-. ]?key|credential|authorization|signed[_\-. ]?url"
-    r"|create[_\-. ]?object[_\-. ]?url)"
+    r"|create[_\-. ]?object[_\-. ]?url|account[_\-. ]?key|mot[_\-. ]?de[_\-. ]?passe|"
+    + "|".join(re.escape(form) for word in FOREIGN_WORDS for form in written(word))
+    + ")"
 )
 #: A text inside a text: from \\" to the next quote with as many backslashes.
 _ESCAPED_TEXT = r'(?P<escape>\\+)".*?(?:(?<!\\)(?P=escape)"|\Z)'
@@ -85,6 +93,12 @@ _SCHEMES, _PATTERNS = (
         (r"-----BEGIN[A-Z ]{0,32}PRIVATE KEY-----.*?(?:-----END[A-Z ]{0,32}PRIVATE KEY-----|$)", BLANK),
     ))
 )  # fmt: skip
+#: The table's forms, those that are secrets in names too, and the others.
+_IN_NAMES, _IN_TEXTS = (
+    [(re.compile(form.pattern.encode(), re.DOTALL), form.replacement.format(blank=BLANK).encode())
+     for form in FORMS if form.in_names is in_names]
+    for in_names in (True, False)
+)  # fmt: skip
 #: A parameter of a URL or connection string whose whole name is that of a secret: `;password=…`, but no `token_type=`.
 _PARAMETER = (
     re.compile(
@@ -94,7 +108,7 @@ _PARAMETER = (
     rf"\1{BLANK}".encode(),
 )
 #: Those that know a secret by its form alone.
-_FORMS = [_SCHEMES[0], _PARAMETER, *_PATTERNS[1:]]
+_FORMS = [_SCHEMES[0], _PARAMETER, *_PATTERNS[1:], *_IN_NAMES]
 _ASSIGNMENT = re.compile(rf"{_WORDS}[\w.\-]{{0,64}}\\*[\"']?\s{{0,16}}[:=]\s{{0,16}}".encode(), re.IGNORECASE)
 _ASSIGNED = re.compile(_VALUE.encode(), re.DOTALL)
 _GROUP_TOKEN = re.compile(rf'{_ESCAPED_TEXT}|"(?:[^"\\]|\\.)*"?|[\[\]{{}}]'.encode(), re.DOTALL)
@@ -132,8 +146,9 @@ def may_hold_secrets(body: bytes) -> bool:
     """
     if b"\\" in body and b"\\u00" in body:
         return True
-    if _TELL_TALES.find_matches_as_indexes(body.translate(_NORMAL, _IGNORED)):
-        return True
+    for number, _, _ in _TELL_TALES.find_matches_as_indexes(body.translate(_NORMAL, _IGNORED), overlapping=True):
+        if number < len(_TELL_TALE) or _MARKS[number - len(_TELL_TALE)] in body:
+            return True
     return b"@" in body and _may_hold_userinfo(body)
 
 
@@ -152,7 +167,7 @@ def is_secret_key(key: str) -> bool:
     if "=" in key:
         return False
     normal = key.lower().translate(_KEY_IGNORED)
-    return any(word in normal for word in SECRET_WORDS)
+    return normal in WHOLE_KEYS or any(word in normal for word in SECRET_WORDS)
 
 
 _KEY_IGNORED = {ord(char): None for char in "_-. "}
@@ -219,6 +234,7 @@ class _Walk:
         for key, value in members.items():
             is_name = names and isinstance(value, dict | list)
             below = secret or (not is_name and is_secret_key(key)) or (named_secret and key.lower() in _VALUE_KEYS)
+            below = below or (isinstance(value, str) and PASS_KEY.search(key) is not None)
             clean_key = key if key.isidentifier() else self._key(key, members, copy)
             copy[clean_key] = self.visit(value, secret=below, names=key in MAPS_OF_NAMES, identity=_is_identity(key))
         return copy
@@ -292,8 +308,10 @@ def redact_bytes(body: bytes) -> tuple[bytes, bool]:
 def _substitute(body: bytes) -> bytes:
     for pattern, replacement in _SCHEMES:
         body = pattern.sub(replacement, body)
+    for pattern, replacement in _IN_TEXTS:
+        body = pattern.sub(replacement, body)
     body = _without_assigned(body)
-    for pattern, replacement in _PATTERNS:
+    for pattern, replacement in (*_PATTERNS, *_IN_NAMES):
         body = pattern.sub(replacement, body)
     return body
 

@@ -1,0 +1,136 @@
+"""The table of forms: each is blanked wherever it stands, and everyday texts are left alone."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from service.text.privacy import Privacy, clean_body
+from service.text.redaction import BLANK, redact, redact_bytes, redact_text
+from service.text.secret_forms import FORMS
+
+SECRET = "hunter2SWORDFISH"
+HEX = "0123456789abcdef0123456789abcdef"
+
+#: Texts with a secret, by the form that knows it; `{}` is where it stands.
+TEXTS: list[tuple[str, str, str]] = [
+    ("GitHub", "clone with {}", f"ghp_{SECRET}{SECRET}"),
+    ("GitHub", "x={} y", f"github_pat_{SECRET}_{SECRET}"),
+    ("GitLab", "({})", f"glpat-{SECRET}-{SECRET}"),
+    ("Slack", "{}", f"xoxb-123456-{SECRET}"),
+    ("AWS access key id", "id {} of", "AKIAABCDEFGHIJKLMNOP"),
+    ("AWS access key id", "{}", "ASIAABCDEFGHIJKLMNOP"),
+    ("Google API key", "?x={}", "AIza" + "Ab3-_" * 7),
+    ("Databricks", "{}", f"dapi{HEX}"),
+    ("Stripe", "{}", f"sk_live_{SECRET}{SECRET}"),
+    ("Oracle's JDBC", "jdbc:oracle:thin:scott/{}@//db:1521/shop", SECRET),
+    ("Oracle's JDBC", "jdbc:oracle:oci8:scott/{}@db:1521:shop", SECRET),
+    ("Azure", "DefaultEndpointsProtocol=https;AccountName=x;AccountKey={};EndpointSuffix=y", f"{SECRET}+/=="),
+    ("Azure", "Endpoint=sb://x/;SharedAccessKeyName=y;SharedAccessKey={}", f"{SECRET}="),
+    ("webhook", "https://hooks.slack.com/services/{}", f"T000/B000/{SECRET}"),
+    ("webhook", "https://discord.com/api/webhooks/{}", f"123/{SECRET}"),
+    ("webhook", "https://acme.webhook.office.com/webhookb2/{}", f"{SECRET}@x/IncomingWebhook/y"),
+    (".pgpass", "db.acme.com:5432:shop:scott:{}", SECRET),
+    (".pgpass", "# local\n*:*:*:scott:{}", SECRET),
+    ("cookie", "Cookie: session={}; theme=dark", SECRET),
+    ("cookie", "Set-Cookie: sid={}; HttpOnly", SECRET),
+    ("pass", "https://h/?user=u&pass={}", SECRET),
+    ("curl", "curl -s -u scott:{} https://h", SECRET),
+    ("curl", "curl https://h --user 'scott:{}'", SECRET),
+    ("SQL", "CREATE USER scott IDENTIFIED BY '{}'", SECRET),
+    ("SQL", "ALTER USER scott IDENTIFIED WITH mysql_native_password BY '{}'", SECRET),
+    ("SQL", "ALTER ROLE scott WITH ENCRYPTED PASSWORD '{}'", SECRET),
+    ("SQL", 'create user scott identified by "{}"', SECRET),
+    ("SQL, without quotes", "create user scott identified by {}", SECRET),
+    ("prose", "The password is {}, ask Jane", f"{SECRET}!"),
+    ("prose", "Das Passwort lautet: {}", SECRET),
+    ("prose", "le mot de passe est {}", SECRET),
+]
+WRAPS: list[Callable[[str], Any]] = [
+    lambda text: {"description": text},
+    lambda text: [{"x": json.dumps({"y": text})}],
+    lambda text: {"deep": [{"z": [1, f"before\n{text}"]}]},
+]
+
+
+def test_every_form_of_the_table_has_its_texts() -> None:
+    assert {form.name for form in FORMS} == {name for name, _, _ in TEXTS}
+    assert all(form.source for form in FORMS)
+    assert all(form.tell_tales or form.marks for form in FORMS)
+
+
+@pytest.mark.parametrize(("form", "text", "secret"), TEXTS)
+@pytest.mark.parametrize("wrap", WRAPS)
+def test_the_secret_goes_and_what_stands_around_it_stays(
+    form: str, text: str, secret: str, wrap: Callable[[str], Any]
+) -> None:
+    whole = text.format(secret)
+    body = json.dumps(wrap(whole)).encode()
+    for raw in (body, b"{" + body, json.dumps(wrap(whole), ensure_ascii=False, indent=1).encode()):
+        clean, blanked = clean_body(raw, 64, Privacy())
+        assert blanked, form
+        assert secret.encode() not in clean
+        assert SECRET.encode() not in clean
+    left = redact_text(whole)
+    assert BLANK in left
+    assert left.split()[0] == whole.split()[0] or secret in whole.split()[0]
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "secret"), [one for one in TEXTS if next(f for f in FORMS if f.name == one[0]).in_names]
+)
+def test_what_is_a_secret_by_its_form_is_one_in_a_name_too(form: str, text: str, secret: str) -> None:
+    assert secret not in str(redact({"name": text.format(secret)})), form
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "passwort", "Passwort", "DB_PASSWORT", "kennwort", "motDePasse", "mot_de_passe", "パスワード", "暗証番号",
+        "秘密鍵", "account_key", "AccountKey", "Cookie", "set-cookie", "cookies", "pass", "db_pass", "userPass", "PASS",
+    ],
+)  # fmt: skip
+def test_more_keys_are_those_of_secrets(key: str) -> None:
+    for raw in (json.dumps({key: SECRET}), json.dumps({key: SECRET}, ensure_ascii=False)):
+        for body in (raw.encode(), b"{" + raw.encode()):
+            clean, blanked = clean_body(body, 64, Privacy())
+            assert blanked, (key, body)
+            assert SECRET.encode() not in clean, (key, body)
+
+
+#: What catalogs say every day.
+EVERYDAY: list[Any] = [
+    {"pass": 12, "fail": 3}, {"pass": True}, {"bypass": "allowed"}, {"compass": "north"}, {"passes": "all"},
+    {"passenger_pass_count": 7}, "Asia Pacific", "EURASIA region", "ASIA", "AKIA",
+    {"asia_sales": "ASIA-PACIFIC-2026-REGION"},
+    "The password is required", "the token is not null", "Password was changed by the user", "the secret is out",
+    "cookie consent", {"cookie_consent": "given"}, "a cookies table", "hooks.slack.com", "https://discord.com/channels/1",
+    "host:5432", "db.acme.com:5432/shop", "a:b:c:d:e", "10:30:15:22:11", "identified by its number",
+    "column pass = 3 of 4", "curl -s https://h/x", "curling club", "daphnia dapi", "jdbc:oracle:thin:@//db:1521/shop",
+    "tasks_live_here", "ghp_short", "xoxb", "AIza", {"name": "glossary-pattern"}, "customer is identified",
+    "urn:5432:shop", {"path": "/data/cookie:jar"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", EVERYDAY)
+def test_everyday_texts_stay(value: Any) -> None:
+    for told in ({"x": value}, {"description": [value]}, value):
+        assert redact(told) == (told, False)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"curl ", b"curl -u ", b"curl -u a:", b"cookie:", b"cookie: ", b"identified ", b"identified by ", b"password '",
+        b"password is ", b"jdbc:oracle:thin:", b"jdbc:oracle:thin:a/", b"a:5432:b:c:", b":5432:", b":*:", b"ghp_a",
+        b"xoxb-", b"hooks.slack.com/services/", b"accountkey=", b'"pass": "', b"pass=", b"identified with ", b"AKIA",
+        b"password is 1", b"mot de passe ",
+    ],
+)  # fmt: skip
+def test_hostile_bytes_take_time_in_proportion(piece: bytes) -> None:
+    started = time.perf_counter()
+    redact_bytes(b"token " + piece * (400_000 // len(piece)))
+
+    assert time.perf_counter() - started < 8  # quadratic: hours
