@@ -1,4 +1,4 @@
-"""Real neighbours of the mirror: producers, receivers, brokers, databases, vendors' clients. `make neighbours` runs them.
+"""Real neighbours of the mirror, which `make neighbours` runs: producers, receivers, brokers, vendors' clients.
 
 They are no part of `make test`: they install what takes minutes. Each test says by its mark who is tried and at what,
 and learns the version from the real thing; at the end there is one table of all of them.

@@ -53,7 +53,12 @@ class Environment:
         return {**kept, "PATH": f"{self.bin}{os.pathsep}{os.environ['PATH']}", **more}
 
     async def run(
-        self, program: str, *arguments: str | Path, cwd: Path, expect: int | None = 0, **variables: str
+        self,
+        program: str,
+        *arguments: str | Path,
+        cwd: Path,
+        expect: int | None = 0,
+        variables: Mapping[str, str] = {},
     ) -> str:
         """What a program of it prints, both streams together.
 
@@ -76,7 +81,9 @@ class Environment:
             await process.wait()
             raise
         output = said.decode(errors="replace")
-        assert expect is None or process.returncode == expect, f"{program} ended {process.returncode}:\n{output[-_TAIL:]}"
+        assert expect is None or process.returncode == expect, (
+            f"{program} ended {process.returncode}:\n{output[-_TAIL:]}"
+        )
         return output
 
 

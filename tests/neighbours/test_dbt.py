@@ -21,13 +21,18 @@ AT_THE_END: tuple[str, ...] = ()
 WHILE_IT_RUNS = ("--consume-structured-logs",)
 #: Who is made of whom, by the names in the project.
 MODELS = {
-    ("shop.raw_orders", "shop.stg_orders"),
     ("shop.stg_orders", "shop.orders_by_day"),
-    ("shop.raw_customers", "shop.customers"),
     ("shop.stg_orders", "shop.customers"),
     ("till.payments", "shop.customers"),
 }
+#: At the end the wrapper leaves out what a model reads of a seed (findings/openlineage-dbt-forgets-seeds.sh).
+OF_SEEDS = {
+    AT_THE_END: set[tuple[str, str]](),
+    WHILE_IT_RUNS: {("shop.raw_orders", "shop.stg_orders"), ("shop.raw_customers", "shop.customers")},
+}
 HISTORY = {("shop.stg_orders", "shop.orders_history")}
+#: Following the log, the wrapper tells of each test a table of failures, though dbt keeps none unless told to.
+AUDIT = "shop_dbt_test__audit."
 
 
 class Shop:
@@ -53,15 +58,16 @@ class Shop:
     async def dbt(self, *arguments: str, way: tuple[str, ...] = AT_THE_END, expect: int = 0) -> str:
         """`dbt-ol …`; answers what it prints, once the mirror has all of it."""
         words = (*way, *arguments, "--project-dir", str(self._place), "--profiles-dir", str(self._place))
-        said = await self._installed.run("dbt-ol", *words, cwd=self._place, expect=expect, **self._variables)
+        said = await self._installed.run("dbt-ol", *words, cwd=self._place, expect=expect, variables=self._variables)
         assert "failed to emit" not in said, said
         return said
 
     async def edges(self) -> set[tuple[str, str]]:
-        """What was made of what, without what all names begin with."""
+        """What was made of what, without what all names begin with, and without tables of failures."""
         found = await self._mirror.edges()
         assert all(name.startswith(self.prefix) for pair in found for name in pair), found
-        return {(one.removeprefix(self.prefix), other.removeprefix(self.prefix)) for one, other in found}
+        pairs = {(one.removeprefix(self.prefix), other.removeprefix(self.prefix)) for one, other in found}
+        return {pair for pair in pairs if not pair[1].startswith(AUDIT)}
 
 
 @pytest.fixture
@@ -92,20 +98,20 @@ async def test_each_command_adds_what_it_made(shop: Shop, mirror: Mirror, way: t
     await shop.dbt("seed", way=way)
     assert await shop.edges() == set()
     await shop.dbt("run", way=way)
-    assert await shop.edges() == MODELS
+    assert await shop.edges() == MODELS | OF_SEEDS[way]
     await shop.dbt("snapshot", way=way)
-    assert await shop.edges() == MODELS | HISTORY
-    await shop.dbt("test", way=way)
-    assert await shop.edges() == MODELS | HISTORY
+    assert await shop.edges() == MODELS | OF_SEEDS[way] | HISTORY
     await shop.dbt("run", "--select", "orders_by_day", way=way)  # the second time it is incremental
-    assert await shop.edges() == MODELS | HISTORY
+    assert await shop.edges() == MODELS | OF_SEEDS[way] | HISTORY
+    await shop.dbt("test", way=way)
+    assert await shop.edges() == MODELS | OF_SEEDS[way] | HISTORY
 
 
 @pytest.mark.neighbour("dbt", "build, with a model and a test that fail")
 @pytest.mark.parametrize("way", [AT_THE_END, WHILE_IT_RUNS], ids=["artifacts", "structured logs"])
 async def test_what_failed_is_known_and_made_nothing(shop: Shop, mirror: Mirror, way: tuple[str, ...]) -> None:
     await shop.dbt("build", "--vars", "{break_a_model: true, break_a_test: true}", way=way, expect=1)
-    assert await shop.edges() == MODELS | HISTORY
+    assert await shop.edges() == MODELS | OF_SEEDS[way] | HISTORY
     outcomes: list[Any] = await mirror.rows.all(
         "SELECT assertion, column_name, success FROM v1_quality_assertions ORDER BY 1, 2"
     )

@@ -15,7 +15,11 @@ from sandbox.parts.process import free_port
 from tests.fixtures import Rows
 
 #: Who may call, by scope.
-TOKENS = {"ingest": "producer-0123456789abcdef", "read": "people-0123456789abcdef", "operate": "admins-0123456789abcdef"}
+TOKENS = {
+    "ingest": "producer-0123456789abcdef",
+    "read": "people-0123456789abcdef",
+    "operate": "admins-0123456789abcdef",
+}
 
 
 class Mirror:
@@ -63,7 +67,8 @@ class Mirror:
         return {
             (made_of, made)
             for made_of, made in await self.rows.all(
-                "SELECT DISTINCT u.asset_id, g.asset_id FROM v1_lineage_edges u JOIN v1_lineage_edges g USING (event_id)"
+                "SELECT DISTINCT u.asset_id, g.asset_id"
+                " FROM v1_lineage_edges u JOIN v1_lineage_edges g USING (event_id)"
                 " JOIN v1_lineage_events e USING (event_id)"
                 " WHERE u.role = 'uses' AND g.role = 'generates' AND e.event_type = 'JOB_COMPLETED'"
             )
