@@ -43,7 +43,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    reports = [report for found in terminalreporter.stats.values() for report in found]
+    stats = terminalreporter.stats.values()
+    reports = [report for found in stats for report in found if isinstance(report, pytest.TestReport)]
     if lines := printed(reports):
         terminalreporter.section("neighbours")
         terminalreporter.write_line("\n".join(lines))
