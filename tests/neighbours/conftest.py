@@ -22,6 +22,12 @@ from tests.neighbours.whole import Mirror
 _PATIENCE_S = 900
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--record", type=Path, help="keep the events that producers sent in this folder, a file for each test"
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent not in item.path.parents:
@@ -71,6 +77,7 @@ def installed(do_without: Callable[[Exception], NoReturn]) -> Callable[[str], En
 
 @pytest.fixture
 async def mirror(
+    request: pytest.FixtureRequest,
     tmp_path: Path,
     postgres_url: str,
     mirror_process: Callable[..., MirrorProcess],
@@ -82,3 +89,5 @@ async def mirror(
     async with mirror_process(**made.settings) as service:
         await service.wait_ready()
         yield made
+        if folder := request.config.getoption("--record"):
+            await made.record(folder / f"{request.node.path.stem}.{request.node.name}.ndjson")

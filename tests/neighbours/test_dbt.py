@@ -25,7 +25,7 @@ MODELS = {
     ("shop.stg_orders", "shop.customers"),
     ("till.payments", "shop.customers"),
 }
-#: At the end the wrapper leaves out what a model reads of a seed (findings/openlineage-dbt-forgets-seeds.sh).
+#: At the end the wrapper leaves out what a model reads of a seed (findings/openlineage-dbt-tells-two-graphs.sh).
 OF_SEEDS = {
     AT_THE_END: set[tuple[str, str]](),
     WHILE_IT_RUNS: {("shop.raw_orders", "shop.stg_orders"), ("shop.raw_customers", "shop.customers")},

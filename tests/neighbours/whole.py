@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ TOKENS = {
     "read": "people-0123456789abcdef",
     "operate": "admins-0123456789abcdef",
 }
+
+#: What a run of the tests alone has: its database's name and place.
+_DATABASE = re.compile(r"test_[0-9a-f]{32}")
+_PORT = re.compile(r"127\.0\.0\.1:\d+")
 
 
 class Mirror:
@@ -73,6 +78,13 @@ class Mirror:
                 " WHERE u.role = 'uses' AND g.role = 'generates' AND e.event_type = 'JOB_COMPLETED'"
             )
         }
+
+    async def record(self, file: Path) -> None:
+        """Keep what producers sent, in order; the names of database and host, which change with each run, are made plain."""
+        told = await self.rows.all("SELECT document FROM openlineage_events ORDER BY event_time, document")
+        lines = [_PORT.sub("db:5432", _DATABASE.sub("shop", document)) for (document,) in told]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     async def at_rest(self, quiet_s: float = 2.0) -> None:
         """Wait until nothing more comes in."""
