@@ -14,6 +14,7 @@ import yaml
 
 from sandbox.parts.process import free_port
 from tests.fixtures import Rows
+from tests.neighbours.environments import ROOT
 
 #: Who may call, by scope.
 TOKENS = {
@@ -22,9 +23,13 @@ TOKENS = {
     "operate": "admins-0123456789abcdef",
 }
 
-#: What a run of the tests alone has: its database's name and place.
-_DATABASE = re.compile(r"test_[0-9a-f]{32}")
-_PORT = re.compile(r"127\.0\.0\.1:\d+")
+#: What a run of the tests alone has, and what stands for it in what is recorded.
+_PLAIN = (
+    (re.compile(r"test_[0-9a-f]{32}"), "shop"),
+    (re.compile(r"127\.0\.0\.1:\d+"), "db:5432"),
+    (re.compile(re.escape(str(ROOT))), "/home/shop"),
+    (re.compile(r"/tmp/pytest-[^\"]*?/(?=home/)"), "/"),
+)
 
 
 class Mirror:
@@ -80,9 +85,11 @@ class Mirror:
         }
 
     async def record(self, file: Path) -> None:
-        """Keep what producers sent, in order; the names of database and host, which change with each run, are made plain."""
+        """Keep what producers sent, in order, without what is of this run alone."""
         told = await self.rows.all("SELECT document FROM openlineage_events ORDER BY event_time, document")
-        lines = [_PORT.sub("db:5432", _DATABASE.sub("shop", document)) for (document,) in told]
+        lines = [document for (document,) in told]
+        for pattern, plain in _PLAIN:
+            lines = [pattern.sub(plain, line) for line in lines]
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
