@@ -7,6 +7,7 @@ and learns the version from the real thing; at the end there is one table of all
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +19,7 @@ from tests.neighbours.environments import Environment, EnvironmentMissing, envir
 from tests.neighbours.table import MARK, NEIGHBOUR, TRIED, VERSION, printed
 from tests.neighbours.whole import Mirror
 
+Started = Callable[..., AbstractAsyncContextManager[Mirror]]
 #: Seconds that one test may take, with the making of its environment.
 _PATIENCE_S = 900
 
@@ -76,18 +78,30 @@ def installed(do_without: Callable[[Exception], NoReturn]) -> Callable[[str], En
 
 
 @pytest.fixture
-async def mirror(
+def started(
     request: pytest.FixtureRequest,
     tmp_path: Path,
     postgres_url: str,
     mirror_process: Callable[..., MirrorProcess],
     rows_of: Callable[[str], Rows],
     run_command: Callable[..., Awaitable[str]],
-) -> AsyncIterator[Mirror]:
-    """A running mirror on PostgreSQL that lives on what is posted to it."""
-    made = Mirror(tmp_path, postgres_url, rows_of(postgres_url), run_command)
-    async with mirror_process(**made.settings) as service:
-        await service.wait_ready()
+) -> Started:
+    """`async with started(SECTION__NAME="…")` is a mirror on PostgreSQL that lives on what is posted to it."""
+
+    @asynccontextmanager
+    async def start(**settings: str) -> AsyncIterator[Mirror]:
+        made = Mirror(tmp_path, postgres_url, rows_of(postgres_url), run_command)
+        async with mirror_process(**made.settings, **settings) as service:
+            await service.wait_ready()
+            yield made
+            if folder := request.config.getoption("--record"):
+                await made.record(folder / f"{request.node.path.stem}.{request.node.name}.ndjson")
+
+    return start
+
+
+@pytest.fixture
+async def mirror(started: Started) -> AsyncIterator[Mirror]:
+    """A mirror that runs, with the settings that it has by itself."""
+    async with started() as made:
         yield made
-        if folder := request.config.getoption("--record"):
-            await made.record(folder / f"{request.node.path.stem}.{request.node.name}.ndjson")
