@@ -30,6 +30,7 @@ from service.targets.relay import Relay
 from service.telemetry.metrics import Metrics
 from service.text.documents import document
 from tests.integration.lineage.conftest import TOKENS
+from tests.published import problems_of
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror
@@ -123,6 +124,7 @@ async def test_lineage_of_the_catalog_is_told_as_a_run_with_names_and_columns(
         await until(here.at_rest)
 
     assert backend.states() == ["START", "COMPLETE"]
+    assert [problems_of(event) for event in backend.events] == [[], []]
     (_, told) = backend.events
     assert [(one["namespace"], one["name"]) for one in told["inputs"]] == [("db2://h:50000", "shop.s.orders")]
     assert [(one["namespace"], one["name"]) for one in told["outputs"]] == [("catalog://", "a2")]
@@ -152,6 +154,7 @@ async def test_relationships_between_columns_that_settings_name_are_column_linea
         await here.take(events.lineage("e1", uses=["a1"], generates=["a2"]))
         await until(here.at_rest)
 
+    assert problems_of(backend.events[-1]) == []
     (output,) = backend.events[-1]["outputs"]
     assert output["facets"]["columnLineage"]["fields"] == {
         "amount_sum": {"inputFields": [{"namespace": "catalog://", "name": "a1", "field": "amount"}]}
