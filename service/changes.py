@@ -503,6 +503,21 @@ class AssertionMade(NamedTuple):
     actual: str | None = None
 
 
+class DatasetLinked(NamedTuple):
+    """A data set has a further name; without `other_id`: that a facet tells of none.
+
+    `facet_id` is the data set in its run: of what is told of it the highest `version` counts, and replaces the rest.
+    Both ids are such as edges have; one that `is_asset` is an asset of the catalog, whose id is what people know.
+    """
+
+    facet_id: str
+    version: bytes
+    asset_id: str
+    is_asset: bool = False
+    other_id: str | None = None
+    other_is_asset: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class LineageRecorded:
     """A lineage event: what was made out of what, when, and who says so.
@@ -528,6 +543,8 @@ class LineageRecorded:
     usage: tuple[UsageObserved, ...] = ()
     #: What tests found, as the original tells it.
     assertions: tuple[AssertionMade, ...] = ()
+    #: Further names of its data sets, as the original tells them.
+    links: tuple[DatasetLinked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.core import TyperGroup
 
 from service.errors import ConfigurationError, MirrorError
 from service.mirror import schema
@@ -29,6 +30,16 @@ _PIPE_WIDTH = 160
 #: What people read goes to stdout, what goes wrong to stderr.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 err = Console(stderr=True, highlight=False)
+
+
+class WithDefault(TyperGroup):
+    """A group whose command `show` is meant where none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The words of the command line, with the command that they leave out."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
 
 
 def quiet_settings() -> Settings:

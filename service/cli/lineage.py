@@ -1,4 +1,4 @@
-"""`lineage`: the graph around one asset."""
+"""`lineage`: the graph around one asset, and what data sets are called in it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from service.cli.common import opened_store, out, print_json, quiet_settings, run_async
+from service.cli.common import Json, WithDefault, opened_store, out, print_json, quiet_settings, run_async
 from service.cli.drawing import Drawing
 from service.errors import MirrorError
 from service.mirror.lineage.graph import NEWEST, Graph, graph
 from service.mirror.lineage.questions import find_named
 from service.mirror.lineage.walk import Direction
+from service.openlineage.renaming import SETTING, Renaming
 from service.openlineage.resolving import find_asset
 
 
@@ -55,6 +56,17 @@ class AssetAmbiguous(MirrorError):
 _LISTED = 20
 
 
+app = typer.Typer(
+    help="The graph around one asset: `lineage ASSET` is `lineage show ASSET`.", cls=WithDefault, no_args_is_help=True
+)
+
+
+@app.callback()
+def group() -> None:
+    """The graph around one asset: `lineage ASSET` is `lineage show ASSET`."""
+
+
+@app.command("show")
 def lineage(
     asset: Annotated[str, typer.Argument(help="The asset: its id, its name, or the end of its path.")],
     depth: Annotated[int, typer.Option(min=1, max=20, help="Events to follow in each direction.")] = 4,
@@ -85,8 +97,10 @@ def lineage(
 
 
 async def _graph(asset: str, depth: int, way: Way, newest: int, *, failed: bool) -> Graph:
-    async with opened_store(quiet_settings()) as store, store.read() as connection:
-        known = await find_asset(connection, asset)
+    settings = quiet_settings()
+    renaming = Renaming(settings.lineage.names)
+    async with opened_store(settings) as store, store.read() as connection:
+        known = await find_asset(connection, asset, renaming)
         named = [] if known else await find_named(connection, asset, _LISTED + 1)
         if len(named) > 1:
             listed = "; ".join(f"{one.asset_id} ({one.name or 'no name'})" for one in named[:_LISTED])
@@ -94,3 +108,24 @@ async def _graph(asset: str, depth: int, way: Way, newest: int, *, failed: bool)
             raise AssetAmbiguous(number=number, text=asset, listed=listed)
         asset_id = known.asset_id if known else named[0].asset_id if named else asset
         return await graph(connection, asset_id, depth, way.directions, newest, failed=failed)
+
+
+@app.command("names")
+def names(
+    example: Annotated[str, typer.Argument(help="A data set: namespace and name, with a slash between them.")],
+    name: Annotated[str | None, typer.Argument(help="Its name, if EXAMPLE is the namespace alone.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a data set is called here: which rule of LINEAGE__NAMES fits, and what comes out."""
+    found = Renaming(quiet_settings().lineage.names).explained(example, name)
+    if as_json:
+        print_json(found)
+        return
+    if found["rule"] is None:
+        out.print(f"No rule of {SETTING} fits.", markup=False)
+    else:
+        said = ", ".join(f"{member} {value}" for member, value in found["rule"].items())
+        out.print(f"Rule {found['number']} fits: {said}", markup=False, soft_wrap=True)
+        called = found["called"]
+        out.print(f"It becomes {called['namespace']} + {called['name']}", markup=False, soft_wrap=True)
+    out.print(f"Lineage has it as {found['asset_id']}", markup=False, soft_wrap=True)

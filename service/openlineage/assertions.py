@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from service.changes import AssertionMade
 from service.openlineage import schema
+from service.openlineage.facets import version_of
 from service.openlineage.spelling import DatasetName, meant
 from service.openlineage.words import made_id
 from service.text import lookup
@@ -21,8 +22,6 @@ FACET = "dataQualityAssertions"
 PLACES = ("facets", "inputFacets", "outputFacets")
 #: Assertions of one facet that are mirrored.
 MAX_OF_FACET = 10_000
-#: Bytes of a moment, and of how much a facet says.
-_AT_BYTES, _LENGTH_BYTES = 8, 4
 
 
 class Told(NamedTuple):
@@ -78,8 +77,7 @@ def _rows(
     facet_id = made_id("assertions", source[0], *name)
     text = canonical([[*key, items[key]] for key in sorted(items)])
     digest = digest_of(canonical([*source, *first.dataset, first.asset_id]) + text)
-    moment = (at_us + (1 << 63)).to_bytes(_AT_BYTES, "big")
-    version = moment + len(text).to_bytes(_LENGTH_BYTES, "big") + digest
+    version = version_of(at_us, text, digest)
     common = (facet_id, version, *first.dataset, first.asset_id)
     if not items:
         yield AssertionMade(facet_id, *common)
