@@ -41,6 +41,11 @@ class WithDefault(TyperGroup):
             args = ["show", *args]
         return super().parse_args(ctx, args)
 
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """What the command that is meant takes, and the others."""
+        self.commands["show"].format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
 
 def quiet_settings() -> Settings:
     """Settings for a command that a person waits for: only warnings are logged."""

@@ -56,14 +56,13 @@ class AssetAmbiguous(MirrorError):
 _LISTED = 20
 
 
-app = typer.Typer(
-    help="The graph around one asset: `lineage ASSET` is `lineage show ASSET`.", cls=WithDefault, no_args_is_help=True
-)
+_HELP = "Show what an asset was made of, and what was made of it: `lineage ASSET`."
+app = typer.Typer(help=_HELP, cls=WithDefault, no_args_is_help=True)
 
 
-@app.callback()
+@app.callback(help=_HELP)
 def group() -> None:
-    """The graph around one asset: `lineage ASSET` is `lineage show ASSET`."""
+    """What an asset was made of, and what data sets are called."""
 
 
 @app.command("show")

@@ -34,12 +34,15 @@ def is_told(dataset: dict[str, Any]) -> bool:
     return bool(lookup.mapping(dataset.get("facets")).get(FACET))
 
 
-def names_in(dataset: dict[str, Any]) -> Iterator[DatasetName]:
-    """The further names of a data set, as far as they count."""
+def told_in(dataset: dict[str, Any]) -> list[dict[str, Any]]:
+    """The identifiers in the facet of a data set; none where it is deleted."""
     facet = lookup.mapping(lookup.mapping(dataset.get("facets")).get(FACET))
-    if not facet.get("_deleted"):
-        for one in (facet.get("identifiers") or ())[:MAX_OF_FACET]:
-            yield DatasetName(one["namespace"], one["name"])
+    return [] if facet.get("_deleted") else facet.get("identifiers") or []
+
+
+def names_in(dataset: dict[str, Any]) -> list[DatasetName]:
+    """The further names of a data set, as far as they count."""
+    return [DatasetName(one["namespace"], one["name"]) for one in told_in(dataset)[:MAX_OF_FACET]]
 
 
 def made(event_id: str, at_us: int, told: Iterable[Told]) -> tuple[DatasetLinked, ...]:

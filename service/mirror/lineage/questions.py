@@ -179,8 +179,7 @@ async def _all(connection: AsyncConnection, question: Question, max_edges: int) 
     reach = await walk(connection, question.asset_id, direction, failed=failed, max_edges=max_edges)
     if not forward:
         return set(reach.events), reach.cut
-    names = await same_as(connection, [question.asset_id])
-    origin = await events_at(connection, names, "generates", max_edges, failed=failed)
+    origin = await events_at(connection, reach.names, "generates", max_edges, failed=failed)
     return {*origin, *reach.events}, reach.cut
 
 
@@ -193,8 +192,7 @@ async def _few(connection: AsyncConnection, question: Question, max_edges: int) 
     )  # fmt: skip
     others = sorted(reach.assets, key=lambda asset_id: (reach.assets[asset_id], asset_id))[1 : enough + 1]
     times = await _times(connection, {event_id for other in others for event_id in reach.ways[other]})
-    names = await same_as(connection, [question.asset_id])
-    chosen = await events_at(connection, names, "generates", max_edges, failed=question.failed)
+    chosen = await events_at(connection, reach.names, "generates", max_edges, failed=question.failed)
     for other in others:
         newest = sorted(reach.ways[other], key=lambda event_id: (times[event_id], event_id), reverse=True)
         chosen.update(newest[: question.event_count])

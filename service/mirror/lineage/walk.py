@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -47,6 +48,8 @@ class Reach:
     """
 
     assets: dict[str, int]
+    #: All names of where the way begins.
+    names: list[str]
     events: dict[str, int] = field(default_factory=dict)
     #: Events by the asset that they led to.
     ways: dict[str, list[str]] = field(default_factory=dict)
@@ -80,7 +83,7 @@ async def walk(
         max_edges: edges read at most.
     """
     front = await same_as(connection, [start])
-    reach = Reach({start if len(front) == 1 else await identity_of(connection, start): 0})
+    reach = Reach({start if len(front) == 1 else await identity_of(connection, start): 0}, front)
     level = 0
     while front and level != depth and not reach.cut:
         if enough_assets is not None and len(reach.assets) > enough_assets:
@@ -106,26 +109,30 @@ async def _step(
     far = await _ends(connection, fresh, direction.far, max(0, max_edges - reach.edges_read) + 1, failed=failed)
     reach.edges_read += len(far)
     reach.cut = reach.edges_read > max_edges
-    ways = fresh if direction is Direction.BACKWARD else {event_id for event_id, _, _ in far}
+    identities = {asset_id: identity for _, asset_id, identity in far if identity is not None}
+    ends = [(event_id, asset_id) for event_id, asset_id, _ in far]
+    if identities:
+        ends = sorted({(event_id, identities.get(asset_id, asset_id)) for event_id, asset_id in ends})
+    ways = fresh if direction is Direction.BACKWARD else {event_id for event_id, _ in ends}
     reach.events |= dict.fromkeys(ways, level)
-    for asset_id, event_id in sorted({(asset_id, event_id) for event_id, asset_id, _ in far}):
+    for event_id, asset_id in ends:
         reach.ways.setdefault(asset_id, []).append(event_id)
-    new = {asset_id: several for _, asset_id, several in far if asset_id not in reach.assets}
-    reach.assets |= dict.fromkeys(sorted(new), level)
-    named = [asset_id for asset_id, several in new.items() if several]
-    return sorted({*new, *(await same_as(connection, named) if named else ())})
+    new = sorted({asset_id for _, asset_id in ends} - reach.assets.keys())
+    reach.assets |= dict.fromkeys(new, level)
+    return await same_as(connection, new) if identities else new
 
 
 async def _ends(
     connection: AsyncConnection, events: Collection[str], role: Role, limit: int, *, failed: bool
-) -> list[tuple[str, str, bool]]:
-    """Edges of these events: event, asset by the name that stands for all, and whether it has several."""
+) -> Sequence[Any]:
+    """Edges of these events: event, asset, and what stands for that where it has several names."""
+    if not events:
+        return []
     edge, known = lineage_edges.c, dataset_identities.c
-    one = sa.func.coalesce(known.identity_id, edge.asset_id)
-    query = sa.select(edge.event_id, one, known.identity_id.is_not(None))
+    query = sa.select(edge.event_id, edge.asset_id, known.identity_id)
     query = query.select_from(lineage_edges.outerjoin(dataset_identities, known.asset_id == edge.asset_id))
     query = query.where(among(connection, edge.event_id, events), _counts(role, failed=failed)).limit(limit)
-    return [(row[0], row[1], bool(row[2])) for row in await connection.execute(query)] if events else []
+    return (await connection.execute(query)).all()
 
 
 async def events_at(

@@ -192,6 +192,16 @@ async def test_names_that_hang_together_by_thousands_each_stand_for_themselves(
         assert await mirror.one("SELECT count(*) FROM dataset_identities WHERE identity_id = 'n/a'") == 4
 
 
+async def test_of_one_facet_a_hundred_names_count_and_the_answer_says_so(api: Client, mirror: Mirror) -> None:
+    others = [("n", f"t{number}") for number in range(150)]
+    status, answer = await api.post("/api/v1/lineage", run(1, "j", [], [dataset(PATH, *others)]), "airflow")
+
+    assert (status, answer["warnings"][0]["told"]) == (
+        201, ["outputs.0.facets.symlinks: of 150 names the first 100 count"],
+    )  # fmt: skip
+    assert await mirror.one("SELECT count(*) FROM v1_dataset_names") == 101
+
+
 async def test_two_replicas_that_link_at_once_end_as_one_after_the_other(mirror: Mirror) -> None:
     """Each would not see what the other links, and leave `a` and `c` apart."""
     for number in range(4):

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service.changes import AssetSaved, Change, ConnectionDetails, Container, Origin, Rank, Version
+from service.errors import SettingInvalid
 from service.events.lineage import LineageEvent
 from service.events.message import Event
 from service.mirror import writer
@@ -25,12 +26,14 @@ from service.process.app import pipeline_of
 from service.settings.model import Settings, UsageSettings
 from service.telemetry.metrics import Metrics
 from service.text.documents import document
+from tests.integration.conftest import Subscriber
 from tests.integration.lineage.test_assertions import NOT_NULL, UNIQUE
 from tests.integration.lineage.test_distinct_events import FACET
 from tests.integration.lineage.test_names import NAMES, dataset, run
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror
+    from tests.integration.lineage.conftest import Served
 
 RULES = [{"rule": "dlt-duckdb", "file": "/path/shop.duckdb"}]
 DLT, DBT = ("dlt.destinations.duckdb://duckdb", "raw.orders"), ("duckdb:///path/shop.duckdb", "shop.raw.orders")
@@ -142,6 +145,26 @@ async def test_the_command_tells_which_rule_fits_and_rebuilds(
     assert json.loads(await run_command("mirror", "rebuild", "--json", **given_rules))["lineage_event"] == 2
     graph = json.loads(await run_command("lineage", "/".join(DLT), "--json", **given_rules))
     assert graph["asset_id"] == "/".join(DBT)
+
+
+async def test_what_is_posted_is_called_by_the_rules_of_settings_and_goes_on_as_it_came(
+    mirror: Mirror, served: Served, tokens_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CATALOG_MIRROR_LINEAGE__NAMES", json.dumps(RULES))
+    async with served(Subscriber("marquez", forwards=True, takes_originals=True), tokens_file=tokens_file) as api:
+        for event in (LOADED, BUILT):
+            assert (await api.post("/api/v1/lineage", event, "airflow"))[0] == 201
+        told = "dlt.destinations.duckdb:%2F%2Fduckdb%2Fraw.orders"
+        status, body = await api.get(f"/v2/asset_lineages/{told}/summary", "reader")
+    assert (status, body["metadata"]["asset_id"]) == (200, "/".join(DBT))
+    assert (body["entity"]["upstream"]["assets"], body["entity"]["downstream"]["assets"]) == (1, 1)
+    kept = [json.loads(row[0]) for row in await mirror.all("SELECT document FROM openlineage_events")]
+    assert (LOADED in kept, BUILT in kept, len(kept)) == (True, True, 2)
+
+    monkeypatch.setenv("CATALOG_MIRROR_LINEAGE__NAMES", '[{"rule": "dlt"}]')
+    with pytest.raises(SettingInvalid, match="rule 1: 'dlt' is none of those that are ready"):
+        async with served(tokens_file=tokens_file):
+            pass
 
 
 # As if the rules had always been there.
