@@ -79,6 +79,7 @@ async def test_what_two_producers_name_in_two_ways_is_one_data_set_once_somebody
         assert REPORT in await reached(mirror, name)
         assert "s3://lake/raw" in await reached(mirror, name, Direction.BACKWARD)
     assert await reached(mirror, "s3://lake/raw") == {"s3://lake/raw", TABLE_ID, REPORT}
+    assert await reached(mirror, REPORT, Direction.BACKWARD) == {"s3://lake/raw", TABLE_ID, REPORT}
     async with mirror.store.read() as connection:
         drawn = await graph(connection, PATH_ID, 3)
     assert (drawn.asset_id, set(drawn.assets)) == (TABLE_ID, {"s3://lake/raw", TABLE_ID, REPORT})
