@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.changes import LineageEdge, Role
 from service.mirror.bulk import among
 from service.mirror.lineage.events import PRIVATE_MODES, edges_of, read_events
-from service.mirror.lineage.identities import identities_of
+from service.mirror.lineage.identities import identities_of, same_as
 from service.mirror.lineage.questions import find_asset
 from service.mirror.lineage.walk import Direction, walk
 from service.mirror.tables import assets
@@ -41,6 +41,8 @@ class Graph:
 
     asset_id: str
     known: bool = False
+    #: What else the asset is called, as far as everybody may see it.
+    also: list[str] = field(default_factory=list)
     events: dict[str, EventNode] = field(default_factory=dict)
     #: By event.
     edges: dict[str, list[LineageEdge]] = field(default_factory=dict)
@@ -97,6 +99,9 @@ async def graph(
             row.event_id, row.event_type, row.event_time, row.source_service, row.own
         )
     found.known = await find_asset(connection, asset_id) is not None
+    if found.known:
+        others = set(await same_as(connection, [asset_id])) - {found.asset_id}
+        found.also = sorted(others - await _private(connection, others))
     await _name(connection, found)
     return found
 
@@ -128,12 +133,18 @@ async def _joined(connection: AsyncConnection, told: dict[str, list[LineageEdge]
 
 async def _identities(connection: AsyncConnection, asset_ids: list[str]) -> dict[str, str]:
     found = await identities_of(connection, asset_ids)
-    known = assets.c
-    private = sa.select(known.asset_id).where(
-        among(connection, known.asset_id, sorted(set(found.values()))), known.visibility_mode.in_(PRIVATE_MODES)
-    )
-    hidden = set((await connection.execute(private)).scalars()) if found else set()
+    hidden = await _private(connection, set(found.values()))
     return {asset_id: identity for asset_id, identity in found.items() if identity not in hidden}
+
+
+async def _private(connection: AsyncConnection, asset_ids: set[str]) -> set[str]:
+    """Those of these assets that not everybody may see."""
+    if not asset_ids:
+        return set()
+    known = assets.c
+    private = known.visibility_mode.in_(PRIVATE_MODES)
+    query = sa.select(known.asset_id).where(among(connection, known.asset_id, sorted(asset_ids)), private)
+    return set((await connection.execute(query)).scalars())
 
 
 async def _name(connection: AsyncConnection, found: Graph) -> None:

@@ -83,7 +83,7 @@ async def test_what_two_producers_name_in_two_ways_is_one_data_set_once_somebody
     async with mirror.store.read() as connection:
         drawn = await graph(connection, PATH_ID, 3)
     assert (drawn.asset_id, set(drawn.assets)) == (TABLE_ID, {"s3://lake/raw", TABLE_ID, REPORT})
-    assert drawn.known
+    assert (drawn.known, drawn.also) == (True, [PATH_ID])
 
 
 async def test_without_a_link_they_stay_two(mirror: Mirror) -> None:
@@ -134,7 +134,7 @@ async def test_an_asset_of_the_catalog_behind_any_of_the_names_is_the_data_set(m
             assert asset is not None
             assert (asset.asset_id, asset.container_id) == ("zz1", "c1")
         drawn = await graph(connection, PATH_ID, 3)
-    assert drawn.names["zz1"] == "Orders"
+    assert (drawn.names["zz1"], drawn.also) == ("Orders", sorted(names[:3]))
 
 
 async def test_names_part_again_when_no_event_links_them_any_more(mirror: Mirror) -> None:
@@ -173,7 +173,8 @@ async def test_a_name_of_what_not_everybody_may_see_is_hidden_with_it(mirror: Mi
     async with mirror.store.read() as connection:
         assert await find_asset(connection, PATH_ID) is None
         drawn = await graph(connection, "s3://lake/raw", 3)
-    assert drawn.assets == ["s3://lake/raw"]
+        shown = await graph(connection, PATH_ID, 3)
+    assert (drawn.assets, shown.known, shown.also) == (["s3://lake/raw"], False, [])
 
 
 async def test_names_that_hang_together_by_thousands_each_stand_for_themselves(

@@ -144,7 +144,7 @@ async def test_the_command_tells_which_rule_fits_and_rebuilds(
     await take(mirror, [LOADED, BUILT], [])
     assert json.loads(await run_command("mirror", "rebuild", "--json", **given_rules))["lineage_event"] == 2
     graph = json.loads(await run_command("lineage", "/".join(DLT), "--json", **given_rules))
-    assert graph["asset_id"] == "/".join(DBT)
+    assert (graph["asset_id"], graph["also"]) == ("/".join(DBT), [])
 
 
 async def test_what_is_posted_is_called_by_the_rules_of_settings_and_goes_on_as_it_came(
