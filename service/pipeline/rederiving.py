@@ -34,6 +34,7 @@ from service.mirror.tables import (
 from service.openlineage import resolving
 from service.openlineage.naming import Naming
 from service.openlineage.renaming import Renaming
+from service.pipeline.committing import retrying
 from service.pipeline.decoding import Read
 from service.pipeline.pipeline import Pipeline
 from service.text import documents
@@ -56,13 +57,16 @@ async def rederive(store: Store, pipeline: Pipeline, naming: Naming, renaming: R
     read any more stay as they are, and are logged.
     """
     await pipeline.decode([])  # so that nothing has to be prepared inside a transaction
-    last = ""
+    last, number = "", 0
     while True:
-        async with store.write() as connection:
+        async with store.read() as connection:
             ids = await _following(connection, last)
-            number = await _derive(connection, pipeline, naming, renaming, ids) if ids else 0
         if not ids:
             return
+        async for attempt in retrying():
+            with attempt:
+                async with store.write() as connection:
+                    number = await _derive(connection, pipeline, naming, renaming, ids)
         last = ids[-1]
         yield number
 

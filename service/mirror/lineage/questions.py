@@ -107,16 +107,15 @@ async def find_asset(connection: AsyncConnection, asset_id: str) -> Asset | None
     row = (await connection.execute(query)).first()
     if row is not None and row.visibility_mode in PRIVATE_MODES:
         return None
-    if row is None or not row.container_id:
-        identity = await identity_of(connection, asset_id)
-        if identity != asset_id:
-            return await find_asset(connection, identity)
+    named = {} if row is not None and row.container_id else await identities_of(connection, [asset_id])
+    if named.get(asset_id, asset_id) != asset_id:
+        return await find_asset(connection, named[asset_id])
     if row is not None:
         return Asset(*row[:5])
     edge = lineage_edges.c
-    named = sa.select(edge.asset_id, edge.name, edge.asset_type, edge.container_kind, edge.container_id)
-    told = (await connection.execute(named.where(edge.asset_id == asset_id).limit(1))).first()
-    return Asset(*told) if told is not None else None
+    query = sa.select(edge.asset_id, edge.name, edge.asset_type, edge.container_kind, edge.container_id)
+    told = (await connection.execute(query.where(edge.asset_id == asset_id).limit(1))).first()
+    return Asset(*told) if told is not None else Asset(asset_id) if named else None
 
 
 async def find_named(connection: AsyncConnection, text: str, limit: int) -> list[Asset]:

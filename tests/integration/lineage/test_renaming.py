@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -215,3 +216,19 @@ async def test_after_a_rebuild_every_row_is_as_if_the_rules_had_always_been_ther
                 await rebuilt(mirror, after)
             found.append(await content(mirror))
         assert found[1] == found[0]
+
+
+async def test_a_rebuild_beside_a_running_service_loses_nothing_of_either(mirror: Mirror) -> None:
+    """What comes of the same runs meanwhile is there afterwards, as if one had come after the other."""
+    names = [("n", f"t{number}") for number in range(6)]
+    first = [run(number, "j", [dataset(names[number], names[(number + 1) % 6])], []) for number in range(6)]
+    second = [run(number, "j", [], [dataset(names[(number + 2) % 6])], 16) for number in range(6)]
+    rules = [_rule("t1", "t4")]
+    await take(mirror, [*first, *second], rules)
+    expected = await content(mirror)
+
+    for _ in range(4):
+        await mirror.execute(*(f"DELETE FROM {name}" for name in DERIVED))
+        await take(mirror, first, [])
+        await asyncio.gather(rebuilt(mirror, rules), *(take(mirror, [event], rules) for event in second))
+        assert await content(mirror) == expected
