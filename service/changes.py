@@ -503,6 +503,21 @@ class AssertionMade(NamedTuple):
     actual: str | None = None
 
 
+class DatasetLinked(NamedTuple):
+    """A data set has a further name; without `other_id`: that a facet tells of none.
+
+    `facet_id` is the data set in its run: of what is told of it the highest `version` counts, and replaces the rest.
+    Both ids are such as edges have; one that `is_asset` is an asset of the catalog, whose id is what people know.
+    """
+
+    facet_id: str
+    version: bytes
+    asset_id: str
+    is_asset: bool = False
+    other_id: str | None = None
+    other_is_asset: bool = False
+
+
 class ColumnEdge(NamedTuple):
     """One column that another one was made of, or, with an empty `to_column`, that decided about its whole data set.
 
@@ -583,6 +598,8 @@ class LineageRecorded:
     #: What the original tells of columns, and of its run.
     columns: tuple[ColumnsTold, ...] = ()
     run_facts: tuple[RunFact, ...] = ()
+    #: Further names of its data sets, as the original tells them.
+    links: tuple[DatasetLinked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

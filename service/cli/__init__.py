@@ -28,7 +28,7 @@ PLACES = {
     "refresh": "reading:refresh",
     "replay": "replay:replay",
     "capture": "capture:capture",
-    "lineage": "lineage:lineage",
+    "lineage": "lineage:app",
     "doctor": "doctor:doctor",
     "dead-letters": "dead_letters:app",
     "deliveries": "deliveries:app",

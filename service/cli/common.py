@@ -16,6 +16,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 from service.errors import ConfigurationError, MirrorError
 from service.mirror import schema
@@ -46,6 +47,21 @@ _PIPE_WIDTH = 160
 #: What people read goes to stdout, what goes wrong to stderr.
 out = Screen(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 err = Screen(stderr=True, highlight=False)
+
+
+class WithDefault(TyperGroup):
+    """A group whose command `show` is meant where none is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The words of the command line, with the command that they leave out."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """What the command that is meant takes, and the others."""
+        self.commands["show"].format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
 
 
 def quiet_settings() -> Settings:

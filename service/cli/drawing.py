@@ -13,6 +13,8 @@ from service.mirror.lineage.graph import EventNode, Graph
 from service.mirror.lineage.walk import Direction
 from service.text.visible import visible, visible_line
 
+#: Further names of the asset that a tree shows.
+_ALSO = 10
 #: What a direction leads to.
 TITLES = {Direction.BACKWARD: "made of", Direction.FORWARD: "made into"}
 
@@ -34,6 +36,7 @@ class Drawing:
         events = sorted(graph.events.values(), key=lambda event: event.event_id)
         return {
             "asset_id": graph.asset_id,
+            "also": graph.also,
             "assets": [{"asset_id": asset_id, "name": graph.names.get(asset_id)} for asset_id in graph.assets],
             "events": [asdict(event) for event in events],
             "edges": [
@@ -49,6 +52,10 @@ class Drawing:
         """For people: a branch per direction. An asset that is on the way already is not drawn again."""
         asset_id = self._graph.asset_id
         tree = Tree(_plain(self._label(asset_id)))
+        for other in self._graph.also[:_ALSO]:
+            tree.add(_plain(f"also called {other}"))
+        if len(self._graph.also) > _ALSO:
+            tree.add(f"… and by {len(self._graph.also) - _ALSO:,} more names: --json shows them")
         for direction in directions:
             branch = tree.add(TITLES[direction])
             self._grow(branch, asset_id, direction, depth, {asset_id})

@@ -1,4 +1,4 @@
-"""`lineage`: the graph around one asset, or around one of its columns."""
+"""`lineage`: the graph around one asset, or one of its columns, and what data sets are called in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.cli.column_drawing import ColumnDrawing, impact_tables
-from service.cli.common import opened_store, out, print_json, quiet_settings, run_async
+from service.cli.common import Json, WithDefault, opened_store, out, print_json, quiet_settings, run_async
 from service.cli.drawing import Drawing
 from service.errors import MirrorError, UsageError
 from service.mirror.lineage.columns import ColumnGraph, Impact, column_graph, column_names, nodes_of
@@ -18,6 +18,7 @@ from service.mirror.lineage.columns import impact as impact_of
 from service.mirror.lineage.graph import NEWEST, Graph, graph
 from service.mirror.lineage.questions import find_named
 from service.mirror.lineage.walk import Direction
+from service.openlineage.renaming import SETTING, Renaming
 from service.openlineage.resolving import find_asset
 
 
@@ -73,6 +74,16 @@ class Place(NamedTuple):
     column: str | None
 
 
+_HELP = "Show what an asset was made of, and what was made of it: `lineage ASSET`."
+app = typer.Typer(help=_HELP, cls=WithDefault, no_args_is_help=True)
+
+
+@app.callback(help=_HELP)
+def group() -> None:
+    """What an asset was made of, and what data sets are called."""
+
+
+@app.command("show")
 def lineage(
     asset: Annotated[
         str,
@@ -126,8 +137,9 @@ class _Asked:
     impact: bool
 
     async def answer(self) -> Graph | ColumnGraph | Impact:
-        async with opened_store(quiet_settings()) as store, store.read() as connection:
-            place = await self._place(connection)
+        settings = quiet_settings()
+        async with opened_store(settings) as store, store.read() as connection:
+            place = await self._place(connection, Renaming(settings.lineage.names))
             if place.column is not None:
                 return await self._of_column(connection, place.asset_id, place.column)
             if self.impact:
@@ -149,19 +161,19 @@ class _Asked:
             return await impact_of(connection, nodes)
         return await column_graph(connection, nodes, self.way.directions, depth=self.depth, failed=self.failed)
 
-    async def _place(self, connection: AsyncConnection) -> Place:
+    async def _place(self, connection: AsyncConnection, renaming: Renaming) -> Place:
         """The asset that the text means, else that of which its end is a column."""
-        if asset_id := await _asset(connection, self.asset):
+        if asset_id := await _asset(connection, self.asset, renaming):
             return Place(asset_id, self.column)
         end = self.asset.rfind(".") if self.column is None else -1
         while end > 0:
-            if asset_id := await _asset(connection, self.asset[:end]):
+            if asset_id := await _asset(connection, self.asset[:end], renaming):
                 return Place(asset_id, self.asset[end + 1 :])
             end = self.asset.rfind(".", 0, end)
         return Place(self.asset, self.column)
 
 
-async def _asset(connection: AsyncConnection, text: str) -> str | None:
+async def _asset(connection: AsyncConnection, text: str, renaming: Renaming) -> str | None:
     """The id of the asset that is called so; None where there is none."""
     if known := await find_asset(connection, text):
         return known.asset_id
@@ -171,3 +183,24 @@ async def _asset(connection: AsyncConnection, text: str) -> str | None:
         number = f"More than {_LISTED}" if len(named) > _LISTED else str(len(named))
         raise AssetAmbiguous(number=number, text=text, listed=listed)
     return named[0].asset_id if named else None
+
+
+@app.command("names")
+def names(
+    example: Annotated[str, typer.Argument(help="A data set: namespace and name, with a slash between them.")],
+    name: Annotated[str | None, typer.Argument(help="Its name, if EXAMPLE is the namespace alone.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a data set is called here: which rule of LINEAGE__NAMES fits, and what comes out."""
+    found = Renaming(quiet_settings().lineage.names).explained(example, name)
+    if as_json:
+        print_json(found)
+        return
+    if found["rule"] is None:
+        out.print(f"No rule of {SETTING} fits.", markup=False)
+    else:
+        said = ", ".join(f"{member} {value}" for member, value in found["rule"].items())
+        out.print(f"Rule {found['number']} fits: {said}", markup=False, soft_wrap=True)
+        called = found["called"]
+        out.print(f"It becomes {called['namespace']} + {called['name']}", markup=False, soft_wrap=True)
+    out.print(f"Lineage has it as {found['asset_id']}", markup=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from service.cli.common import WithDefault
 from service.http import openapi, probes
 from service.mirror.tables import metadata
 from service.pipeline.routing import Evidence, Router, installed_handlers
@@ -33,7 +34,10 @@ def _commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
     members = getattr(command, "commands", {})
     if not members:
         yield name, command
-    for member in sorted(members):
+    meant = ["show"] if isinstance(command, WithDefault) else []
+    for member in meant:
+        yield from _commands(members[member], name)
+    for member in sorted(members.keys() - meant):
         yield from _commands(members[member], f"{name} {member}")
 
 

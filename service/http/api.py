@@ -34,7 +34,7 @@ class Api:
     def __init__(self, settings: Settings, store: Store, pipeline: Pipeline) -> None:
         self._settings: HttpSettings = settings.http
         self._access = Access(settings.http)
-        ingest = Ingest(store, pipeline, settings.http, settings.pipeline, settings.openlineage)
+        ingest = Ingest(store, pipeline, settings.http, settings.pipeline, settings.openlineage, settings.lineage)
         self._parts = (LineageApi(store, ingest, settings.http.max_edges), OpenLineageApi(ingest))
 
     @property

@@ -22,11 +22,13 @@ from service.http.problems import Problem, refused
 from service.mirror.store import Store
 from service.openlineage import resolving
 from service.openlineage.naming import Naming
-from service.openlineage.reading import datasets_of, envelope
+from service.openlineage.reading import datasets_of
+from service.openlineage.renaming import Renaming
 from service.openlineage.tolerance import mended
 from service.pipeline.decoding import Read
 from service.pipeline.pipeline import Pipeline
-from service.settings.model import HttpSettings, OpenLineageSettings, PipelineSettings
+from service.pipeline.rederiving import posted
+from service.settings.model import HttpSettings, LineageSettings, OpenLineageSettings, PipelineSettings
 from service.text import documents
 
 #: Why an event is not kept although nothing is wrong with it.
@@ -56,6 +58,7 @@ class Ingest:
         http: HttpSettings,
         bodies: PipelineSettings,
         told: OpenLineageSettings,
+        lineage: LineageSettings,
     ) -> None:
         self._store = store
         self._pipeline = pipeline
@@ -65,7 +68,8 @@ class Ingest:
         self._max_bytes = bodies.max_body_bytes
         self._patience = Patience(http.answer_within_s)
         self._naming = Naming(told.names, "CATALOG_MIRROR_OPENLINEAGE__NAMES")
-        self._lookups: Batcher[dict[str, Any], list[dict[str, Any]]] = Batcher(self._look_up, bodies.batch_max)
+        self.renaming = Renaming(lineage.names)
+        self._lookups: Batcher[dict[str, Any], dict[str, Any]] = Batcher(self._look_up, bodies.batch_max)
         self._commits: Batcher[Read, DataError | None] = Batcher(self._commit, bodies.batch_max)
 
     async def lineage_event(self, body: bytes, sender: str) -> str:
@@ -102,8 +106,7 @@ class Ingest:
                 self._check_size(sum(1 for _ in datasets_of(events[place])))
                 if told:
                     warnings[place] = told
-        assets = await self._lookups.do(events)
-        messages = [_message(event, found, sender) for event, found in zip(events, assets, strict=True)]
+        messages = [posted(envelope, sender) for envelope in await self._lookups.do(events)]
         received = Received(len(events), await self._write(messages), warnings)
         self._pipeline.metrics.mended.inc(sum(map(len, warnings.values())))
         return received
@@ -134,9 +137,9 @@ class Ingest:
     def _too_large(self, size: int) -> str:
         return f"With its assets the event has {size} bytes; PIPELINE__MAX_BODY_BYTES allows {self._max_bytes}."
 
-    async def _look_up(self, events: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    async def _look_up(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
         async with self._store.reading() as connection:
-            return await resolving.assets_behind(connection, self._naming, events)
+            return await resolving.envelopes(connection, self._naming, self.renaming, events)
 
     async def _commit(self, reads: list[Read]) -> list[DataError | None]:
         """One transaction; answers for each event why it became a dead letter, if it did."""
@@ -157,7 +160,3 @@ def _told_place(place: int | None) -> Iterator[None]:
         if place is None:
             raise
         raise refused(error, f"Event {place}: ") from None
-
-
-def _message(event: dict[str, Any], assets: list[dict[str, Any]], sender: str) -> Message:
-    return Message(f"api.{sender}.openlineage.POST", documents.canonical(envelope(event, assets)))

@@ -183,8 +183,8 @@ class LineageApi:
             Problem: 404 it is not there; 403 it is not part of the lineage of the seed asset.
         """
         seed = query.id("seed_asset_id") if query.knows("seed_asset_id") else None
-        asset = await find_asset(connection, asset_id)
-        placed = await find_asset(connection, seed) if seed else asset
+        asset = await find_asset(connection, asset_id, self._ingest.renaming)
+        placed = await find_asset(connection, seed, self._ingest.renaming) if seed else asset
         if asset is None or placed is None:
             raise not_found("asset", asset_id if asset is None else seed or "")
         for name, kind in CONTAINERS.items():

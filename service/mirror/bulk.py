@@ -7,7 +7,8 @@ they behave the same; statements are built once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -178,3 +179,12 @@ def key_in(connection: AsyncConnection, column: sa.Column[Any], values: Sequence
     if connection.dialect.name == "postgresql":
         return column == sa.any_(sa.bindparam(None, list(values), type_=postgresql.ARRAY(column.type), unique=True))
     return column.in_(list(values))
+
+
+def among(connection: AsyncConnection, column: sa.ColumnElement[Any], values: Iterable[str]) -> sa.ColumnElement[bool]:
+    """`column IN values` as one parameter, however many there are: an array on PostgreSQL, JSON on SQLite."""
+    listed = list(values)
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.bindparam(None, listed, type_=postgresql.ARRAY(sa.Text()), unique=True))
+    rows = sa.func.json_each(json.dumps(listed)).table_valued("value")
+    return column.in_(sa.select(rows.c.value))

@@ -271,6 +271,22 @@ _HANDWRITTEN = (
         ("job_namespace", "job_name"),
     ),
     View(
+        "v1_dataset_names", "Names of data sets that have several, each with the one that stands for all",
+        {
+            "asset_id": "A name, as lineage has it", "identity_id": "What stands for it and for the others",
+            "identity_name": "Name of that asset, if it is mirrored", **_CONTAINER,
+        },
+        ("asset_id",),
+    ),
+    View(
+        "v1_dataset_links", "Which event says that two names are one data set",
+        {
+            "event_id": "The lineage event", "asset_id": "The data set, as the event's edges have it",
+            "other_id": "What else it is called",
+        },
+        ("event_id", "asset_id", "other_id"),
+    ),
+    View(
         "v1_quality_assertions", "What tests of OpenLineage producers (dbt, and others) found, run by run",
         {
             "assertion_id": "Its id: made of run, data set, column and assertion",

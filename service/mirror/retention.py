@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror.bulk import key_in
-from service.mirror.lineage import facets
+from service.mirror.lineage import facets, identities
 from service.mirror.store import Store
 from service.mirror.tables import (
     collibra_batches,
@@ -109,4 +109,6 @@ async def _remove(connection: AsyncConnection, table: sa.Table, condition: sa.Co
         await connection.execute(sa.delete(pentaho_job_parts).where(mine))
     over = condition if table is profile_runs else sa.true()  # of a profile only some runs are over their time
     gone = await connection.execute(sa.delete(table).where(key_in(connection, key, keys), over))
+    if table is lineage_events:
+        await identities.unlink(connection, keys)
     return int(gone.rowcount)

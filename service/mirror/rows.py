@@ -86,6 +86,8 @@ class Plan:
     assertions: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     #: Events of runs: what they tell of columns and runs adds up, whichever state of their event wins.
     told: list[LineageRecorded] = field(default_factory=list)
+    #: Further names of data sets, by the id of the OpenLineage event that tells them.
+    links: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
     #: The newest of each id, whichever state of its lineage event wins.
     facts: dict[str, UsageObserved] = field(default_factory=dict)
     #: Index of the event that each came from.
@@ -346,6 +348,8 @@ def connection_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
 def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:
     for edge in change.edges:
         _mention_asset(plan, event, edge.asset_id, edge.container)
+    for link in change.links:
+        _mention_asset(plan, event, link.other_id, None)
     if change.accumulates:
         plan.added_edges.update(edge_values(change))
         plan.told.append(change)
@@ -357,6 +361,8 @@ def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:
         plan.originals[original_id] = (original_id, change.event_id, at, document.text)
         if change.assertions:
             plan.assertions[original_id] = list(assertion_values(change))
+        if change.links:
+            plan.links[original_id] = list(link_values(change))
         if former:
             plan.former.setdefault(former, []).append(original_id)
     _put(plan.lineage_events, change.event_id, change.version, lineage_values(change, own=False), event, change)
@@ -374,6 +380,13 @@ def assertion_values(change: LineageRecorded) -> Iterable[tuple[Any, ...]]:
             text_of(one.namespace), text_of(one.name), one.asset_id, column, text_of(one.assertion),
             text_of(one.test_name), one.success, *map(text_of, texts), at,
         )  # fmt: skip
+
+
+def link_values(change: LineageRecorded) -> Iterable[tuple[Any, ...]]:
+    """The rows of further names of data sets, in the order of the columns of their table."""
+    for one in change.links:
+        key = one.facet_id, one.version, one.asset_id, one.other_id or ""
+        yield (*key, change.event_id, one.is_asset, one.other_is_asset)
 
 
 def _usage_observed(plan: Plan, event: int, change: UsageObserved) -> None:

@@ -29,7 +29,7 @@ from service.kinds import THINGS
 from service.mirror import refreshes
 from service.mirror.attributes import attachment_rows, attribute_rows
 from service.mirror.bulk import BulkInsert, key_in, part_insert, rows_by_key, state_insert
-from service.mirror.lineage import facets
+from service.mirror.lineage import facets, identities
 from service.mirror.profiling import classes, documents
 from service.mirror.rows import (
     TIE_REFRESH_DELAY_S,
@@ -165,11 +165,14 @@ class Applied:
 
 
 async def apply(
-    connection: AsyncConnection, changes: Iterable[tuple[int, Change]], origin: Origin = Origin.LIVE
-) -> Applied:
+    connection: AsyncConnection, changes: Iterable[tuple[int, Change]], origin: Origin = Origin.LIVE, *,
+    kept: bool = False,
+) -> Applied:  # fmt: skip
     """Write the changes, each with the index of its event; the caller's transaction holds them.
 
-    `origin` is that of the refreshes that equal seconds ask for.
+    Args:
+        origin: that of the refreshes that equal seconds ask for.
+        kept: the OpenLineage events of these changes are kept already, and all that they say is to be written anew.
 
     Raises:
         SQLAlchemyError and what else a store raises: nothing of the transaction is to be kept then.
@@ -186,7 +189,7 @@ async def apply(
         asked += await _write_states(connection, insert, rows, kind, applied, origin)
     if plan.documents:
         applied.events |= await documents.write(connection, plan.documents)
-    await _write_lineage(connection, plan, applied)
+    await _write_lineage(connection, plan, applied, kept=kept)
     await refreshes.ask(connection, asked)
     return applied
 
@@ -267,7 +270,7 @@ def _tie(kind: str, row_id: str, row: StateRow, origin: Origin) -> RefreshAsked:
     return RefreshAsked(kind, row_id, container, "same_second", TIE_REFRESH_DELAY_S, origin)
 
 
-async def _write_lineage(connection: AsyncConnection, plan: Plan, applied: Applied) -> None:
+async def _write_lineage(connection: AsyncConnection, plan: Plan, applied: Applied, *, kept: bool) -> None:
     rows = plan.lineage_events
     written = {row[0]: row.replaces for row in await _lineage.run(connection, [row.values for row in rows.values()])}
     for event_id, replaced in written.items():
@@ -286,9 +289,12 @@ async def _write_lineage(connection: AsyncConnection, plan: Plan, applied: Appli
         await connection.execute(sa.delete(lineage_edges).where(key_in(connection, lineage_edges.c.event_id, changed)))
     edges = {*plan.added_edges, *(edge for event in whole for edge in edge_values(event))}
     await _edges.run(connection, _one_each(edges))
-    applied.originals = {row[0] for row in await _originals.run(connection, await _not_kept(connection, plan))}
+    applied.originals = set(plan.originals)
+    if not kept:
+        applied.originals = {row[0] for row in await _originals.run(connection, await _not_kept(connection, plan))}
     await _write_assertions(connection, [row for id_ in applied.originals for row in plan.assertions.get(id_, ())])
     await facets.write(connection, [*plan.told, *whole], changed)
+    await identities.link(connection, [row for id_ in applied.originals for row in plan.links.get(id_, ())])
     if changed:
         await connection.execute(sa.delete(usage_facts).where(key_in(connection, usage_facts.c.event_id, changed)))
     told = [fact for event in whole for fact in event.usage]

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from service.changes import AssertionMade
 from service.openlineage import schema
+from service.openlineage.facets import version_of
 from service.openlineage.spelling import DatasetName, meant
-from service.openlineage.words import made_id, rank_of
+from service.openlineage.words import made_id
 from service.text import lookup
 from service.text.documents import canonical, digest_of
 
@@ -76,7 +77,7 @@ def _rows(
     facet_id = made_id("assertions", source[0], *name)
     text = canonical([[*key, items[key]] for key in sorted(items)])
     digest = digest_of(canonical([*source, *first.dataset, first.asset_id]) + text)
-    version = rank_of(at_us, len(text), digest)
+    version = version_of(at_us, text, digest)
     common = (facet_id, version, *first.dataset, first.asset_id)
     if not items:
         yield AssertionMade(facet_id, *common)

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from service.changes import ColumnEdge, ColumnsTold
+from service.openlineage.facets import version_of
 from service.openlineage.spelling import DatasetName, column_key, meant
-from service.openlineage.words import made_id, rank_of
+from service.openlineage.words import made_id
 from service.text import lookup
 from service.text.documents import canonical, digest_of
 
@@ -23,15 +24,22 @@ MAX_OF_FACET = 50_000
 #: The key of the data set as a whole.
 WHOLE = ""
 
-AssetOf = Callable[[DatasetName], str]
+
+class Here(NamedTuple):
+    """A data set as it is known here: its asset, and what rules of settings call it."""
+
+    asset_id: str
+    called: DatasetName
 
 
 class Told(NamedTuple):
-    """A facet, the data set that it is of, and the asset that this is."""
+    """A facet, and the data set that it is of."""
 
     dataset: DatasetName
-    asset_id: str
     facet: dict[str, Any]
+
+
+HereOf = Callable[[DatasetName], Here]
 
 
 def facet_of(dataset: dict[str, Any]) -> dict[str, Any]:
@@ -51,23 +59,24 @@ def number_of(facet: dict[str, Any]) -> int:
     return sum(1 for _ in inputs_of(facet))
 
 
-def told(event_id: str, at_us: int, facets: Iterable[Told], asset_of: AssetOf) -> tuple[ColumnsTold, ...]:
+def told(event_id: str, at_us: int, facets: Iterable[Told], here: HereOf) -> tuple[ColumnsTold, ...]:
     """What the facets of an event tell; one that is deleted, or empty, takes back what was told before."""
     found: dict[str, ColumnsTold] = {}
     for one in facets:
         facet_id = made_id("columns", event_id, *meant(one.dataset))
-        edges = () if one.facet.get("_deleted") else _edges(one, asset_of)
-        text = canonical([one.asset_id, edges])
-        version = rank_of(at_us, len(text), digest_of(text))
+        edges = () if one.facet.get("_deleted") else _edges(one, here)
+        asset_id = here(one.dataset).asset_id
+        text = canonical([asset_id, edges])
+        version = version_of(at_us, text, digest_of(text))
         if facet_id not in found or found[facet_id].version < version:
-            found[facet_id] = ColumnsTold(facet_id, version, digest_of(text).hex(), one.asset_id, edges)
+            found[facet_id] = ColumnsTold(facet_id, version, digest_of(text).hex(), asset_id, edges)
     return tuple(found.values())
 
 
-def _edges(one: Told, asset_of: AssetOf) -> tuple[ColumnEdge, ...]:
+def _edges(one: Told, here: HereOf) -> tuple[ColumnEdge, ...]:
     """Each edge once, in an order that is that of no producer."""
     edges: dict[tuple[Any, ...], ColumnEdge] = {}
-    for number, edge in enumerate(_all(one, asset_of)):
+    for number, edge in enumerate(_all(one, here)):
         if number == MAX_OF_FACET:
             break
         key = edge.from_asset, edge.from_key, edge.to_key, edge.is_direct, edge.transformation or ""
@@ -75,22 +84,22 @@ def _edges(one: Told, asset_of: AssetOf) -> tuple[ColumnEdge, ...]:
     return tuple(edges[key] for key in sorted(edges))
 
 
-def _all(one: Told, asset_of: AssetOf) -> Iterator[ColumnEdge]:
+def _all(one: Told, here: HereOf) -> Iterator[ColumnEdge]:
     for column, field in lookup.mapping(one.facet.get("fields")).items():
         if not column:
             continue
         for source in lookup.objects(lookup.mapping(field).get("inputFields")):
-            ends = _source(source, asset_of), (column, column_key(one.dataset, column))
+            ends = _source(source, here), (column, column_key(here(one.dataset).called, column))
             for how in lookup.objects(source.get("transformations")) or [_of_old(lookup.mapping(field))]:
                 yield from _edge(*ends, how, is_direct=True)
     for source in lookup.objects(one.facet.get("dataset")):
         for how in lookup.objects(source.get("transformations")) or [{}]:
-            yield from _edge(_source(source, asset_of), (WHOLE, WHOLE), how, is_direct=False)
+            yield from _edge(_source(source, here), (WHOLE, WHOLE), how, is_direct=False)
 
 
-def _source(source: dict[str, Any], asset_of: AssetOf) -> tuple[str, str, str]:
-    dataset, field = DatasetName(source["namespace"], source["name"]), source["field"]
-    return asset_of(dataset), field, column_key(dataset, field)
+def _source(source: dict[str, Any], here: HereOf) -> tuple[str, str, str]:
+    known, field = here(DatasetName(source["namespace"], source["name"])), source["field"]
+    return known.asset_id, field, column_key(known.called, field)
 
 
 def _of_old(field: dict[str, Any]) -> dict[str, Any]:

@@ -6,14 +6,15 @@ tells belong together. Each event is also kept as it was sent, for other OpenLin
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from service.changes import (
     AssertionMade,
     ColumnsTold,
     Container,
+    DatasetLinked,
     LineageEdge,
     LineageRecorded,
     Original,
@@ -25,7 +26,7 @@ from service.errors import FieldInvalid
 from service.events.fields import is_usable_id
 from service.events.lineage import LineageEvent, bare_asset
 from service.events.message import Event
-from service.openlineage import assertions, columns, runs, schema
+from service.openlineage import assertions, columns, links, runs, schema
 from service.openlineage.marks import mark_of
 from service.openlineage.naming import place_of
 from service.openlineage.spelling import DatasetName
@@ -51,9 +52,22 @@ _RELATIONS: dict[Role, str] = {"uses": "Used", "generates": "Created"}
 _RANKS = {"START": Rank.READ}
 
 
-def envelope(event: dict[str, Any], assets: list[dict[str, Any]]) -> dict[str, Any]:
-    """What travels through the pipeline: the event, and which assets its data sets are (`resolving.assets_behind`)."""
-    return {"event": event, "assets": assets}
+def envelope(
+    event: dict[str, Any], assets: list[dict[str, Any]], names: Mapping[DatasetName, DatasetName] | None = None
+) -> dict[str, Any]:
+    """What travels through the pipeline: the event, and what was looked up of it (`resolving.envelopes`).
+
+    Args:
+        assets: which assets its data sets are, by what they are called here.
+        names: what is called otherwise here than the event has it.
+    """
+    told = {"event": event, "assets": assets}
+    if names:
+        renamed = [
+            {**name._asdict(), "to_namespace": to.namespace, "to_name": to.name} for name, to in sorted(names.items())
+        ]
+        told["names"] = renamed
+    return told
 
 
 def recorded(body: dict[str, Any], came_from: str) -> LineageRecorded:
@@ -68,7 +82,7 @@ def recorded(body: dict[str, Any], came_from: str) -> LineageRecorded:
     if ours is not None:
         return LineageEvent.read(Event("", (), ours)).recorded(came_from)
     at_us = read_time(event["eventTime"], "eventTime")
-    known = _known(body)
+    known = _Known.of(body)
     ends = _ends(event, known)
     kept = document(_body(event, ends, at_us, came_from))
     rank, ended = _RANKS.get(state or "", Rank.EVENT), state in LAST_STATES
@@ -88,6 +102,7 @@ def recorded(body: dict[str, Any], came_from: str) -> LineageRecorded:
         assertions=_assertions(event, known, at_us or 0),
         columns=_columns(event, known, at_us or 0),
         run_facts=runs.facts_of(event, at_us or 0) if "run" in event else (),
+        links=_links(event, known, at_us or 0),
     )
 
 
@@ -101,16 +116,10 @@ def datasets_of(event: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Role]]:
         yield dataset, "generates"
 
 
-def named_in(event: dict[str, Any]) -> set[DatasetName]:
-    """The data sets whose assets are to be looked for: those of the event, and those that its columns were made of.
-
-    One that says itself which asset it is is not among them.
-    """
-    told = {name_of(dataset): place_in(dataset) for dataset, _ in datasets_of(event)}
+def sources_of_columns(event: dict[str, Any]) -> set[DatasetName]:
+    """The data sets that the event's columns were made of; some of them it may name nowhere else."""
     facets = (columns.facet_of(dataset) for dataset, _ in datasets_of(event))
-    for name in {name_of(source) for facet in facets for source in columns.inputs_of(facet)}:
-        told.setdefault(name, place_of(name))
-    return {name for name, place in told.items() if place is None}
+    return {name_of(source) for facet in facets for source in columns.inputs_of(facet)}
 
 
 def name_of(dataset: dict[str, Any]) -> DatasetName:
@@ -118,13 +127,9 @@ def name_of(dataset: dict[str, Any]) -> DatasetName:
     return DatasetName(dataset["namespace"], dataset["name"])
 
 
-def place_in(dataset: dict[str, Any]) -> tuple[str, Container | None] | None:
-    """The asset that a data set says it is: by its own name, or by one of its symlinks."""
-    facet = (dataset.get("facets") or {}).get("symlinks") or {}
-    for name in (name_of(dataset), *map(name_of, facet.get("identifiers") or ())):
-        if place := place_of(name):
-            return place
-    return None
+def names_of(dataset: dict[str, Any]) -> list[DatasetName]:
+    """All that a data set is called: its own name, then its symlinks."""
+    return list(dict.fromkeys((name_of(dataset), *links.names_in(dataset))))
 
 
 def _original(event: dict[str, Any]) -> Original:
@@ -185,57 +190,90 @@ def _source_service(event: dict[str, Any]) -> str:
     return f"{event['job']['namespace']}/{event['job']['name']}" if "job" in event else str(event["producer"])
 
 
-def _known(body: dict[str, Any]) -> dict[DatasetName, dict[str, Any]]:
-    return {name_of(found): found for found in body.get("assets") or ()}
+class _Known(NamedTuple):
+    """What was looked up of an event: its names by what it has, and assets by their names here."""
+
+    names: dict[DatasetName, DatasetName]
+    assets: dict[DatasetName, dict[str, Any]]
+
+    @classmethod
+    def of(cls, body: dict[str, Any]) -> _Known:
+        """What an envelope holds."""
+        names = {name_of(one): DatasetName(one["to_namespace"], one["to_name"]) for one in body.get("names") or ()}
+        return cls(names, {name_of(found): found for found in body.get("assets") or ()})
+
+    def called(self, dataset: dict[str, Any]) -> list[DatasetName]:
+        """All that a data set is called here, by its own name first."""
+        return list(dict.fromkeys(self.names.get(name, name) for name in names_of(dataset)))
 
 
-def _ends(event: dict[str, Any], known: dict[DatasetName, dict[str, Any]]) -> list[tuple[LineageEdge, DatasetName]]:
+def _ends(event: dict[str, Any], known: _Known) -> list[tuple[LineageEdge, DatasetName]]:
     """The assets of the event, each once per role, with what OpenLineage calls them."""
     ends: dict[tuple[str, Role], tuple[LineageEdge, DatasetName]] = {}
     for dataset, role in datasets_of(event):
-        name = name_of(dataset)
-        edge = _edge(dataset, role, known.get(name))
-        ends.setdefault((edge.asset_id, role), (edge, name))
+        edge = _edge(dataset, role, known)
+        ends.setdefault((edge.asset_id, role), (edge, name_of(dataset)))
     return list(ends.values())
 
 
-def _edge(dataset: dict[str, Any], role: Role, found: dict[str, Any] | None) -> LineageEdge:
-    relation = _RELATIONS[role]
-    if place := place_in(dataset):
-        return LineageEdge(place[0], role, relation, _DATA_SET, dataset["name"], place[1])
+def _edge(dataset: dict[str, Any], role: Role, known: _Known) -> LineageEdge:
+    """The asset that a data set says it is by any of its names; else one that is known to lie there."""
+    relation, names = _RELATIONS[role], known.called(dataset)
+    own = names[0]
+    for name in names:
+        if place := place_of(name):
+            return LineageEdge(place[0], role, relation, _DATA_SET, own.name, place[1])
+    found = next((known.assets[name] for name in names if name in known.assets), None)
     if found:
         container = Container(found["container_kind"], found["container_id"]) if found.get("container_id") else None
-        return LineageEdge(
-            found["asset_id"], role, relation, _DATA_SET, found.get("title") or dataset["name"], container
-        )
-    return LineageEdge(asset_id_of(name_of(dataset)), role, relation, _DATA_SET, dataset["name"])
+        return LineageEdge(found["asset_id"], role, relation, _DATA_SET, found.get("title") or own.name, container)
+    return LineageEdge(asset_id_of(own), role, relation, _DATA_SET, own.name)
 
 
-def _assertions(
-    event: dict[str, Any], known: dict[DatasetName, dict[str, Any]], at_us: int
-) -> tuple[AssertionMade, ...]:
+def _assertions(event: dict[str, Any], known: _Known, at_us: int) -> tuple[AssertionMade, ...]:
     told = (
-        assertions.Told(name, _edge(dataset, role, known.get(name)).asset_id, facet)
+        assertions.Told(name_of(dataset), _edge(dataset, role, known).asset_id, facet)
         for dataset, role in datasets_of(event)
-        for name in (name_of(dataset),)
         for _, facet in assertions.facets_of(dataset)
     )
     return assertions.made(_event_id(event), _source_service(event), at_us, told)
 
 
-def _columns(event: dict[str, Any], known: dict[DatasetName, dict[str, Any]], at_us: int) -> tuple[ColumnsTold, ...]:
+def _columns(event: dict[str, Any], known: _Known, at_us: int) -> tuple[ColumnsTold, ...]:
     """What columns were made of; a data set is the same asset there as it is in the event."""
-    ids = {name_of(one): _edge(one, role, known.get(name_of(one))).asset_id for one, role in datasets_of(event)}
+    ids = {name_of(one): _edge(one, role, known).asset_id for one, role in datasets_of(event)}
 
-    def asset_of(name: DatasetName) -> str:
-        if name in ids:
-            return ids[name]
-        asset_id = _edge(name._asdict(), "uses", known.get(name)).asset_id
-        return asset_id if is_usable_id(asset_id) else asset_id_of(name)
+    def here(name: DatasetName) -> columns.Here:
+        called = known.names.get(name, name)
+        asset_id = ids[name] if name in ids else _edge(name._asdict(), "uses", known).asset_id
+        return columns.Here(asset_id if is_usable_id(asset_id) else asset_id_of(called), called)
 
     facets = ((name_of(one), columns.facet_of(one)) for one, _ in datasets_of(event))
-    told = [columns.Told(name, ids[name], facet) for name, facet in facets if facet]
-    return columns.told(_event_id(event), at_us, told, asset_of) if told else ()
+    told = [columns.Told(name, facet) for name, facet in facets if facet]
+    return columns.told(_event_id(event), at_us, told, here) if told else ()
+
+
+def _links(event: dict[str, Any], known: _Known, at_us: int) -> tuple[DatasetLinked, ...]:
+    """What the event says of further names of its data sets."""
+    told = (
+        links.Told(name_of(dataset), _edge(dataset, role, known).asset_id, _ids_of(dataset, known))
+        for dataset, role in datasets_of(event)
+        if links.is_told(dataset)
+    )
+    return links.made(_event_id(event), at_us, told)
+
+
+def _ids_of(dataset: dict[str, Any], known: _Known) -> dict[str, bool]:
+    """Ids of all that a data set is called, and whether each is that of an asset of the catalog."""
+    ids: dict[str, bool] = {}
+    for name in known.called(dataset):
+        if place := place_of(name):
+            ids[place[0]] = True
+        else:
+            ids.setdefault(asset_id_of(name), False)
+        if found := known.assets.get(name):
+            ids[found["asset_id"]] = True
+    return {asset_id: is_asset for asset_id, is_asset in ids.items() if is_usable_id(asset_id)}
 
 
 def _body(

@@ -12,7 +12,8 @@ from service.mirror.lineage import datasets, questions
 from service.mirror.lineage.datasets import Located
 from service.mirror.lineage.questions import Asset
 from service.openlineage import reading
-from service.openlineage.naming import Naming, paths_of
+from service.openlineage.naming import Naming, paths_of, place_of
+from service.openlineage.renaming import NO_RULES, Renaming
 from service.openlineage.spelling import DatasetName, meant_id, spellings
 from service.openlineage.words import asset_id_of
 from service.openlineage.writing import ColumnFlow, Described, Knowledge
@@ -22,21 +23,31 @@ from service.text.documents import is_clean
 _AT_ONCE = 500
 
 
-async def assets_behind(
-    connection: AsyncConnection, naming: Naming, events: Collection[dict[str, Any]]
-) -> list[list[dict[str, Any]]]:
-    """For each event the assets that its data sets are, as `reading.envelope` takes them.
+async def envelopes(
+    connection: AsyncConnection, naming: Naming, renaming: Renaming, events: Collection[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """What travels through the pipeline of each event: with what its data sets are called here, and their assets.
 
-    A data set that says itself which asset it is, and one that the mirror does not know, are not among them.
+    A data set that says itself which asset it is, and one that the mirror does not know, have none.
     """
-    wanted = [sorted(reading.named_in(event)) for event in events]
+    called = [{name: renaming.of(name) for name in _names(event)} for event in events]
+    wanted = [_unplaced(event, names) for event, names in zip(events, called, strict=True)]
     found = await _find(connection, naming, sorted({name for names in wanted for name in names}))
-    return [[_told(name, found[name]) for name in names if name in found] for names in wanted]
+    return [
+        reading.envelope(
+            event,
+            [_told(name, found[name]) for name in unplaced if name in found],
+            {name: other for name, other in names.items() if name != other},
+        )
+        for event, names, unplaced in zip(events, called, wanted, strict=True)
+    ]
 
 
-async def find_asset(connection: AsyncConnection, asset_id: str) -> Asset | None:
-    """The asset of this id; of a data set that the catalog does not know, in whatever spelling of its name."""
+async def find_asset(connection: AsyncConnection, asset_id: str, renaming: Renaming = NO_RULES) -> Asset | None:
+    """The asset of this id; of a data set, in whatever spelling of its name, and as rules of settings call it."""
     found = await questions.find_asset(connection, asset_id)
+    if found is None and (renamed := renaming.of_id(asset_id)):
+        found = await questions.find_asset(connection, asset_id_of(renamed[2]))
     if found is None and (dataset := meant_id(asset_id)):
         found = await questions.find_asset(connection, asset_id_of(dataset))
     return found
@@ -51,6 +62,18 @@ async def knowledge_of(
     flows = await datasets.related_columns(connection, asset_ids, relationships)
     described = {one.asset_id: Described(naming.of(one), columns.get(one.asset_id, ())) for one in known}
     return Knowledge(described, tuple(ColumnFlow(*flow) for flow in flows))
+
+
+def _names(event: dict[str, Any]) -> list[DatasetName]:
+    told = [name for dataset, _ in reading.datasets_of(event) for name in reading.names_of(dataset)]
+    return [*told, *reading.sources_of_columns(event)]
+
+
+def _unplaced(event: dict[str, Any], called: dict[DatasetName, DatasetName]) -> list[DatasetName]:
+    """Names of data sets that do not say themselves which asset they are, as they are called here."""
+    sets = [{called[name] for name in reading.names_of(dataset)} for dataset, _ in reading.datasets_of(event)]
+    sets += [{called[name]} for name in reading.sources_of_columns(event)]
+    return sorted({name for names in sets if not any(map(place_of, names)) for name in names})
 
 
 async def _find(connection: AsyncConnection, naming: Naming, names: list[DatasetName]) -> dict[DatasetName, Located]:

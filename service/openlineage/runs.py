@@ -11,7 +11,8 @@ from typing import Any
 
 from service.changes import RunFact
 from service.errors import FieldInvalid
-from service.openlineage.words import LAST_STATES, rank_of, run_id_of
+from service.openlineage.facets import version_of
+from service.openlineage.words import LAST_STATES, run_id_of
 from service.text import lookup
 from service.text.documents import canonical, digest_of
 from service.text.times import read_time
@@ -46,7 +47,7 @@ def _facts(event: dict[str, Any], at_us: int) -> Iterator[RunFact]:
 
 def _fact(fact: str, counts: int, **members: Any) -> RunFact:
     text = canonical(members)
-    return RunFact(fact, rank_of(counts, len(text), digest_of(text)), **members)
+    return RunFact(fact, version_of(counts, text, digest_of(text)), **members)
 
 
 def _parent(facet: dict[str, Any]) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from service.openlineage import assertions, columns, schema
+from service.openlineage import assertions, columns, links, schema
 from service.openlineage.marks import MARK
 from service.openlineage.words import made_id, schema_url
 from service.text.documents import canonical
@@ -151,7 +151,7 @@ _DEFINITIONS = {
     columns.FACET: "ColumnLineage",
     assertions.FACET: "Assertions",
     "schema": "SchemaFacet",
-    "symlinks": "Symlinks",
+    links.FACET: "Symlinks",
 }
 
 
@@ -167,6 +167,9 @@ def _too_many(event: dict[str, Any]) -> Iterator[str]:
     sets = [("dataset", event["dataset"])] if "dataset" in event and "job" not in event else []
     sets += [(f"{name}.{at}", one) for name in ("inputs", "outputs") for at, one in enumerate(event.get(name) or ())]
     for place, dataset in sets:
+        if (number := len(links.told_in(dataset))) > links.MAX_OF_FACET:
+            told = f"of {number} names the first {links.MAX_OF_FACET} count"
+            yield f"{place}.facets.{links.FACET}: {told}"
         for where, facet in assertions.facets_of(dataset):
             number = len(facet.get("assertions") or ())
             if number > assertions.MAX_OF_FACET:

@@ -55,11 +55,6 @@ def made_id(*words: str) -> str:
         return str(uuid5(NAMESPACE, column_text(text)))
 
 
-def rank_of(at_us: int, length: int, digest: bytes) -> bytes:
-    """Which of two facets of one thing counts, bytewise: the later one; of one moment the one that says more."""
-    return (at_us + (1 << 63)).to_bytes(8, "big") + length.to_bytes(4, "big") + digest
-
-
 def run_id_of(event_id: str) -> str:
     """The run that a catalog lineage event is told as: its own id where that is a UUID, else one made of it."""
     try:

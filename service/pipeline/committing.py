@@ -68,6 +68,16 @@ class Outcome:
     failed: dict[int, DataError] = field(default_factory=dict)
 
 
+def retrying() -> AsyncRetrying:
+    """Attempts at one transaction, as long as it fails for another one's sake; the last failure is raised."""
+    return AsyncRetrying(
+        retry=retry_if_exception(lambda error: fault_of(error) is Fault.RETRY),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.02, max=1),
+        reraise=True,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Committer:
     """What every batch is committed with."""
@@ -82,13 +92,7 @@ class Committer:
 
     async def commit(self, reads: list[Read], origin: Origin, *, braked: bool, suspects: bool) -> Outcome:
         """Write everything and commit; raises as `Pipeline.process` does."""
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: fault_of(error) is Fault.RETRY),
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.02, max=1),
-            reraise=True,
-        )
-        async for attempt in retrying:
+        async for attempt in retrying():
             with attempt:
                 try:
                     return await self._attempt(reads, origin, braked=braked, suspects=suspects, split=False)

@@ -21,6 +21,7 @@ from service.settings.sections import (
     AmqpSettings,
     CatalogSettings,
     HttpSettings,
+    LineageSettings,
     LogSettings,
     OpenLineageSettings,
     PipelineSettings,
@@ -40,6 +41,7 @@ __all__ = [
     "AmqpSettings",
     "CatalogSettings",
     "HttpSettings",
+    "LineageSettings",
     "LogSettings",
     "OpenLineageSettings",
     "PipelineSettings",
@@ -84,6 +86,7 @@ class Settings(BaseSettings):
     profiles: ProfilesSettings = ProfilesSettings()
     targets: dict[str, TargetSettings] = {}
     openlineage: OpenLineageSettings = OpenLineageSettings()
+    lineage: LineageSettings = LineageSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 

@@ -353,6 +353,16 @@ class OpenLineageSettings(Section):
     )
 
 
+class LineageSettings(Section):
+    """How lineage knows data sets."""
+
+    names: list[Any] = Field(
+        [],
+        description="Rules, in their order, for producers that call a data set otherwise than others do, as JSON: "
+        '[{"namespace": "…", "name": "…", "to_namespace": "…", "to_name": "…"}]; docs/lineage.md has their form.',
+    )
+
+
 class HttpSettings(Section):
     """What the service shows over HTTP."""
 

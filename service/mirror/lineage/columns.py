@@ -16,9 +16,19 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.mirror.bulk import among
 from service.mirror.lineage.events import PRIVATE_MODES
-from service.mirror.lineage.walk import MADE_NOTHING, MAX_EDGES, Direction, among
-from service.mirror.tables import asset_columns, assets, column_facets, column_flows, lineage_edges, lineage_events
+from service.mirror.lineage.identities import identity_of, names_of, same_as
+from service.mirror.lineage.walk import MADE_NOTHING, MAX_EDGES, Direction
+from service.mirror.tables import (
+    asset_columns,
+    assets,
+    column_facets,
+    column_flows,
+    dataset_identities,
+    lineage_edges,
+    lineage_events,
+)
 
 #: The key of a data set as a whole.
 WHOLE = ""
@@ -128,29 +138,33 @@ class Impact:
 
 async def nodes_of(connection: AsyncConnection, asset_id: str, column: str) -> list[Node]:
     """The nodes of a column as people name it: by its own name, else whatever its case; none where it is unknown."""
+    names, identity = await same_as(connection, [asset_id]), await identity_of(connection, asset_id)
     here, known = column_flows.c, asset_columns.c
     ends = (
-        sa.select(here.from_key.label("key"), here.from_column.label("name")).where(here.from_asset_id == asset_id),
-        sa.select(here.to_key, here.to_column).where(here.to_asset_id == asset_id, here.to_key != WHOLE),
+        sa.select(here.from_key.label("key"), here.from_column.label("name")).where(
+            among(connection, here.from_asset_id, names)
+        ),
+        sa.select(here.to_key, here.to_column).where(among(connection, here.to_asset_id, names), here.to_key != WHOLE),
     )
     told = [(row.key, row.name) for row in await connection.execute(sa.union(*ends))]
-    query = sa.select(known.name).where(known.asset_id == asset_id)
+    query = sa.select(known.name).where(among(connection, known.asset_id, names))
     called = [(name, name) for name in (await connection.execute(query)).scalars()]
-    for names in (told, called):
-        exact = {key for key, name in names if column in (key, name)}
-        alike = {key for key, name in names if column.lower() in (key.lower(), name.lower())}
+    for keys in (told, called):
+        exact = {key for key, name in keys if column in (key, name)}
+        alike = {key for key, name in keys if column.lower() in (key.lower(), name.lower())}
         if exact or alike:
-            return sorted(Node(asset_id, key) for key in exact or alike)
+            return sorted(Node(identity, key) for key in exact or alike)
     return []
 
 
 async def column_names(connection: AsyncConnection, asset_id: str, limit: int) -> list[str]:
     """Columns that an asset is known to have, by lineage or by the catalog."""
+    names = await same_as(connection, [asset_id])
     here, known = column_flows.c, asset_columns.c
     ends = (
-        sa.select(here.from_column.label("name")).where(here.from_asset_id == asset_id),
-        sa.select(here.to_column).where(here.to_asset_id == asset_id, here.to_key != WHOLE),
-        sa.select(known.name).where(known.asset_id == asset_id),
+        sa.select(here.from_column.label("name")).where(among(connection, here.from_asset_id, names)),
+        sa.select(here.to_column).where(among(connection, here.to_asset_id, names), here.to_key != WHOLE),
+        sa.select(known.name).where(among(connection, known.asset_id, names)),
     )
     return list((await connection.execute(sa.union(*ends).order_by("name").limit(limit))).scalars())
 
@@ -195,7 +209,7 @@ class _Walk:
         self.links: dict[str, set[Link]] = {}
 
     async def go(self, found: ColumnGraph, start: Collection[Node], depth: int | None) -> None:
-        seen, front, level = set(start), list(start), 0
+        seen, front, level = set(start), await self._by_all_names(start), 0
         while front and level != depth and self._room >= 0:
             level += 1
             rows = (await self._connection.execute(self._edges(front))).all()
@@ -205,14 +219,24 @@ class _Walk:
             seen |= fresh
             for node in front:
                 found.columns.setdefault(node, level)
+            if any(row.from_identity or row.to_identity for row in rows):
+                front = await self._by_all_names(front)
         found.cut = found.cut or self._room < 0
 
+    async def _by_all_names(self, front: Collection[Node]) -> list[Node]:
+        """The columns by every name of their data sets."""
+        names = await names_of(self._connection, sorted({node.asset_id for node in front}))
+        return sorted({Node(name, node.key) for node in front for name in names.get(node.asset_id, [node.asset_id])})
+
     def _edges(self, front: list[Node]) -> sa.Select[Any]:
-        edge = column_flows.c
+        edge, source, target = column_flows.c, dataset_identities.alias("source"), dataset_identities.alias("target")
         query = sa.select(
             edge.flow_id, edge.from_asset_id, edge.from_key, edge.from_column, edge.to_asset_id, edge.to_key,
             edge.to_column, edge.is_direct, edge.transformation, edge.masking,
+            source.c.identity_id.label("from_identity"), target.c.identity_id.label("to_identity"),
         )  # fmt: skip
+        query = query.outerjoin(source, source.c.asset_id == edge.from_asset_id)
+        query = query.outerjoin(target, target.c.asset_id == edge.to_asset_id)
         if self._forward:
             here = _pairs(self._connection, edge.from_asset_id, edge.from_key, front)
             if whole := [node.asset_id for node in front if node.key == WHOLE]:
@@ -233,7 +257,8 @@ class _Walk:
 
     def _take(self, found: ColumnGraph, row: Any) -> Node:
         """Note the edge; answers where it leads to."""
-        source, target = Node(row.from_asset_id, row.from_key), Node(row.to_asset_id, row.to_key)
+        source = Node(row.from_identity or row.from_asset_id, row.from_key)
+        target = Node(row.to_identity or row.to_asset_id, row.to_key)
         link = Link(source, target, bool(row.is_direct), row.transformation, row.masking)
         self.links.setdefault(row.flow_id, set()).add(link)
         found.links.setdefault(link, Told())
@@ -307,11 +332,12 @@ async def impact(connection: AsyncConnection, start: Collection[Node], *, max_ed
     graph = await column_graph(connection, start, [Direction.FORWARD], max_edges=max_edges)
     jobs = {job for told in graph.links.values() for job in told.jobs}
     edge, event = lineage_edges.c, lineage_events.c
+    names = await same_as(connection, graph.assets)
     tells = sa.exists().where(column_facets.c.event_id == edge.event_id)
     query = (
         sa.select(edge.asset_id, event.source_service)
         .join(lineage_events, event.event_id == edge.event_id)
-        .where(among(connection, edge.asset_id, graph.assets), edge.role == "uses", ~tells)
+        .where(among(connection, edge.asset_id, names), edge.role == "uses", ~tells)
         .where(event.source_service.is_not(None), event.own.is_(False))
         .distinct()
         .order_by(edge.asset_id, event.source_service)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import AssetColumn, Container
-from service.mirror.lineage.walk import among
+from service.mirror.bulk import among
 from service.mirror.tables import asset_columns, assets, connections, things
 
 

@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import CATALOG, Container, LineageEdge
 from service.events.lineage import bare_asset
-from service.mirror.lineage.walk import among
-from service.mirror.tables import assets, lineage_edges, lineage_events, openlineage_events
+from service.mirror.bulk import among
+from service.mirror.tables import assets, dataset_identities, lineage_edges, lineage_events, openlineage_events
 from service.text import documents
 
 #: Visibility modes of assets that not every member of a container may see.
@@ -63,14 +63,17 @@ async def read_events(connection: AsyncConnection, ids: Collection[str]) -> list
 
 async def edges_of(connection: AsyncConnection, ids: Collection[str]) -> dict[str, list[LineageEdge]]:
     """The edges of events, without the assets that not everybody may see; by event, in the order of asset ids."""
-    edge = lineage_edges.c
+    edge, known, whole = lineage_edges.c, dataset_identities.c, assets.alias("whole")
     columns = (edge.event_id, edge.asset_id, edge.role, edge.relation, edge.asset_type, edge.name)
+    hidden = sa.func.coalesce(assets.c.visibility_mode, 0).in_(PRIVATE_MODES)
+    # A mere name of an asset is hidden with it.
+    of_hidden = sa.and_(assets.c.container_id.is_(None), whole.c.visibility_mode.in_(PRIVATE_MODES))
     query = (
         sa.select(*columns, edge.container_kind, edge.container_id)
         .outerjoin(assets, assets.c.asset_id == edge.asset_id)
-        .where(
-            among(connection, edge.event_id, ids), sa.func.coalesce(assets.c.visibility_mode, 0).not_in(PRIVATE_MODES)
-        )
+        .outerjoin(dataset_identities, known.asset_id == edge.asset_id)
+        .outerjoin(whole, whole.c.asset_id == known.identity_id)
+        .where(among(connection, edge.event_id, ids), ~hidden, sa.func.coalesce(~of_hidden, sa.true()))
     )
     found: dict[str, list[LineageEdge]] = defaultdict(list)
     for row in await connection.execute(query) if ids else ():

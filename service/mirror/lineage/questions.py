@@ -15,10 +15,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.mirror.bulk import among
 from service.mirror.clock import store_later
 from service.mirror.lineage.columns import ColumnGraph
 from service.mirror.lineage.events import EVENT_COLUMNS, PRIVATE_MODES, EventRow
-from service.mirror.lineage.walk import MADE_NOTHING, MAX_EDGES, Direction, among, events_at, walk
+from service.mirror.lineage.identities import identities_of, identity_of, same_as
+from service.mirror.lineage.walk import MADE_NOTHING, MAX_EDGES, Direction, events_at, walk
 from service.mirror.tables import assets, column_facets, lineage_edges, lineage_events
 
 
@@ -96,7 +98,7 @@ class Asset:
 
 
 async def find_asset(connection: AsyncConnection, asset_id: str) -> Asset | None:
-    """The asset, also one that is deleted or that only events name.
+    """The asset, also one that is deleted or that only events name; by a further name what that stands for.
 
     None where nothing knows it, or not everybody may see it.
     """
@@ -104,12 +106,17 @@ async def find_asset(connection: AsyncConnection, asset_id: str) -> Asset | None
     columns = (known.asset_id, known.name, known.asset_type, known.container_kind, known.container_id)
     query = sa.select(*columns, known.visibility_mode).where(known.asset_id == asset_id)
     row = (await connection.execute(query)).first()
+    if row is not None and row.visibility_mode in PRIVATE_MODES:
+        return None
+    named = {} if row is not None and row.container_id else await identities_of(connection, [asset_id])
+    if named.get(asset_id, asset_id) != asset_id:
+        return await find_asset(connection, named[asset_id])
     if row is not None:
-        return None if row.visibility_mode in PRIVATE_MODES else Asset(*row[:5])
+        return Asset(*row[:5])
     edge = lineage_edges.c
-    named = sa.select(edge.asset_id, edge.name, edge.asset_type, edge.container_kind, edge.container_id)
-    told = (await connection.execute(named.where(edge.asset_id == asset_id).limit(1))).first()
-    return Asset(*told) if told is not None else None
+    query = sa.select(edge.asset_id, edge.name, edge.asset_type, edge.container_kind, edge.container_id)
+    told = (await connection.execute(query.where(edge.asset_id == asset_id).limit(1))).first()
+    return Asset(*told) if told is not None else Asset(asset_id) if named else None
 
 
 async def find_named(connection: AsyncConnection, text: str, limit: int) -> list[Asset]:
@@ -131,13 +138,19 @@ async def find_named(connection: AsyncConnection, text: str, limit: int) -> list
     for asset_id, name in (await connection.execute(told)).all():
         if asset_id not in found and (one := await find_asset(connection, asset_id)) is not None:
             found[asset_id] = one if one.name else replace(one, name=name)
+    several = await identities_of(connection, list(found))
+    for asset_id, identity in several.items():
+        one = found.pop(asset_id)
+        if identity not in found and (whole := await find_asset(connection, identity)) is not None:
+            found[identity] = whole if whole.name else replace(whole, name=one.name)
     return sorted(found.values(), key=lambda one: one.asset_id)[:limit]
 
 
 async def answer(connection: AsyncConnection, question: Question, max_edges: int = MAX_EDGES) -> Answer:
     """Answer a question."""
     if question.lineage_type is LineageType.PARTIAL:
-        return await _page(connection, question, _events_on(question.asset_id))
+        names = await same_as(connection, [question.asset_id])
+        return await _page(connection, question, _events_on(connection, names))
     if question.lineage_type is LineageType.FORWARD_HOP:
         ids, cut = await _few(connection, question, max_edges)
     else:
@@ -155,15 +168,16 @@ async def answer_of_columns(connection: AsyncConnection, question: Question, tol
 
 async def is_connected(connection: AsyncConnection, asset_id: str, seed: str, max_edges: int = MAX_EDGES) -> bool:
     """Whether an asset is part of the lineage of another one."""
+    asset_id = await identity_of(connection, asset_id)
     for direction in Direction:
         if asset_id in (await walk(connection, seed, direction, max_edges=max_edges)).assets:
             return True
     return False
 
 
-def _events_on(asset_id: str) -> sa.ColumnElement[bool]:
+def _events_on(connection: AsyncConnection, names: Collection[str]) -> sa.ColumnElement[bool]:
     edge = lineage_edges.c
-    return lineage_events.c.event_id.in_(sa.select(edge.event_id).where(edge.asset_id == asset_id))
+    return lineage_events.c.event_id.in_(sa.select(edge.event_id).where(among(connection, edge.asset_id, names)))
 
 
 async def _all(connection: AsyncConnection, question: Question, max_edges: int) -> tuple[set[str], bool]:
@@ -173,7 +187,7 @@ async def _all(connection: AsyncConnection, question: Question, max_edges: int) 
     reach = await walk(connection, question.asset_id, direction, failed=failed, max_edges=max_edges)
     if not forward:
         return set(reach.events), reach.cut
-    origin = await events_at(connection, [question.asset_id], "generates", max_edges, failed=failed)
+    origin = await events_at(connection, reach.names, "generates", max_edges, failed=failed)
     return {*origin, *reach.events}, reach.cut
 
 
@@ -186,7 +200,7 @@ async def _few(connection: AsyncConnection, question: Question, max_edges: int) 
     )  # fmt: skip
     others = sorted(reach.assets, key=lambda asset_id: (reach.assets[asset_id], asset_id))[1 : enough + 1]
     times = await _times(connection, {event_id for other in others for event_id in reach.ways[other]})
-    chosen = await events_at(connection, [question.asset_id], "generates", max_edges, failed=question.failed)
+    chosen = await events_at(connection, reach.names, "generates", max_edges, failed=question.failed)
     for other in others:
         newest = sorted(reach.ways[other], key=lambda event_id: (times[event_id], event_id), reverse=True)
         chosen.update(newest[: question.event_count])

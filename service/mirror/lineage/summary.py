@@ -15,7 +15,9 @@ from enum import StrEnum
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.mirror.lineage.walk import MAX_EDGES, Direction, Reach, among, walk
+from service.mirror.bulk import among
+from service.mirror.lineage.identities import same_as
+from service.mirror.lineage.walk import MAX_EDGES, Direction, Reach, walk
 from service.mirror.tables import lineage_edges, lineage_events
 
 
@@ -56,7 +58,8 @@ async def summarise(connection: AsyncConnection, asset_id: str, max_edges: int =
     upstream = await walk(connection, asset_id, Direction.BACKWARD, max_edges=max_edges)
     downstream = await walk(connection, asset_id, Direction.FORWARD, max_edges=max_edges)
     edge, event = lineage_edges.c, lineage_events.c
-    mine = event.event_id.in_(sa.select(edge.event_id).where(edge.asset_id == asset_id))
+    here = among(connection, edge.asset_id, await same_as(connection, [asset_id]))
+    mine = event.event_id.in_(sa.select(edge.event_id).where(here))
     rows = (await connection.execute(sa.select(event.event_id, event.event_type, event.event_time).where(mine))).all()
     parts = await parts_of(connection, asset_id, [row.event_id for row in rows])
     times = [row.event_time for row in rows if row.event_time is not None]
@@ -78,11 +81,11 @@ async def parts_of(
     connection: AsyncConnection, asset_id: str, ids: Collection[str], indirect: Part = Part.GENERATION
 ) -> dict[str, Part]:
     """What each of these events is to the asset; those that do not name it are `indirect`."""
-    edge = lineage_edges.c
-    query = sa.select(edge.event_id, edge.role, edge.asset_id == asset_id).where(among(connection, edge.event_id, ids))
+    edge, names = lineage_edges.c, set(await same_as(connection, [asset_id]))
+    query = sa.select(edge.event_id, edge.role, edge.asset_id).where(among(connection, edge.event_id, ids))
     seen: dict[str, set[tuple[str, bool]]] = {event_id: set() for event_id in ids}
-    for event_id, role, is_it in await connection.execute(query) if ids else ():
-        seen[event_id].add((role, bool(is_it)))
+    for event_id, role, named in await connection.execute(query) if ids else ():
+        seen[event_id].add((role, named in names))
     return {event_id: _part(edges, indirect) for event_id, edges in seen.items()}
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Role
-from service.mirror.tables import lineage_edges, lineage_events
+from service.mirror.bulk import among
+from service.mirror.lineage.identities import identity_of, same_as
+from service.mirror.tables import dataset_identities, lineage_edges, lineage_events
 
 #: Edges that one question may read; a graph that is wider is cut, and the answer says so.
 MAX_EDGES = 100_000
@@ -42,9 +42,14 @@ class Direction(StrEnum):
 
 @dataclass(slots=True)
 class Reach:
-    """What one gets to from an asset, each with the number of events on the shortest way."""
+    """What one gets to from an asset, each with the number of events on the shortest way.
+
+    A data set with several names is one asset, by the name that stands for all (`identities`).
+    """
 
     assets: dict[str, int]
+    #: All names of where the way begins.
+    names: list[str]
     events: dict[str, int] = field(default_factory=dict)
     #: Events by the asset that they led to.
     ways: dict[str, list[str]] = field(default_factory=dict)
@@ -66,7 +71,7 @@ async def walk(
     failed: bool = False,
     max_edges: int = MAX_EDGES,
 ) -> Reach:
-    """Everything in one direction; cycles end where they began.
+    """Everything in one direction from an asset, by whatever of its names; cycles end where they began.
 
     Forward, an event that generates nothing is no way; backward, one that used nothing is where a way begins.
 
@@ -77,8 +82,8 @@ async def walk(
         failed: runs that failed or were aborted count, too; else they made nothing of what they name.
         max_edges: edges read at most.
     """
-    reach = Reach({start: 0})
-    front = [start]
+    front = await same_as(connection, [start])
+    reach = Reach({start if len(front) == 1 else await identity_of(connection, start): 0}, front)
     level = 0
     while front and level != depth and not reach.cut:
         if enough_assets is not None and len(reach.assets) > enough_assets:
@@ -92,7 +97,7 @@ async def _step(
     connection: AsyncConnection, reach: Reach, front: list[str], direction: Direction, level: int, max_edges: int,
     newest: int | None, *, failed: bool,
 ) -> list[str]:  # fmt: skip
-    """One level: the events at these assets, and the assets behind those; answers which are new."""
+    """One level: the events at these names, and the assets behind those; answers all names of those that are new."""
     room = max_edges - reach.edges_read + 1
     if newest is None:
         near = await events_at(connection, front, direction.near, room, failed=failed)
@@ -101,19 +106,33 @@ async def _step(
         reach.older += older
     reach.edges_read += len(near)
     fresh = sorted(near - reach.events.keys())
-    edge = lineage_edges.c
-    query = sa.select(edge.event_id, edge.asset_id).where(among(connection, edge.event_id, fresh))
-    query = query.where(_counts(direction.far, failed=failed)).limit(max(0, max_edges - reach.edges_read) + 1)
-    far = [tuple(row) for row in await connection.execute(query)] if fresh else []
+    far = await _ends(connection, fresh, direction.far, max(0, max_edges - reach.edges_read) + 1, failed=failed)
     reach.edges_read += len(far)
     reach.cut = reach.edges_read > max_edges
-    ways = fresh if direction is Direction.BACKWARD else {event_id for event_id, _ in far}
+    identities = {asset_id: identity for _, asset_id, identity in far if identity is not None}
+    ends = [(event_id, asset_id) for event_id, asset_id, _ in far]
+    if identities:
+        ends = sorted({(event_id, identities.get(asset_id, asset_id)) for event_id, asset_id in ends})
+    ways = fresh if direction is Direction.BACKWARD else {event_id for event_id, _ in ends}
     reach.events |= dict.fromkeys(ways, level)
-    for event_id, asset_id in far:
+    for event_id, asset_id in ends:
         reach.ways.setdefault(asset_id, []).append(event_id)
-    new = sorted({asset_id for _, asset_id in far} - reach.assets.keys())
+    new = sorted({asset_id for _, asset_id in ends} - reach.assets.keys())
     reach.assets |= dict.fromkeys(new, level)
-    return new
+    return await same_as(connection, new) if identities else new
+
+
+async def _ends(
+    connection: AsyncConnection, events: Collection[str], role: Role, limit: int, *, failed: bool
+) -> Sequence[Any]:
+    """Edges of these events: event, asset, and what stands for that where it has several names."""
+    if not events:
+        return []
+    edge, known = lineage_edges.c, dataset_identities.c
+    query = sa.select(edge.event_id, edge.asset_id, known.identity_id)
+    query = query.select_from(lineage_edges.outerjoin(dataset_identities, known.asset_id == edge.asset_id))
+    query = query.where(among(connection, edge.event_id, events), _counts(role, failed=failed)).limit(limit)
+    return (await connection.execute(query)).all()
 
 
 async def events_at(
@@ -149,12 +168,3 @@ async def _newest_at(
         return found, 0
     every = sa.select(sa.func.count()).select_from(here.distinct().subquery())
     return found, (await connection.execute(every)).scalar_one() - len(found)
-
-
-def among(connection: AsyncConnection, column: sa.ColumnElement[Any], values: Iterable[str]) -> sa.ColumnElement[bool]:
-    """`column IN values` as one parameter, however many there are: an array on PostgreSQL, JSON on SQLite."""
-    listed = list(values)
-    if connection.dialect.name == "postgresql":
-        return column == sa.any_(sa.bindparam(None, listed, type_=postgresql.ARRAY(sa.Text()), unique=True))
-    rows = sa.func.json_each(json.dumps(listed)).table_valued("value")
-    return column.in_(sa.select(rows.c.value))

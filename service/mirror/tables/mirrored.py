@@ -250,6 +250,27 @@ quality_assertions = Table(
     Index("quality_assertions_asset", "asset_id", "occurred_at"),
 )  # fmt: skip
 
+dataset_links = Table(
+    "dataset_links", metadata,
+    Column("facet_id", Text, primary_key=True, comment="Made of run and data set"),
+    Column("version", LargeBinary, primary_key=True, comment="Of one facet_id the highest counts"),
+    Column("asset_id", Text, primary_key=True, comment="The data set, as edges have it"),
+    Column("other_id", Text, primary_key=True, comment="What is the same data set; empty: the facet tells of none"),
+    Column("event_id", Text, nullable=False, comment="The lineage event that this is part of"),
+    Column("is_asset", Boolean, nullable=False, comment="asset_id is an asset of the catalog"),
+    Column("other_is_asset", Boolean, nullable=False, comment="other_id is an asset of the catalog"),
+    Index("dataset_links_event", "event_id"),
+    Index("dataset_links_one", "asset_id", "other_id"),
+    Index("dataset_links_other", "other_id", "asset_id"),
+)  # fmt: skip
+
+dataset_identities = Table(
+    "dataset_identities", metadata,
+    Column("asset_id", Text, primary_key=True, comment="A name of a data set that has several, as edges have it"),
+    Column("identity_id", Text, nullable=False, comment="The one of them that stands for all"),
+    Index("dataset_identities_identity", "identity_id"),
+)  # fmt: skip
+
 usage_facts = Table(
     "usage_facts", metadata,
     Column("fact_id", Text, primary_key=True),

@@ -8,10 +8,9 @@ from collections.abc import Collection, Iterable
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.mirror.bulk import rows_by_key
+from service.mirror.bulk import among, rows_by_key
 from service.mirror.lineage import datasets
 from service.mirror.lineage.datasets import Located
-from service.mirror.lineage.walk import among
 from service.mirror.tables import assets
 
 _UNKNOWN = "no asset that is mirrored has the id, the resource key or the path {name!r}"

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Container
+from service.mirror.bulk import among
 from service.mirror.lineage import datasets
 from service.mirror.lineage.datasets import Located
 from service.mirror.lineage.events import PRIVATE_MODES
-from service.mirror.lineage.walk import among
 from service.mirror.tables import assets, containers
 from service.mirror.usage.figures import Figure, figures
 from service.mirror.usage.window import Window

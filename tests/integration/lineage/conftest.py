@@ -62,6 +62,7 @@ def served(mirror: Mirror) -> Served:
 
     @asynccontextmanager
     async def serve(*subscribers: Subscriber, **http: Any) -> AsyncIterator[Client]:
+        http = {"answer_within_s": 60.0, **http}  # however busy the machine is
         settings = Settings(http=HttpSettings(host="127.0.0.1", api_port=0, **http))
         pipeline = mirror.pipeline(*subscribers)
         api = Api(settings, mirror.store, pipeline)

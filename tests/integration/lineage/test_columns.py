@@ -205,6 +205,24 @@ async def test_an_event_finds_the_assets_that_only_its_columns_name(mirror: Mirr
     assert [row[0] for row in await mirror.all(VIEW)] == ["a1"]
 
 
+async def test_columns_are_followed_over_all_names_of_a_data_set_whenever_they_are_joined(mirror: Mirror) -> None:
+    link = {**FACET, "identifiers": [{"namespace": "n", "name": "also", "type": "TABLE"}]}
+    joined = run_event(3, "x", {}, inputs=[{"namespace": "n", "name": "clean", "facets": {"symlinks": link}}])
+    await take(mirror, run_event(1, "clean", {"id": ["raw.id"]}), run_event(2, "report", {"n": ["also.id"]}))
+    assert await reached(mirror, "raw.id") == {"raw.id": 0, "clean.id": 1}
+    await take(mirror, joined)
+
+    far = {"raw.id": 0, "also.id": 1, "report.n": 2}
+    assert await reached(mirror, "raw.id") == far
+    assert await reached(mirror, "report.n", Direction.BACKWARD) == {"report.n": 0, "also.id": 1, "raw.id": 2}
+    for name in ("clean", "also"):
+        assert await reached(mirror, f"{name}.ID") == {"also.id": 0, "report.n": 1}
+    async with mirror.store.read() as connection:
+        found = await impact(connection, await nodes_of(connection, "n/raw", "id"))
+    assert found.jobs == ["dbt/make.clean", "dbt/make.report"]
+    assert found.unsure == {}, "the one that joins them tells of columns, if of none"
+
+
 async def test_private_assets_are_walked_through_and_never_shown(mirror: Mirror) -> None:
     await take(mirror, *CHAIN)
     await mirror.execute("UPDATE assets SET visibility_mode = 8 WHERE asset_id = 'n/clean'")

@@ -85,3 +85,12 @@ def test_data_has_everything(graph: Graph) -> None:
     assert data["assets"] == [{"asset_id": "clean", "name": None}, {"asset_id": "raw", "name": ODD}]
     assert len(data["edges"]) == 4
     assert {event["event_id"] for event in data["events"]} == {"e1", "e2"}
+
+
+def test_a_tree_says_what_else_the_asset_is_called() -> None:
+    graph = Graph("a", known=True, also=[f"s3://lake/[{number}]" for number in range(12)])
+
+    lines = [str(child.label) for child in Drawing(graph).tree(1, [Direction.FORWARD]).children]
+
+    assert lines[0] == "also called s3://lake/\\[0]"
+    assert lines[10:] == ["… and by 2 more names: --json shows them", "made into"]

@@ -126,7 +126,7 @@ def test_a_data_set_is_the_same_asset_in_the_facet_as_in_the_event() -> None:
     (found,) = read(told, [{"namespace": "n", "name": "other", "asset_id": "a2", "title": "Other"}])
 
     assert {edge.from_asset for edge in found.edges} == {"a1", "a2"}
-    assert reading.named_in(told) == {DatasetName("n", "other"), DatasetName("n", "clean")}
+    assert reading.sources_of_columns(told) == {DatasetName("n", "raw"), DatasetName("n", "other")}
 
 
 @pytest.mark.parametrize("name", ["", "\x00", "x" * 5000])
