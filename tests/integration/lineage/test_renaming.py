@@ -227,7 +227,7 @@ async def test_a_rebuild_beside_a_running_service_loses_nothing_of_either(mirror
     await take(mirror, [*first, *second], rules)
     expected = await content(mirror)
 
-    for _ in range(4):
+    for _ in range(2):
         await mirror.execute(*(f"DELETE FROM {name}" for name in DERIVED))
         await take(mirror, first, [])
         await asyncio.gather(rebuilt(mirror, rules), *(take(mirror, [event], rules) for event in second))
