@@ -175,7 +175,7 @@ class _Asked:
 
 async def _asset(connection: AsyncConnection, text: str, renaming: Renaming) -> str | None:
     """The id of the asset that is called so; None where there is none."""
-    if known := await find_asset(connection, text):
+    if known := await find_asset(connection, text, renaming):
         return known.asset_id
     named = await find_named(connection, text, _LISTED + 1)
     if len(named) > 1:
