@@ -23,7 +23,7 @@ from tests.neighbours.whole import Mirror
 
 DAGS = Path(__file__).parent / "projects" / "airflow"
 #: Seconds until Airflow has found, scheduled and run all of the DAG.
-PATIENCE_S = 240.0
+PATIENCE_S = 480.0
 
 
 def variables(place: Path, shop: sa.URL, store: str, mirror: Mirror) -> dict[str, str]:
