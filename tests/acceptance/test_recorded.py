@@ -28,6 +28,7 @@ GRAPHS = {
         (f"{DB}.public.orders", f"{DB}.public.north"),
         (f"{DB}.public.orders", f"{DB}.public.south"),
         (f"{DB}.public.orders", "s3://lake/reports/orders.csv"),
+        (f"{DB}.public.customers", f"{DB}.public.copies"),
     },
     "dagster-openlineage-0.2.1": set[tuple[str, str]](),
     "dbt-ol-1.54.0": {

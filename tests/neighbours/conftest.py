@@ -38,6 +38,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if mark is None:
             raise pytest.UsageError(f"{item.nodeid} says not whom it tries: mark it with neighbour(NAME, TRIED).")
         name, tried = mark.args
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            tried = f"{tried} ({item.callspec.id})"
         item.user_properties += [(NEIGHBOUR, name), (TRIED, tried)]
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(_PATIENCE_S))

@@ -23,7 +23,7 @@ from tests.neighbours.whole import Mirror
 
 DAGS = Path(__file__).parent / "projects" / "airflow"
 #: Seconds until Airflow has found, scheduled and run all of the DAG.
-PATIENCE_S = 240.0
+PATIENCE_S = 480.0
 
 
 def variables(place: Path, shop: sa.URL, store: str, mirror: Mirror) -> dict[str, str]:
@@ -150,7 +150,7 @@ async def finished(airflow: Airflow, rows: Rows) -> None:
         raise AssertionError(f"{error}\n{airflow.log()}") from None
 
 
-@pytest.mark.neighbour("Airflow", "SQL, inlets and outlets, mapped and failing tasks, by a scheduler and its executor")
+@pytest.mark.neighbour("Airflow", "SQL by operator and hook, inlets, outlets, mapped and failing tasks, by a scheduler")
 async def test_a_dag_shows_what_its_tasks_read_and_wrote(airflow: Airflow, shop_url: sa.URL, mirror: Mirror) -> None:
     await finished(airflow, mirror.rows)
     await mirror.at_rest()
@@ -161,6 +161,7 @@ async def test_a_dag_shows_what_its_tasks_read_and_wrote(airflow: Airflow, shop_
         (f"{prefix}orders", f"{prefix}north"),
         (f"{prefix}orders", f"{prefix}south"),
         (f"{prefix}orders", "s3://lake/reports/orders.csv"),
+        (f"{prefix}customers", f"{prefix}copies"),
     }
     ended = await mirror.rows.all(
         "SELECT source_service, event_type FROM v1_lineage_events WHERE event_type <> 'JOB_COMPLETED' ORDER BY 1"

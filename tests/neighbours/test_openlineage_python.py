@@ -23,7 +23,7 @@ def configured(kind: str, mirror: Mirror) -> str:
     return shown.replace("type: http,", f"type: {kind},")
 
 
-@pytest.mark.neighbour("openlineage-python", "configured as docs/lineage.md says, sync and async, compressed")
+@pytest.mark.neighbour("openlineage-python", "configured as docs/lineage.md says, compressed")
 @pytest.mark.parametrize("kind", ["http", "async_http"])
 async def test_the_file_of_the_page_brings_lineage(
     kind: str, tmp_path: Path, mirror: Mirror, installed: Callable[[str], Environment], tried: Callable[[str], None]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from airflow.providers.common.compat.lineage.entities import File
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
+from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG, Asset
 
@@ -13,6 +14,11 @@ ORDERS = Asset(os.environ["SHOP_ASSET"])
 
 def report() -> None:
     """Whatever Python does: what it reads and writes is what inlets and outlets say."""
+
+
+def copy() -> None:
+    """SQL by a hook: Airflow tells each statement as a run of its own, which starts and ends in one moment."""
+    PostgresHook("shop").run("CREATE TABLE copies AS SELECT id FROM customers")
 
 
 with DAG("shop", schedule="@once", start_date=datetime(2026, 5, 1, tzinfo=UTC)):
@@ -34,4 +40,5 @@ with DAG("shop", schedule="@once", start_date=datetime(2026, 5, 1, tzinfo=UTC)):
     written = PythonOperator(
         task_id="report", python_callable=report, inlets=[ORDERS], outlets=[File(url="s3://lake/reports/orders.csv")]
     )
-    totals >> [broken, written]
+    copied = PythonOperator(task_id="copied", python_callable=copy)
+    totals >> [broken, written, copied]
