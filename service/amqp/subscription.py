@@ -67,6 +67,7 @@ def _cancelled(settings: AmqpSettings, inbox: Inbox) -> None:
     """The broker takes our consumer away, by a word of its own, which names no reason."""
     what = "the queue was deleted, its leader went away, or (RabbitMQ 4.3) its consumer_timeout has passed"
     log.warning("consumer_cancelled", queue=settings.queue, problem=what, remedy="It is made anew by itself.")
+    inbox.cancelled = True
     inbox.close()
 
 
