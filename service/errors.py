@@ -136,6 +136,12 @@ class StoreUnavailable(TransientError):
     remedy = "Check that {where} is up, reachable and writable; the service goes on by itself when it is."
 
 
+class StoreLinkRefused(StoreUnavailable):
+    """The store cannot be used: {problem}."""
+
+    remedy = "{ask}"
+
+
 class StoreIncomplete(StoreUnavailable):
     """The store at {where} lacks a table or column that this version needs: {problem}."""
 
@@ -385,6 +391,12 @@ class SettingInvalid(ConfigurationError):
     """{setting} is not usable: {problem}."""
 
     remedy = "`catalog-mirror docs settings` lists every setting."
+
+
+class CertificateUnusable(SettingInvalid):
+    """{setting} is not usable: {problem}."""
+
+    remedy = "{ask}"
 
 
 class PackageUnusable(ConfigurationError):

@@ -11,7 +11,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import aio_pika
 import aiormq
@@ -23,12 +23,18 @@ from service.amqp import wire
 from service.amqp.remedies import unavailable
 from service.errors import BrokerLinkEnded, BrokerUnavailable, SettingInvalid, TopologyMissing
 from service.settings.model import AmqpSettings, hide_password, refreshed
-from service.settings.trust import leading_to
+from service.settings.trust import mutual
 
 wire.install()
 
 #: What may be raised while talking to the broker. A channel that closes also cancels whoever waits on it.
 _ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError, asyncio.CancelledError)
+#: What to do where the broker refuses the user.
+_BY_PASSWORD = "Correct user and password in CATALOG_MIRROR_AMQP__URL, or in the file that AMQP__URL_FILE names."
+_AS_CERTIFICATE = (
+    "Ask the broker's owner for a user of the name in our certificate (its subject, or what `ssl_cert_login_from` "
+    "says) and for the plugin rabbitmq_auth_mechanism_ssl; else leave `auth=external` out of CATALOG_MIRROR_AMQP__URL."
+)
 
 
 @contextmanager
@@ -55,8 +61,16 @@ def vhost(settings: AmqpSettings) -> str:
 
 
 def user(settings: AmqpSettings) -> str:
-    """The user that the URL names."""
+    """The user that the URL names; where our certificate names it, a word for that."""
+    if _by_certificate(settings):
+        return "NAME-IN-OUR-CERTIFICATE"
     return unquote(urlsplit(settings.url.get_secret_value()).username or "guest") if settings.url else ""
+
+
+def _by_certificate(settings: AmqpSettings) -> bool:
+    """Whether the URL asks for `EXTERNAL`: the broker takes the user from our certificate."""
+    query = parse_qs(urlsplit(settings.url.get_secret_value()).query) if settings.url else {}
+    return query.get("auth", [""])[-1].upper() == "EXTERNAL"
 
 
 @asynccontextmanager
@@ -86,13 +100,15 @@ async def _connect(settings: AmqpSettings, purpose: str) -> AbstractConnection:
                 heartbeat=settings.heartbeat_s,
                 client_properties={"connection_name": f"catalog-mirror {purpose}", "version": __version__},
             )
+    except SettingInvalid as error:  # files are written anew while we run: that is waited for, as an outage is
+        raise BrokerLinkEnded(problem=str(error)[:-1], where=where(settings), ask=error.advice()) from None
     except (AuthenticationError, ProbableAuthenticationError):
-        ask = "Correct user and password in CATALOG_MIRROR_AMQP__URL, or in the file that AMQP__URL_FILE names."
+        ask = _AS_CERTIFICATE if _by_certificate(settings) else _BY_PASSWORD
         raise BrokerLinkEnded(problem=f"it refuses user {user(settings)!r}", where=where(settings), ask=ask) from None
     except ConnectionClosed as error:
         raise _refused(settings, str(error)) from None
     except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-        raise unavailable(str(error) or type(error).__name__, where(settings)) from None
+        raise unavailable(str(error) or type(error).__name__, where(settings), opening=True) from None
 
 
 def _refused(settings: AmqpSettings, text: str) -> BrokerUnavailable | TopologyMissing:
@@ -114,8 +130,12 @@ def _tls(settings: AmqpSettings) -> ssl.SSLContext | None:
 
 
 def trust(settings: AmqpSettings) -> ssl.SSLContext:
-    """Whom we believe to be the broker."""
-    return leading_to(settings.ca_file, "AMQP__CA_FILE")
+    """Whom we believe to be the broker, and who we are to it.
+
+    Raises:
+        SettingInvalid: a file of them cannot be used.
+    """
+    return mutual("AMQP", settings.ca_file, settings.cert_file, settings.key_file)
 
 
 async def _close(connection: AbstractConnection, settings: AmqpSettings) -> None:

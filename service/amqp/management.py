@@ -16,7 +16,7 @@ import aiohttp
 from service.amqp.connection import trust, vhost
 from service.amqp.tally import Tally
 from service.amqp.topology import Binding
-from service.errors import ManagementUnavailable, TopologyMissing
+from service.errors import ManagementUnavailable, SettingInvalid, TopologyMissing
 from service.settings.model import AmqpSettings, hide_password, refreshed
 from service.settings.proxies import proxy_for
 from service.text import documents
@@ -214,6 +214,8 @@ async def _ask(settings: AmqpSettings, path: str) -> Any:
                 said = (await answer.text())[:200]
                 raise _unavailable(settings, f"it answers {answer.status} {answer.reason or ''}, {said!r}")
             return documents.shallow(await answer.read())
+    except SettingInvalid as error:
+        raise _unavailable(settings, f"{error} {error.advice()}") from None
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise _unavailable(settings, str(error)[:200] or type(error).__name__) from None
 

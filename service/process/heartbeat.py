@@ -102,7 +102,8 @@ class Heartbeat:
                 await self._prune()
             self._beats += 1
         except STORE_ERRORS as error:
-            self._gate.close(SILENT, str(self._store.unavailable(error)))
+            silent = self._store.unavailable(error)
+            self._gate.close(SILENT, f"{silent} {silent.advice()}")
         else:
             self._gate.open(SILENT)
         self._measure()

@@ -66,6 +66,10 @@ class AmqpSettings(Section):
         None, description="Where the broker is: amqps://user:password@host:5671/vhost. Unset: no broker."
     )
     ca_file: Path | None = Field(None, description="Certificates (PEM) that the broker's certificate must lead to.")
+    cert_file: Path | None = Field(None, description="Our certificate (PEM), for a broker that asks for one.")
+    key_file: Path | None = Field(
+        None, description="Its private key (PEM), not for everybody to read. Unset: CERT_FILE holds both."
+    )
     exchange: str = Field("CatalogServiceMessageHub", description="The catalog's topic exchange.")
     queue: str = Field("catalog-mirror", description="Our own queue; replicas share it.")
     bindings: Names = Field([], description="Patterns to bind. Empty: those of the active routes.")
@@ -103,6 +107,10 @@ class StoreSettings(Section):
     )
     ca_file: Path | None = Field(
         None, description="Certificates (PEM) that PostgreSQL's certificate must lead to, and bear its name."
+    )
+    cert_file: Path | None = Field(None, description="Our certificate (PEM), for a PostgreSQL that asks for one.")
+    key_file: Path | None = Field(
+        None, description="Its private key (PEM), not for everybody to read. Unset: CERT_FILE holds both."
     )
     migrate: bool = Field(True, description="Let `run`, `replay` and `demo` bring the schema up to date.")
     pool_size: int = Field(5, ge=1, le=100, description="Connections to PostgreSQL.")
