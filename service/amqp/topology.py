@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import aio_pika
 import structlog
@@ -136,6 +137,12 @@ def _words(error: Exception) -> str:
 
 def _rights(settings: AmqpSettings, words: str) -> str:
     """The command that gives our user exactly what it needs; rights on topics are given by one of their own."""
+    if settings.token_url:
+        place = f"{quote(vhost(settings), safe='')}/*"
+        return (  # the third part is for topics; who has it, has the first two
+            f"Have the token of {user(settings)!r} carry scopes for it, each after the broker's `resource_server_id` "
+            f"and a dot: configure:{place} read:{place}/* write:{place}/* (CATALOG_MIRROR_AMQP__TOKEN_SCOPE)."
+        )
     place = f"-p {vhost(settings)} {user(settings)}"
     if "access to topic" in words:
         publishes = "[^.]+".join(_pattern(part) for part in settings.lineage_key.split("{event_id}"))
