@@ -196,6 +196,17 @@ class QueueWithoutMajority(BrokerUnavailable):
     remedy = "Start the broker's other nodes; the service goes on by itself when more than half of them are back."
 
 
+class MessagesHeld(TransientError):
+    """{messages} messages of the queue {queue!r} were neither ready nor in our hands for {seconds:g} seconds."""
+
+    error_class = "held"
+    remedy = (
+        "A broker's node that is away keeps what its consumer had in hand for a while (RabbitMQ 4.3: "
+        "`consumer-disconnected-timeout`): bring it back, or wait. Else somebody else reads our queue: "
+        "`rabbitmqctl list_consumers -p {vhost}` names whom to ask."
+    )
+
+
 class ManagementUnavailable(TransientError):
     """The broker's management API at {where} cannot be used: {problem}."""
 
