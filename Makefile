@@ -14,7 +14,7 @@ SCRIPTS := sandbox/install.sh sandbox/root.sh .ci/run
 #: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
 TOOL = $(BIN)/python -m sandbox.tools
 
-.PHONY: help install parts demo test faults check style types floors advisories scripts image chart asyncapi audit licences workflows docs migration format bench soak lock clean
+.PHONY: help install parts demo test faults neighbours check style types floors advisories scripts image chart asyncapi audit licences workflows docs migration format bench soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,10 @@ faults: install ## Run the fault tests alone and print what they counted, as doc
 	@rm -f .faults.ndjson
 	@$(BIN)/python -m pytest $(WORKERS) tests/faults --figures .faults.ndjson $(ARGS)
 	@$(BIN)/python -m benchmarks.faults .faults.ndjson
+
+# A worker for each core that a small machine has; the environments are kept in .neighbours, one for each lock.
+neighbours: install ## Try real producers, receivers, brokers and databases, and print a table of them
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/neighbours $(ARGS)
 
 check: install ## Judge style, types, floors, known advisories and scripts
 	@$(MAKE) style
@@ -171,8 +175,14 @@ lock: $(STAMP) ## Lock the requirements anew (UPGRADE=--upgrade takes the newest
 		{ echo "# Locked by \`make lock\` from pyproject.toml ($${what:-running only}); do not edit."; \
 		  echo "# Hashes, no index: pip's own configuration says where the files come from."; \
 		  cat $$file; } >$$file.new && mv $$file.new $$file || exit 1; \
+	done; \
+	for wanted in tests/neighbours/requirements/*.in; do \
+		file=$${wanted%.in}.txt; \
+		$(LOCK) $$wanted --output-file $$file >/dev/null && \
+		{ echo "# Locked by \`make lock\` from $${wanted##*/}; do not edit."; cat $$file; } >$$file.new && \
+		mv $$file.new $$file || exit 1; \
 	done
 
 clean: ## Remove what was built
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .neighbours build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

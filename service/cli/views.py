@@ -7,7 +7,12 @@ from typing import Any
 
 import yaml
 
-from service.mirror.described import VIEWS, View
+from service.mirror.described import READ_AS, VIEWS, View
+from service.settings.model import SyncSettings
+
+#: Hours after which dbt warns, and fails, about a view: two rotations (SYNC__ROTATION), and a reconcile that did not
+#: come (SYNC__RECONCILE). Variables of the project change them.
+_WARN_AFTER_H, _ERROR_AFTER_H = 12, 26
 
 
 def markdown() -> str:
@@ -25,7 +30,7 @@ def _key(view: View) -> str:
 
 
 def dbt_sources() -> str:
-    """The views as a dbt source, with tests: keys are there and unique, freshness is looked at."""
+    """The views as a dbt source, with tests (keys are there and unique) and with what makes them stale."""
     source: dict[str, Any] = {
         "name": "catalog_mirror",
         "description": "The live copy of the data catalog that Catalog Mirror keeps.",
@@ -44,4 +49,30 @@ def _tables() -> Iterator[dict[str, Any]]:
             if name in view.key:
                 column["data_tests"] = ["not_null", *(["unique"] if len(view.key) == 1 else [])]
             columns.append(column)
-        yield {"name": view.name, "description": view.comment, "columns": columns}
+        told = _freshness(view)
+        yield {"name": view.name, "description": view.comment, **({"config": told} if told else {}), "columns": columns}
+
+
+def _freshness(view: View) -> dict[str, Any] | None:
+    """When a view counts as stale: the container that was looked at longest ago decides.
+
+    Rows say nothing about that: what does not change is not written. What is not read unless settings ask for it, and
+    what events alone tell, is never stale.
+    """
+    kind = READ_AS.get(view.name)
+    if kind is None or kind in SyncSettings().skip:
+        return None
+    return {
+        "loaded_at_query": (
+            "select min(greatest(complete_as_of, reconciled_at, polled_at))"  # noqa: S608 (a name of ours)
+            f" from {{{{ this.schema }}}}.v1_freshness where kind = '{kind}'"
+        ),
+        "freshness": {
+            "warn_after": _after("warn", _WARN_AFTER_H),
+            "error_after": _after("error", _ERROR_AFTER_H),
+        },
+    }
+
+
+def _after(what: str, hours: int) -> dict[str, Any]:
+    return {"count": f"{{{{ var('catalog_mirror_{what}_after_hours', {hours}) | as_number }}}}", "period": "hour"}

@@ -17,6 +17,7 @@ from service.events.lineage import LineageEvent
 from service.events.message import Event, Message
 from service.http import published
 from service.http.batching import Batcher
+from service.http.patience import Patience
 from service.http.problems import Problem, refused
 from service.mirror.store import Store
 from service.openlineage import resolving
@@ -62,6 +63,7 @@ class Ingest:
         self._max_assets = http.max_edges // _SHARE_OF_EDGES
         self._max_depth = bodies.max_depth
         self._max_bytes = bodies.max_body_bytes
+        self._patience = Patience(http.answer_within_s)
         self._naming = Naming(told.names, "CATALOG_MIRROR_OPENLINEAGE__NAMES")
         self._lookups: Batcher[dict[str, Any], list[dict[str, Any]]] = Batcher(self._look_up, bodies.batch_max)
         self._commits: Batcher[Read, DataError | None] = Batcher(self._commit, bodies.batch_max)
@@ -71,8 +73,15 @@ class Ingest:
 
         Raises:
             DataError, Problem: it cannot be used; nothing is written.
-            StoreUnavailable: nothing is written, it may be sent again.
+            StoreUnavailable, Problem (503): it may be sent again.
         """
+        return await self._patience.wait_for(self._take_lineage_event(body, sender))
+
+    async def openlineage(self, body: bytes, sender: str) -> Received:
+        """Take in one OpenLineage event, or an array of them in one transaction; raises as `lineage_event`."""
+        return await self._patience.wait_for(self._take_openlineage(body, sender))
+
+    async def _take_lineage_event(self, body: bytes, sender: str) -> str:
         value = published.check(documents.read(body, self._max_depth))
         event = LineageEvent.read(Event("", (), value))
         self._check_size(len(event.edges))
@@ -80,8 +89,7 @@ class Ingest:
             raise Problem(409, "expired", TOO_OLD)
         return event.event_id
 
-    async def openlineage(self, body: bytes, sender: str) -> Received:
-        """Take in one OpenLineage event, or an array of them in one transaction; raises as `lineage_event`."""
+    async def _take_openlineage(self, body: bytes, sender: str) -> Received:
         value = documents.read(body, self._max_depth)
         events = value if isinstance(value, list) else [value]
         if len(events) > self._max_batch:

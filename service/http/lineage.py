@@ -18,7 +18,7 @@ from service.http import shapes
 from service.http.access import CALLER, needs
 from service.http.ingest import Ingest
 from service.http.problems import Problem, forbidden, not_found
-from service.http.query import Query, path_id
+from service.http.query import Query, body_of, path_id
 from service.http.tokens import Scope
 from service.mirror.lineage import questions
 from service.mirror.lineage.events import edges_of, originals_of, read_events
@@ -138,7 +138,7 @@ class LineageApi:
     async def post_event(self, request: web.Request) -> web.Response:
         """Take in a lineage event of the catalog's form; the answer says that it is committed."""
         Query(request)
-        event_id = await self._ingest.lineage_event(await request.read(), request[CALLER].name)
+        event_id = await self._ingest.lineage_event(await body_of(request), request[CALLER].name)
         return web.json_response({"metadata": {"id": event_id, "source_event_id": event_id}}, status=202)
 
     async def _allowed(self, connection: AsyncConnection, asset_id: str, query: Query) -> Asset:

@@ -84,7 +84,7 @@ def _answers(status: str, schema: dict[str, Any], *refusals: str) -> dict[str, A
         "409": "It says that it happened more than a day ahead of our clock, or longer ago than lineage is kept.",
         "413": "Too large, too many events, or too many assets of one event.",
         "422": "Kept as a dead letter.",
-        "503": "The store, or the issuer of tokens, cannot be used now; nothing was written.",
+        "503": "The store or the issuer of tokens is away, or we are behind: try again after `Retry-After` seconds.",
     }
     told = {status: {"description": "Done.", "content": _json(schema)}}
     for refusal in (*refusals, "401", "403", "503") if refusals else ():

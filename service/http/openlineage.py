@@ -8,7 +8,7 @@ from aiohttp import web
 
 from service.http.access import CALLER, needs
 from service.http.ingest import TOO_OLD, Ingest
-from service.http.query import Query
+from service.http.query import Query, body_of
 from service.http.tokens import Scope
 
 
@@ -26,7 +26,7 @@ class OpenLineageApi:
     async def post(self, request: web.Request) -> web.Response:
         """Take in events; the answer says that all of them are committed, but those that it names."""
         Query(request)
-        received = await self._ingest.openlineage(await request.read(), request[CALLER].name)
+        received = await self._ingest.openlineage(await body_of(request), request[CALLER].name)
         number, failed = received.number, len(received.expired)
         answer: dict[str, Any] = {
             "status": "partial_success" if failed else "success",

@@ -12,8 +12,9 @@ from service.errors import DataError, EventFromTheFuture, MirrorError, StoreUnav
 
 log = structlog.get_logger(__name__)
 
-#: Seconds after which a client may try again what failed for the store's sake.
-RETRY_AFTER_S = 5
+#: Seconds after which a client may try again what failed for our sake. OpenLineage's obeys it five times within a
+#: task (openlineage-python 1.54, `transport/http_common.py`): ten seconds, as long as it tries where nobody listens.
+RETRY_AFTER_S = 2
 #: Codes of what aiohttp refuses by itself, by status.
 _CODES = {404: "does_not_exist", 405: "method_not_allowed", 413: "request_too_large", 415: "unsupported_media_type"}
 
@@ -44,6 +45,11 @@ def refused(error: DataError, where: str = "") -> Problem:
     return Problem(status, error.error_class, where + sentence(error))
 
 
+def try_again(code: str, message: str) -> Problem:
+    """503: nothing is wrong with the request, and soon it may be taken."""
+    return Problem(503, code, message, {"Retry-After": str(RETRY_AFTER_S)})
+
+
 def forbidden(message: str) -> Problem:
     """403: known, but not allowed."""
     return Problem(403, "not_authorized", message)
@@ -61,9 +67,9 @@ async def in_shape(request: web.Request, handler: Handler) -> web.StreamResponse
     except StoreUnavailable as error:
         log.warning("api_waits_for_store", path=request.path, problem=str(error))
         message = "The store cannot be used now; nothing was written. Try again."
-        return response(Problem(503, "store_unavailable", message, {"Retry-After": str(RETRY_AFTER_S)}))
+        return response(try_again("store_unavailable", message))
     except TransientError as error:
-        return response(Problem(503, error.error_class, sentence(error), {"Retry-After": str(RETRY_AFTER_S)}))
+        return response(try_again(error.error_class, sentence(error)))
     except web.HTTPException as told:
         kept = {"Allow": told.headers["Allow"]} if "Allow" in told.headers else {}
         code = _CODES.get(told.status, "bad_request")

@@ -1,4 +1,4 @@
-"""Query parameters, read strictly: a typing mistake is a refusal that names what there is, never another answer."""
+"""What a request brings. Query parameters are read strictly: a typing mistake is a refusal that names what there is."""
 
 from __future__ import annotations
 
@@ -18,6 +18,19 @@ E = TypeVar("E", bound=StrEnum)
 
 #: A parameter that browsers' clients add so that no answer comes from a cache; the catalog's own links have it.
 CACHE_BUSTER = "_"
+
+
+async def body_of(request: web.Request) -> bytes:
+    """The body, decompressed.
+
+    Raises:
+        Problem: 400, it is not compressed as its header says, or its sender went away.
+        HTTPRequestEntityTooLarge: it is larger than HTTP__MAX_BODY_BYTES.
+    """
+    try:
+        return await request.read()
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise bad_request(f"The body cannot be read: {' '.join(str(error).split())}.") from None
 
 
 class Query:

@@ -291,6 +291,20 @@ VIEWS: dict[str, View] = {
     view.name: view for view in sorted((*_HANDWRITTEN, *map(_view_of, THINGS.values())), key=lambda view: view.name)
 }
 
+#: View → the kind that has to be read for it (`v1_freshness.kind`). What events alone tell has none.
+READ_AS: dict[str, str] = {
+    **{f"v1_{kind.table}": name for name, kind in THINGS.items()},
+    **dict.fromkeys(
+        (
+            "v1_assets", "v1_asset_columns", "v1_asset_terms", "v1_asset_classifications", "v1_column_classifications",
+            "v1_connections", "v1_asset_attributes", "v1_asset_attachments",
+        ),
+        "asset",
+    ),
+    **dict.fromkeys(("v1_data_profiles", "v1_profile_columns", "v1_profile_classes"), "data_profile"),
+    **dict.fromkeys(("v1_category_paths", "v1_category_ancestors"), "category"),
+}  # fmt: skip
+
 
 def describe(connection: sa.Connection) -> None:
     """Write the descriptions into PostgreSQL, where clients show them; they follow the code, not the migrations.

@@ -392,6 +392,11 @@ class HttpSettings(Section):
     oidc_scope_prefix: str = Field("", description="What the issuer puts before our scopes, such as `mirror:`.")
     max_body_bytes: int = Field(4 * 1024**2, ge=1024, description="Larger bodies are refused.")
     max_batch: int = Field(1000, ge=1, le=100_000, description="Events of one request at most.")
+    answer_within_s: float = Field(
+        4,
+        gt=0,
+        description="Seconds after which whoever posts is told to send it again; OpenLineage's clients wait for 5.",
+    )
     max_edges: int = Field(
         50_000, ge=10, description="Edges that one question may read, and a tenth of it the assets of one event."
     )

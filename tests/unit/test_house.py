@@ -66,3 +66,9 @@ def _module(call: str) -> tuple[Any, list[str]]:
         if (ROOT / (path.replace(".", "/") + ".py")).is_file():
             return importlib.import_module(path), words[end:]
     raise AssertionError(f"{call} names no module")
+
+
+def test_every_folder_of_tests_is_collected_but_the_neighbours() -> None:
+    told: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    folders = {f"tests/{path.name}" for path in (ROOT / "tests").iterdir() if any(path.rglob("test_*.py"))}
+    assert set(told["tool"]["pytest"]["testpaths"]) == folders - {"tests/neighbours"}

@@ -1,0 +1,2 @@
+{{ config(materialized='view') }}
+select order_id, customer_id, placed_on, amount from {{ ref('raw_orders') }}

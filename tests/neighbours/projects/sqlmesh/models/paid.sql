@@ -1,0 +1,3 @@
+MODEL (name shop.paid, kind FULL);
+
+SELECT order_id::int, paid::numeric FROM till.payments WHERE paid > 0
