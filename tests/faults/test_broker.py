@@ -281,6 +281,27 @@ async def test_a_rotated_password_is_read_from_its_file_at_the_next_connection(
             assert "Somebody on the broker's side" in told
 
 
+async def test_nothing_is_asked_of_the_broker_that_is_to_be_taken_away(
+    rig: Callable[..., Any],
+    private_broker: Any,
+    sqlite_url: str,
+    tmp_path: Path,
+    run_command: Callable[..., Any],
+) -> None:
+    """Global prefetch, transient queues that are not exclusive, and the like: brokers of today count who uses them."""
+    if private_broker.version.startswith("3."):
+        pytest.skip("this broker does not count who uses what is to be taken away")
+    url = await asyncio.to_thread(private_broker.add_vhost, "taken-away")
+    async with rig("nothing broken", url, sqlite_url) as world:
+        capturing = asyncio.create_task(run_command("capture", str(tmp_path / "seen"), "--count", "5", AMQP__URL=url))
+        while not capturing.done():
+            await world.publish(5)
+            await asyncio.sleep(0.5)
+        await world.resumed()
+        used = await asyncio.to_thread(private_broker.ctl, "list_deprecated_features", "--used", "--silent")
+        assert used.strip() == ""
+
+
 async def test_a_missing_exchange_is_named_with_vhost_user_and_what_to_ask_for(
     amqp_url: str,
     sqlite_url: str,
