@@ -52,7 +52,7 @@ class Newest:
 
     def version(self, package: str) -> str:
         """The version of a package of it, without what Debian adds."""
-        asked = ["chroot", self._root, "dpkg-query", "--show", "--showformat", "${Version}", package]
+        asked = ["chroot", str(self._root), "dpkg-query", "--show", "--showformat", "${Version}", package]
         return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.partition("-")[0]
 
     def passes(self, *tests: Path | str) -> None:
