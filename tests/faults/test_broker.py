@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -288,18 +289,22 @@ async def test_nothing_is_asked_of_the_broker_that_is_to_be_taken_away(
     tmp_path: Path,
     run_command: Callable[..., Any],
 ) -> None:
-    """Global prefetch, transient queues that are not exclusive, and the like: brokers of today count who uses them."""
+    """Global prefetch, transient queues that are not exclusive, and the like: brokers of today log who uses them."""
     if private_broker.version.startswith("3."):
-        pytest.skip("this broker does not count who uses what is to be taken away")
-    url = await asyncio.to_thread(private_broker.add_vhost, "taken-away")
+        pytest.skip("this broker does not log who uses what is to be taken away")
+    url, before = await asyncio.to_thread(private_broker.add_vhost, "taken-away"), _going(private_broker)
     async with rig("nothing broken", url, sqlite_url) as world:
         capturing = asyncio.create_task(run_command("capture", str(tmp_path / "seen"), "--count", "5", AMQP__URL=url))
         while not capturing.done():
             await world.publish(5)
             await asyncio.sleep(0.5)
         await world.resumed()
-        used = await asyncio.to_thread(private_broker.ctl, "list_deprecated_features", "--used", "--formatter", "json")
-        assert json.loads(used) == []
+        assert _going(private_broker) == before
+
+
+def _going(broker: Any) -> list[str]:
+    """What was used of that; the command that lists what is in use misses some (findings)."""
+    return re.findall(r"Deprecated features: `(\w+)`", broker.log_text())
 
 
 async def test_a_missing_exchange_is_named_with_vhost_user_and_what_to_ask_for(
