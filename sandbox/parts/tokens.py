@@ -69,6 +69,6 @@ class PocketTokens:
 
     def _token(self) -> str:
         now = int(time.time())
-        claims: dict[str, object] = {"iss": "pocket", "sub": self.client, "client_id": self.client, "aud": [self.audience]}
-        claims |= {"iat": now, "exp": now + self.life_s, "scope": self.scope}
+        claims: dict[str, object] = {"iss": "pocket", "sub": self.client, "client_id": self.client}
+        claims |= {"aud": [self.audience], "iat": now, "exp": now + self.life_s, "scope": self.scope}
         return jwt.encode(claims, self._key, "RS256", headers={"kid": "pocket"})

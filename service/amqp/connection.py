@@ -32,8 +32,8 @@ wire.install()
 #: What may be raised while talking to the broker. A channel that closes also cancels whoever waits on it.
 _ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError, asyncio.CancelledError)
 #: What to do where the broker refuses the user.
-_BY_PASSWORD = "Correct user and password in CATALOG_MIRROR_AMQP__URL, or in the file that AMQP__URL_FILE names."
-_BY_TOKEN = (
+_NAMED_IN_URL = "Correct user and password in CATALOG_MIRROR_AMQP__URL, or in the file that AMQP__URL_FILE names."
+_SIGNED_IN = (
     "The broker does not take our token, its log says why: its `resource_server_id` must be among the audience, and it "
     "must know the key. CATALOG_MIRROR_AMQP__TOKEN_SCOPE says which scopes we ask for."
 )
@@ -130,7 +130,7 @@ async def _connect(settings: AmqpSettings, purpose: str, token: Token | None) ->
         raise BrokerLinkEnded(problem=str(error)[:-1], where=where(settings), ask=error.advice()) from None
     except (AuthenticationError, ProbableAuthenticationError):
         tokens.forget(settings)
-        ask = _AS_CERTIFICATE if _by_certificate(settings) else _BY_TOKEN if token else _BY_PASSWORD
+        ask = _AS_CERTIFICATE if _by_certificate(settings) else _SIGNED_IN if token else _NAMED_IN_URL
         raise BrokerLinkEnded(problem=f"it refuses user {user(settings)!r}", where=where(settings), ask=ask) from None
     except ConnectionClosed as error:
         raise _refused(settings, str(error)) from None

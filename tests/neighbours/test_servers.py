@@ -57,7 +57,7 @@ class Newest:
 
     def passes(self, *tests: Path | str) -> None:
         """Run tests on its servers; fails with what they said."""
-        self._run("pytest", "-q", "-n", "2", "--dist", "loadfile", *tests)
+        self._run("pytest", "-q", "-n", "4", "--dist", "loadfile", *tests)
 
     def measured(self, *contenders: str, events: int) -> dict[str, Any]:
         """What `make bench` counts of these contenders, in one round."""
