@@ -122,7 +122,9 @@ class Watchdog:
         queue = self._settings.queue
         vanished = self._accounts.vanished(at_s, report.tally) if report.tally else 0
         if vanished and report.is_half_full:
-            detail = f"queue {queue} is full ({report.bytes_max} bytes): {vanished} of its oldest messages were dropped"
+            log.warning("queue_drops", queue=queue, messages=vanished, bytes_max=report.bytes_max)
+            # Without a number: it goes on, and is one gap for as long as that is open.
+            detail = f"queue {queue} is full ({report.bytes_max} bytes): its oldest messages are dropped"
             await self._on_gap("queue_full", detail)
         elif report.is_full and self._accounts.may_hide:
             detail = f"queue {queue} is full ({report.bytes_max} bytes): what it has dropped nobody counted"
