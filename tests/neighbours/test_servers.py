@@ -23,6 +23,8 @@ from tests.neighbours.environments import PLACE, ROOT
 SUITE = "sid"
 #: Seconds that making the root may take, and that the tests of one row may.
 MAKING_S, PATIENCE_S = 900, 1200
+#: Seconds that one test may take that says nothing else of itself.
+ONE_TEST_S = 600
 _TAIL = 6000
 
 FAULTS = Path("tests/faults")
@@ -56,8 +58,8 @@ class Newest:
         return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.partition("-")[0]
 
     def passes(self, *tests: Path | str) -> None:
-        """Run tests on its servers; fails with what they said."""
-        self._run("pytest", "-q", "-n", "4", "--dist", "loadfile", *tests)
+        """Run tests on its servers; fails with what they said. Other neighbours are at work beside them."""
+        self._run("pytest", "-q", "-n", "4", "--dist", "loadfile", "--timeout", str(ONE_TEST_S), *tests)
 
     def measured(self, *contenders: str, events: int) -> dict[str, Any]:
         """What `make bench` counts of these contenders, in one round."""
