@@ -82,6 +82,8 @@ class Newest:
 
 @pytest.fixture(scope="module")
 def newest(do_without: Callable[[Exception], Any]) -> Newest:
+    if os.geteuid() != 0:  # also in CI, whose machines give none to their tests
+        pytest.skip("only root can have another system's servers (CONTRIBUTING.md)")
     root = PLACE / "roots" / SUITE
     made = subprocess.run(
         ["sh", "sandbox/root.sh", SUITE, root], cwd=ROOT, capture_output=True, text=True, timeout=MAKING_S
