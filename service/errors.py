@@ -136,6 +136,12 @@ class StoreUnavailable(TransientError):
     remedy = "Check that {where} is up, reachable and writable; the service goes on by itself when it is."
 
 
+class StoreLinkRefused(StoreUnavailable):
+    """The store cannot be used: {problem}."""
+
+    remedy = "{ask}"
+
+
 class StoreIncomplete(StoreUnavailable):
     """The store at {where} lacks a table or column that this version needs: {problem}."""
 
@@ -188,6 +194,17 @@ class QueueWithoutMajority(BrokerUnavailable):
     """Of the {members} members of the queue {queue!r} only {online} are at work: nothing comes out, or in."""
 
     remedy = "Start the broker's other nodes; the service goes on by itself when more than half of them are back."
+
+
+class MessagesHeld(TransientError):
+    """{messages} messages of the queue {queue!r} were neither ready nor in our hands for {seconds:g} seconds."""
+
+    error_class = "held"
+    remedy = (
+        "A broker's node that is away keeps what its consumer had in hand for a while (RabbitMQ 4.3: "
+        "`consumer-disconnected-timeout`): bring it back, or wait. Else somebody else reads our queue: "
+        "`rabbitmqctl list_consumers -p {vhost}` names whom to ask."
+    )
 
 
 class ManagementUnavailable(TransientError):
@@ -385,6 +402,12 @@ class SettingInvalid(ConfigurationError):
     """{setting} is not usable: {problem}."""
 
     remedy = "`catalog-mirror docs settings` lists every setting."
+
+
+class CertificateUnusable(SettingInvalid):
+    """{setting} is not usable: {problem}."""
+
+    remedy = "{ask}"
 
 
 class PackageUnusable(ConfigurationError):

@@ -58,6 +58,11 @@ fsGroupChangePolicy: OnRootMismatch
 {{- end }}
 {{- end }}
 {{- end }}
+{{- range $section, $from := include "catalog-mirror.certificates" . | fromJson }}
+{{- $place := printf "/etc/catalog-mirror/certificates/%s" (lower $section) }}
+{{- $_ := set $settings (printf "%s__CERT_FILE" $section) (printf "%s/tls.crt" $place) }}
+{{- $_ := set $settings (printf "%s__KEY_FILE" $section) (printf "%s/tls.key" $place) }}
+{{- end }}
 {{- if eq .for "run" }}{{ $settings = merge (deepCopy $v.settings) $settings }}{{ end }}
 {{- range $name, $value := $settings }}
 - name: CATALOG_MIRROR_{{ $name }}
@@ -88,6 +93,11 @@ fsGroupChangePolicy: OnRootMismatch
   mountPath: /etc/catalog-mirror/secrets
   readOnly: true
 {{- end }}
+{{- if include "catalog-mirror.certificates" . | fromJson }}
+- name: catalog-mirror-{{ .for }}-certificates
+  mountPath: /etc/catalog-mirror/certificates
+  readOnly: true
+{{- end }}
 {{- if or .root.Values.ca.configMap .root.Values.ca.secret }}
 - name: catalog-mirror-ca
   mountPath: /etc/catalog-mirror/ca
@@ -99,6 +109,43 @@ fsGroupChangePolicy: OnRootMismatch
 {{- end }}
 {{- with .root.Values.extraVolumeMounts }}
 {{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/*
+Our certificates of one purpose, as JSON: from section to {secret, certificate, key}. A migration sees the store's alone.
+The context: root, for.
+*/}}
+{{- define "catalog-mirror.certificates" -}}
+{{- $v := .root.Values }}
+{{- $found := dict }}
+{{- if eq .for "migrate" }}
+{{- with $v.store.migrationCertificateFrom | default $v.store.certificateFrom }}{{ $_ := set $found "STORE" . }}{{ end }}
+{{- else }}
+{{- with $v.store.certificateFrom }}{{ $_ := set $found "STORE" . }}{{ end }}
+{{- with $v.amqp.certificateFrom }}{{ $_ := set $found "AMQP" . }}{{ end }}
+{{- end }}
+{{- toJson $found }}
+{{- end }}
+
+{{/* Secrets and certificates of one purpose as volumes. The context: root, for, secret (the chart's own), mode. */}}
+{{- define "catalog-mirror.ownVolumes" -}}
+{{- include "catalog-mirror.secretVolume" . }}
+{{- with include "catalog-mirror.certificates" . | fromJson }}
+- name: catalog-mirror-{{ $.for }}-certificates
+  projected:
+    # The service refuses a key that everybody may read.
+    defaultMode: {{ 0440 }}
+    sources:
+      {{- range $section, $from := . }}
+      - secret:
+          name: {{ $from.secret }}
+          items:
+            - key: {{ $from.certificate | default "tls.crt" }}
+              path: {{ lower $section }}/tls.crt
+            - key: {{ $from.key | default "tls.key" }}
+              path: {{ lower $section }}/tls.key
+      {{- end }}
 {{- end }}
 {{- end }}
 

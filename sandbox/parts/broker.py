@@ -4,6 +4,7 @@ import secrets
 import shutil
 import signal
 import socket
+from collections.abc import Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import Self
@@ -36,11 +37,19 @@ log.console = false
 class PrivateBroker:
     """One RabbitMQ node on loopback, with user and password guest; its directory goes when it is closed.
 
-    With `joins` it becomes a member of that node's cluster when it starts for the first time.
+    With `joins` it becomes a member of that node's cluster when it starts for the first time. `configuration` is added
+    to its `rabbitmq.conf`, `plugins` are enabled.
     All methods block: `start`, `stop` and `restart` for seconds, each `ctl` for about one.
     """
 
-    def __init__(self, *, management: bool = False, joins: Self | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        management: bool = False,
+        joins: Self | None = None,
+        configuration: str = "",
+        plugins: Sequence[str] = (),
+    ) -> None:
         root = system_root()
         server, ctl = find_program("rabbitmq-server", _PROGRAMS, root), find_program("rabbitmqctl", _PROGRAMS, root)
         epmd = find_program("epmd", ("/usr/lib/erlang/erts-*/bin", "/usr/lib*/erlang/erts-*/bin"), root)
@@ -55,7 +64,7 @@ class PrivateBroker:
         self._names_port_is_ours = joins is None
         self.cookie: str = secrets.token_hex(16) if joins is None else joins.cookie
         self.environment = self._environment()
-        self._write_files()
+        self._write_files(configuration, plugins)
         # A name server of its own, since the node would start one as a daemon that stays behind.
         self._names = GuardedProcess(
             [*inside(root, epmd), "-port", self.environment["ERL_EPMD_PORT"], "-address", "127.0.0.1"],
@@ -205,12 +214,13 @@ class PrivateBroker:
             RABBITMQ_CONF_ENV_FILE="/none",
         )
 
-    def _write_files(self) -> None:
-        configuration = _CONFIGURATION
+    def _write_files(self, more: str, plugins: Sequence[str]) -> None:
+        configuration = _CONFIGURATION + more
         if self._management_port:
             configuration += f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self._management_port}\n"
+            plugins = ["rabbitmq_management", *plugins]
         (self.directory / "rabbitmq.conf").write_text(configuration)
-        (self.directory / "plugins").write_text("[rabbitmq_management].\n" if self._management_port else "[].\n")
+        (self.directory / "plugins").write_text(f"[{','.join(plugins)}].\n")
         cookie = self.directory / ".erlang.cookie"
         cookie.write_text(self.cookie)
         cookie.chmod(0o400)

@@ -37,3 +37,7 @@ class PartMissing(Exception):
 
 class PartFailed(Exception):
     """A part is there and does not do what it should; the text carries the end of its log."""
+
+
+class RootUnusable(PartFailed):
+    """The root of another system that was named cannot be used; the text says what to do."""

@@ -7,12 +7,14 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from sandbox.parts.errors import PGBOUNCER, PartMissing
-from sandbox.parts.place import find_program, own_directory, unprivileged_user
+from sandbox.parts.place import find_program, inside, own_directory, system_root, unprivileged_user
 from sandbox.parts.postgres import answers
 from sandbox.parts.process import GuardedProcess, free_port, plain_environment
 
 #: Seconds it may take until a query passes.
 START_TIMEOUT_S = 15.0
+
+_PROGRAMS = ("/usr/sbin", "/opt/homebrew/bin")
 
 _CONFIGURATION = """\
 [databases]
@@ -37,7 +39,8 @@ class PrivatePgBouncer:
     """
 
     def __init__(self, server_url: str, *, pool_size: int = 4) -> None:
-        program = find_program("pgbouncer", ("/usr/sbin", "/opt/homebrew/bin"))
+        root = system_root()
+        program = find_program("pgbouncer", _PROGRAMS, root)
         if program is None:
             raise PartMissing(PGBOUNCER)
         self._server_url = server_url
@@ -48,13 +51,16 @@ class PrivatePgBouncer:
         configuration.write_text(self._configuration(pool_size))
         configuration.chmod(0o644)
         self._process = GuardedProcess(
-            [program, configuration], env=plain_environment(), directory=self.directory, user=user
+            [*inside(root, program, user), configuration],
+            env=plain_environment(),
+            directory=self.directory,
+            user=None if root else user,  # in another system the command itself drops to the user
         )
 
     @staticmethod
     def installed() -> bool:
         """Whether this machine has it."""
-        return find_program("pgbouncer", ("/usr/sbin", "/opt/homebrew/bin")) is not None
+        return find_program("pgbouncer", _PROGRAMS, system_root()) is not None
 
     def database_url(self, name: str) -> str:
         """How to reach one of the server's databases through the pooler."""

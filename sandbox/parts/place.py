@@ -1,7 +1,7 @@
 """Where a private part keeps its files, as whom it runs, and in which system's root its programs lie.
 
-`CATALOG_MIRROR_TEST_ROOT` names a folder that holds another system, made by `sandbox/root.sh`: broker and database then
-are that system's, so that the tests run against other versions than this machine has. Only root can use one.
+`CATALOG_MIRROR_TEST_ROOT` names a folder that holds another system, made by `sandbox/root.sh`: broker, database and
+pooler then are that system's, so that the tests run against other versions than this machine has. It takes root.
 """
 
 import os
@@ -10,6 +10,8 @@ import shutil
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+
+from sandbox.parts.errors import RootUnusable
 
 ROOT_VARIABLE = "CATALOG_MIRROR_TEST_ROOT"
 
@@ -40,9 +42,20 @@ def unprivileged_user(*preferred: str) -> str | None:
 
 
 def system_root() -> Path | None:
-    """The other system whose programs are to be run, by its folder; None: this machine's own."""
+    """The other system whose programs are to be run, by its folder; None: this machine's own.
+
+    Raises:
+        RootUnusable: there is no whole system in the folder, or we are not root.
+    """
     named = os.environ.get(ROOT_VARIABLE)
-    return Path(named).absolute() if named else None
+    if not named:
+        return None
+    if os.geteuid() != 0:
+        raise RootUnusable(f"Only root can use the system that {ROOT_VARIABLE} names. Run this as root, or unset it.")
+    root = Path(named).absolute()
+    if not (root / ".complete").exists():
+        raise RootUnusable(f"{root} holds no whole system. Make one: sh sandbox/root.sh sid {named}")
+    return root
 
 
 def inside(root: Path | None, program: Path, user: str | None = None) -> list[str]:

@@ -3,6 +3,8 @@
 `CATALOG_MIRROR_TEST_AMQP_URL` gives a broker; vhosts are made through its management API, which
 `CATALOG_MIRROR_TEST_MANAGEMENT_URL` names where it is not at port 15672 of the same host.
 `CATALOG_MIRROR_TEST_POSTGRES_URL` gives a database server, by a role that may create databases.
+`CATALOG_MIRROR_TEST_ROOT` (`place`) has private parts of another system; Docker is not asked then.
+`CATALOG_MIRROR_TEST_BROKER_IMAGE` and `CATALOG_MIRROR_TEST_POSTGRES_IMAGE` name what Docker runs.
 """
 
 import importlib.util
@@ -18,6 +20,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from sandbox.parts.broker import PrivateBroker
 from sandbox.parts.errors import BROKER, POSTGRES, PartFailed, PartMissing
 from sandbox.parts.management import ManagementApi
+from sandbox.parts.place import system_root
 from sandbox.parts.postgres import EMPTY, PrivatePostgres, answers, create_database, drop_database
 from sandbox.parts.process import wait_until
 
@@ -28,8 +31,8 @@ AMQP_VARIABLE = "CATALOG_MIRROR_TEST_AMQP_URL"
 MANAGEMENT_VARIABLE = "CATALOG_MIRROR_TEST_MANAGEMENT_URL"
 POSTGRES_VARIABLE = "CATALOG_MIRROR_TEST_POSTGRES_URL"
 
-BROKER_IMAGE = "rabbitmq:3.13-management"
-POSTGRES_IMAGE = "postgres:17"
+BROKER_IMAGE = os.environ.get("CATALOG_MIRROR_TEST_BROKER_IMAGE") or "rabbitmq:3.13-management"
+POSTGRES_IMAGE = os.environ.get("CATALOG_MIRROR_TEST_POSTGRES_IMAGE") or "postgres:17"
 #: Seconds a container may take until its server answers, the pull of its image left out.
 CONTAINER_TIMEOUT_S = 120.0
 #: Seconds the Docker daemon may take to say that it is there.
@@ -98,7 +101,7 @@ def provide_broker() -> AbstractContextManager[Broker]:
     """The first broker in reach, with its management API; raises `PartMissing` where there is none."""
     if url := os.environ.get(AMQP_VARIABLE):
         return _given_broker(url)
-    if docker_answers():
+    if system_root() is None and docker_answers():
         return _docker_broker()
     if PrivateBroker.installed():
         return PrivateBroker(management=True)
@@ -109,7 +112,7 @@ def provide_postgres() -> AbstractContextManager[Postgres]:
     """The first database server in reach; raises `PartMissing` where there is none."""
     if url := os.environ.get(POSTGRES_VARIABLE):
         return _given_postgres(url)
-    if docker_answers():
+    if system_root() is None and docker_answers():
         return _docker_postgres()
     if PrivatePostgres.installed():
         return PrivatePostgres()

@@ -9,7 +9,14 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 
 _CHUNK = 65536
 
@@ -22,6 +29,31 @@ class Certificates:
     stranger: Path
     certificate: Path
     key: Path
+
+    def of_client(self, place: Path, name: str, *, by: Path | None = None, days: int = 2) -> tuple[Path, Path]:
+        """A certificate of somebody called `name`, and its key, in a folder; those that were there are replaced.
+
+        `by` is a certificate of `self` whose key signs it (the company's CA); of a negative number of days it expired.
+        """
+        issuer = x509.load_pem_x509_certificate((by or self.ca).read_bytes())
+        signing = serialization.load_pem_private_key((by or self.ca).with_suffix(".key").read_bytes(), None)
+        key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(issuer.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=abs(days)))
+            .not_valid_after(now + timedelta(days=days) if days > 0 else now - timedelta(seconds=1))
+            .sign(cast(rsa.RSAPrivateKey, signing), hashes.SHA256())
+        )
+        pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        certificate, key_file = place / f"{name}.pem", place / f"{name}.key"
+        certificate.write_bytes(made.public_bytes(pem))
+        key_file.write_bytes(key.private_bytes(pem, form, serialization.NoEncryption()))
+        key_file.chmod(0o600)
+        return certificate, key_file
 
 
 def make_certificates(place: Path) -> Certificates:

@@ -11,24 +11,36 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import aio_pika
 import aiormq
 from aio_pika.abc import AbstractConnection
 from aiormq.exceptions import AMQPError, AuthenticationError, ConnectionClosed, ProbableAuthenticationError
+from yarl import URL
 
 from service import __version__
-from service.amqp import wire
+from service.amqp import tokens, wire
 from service.amqp.remedies import unavailable
+from service.amqp.tokens import Token
 from service.errors import BrokerLinkEnded, BrokerUnavailable, SettingInvalid, TopologyMissing
 from service.settings.model import AmqpSettings, hide_password, refreshed
-from service.settings.trust import leading_to
+from service.settings.trust import mutual
 
 wire.install()
 
 #: What may be raised while talking to the broker. A channel that closes also cancels whoever waits on it.
 _ERRORS = (AMQPError, OSError, TimeoutError, RuntimeError, asyncio.CancelledError)
+#: What to do where the broker refuses the user.
+_NAMED_IN_URL = "Correct user and password in CATALOG_MIRROR_AMQP__URL, or in the file that AMQP__URL_FILE names."
+_SIGNED_IN = (
+    "The broker does not take our token, its log says why: its `resource_server_id` must be among the audience, and it "
+    "must know the key. CATALOG_MIRROR_AMQP__TOKEN_SCOPE says which scopes we ask for."
+)
+_AS_CERTIFICATE = (
+    "Ask the broker's owner for a user of the name in our certificate (its subject, or what `ssl_cert_login_from` "
+    "says) and for the plugin rabbitmq_auth_mechanism_ssl; else leave `auth=external` out of CATALOG_MIRROR_AMQP__URL."
+)
 
 
 @contextmanager
@@ -55,8 +67,24 @@ def vhost(settings: AmqpSettings) -> str:
 
 
 def user(settings: AmqpSettings) -> str:
-    """The user that the URL names."""
+    """The user that the URL names; where our certificate names it, a word for that."""
+    if _by_certificate(settings):
+        return "NAME-IN-OUR-CERTIFICATE"
+    if settings.token_url:
+        return settings.token_client_id or ""
     return unquote(urlsplit(settings.url.get_secret_value()).username or "guest") if settings.url else ""
+
+
+def _address(settings: AmqpSettings, token: Token | None) -> URL:
+    """The URL, with a token as the password where there is one; the broker takes the user's name from it."""
+    url = URL(settings.url.get_secret_value() if settings.url else "")
+    return url.with_user(settings.token_client_id).with_password(token.value) if token else url
+
+
+def _by_certificate(settings: AmqpSettings) -> bool:
+    """Whether the URL asks for `EXTERNAL`: the broker takes the user from our certificate."""
+    query = parse_qs(urlsplit(settings.url.get_secret_value()).query) if settings.url else {}
+    return query.get("auth", [""])[-1].upper() == "EXTERNAL"
 
 
 @asynccontextmanager
@@ -67,32 +95,47 @@ async def connected(settings: AmqpSettings, purpose: str) -> AsyncIterator[Abstr
         BrokerUnavailable: it cannot be reached or refuses us; the message says why.
         TopologyMissing: the user may not enter the vhost, or there is none of that name.
     """
-    connection = await _connect(settings, purpose)
+    token = await tokens.token(settings) if settings.token_url else None
+    connection = await _connect(settings, purpose, token)
+    renewing = asyncio.create_task(_renew(connection, settings, token)) if token else None
     try:
         yield connection
     finally:
+        if renewing:
+            renewing.cancel()
         await _close(connection, settings)
 
 
-async def _connect(settings: AmqpSettings, purpose: str) -> AbstractConnection:
+async def _renew(connection: AbstractConnection, settings: AmqpSettings, used: Token) -> None:
+    async def update(value: str) -> None:
+        with translated(settings):
+            await underlay(connection).update_secret(value, reason="renewed", timeout=settings.connect_timeout_s)
+
+    await tokens.keep_fresh(settings, used, update)
+
+
+async def _connect(settings: AmqpSettings, purpose: str, token: Token | None) -> AbstractConnection:
     settings = refreshed(settings)
     if settings.url is None:
         raise SettingInvalid(setting="CATALOG_MIRROR_AMQP__URL", problem="it is not set")
     try:
         async with asyncio.timeout(settings.connect_timeout_s):
             return await aio_pika.connect(
-                settings.url.get_secret_value(),
+                _address(settings, token),
                 ssl_context=_tls(settings),
                 heartbeat=settings.heartbeat_s,
                 client_properties={"connection_name": f"catalog-mirror {purpose}", "version": __version__},
             )
+    except SettingInvalid as error:  # files are written anew while we run: that is waited for, as an outage is
+        raise BrokerLinkEnded(problem=str(error)[:-1], where=where(settings), ask=error.advice()) from None
     except (AuthenticationError, ProbableAuthenticationError):
-        ask = "Correct user and password in CATALOG_MIRROR_AMQP__URL, or in the file that AMQP__URL_FILE names."
+        tokens.forget(settings)
+        ask = _AS_CERTIFICATE if _by_certificate(settings) else _SIGNED_IN if token else _NAMED_IN_URL
         raise BrokerLinkEnded(problem=f"it refuses user {user(settings)!r}", where=where(settings), ask=ask) from None
     except ConnectionClosed as error:
         raise _refused(settings, str(error)) from None
     except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-        raise unavailable(str(error) or type(error).__name__, where(settings)) from None
+        raise unavailable(str(error) or type(error).__name__, where(settings), opening=True) from None
 
 
 def _refused(settings: AmqpSettings, text: str) -> BrokerUnavailable | TopologyMissing:
@@ -114,8 +157,12 @@ def _tls(settings: AmqpSettings) -> ssl.SSLContext | None:
 
 
 def trust(settings: AmqpSettings) -> ssl.SSLContext:
-    """Whom we believe to be the broker."""
-    return leading_to(settings.ca_file, "AMQP__CA_FILE")
+    """Whom we believe to be the broker, and who we are to it.
+
+    Raises:
+        SettingInvalid: a file of them cannot be used.
+    """
+    return mutual("AMQP", settings.ca_file, settings.cert_file, settings.key_file)
 
 
 async def _close(connection: AbstractConnection, settings: AmqpSettings) -> None:

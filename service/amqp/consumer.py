@@ -88,6 +88,8 @@ class Consumer:
         self._in_hand: deque[float] = deque()
         #: The batch that the store did not take; its messages are back in the queue.
         self._not_taken: list[Read] = []
+        #: The broker took our last consumer away.
+        self._was_cancelled = False
         self._missing_since: float | None = None
         self._say_missing_after_s = 0.0
         #: Attempts in a row that did not lead to consuming.
@@ -225,7 +227,8 @@ class Consumer:
 
     async def _incarnation(self, connection: AbstractConnection) -> None:
         """One channel, from its opening to its end."""
-        found = await topology.ensure(connection, self._settings, self._bindings)
+        going_s, self._was_cancelled = topology.GOING_S if self._was_cancelled else 0.0, False
+        found = await topology.ensure(connection, self._settings, self._bindings, going_s=going_s)
         await self._check_limit(known=found.arguments_match, version=version_of(connection))
         await self._unbind(connection, await self._on_topology(found))
         self._missing_since, self._say_missing_after_s = None, 0.0
@@ -240,6 +243,7 @@ class Consumer:
         finally:
             watch.cancel()
             self.delivered += inbox.delivered
+            self._was_cancelled = inbox.cancelled
             self._inbox = None
             self._in_hand.clear()
 

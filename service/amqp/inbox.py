@@ -42,6 +42,8 @@ class Inbox:
         self._arrived = asyncio.Event()
         #: The incarnation is over.
         self.closed = False
+        #: The broker took the consumer away: the queue may be about to go.
+        self.cancelled = False
         #: Deliveries so far; the watchdog sees whether it moves.
         self.delivered = 0
 

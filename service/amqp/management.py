@@ -9,14 +9,15 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 import aiohttp
 
+from service.amqp import tokens
 from service.amqp.connection import trust, vhost
 from service.amqp.tally import Tally
 from service.amqp.topology import Binding
-from service.errors import ManagementUnavailable, TopologyMissing
+from service.errors import BrokerUnavailable, ManagementUnavailable, SettingInvalid, TopologyMissing
 from service.settings.model import AmqpSettings, hide_password, refreshed
 from service.settings.proxies import proxy_for
 from service.text import documents
@@ -50,6 +51,10 @@ class QueueReport:
     members: int
     online: int
     tally: Tally | None
+    #: Messages that somebody took and nobody acknowledged.
+    unacknowledged: int | None
+    #: Who consumes: tag and channel of each.
+    consumers: tuple[tuple[str, str], ...]
 
     @property
     def bytes_free(self) -> int | None:
@@ -118,7 +123,13 @@ def report_of(queue: Mapping[str, Any], bytes_max: int, major: int) -> QueueRepo
         members=len(queue.get("members") or ()),
         online=len(queue.get("online") or ()),
         tally=_tally(queue),
+        unacknowledged=_number(queue.get("messages_unacknowledged")),
+        consumers=tuple(_consumer(one) for one in queue.get("consumer_details") or () if isinstance(one, dict)),
     )
+
+
+def _consumer(details: Mapping[str, Any]) -> tuple[str, str]:
+    return str(details.get("consumer_tag")), str(_object(details, "channel_details").get("name"))
 
 
 def _delivery_limit(
@@ -183,6 +194,16 @@ async def queue_bindings(settings: AmqpSettings) -> list[Binding] | None:
     return [(str(one["source"]), str(one["routing_key"])) for one in listed if one.get("source")]
 
 
+async def channel_unacknowledged(settings: AmqpSettings, name: str) -> int | None:
+    """How many messages a channel has in hand; None where it is gone, or that is not told.
+
+    Raises:
+        ManagementUnavailable: the API cannot be reached, or does not show us this channel.
+    """
+    channel = await _ask(settings, f"channels/{quote(name, safe='')}")
+    return _number(channel.get("messages_unacknowledged")) if isinstance(channel, dict) else None
+
+
 async def _major_version(settings: AmqpSettings) -> int:
     overview = await _ask(settings, "overview")
     version = str((overview or {}).get("rabbitmq_version", "")).partition(".")[0]
@@ -199,7 +220,7 @@ async def _ask(settings: AmqpSettings, path: str) -> Any:
     if settings.management_url is None:
         return None
     parts = urlsplit(settings.management_url.get_secret_value())
-    who = f"{unquote(parts.username or 'guest')}:{unquote(parts.password or 'guest')}"
+    who = await _who(settings, parts)
     headers = {"Authorization": f"Basic {b64encode(who.encode()).decode()}"}
     url = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], f"{parts.path.rstrip('/')}/api/{path}", "", ""))
     timeout = aiohttp.ClientTimeout(total=settings.connect_timeout_s)
@@ -214,8 +235,20 @@ async def _ask(settings: AmqpSettings, path: str) -> Any:
                 said = (await answer.text())[:200]
                 raise _unavailable(settings, f"it answers {answer.status} {answer.reason or ''}, {said!r}")
             return documents.shallow(await answer.read())
+    except SettingInvalid as error:
+        raise _unavailable(settings, f"{error} {error.advice()}") from None
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise _unavailable(settings, str(error)[:200] or type(error).__name__) from None
+
+
+async def _who(settings: AmqpSettings, parts: SplitResult) -> str:
+    """User and password; a token is taken for one, too, where the URL names nobody."""
+    if settings.token_url and not parts.username:
+        try:
+            return f"{settings.token_client_id}:{(await tokens.token(settings)).value}"
+        except BrokerUnavailable as error:
+            raise _unavailable(settings, str(error)) from None
+    return f"{unquote(parts.username or 'guest')}:{unquote(parts.password or 'guest')}"
 
 
 def _unavailable(settings: AmqpSettings, problem: str) -> ManagementUnavailable:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
+from uuid import uuid4
 
 import structlog
 from aio_pika.abc import AbstractConnection
@@ -13,6 +14,7 @@ from aiormq.exceptions import AMQPError
 
 from service.amqp.channel import DeliveringChannel, open_channel
 from service.amqp.connection import translated, underlay
+from service.amqp.hands import TAG
 from service.amqp.inbox import Inbox
 from service.errors import BrokerUnavailable, QueueSilent
 from service.settings.model import AmqpSettings
@@ -52,7 +54,10 @@ async def subscribed(
 async def _subscribe(channel: DeliveringChannel, settings: AmqpSettings) -> str | None:
     await channel.basic_qos(prefetch_count=settings.prefetch, timeout=settings.connect_timeout_s)
     try:
-        consuming = await channel.basic_consume(settings.queue, _unused, timeout=settings.connect_timeout_s)
+        tag = f"{TAG}{uuid4().hex}"
+        consuming = await channel.basic_consume(
+            settings.queue, _unused, consumer_tag=tag, timeout=settings.connect_timeout_s
+        )
     except TimeoutError:
         raise QueueSilent(queue=settings.queue, seconds=settings.connect_timeout_s) from None
     log.info("consuming", queue=settings.queue, consumer_tag=consuming.consumer_tag)
@@ -67,6 +72,7 @@ def _cancelled(settings: AmqpSettings, inbox: Inbox) -> None:
     """The broker takes our consumer away, by a word of its own, which names no reason."""
     what = "the queue was deleted, its leader went away, or (RabbitMQ 4.3) its consumer_timeout has passed"
     log.warning("consumer_cancelled", queue=settings.queue, problem=what, remedy="It is made anew by itself.")
+    inbox.cancelled = True
     inbox.close()
 
 

@@ -36,13 +36,17 @@ class Accounts:
         self._looks: deque[tuple[float, Tally]] = deque()
         #: So many were missing at most when we began, or last told.
         self._known: int | None = None
+        #: Whether a look was taken while nothing flowed, from which on no loss can hide.
+        self._is_exact = False
+        #: Whether a loss since we began may hide behind what flowed then.
+        self.may_hide = True
 
     def vanished(self, at_s: float, tally: Tally) -> int:
         """How many messages at least have vanished since this was last told; `at_s` is of any steady clock."""
         looks = self._looks
         if looks and (tally.published < looks[-1][1].published or tally.taken < looks[-1][1].taken):
             looks.clear()  # the broker counts anew
-            self._known = None
+            self._known, self._is_exact, self.may_hide = None, False, True
         looks.append((at_s, tally))
         judged = _newest(looks, at_s - SKEW_S)
         before = _newest(looks, judged[0] - SKEW_S) if judged else None
@@ -58,6 +62,8 @@ class Accounts:
         if self._known is None or vanished > 0:
             self._known = missing + error
         self._known = min(self._known, missing + error)  # nothing that is missing ever comes back
+        self.may_hide = not self._is_exact
+        self._is_exact = self._is_exact or error == 0
         return max(0, vanished)
 
 

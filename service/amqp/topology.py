@@ -6,9 +6,11 @@ What may not be declared (settings) is only looked at. A failed look closes its 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import aio_pika
 import structlog
@@ -22,6 +24,9 @@ from service.settings.model import AmqpSettings
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
+#: Seconds for which a queue that is being deleted may still be found after its consumers were cancelled (RabbitMQ 4.3,
+#: some milliseconds on one idle node), and between two looks. Declared anew then, its loss would be seen by nobody.
+GOING_S, LOOK_S = 1.0, 0.05
 #: A binding of our queue: exchange and pattern.
 Binding = tuple[str, str]
 
@@ -51,15 +56,20 @@ def queue_arguments(settings: AmqpSettings) -> dict[str, Any]:
     return arguments
 
 
-async def ensure(connection: AbstractConnection, settings: AmqpSettings, bindings: Sequence[str]) -> Topology:
+async def ensure(
+    connection: AbstractConnection, settings: AmqpSettings, bindings: Sequence[str], *, going_s: float = 0.0
+) -> Topology:
     """Have everything that consuming needs.
+
+    Args:
+        going_s: seconds after which a queue that is found is taken to stay.
 
     Raises:
         TopologyMissing: something is not there, or a right is: with vhost, user and what to ask for.
     """
     needs = _Needs(connection, settings)
     await needs.exchange()
-    topology = await needs.queue()
+    topology = await needs.queue(going_s)
     if settings.declare_queue:
         for pattern in bindings:
             await needs.binding(pattern)
@@ -127,6 +137,12 @@ def _words(error: Exception) -> str:
 
 def _rights(settings: AmqpSettings, words: str) -> str:
     """The command that gives our user exactly what it needs; rights on topics are given by one of their own."""
+    if settings.token_url:
+        place = f"{quote(vhost(settings), safe='')}/*"
+        return (  # the third part is for topics; who has it, has the first two
+            f"Have the token of {user(settings)!r} carry scopes for it, each after the broker's `resource_server_id` "
+            f"and a dot: configure:{place} read:{place}/* write:{place}/* (CATALOG_MIRROR_AMQP__TOKEN_SCOPE)."
+        )
     place = f"-p {vhost(settings)} {user(settings)}"
     if "access to topic" in words:
         publishes = "[^.]+".join(_pattern(part) for part in settings.lineage_key.split("{event_id}"))
@@ -184,22 +200,35 @@ class _Needs:
             ask = "Unset CATALOG_MIRROR_AMQP__DECLARE_EXCHANGE: the exchange belongs to somebody else."
             raise self._missing(f"The exchange {settings.exchange!r} is not a durable topic exchange", ask) from None
 
-    async def queue(self) -> Topology:
+    async def queue(self, going_s: float = 0.0) -> Topology:
         """Our own queue; declared where that is allowed."""
         settings = self._settings
-        try:
-            await self._try(lambda ch: ch.declare_queue(settings.queue, passive=True))
-            existed = True
-        except ChannelNotFoundEntity:
-            existed = False
-        except ChannelAccessRefused as error:
-            raise refused(settings, f"User {user(settings)!r} has no right on {settings.queue!r}", error) from None
+        existed = await self._stays(going_s)
         if not settings.declare_queue:
             if existed:
                 return Topology(queue_created=False, arguments_match=None)
             ask = f"Ask the broker's owner for it, bound to {settings.exchange!r}, with {queue_arguments(settings)}."
             raise self._missing(f"The queue {settings.queue!r} does not exist (user {user(settings)!r})", ask)
         return Topology(queue_created=not existed, arguments_match=await self._declare())
+
+    async def _stays(self, going_s: float) -> bool:
+        """Whether the queue is there, and still is after so many seconds."""
+        deadline = time.monotonic() + going_s
+        while await self._is_there():
+            if time.monotonic() >= deadline:
+                return True
+            await asyncio.sleep(LOOK_S)
+        return False
+
+    async def _is_there(self) -> bool:
+        settings = self._settings
+        try:
+            await self._try(lambda ch: ch.declare_queue(settings.queue, passive=True))
+        except ChannelNotFoundEntity:
+            return False
+        except ChannelAccessRefused as error:
+            raise refused(settings, f"User {user(settings)!r} has no right on {settings.queue!r}", error) from None
+        return True
 
     async def _declare(self) -> bool:
         """Declare the queue; False where one with other arguments is there, which then stays as it is."""

@@ -16,11 +16,19 @@ from contextlib import suppress
 import structlog
 from aio_pika.abc import AbstractConnection
 
-from service.amqp import management, topology
-from service.amqp.connection import connected, translated
+from service.amqp import hands, management, topology
+from service.amqp.connection import connected, translated, vhost
 from service.amqp.consumer import Consumer, State
+from service.amqp.hands import Hands
 from service.amqp.tally import Accounts
-from service.errors import BrokerUnavailable, ManagementUnavailable, MirrorError, QueueWithoutMajority, TopologyMissing
+from service.errors import (
+    BrokerUnavailable,
+    ManagementUnavailable,
+    MessagesHeld,
+    MirrorError,
+    QueueWithoutMajority,
+    TopologyMissing,
+)
 from service.settings.model import AmqpSettings
 from service.telemetry.metrics import Metrics
 
@@ -47,6 +55,7 @@ class Watchdog:
         self._metrics = metrics
         self._on_gap = on_gap
         self._accounts = Accounts()
+        self._hands = Hands()
         self._seen = -1
         self._strikes = 0
         self.alive = True
@@ -77,20 +86,29 @@ class Watchdog:
         try:
             report = await management.queue_report(self._settings)
         except ManagementUnavailable as error:
+            self._metrics.queue_messages_held.set(math.nan)
             self._notice(error)
             return
-        self._notice(self._without_majority(report) if report else None)
-        if report is None or self.problem:
-            self._accounts = Accounts()  # its figures stand still, or are of a queue that is no more
+        if report is None or not report.has_majority:  # its figures stand still, or are of a queue that is no more
+            self._accounts, self._hands = Accounts(), Hands()
+            self._notice(self._without_majority(report) if report else None)
             return
+        self._notice(await self._held(report))
         if report.drops_soon and self._consumer.state is State.CONSUMING:
             self._consumer.restart("channel")  # which finds the limit before it consumes again
         self._metrics.queue_bytes_free.set(math.nan if report.bytes_free is None else report.bytes_free)
-        await self._look_for_gaps(report)
+        await self.look_for_gaps(report, time.monotonic())
 
-    def _without_majority(self, report: management.QueueReport) -> QueueWithoutMajority | None:
-        if report.has_majority:
+    async def _held(self, report: management.QueueReport) -> MessagesHeld | None:
+        elsewhere = await hands.elsewhere(self._settings, report)
+        held = self._hands.held(time.monotonic(), elsewhere)
+        self._metrics.queue_messages_held.set(math.nan if elsewhere is None else held)
+        if not held:
             return None
+        place = {"queue": self._settings.queue, "vhost": vhost(self._settings)}
+        return MessagesHeld(messages=held, seconds=hands.HELD_S, **place)
+
+    def _without_majority(self, report: management.QueueReport) -> QueueWithoutMajority:
         return QueueWithoutMajority(members=report.members, online=report.online, queue=self._settings.queue)
 
     def _notice(self, problem: MirrorError | None) -> None:
@@ -99,11 +117,17 @@ class Watchdog:
             log.warning("queue_not_well", why=problem.error_class, problem=str(problem), remedy=problem.advice())
         self.problem = problem
 
-    async def _look_for_gaps(self, report: management.QueueReport) -> None:
+    async def look_for_gaps(self, report: management.QueueReport, at_s: float) -> None:
+        """Tell what the queue lost, by what vanished; that it is full counts alone where nobody could count."""
         queue = self._settings.queue
-        vanished = self._accounts.vanished(time.monotonic(), report.tally) if report.tally else 0
-        if report.is_full or (vanished and report.is_half_full):
+        vanished = self._accounts.vanished(at_s, report.tally) if report.tally else 0
+        if vanished and report.is_half_full:
+            log.warning("queue_drops", queue=queue, messages=vanished, bytes_max=report.bytes_max)
+            # Without a number: it goes on, and is one gap for as long as that is open.
             detail = f"queue {queue} is full ({report.bytes_max} bytes): its oldest messages are dropped"
+            await self._on_gap("queue_full", detail)
+        elif report.is_full and self._accounts.may_hide:
+            detail = f"queue {queue} is full ({report.bytes_max} bytes): what it has dropped nobody counted"
             await self._on_gap("queue_full", detail)
         elif vanished:
             detail = f"{vanished} messages are gone from queue {queue} that nobody took: purged, dropped or expired"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import sqlite3
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -23,10 +24,11 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 
-from service.errors import SettingInvalid, StoreIncomplete, StoreNotWritable, StoreUnavailable
+from service.errors import SettingInvalid, StoreIncomplete, StoreLinkRefused, StoreNotWritable, StoreUnavailable
+from service.mirror import remedies
 from service.mirror.clock import store_later, store_now
 from service.settings.model import StoreSettings, hide_password, refreshed
-from service.settings.trust import leading_to
+from service.settings.trust import mutual
 
 #: How often, and after how many seconds each, switching a new file to WAL is tried again.
 _WAL_ATTEMPTS, _WAL_PAUSE_S = 200, 0.05
@@ -62,6 +64,7 @@ class Store:
         #: Who reads and writes what this role makes, where that is somebody else.
         self.runtime_role = _other_role(settings, self.url) if migrating else None
         self._timeout_s = settings.timeout_s
+        self._shows_certificate = settings.cert_file is not None
         self.engine = _engine(self.url, self.schema, settings, migrating=migrating)
 
     @property
@@ -145,9 +148,11 @@ class Store:
     def unavailable(self, error: BaseException) -> StoreUnavailable:
         """The error to raise for a store that is down."""
         cause = getattr(error, "orig", None) or error
-        said = str(cause)[:300]
+        said = remedies.told(cause)
         if not said and isinstance(cause, TimeoutError):
             said = f"nothing within the {self._timeout_s:g} s of STORE__TIMEOUT_S: overload, or somebody's lock"
+        if ask := remedies.advice(cause, self.where, shows_certificate=self._shows_certificate):
+            return StoreLinkRefused(problem=said.removesuffix("."), ask=ask)
         kind = StoreIncomplete if _is_incomplete(cause) else StoreUnavailable
         return kind(problem=f"{type(cause).__name__}: {said}", where=self.where)
 
@@ -252,8 +257,15 @@ class _FreshCredentials:
         if now is not self._settings:
             url = make_url(_secret(now, migrating=self._migrating).get_secret_value())
             parameters.update(user=url.username, password=url.password)
-        if now.ca_file:
-            parameters["ssl"] = leading_to(now.ca_file, "STORE__CA_FILE")
+        if now.ca_file or now.cert_file or now.key_file:
+            parameters["ssl"] = self._tls(now)
+
+    def _tls(self, now: StoreSettings) -> ssl.SSLContext:
+        """Files are written anew while we run: what cannot be used is waited for, as an outage is."""
+        try:
+            return mutual("STORE", now.ca_file, now.cert_file, now.key_file)
+        except SettingInvalid as error:
+            raise OSError(str(error)) from error
 
 
 def _secret(settings: StoreSettings, *, migrating: bool) -> SecretStr:

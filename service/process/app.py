@@ -151,6 +151,7 @@ class Service:
             replica_id = self.heartbeat.replica_id
             self.director = director_of(settings, self.store, self.pipeline, self.metrics, replica_id)
         self.heartbeat.consumer, self.heartbeat.director = self.consumer, self.director
+        self.heartbeat.watchdog = self.watchdog
         marker = marker_of(settings)
         self.epoch = Epoch(self.store, marker) if marker else None
         self.api = Api(settings, self.store, self.pipeline)

@@ -21,6 +21,7 @@ from service import __version__
 from service.amqp.consumer import BRAKE, STORE, Consumer, State
 from service.amqp.gate import Gate
 from service.amqp.topology import Topology
+from service.amqp.watchdog import Watchdog
 from service.mirror import controls, dead_letters, progress
 from service.mirror.retention import note_lost_runs, prune
 from service.mirror.store import STORE_ERRORS, Store
@@ -71,6 +72,7 @@ class Heartbeat:
         self._brake_told = False
         self._told_state: State | None = None
         self.consumer: Consumer | None = None
+        self.watchdog: Watchdog | None = None
         self.director: Director | None = None
         self.replica_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:6]}"
         self._started_at = datetime.now(UTC)
@@ -102,7 +104,8 @@ class Heartbeat:
                 await self._prune()
             self._beats += 1
         except STORE_ERRORS as error:
-            self._gate.close(SILENT, str(self._store.unavailable(error)))
+            silent = self._store.unavailable(error)
+            self._gate.close(SILENT, f"{silent} {silent.advice()}")
         else:
             self._gate.open(SILENT)
         self._measure()
@@ -165,11 +168,11 @@ class Heartbeat:
     def status(self) -> dict[str, Any]:
         """How this replica is, as `status` shows it."""
         consumer = self.consumer
-        problem = consumer.problem if consumer else None
+        problems = [part.problem for part in (consumer, self.watchdog) if part and part.problem]
         return {
             "version": __version__,
             "consumer": consumer.state.value if consumer else "none",
-            "reasons": list(self._gate.reasons.values()) + ([f"{problem} {problem.advice()}"] if problem else []),
+            "reasons": [*self._gate.reasons.values(), *(f"{problem} {problem.advice()}" for problem in problems)],
             "delivered": consumer.deliveries_seen if consumer else 0,
             "in_hand_s": round(consumer.oldest_in_hand_s, 1) if consumer else 0.0,
             "reading": self.director.status() if self.director else None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import NoDecode
 
 from service.changes import Origin
@@ -59,6 +59,19 @@ def _is_amqp_url(url: SecretStr | None) -> SecretStr | None:
     return url if url and url.get_secret_value() else None
 
 
+def _is_http_url(url: str | None) -> str | None:
+    try:
+        parts = urlsplit(url or "https://host")
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        usable, parts = False, urlsplit("")
+    if not usable:
+        raise ValueError("it must start with http:// or https:// and name a host")
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("it must hold neither user nor password, `?` nor `#`")
+    return url.rstrip("/") if url else None
+
+
 class AmqpSettings(Section):
     """The catalog's broker."""
 
@@ -66,6 +79,16 @@ class AmqpSettings(Section):
         None, description="Where the broker is: amqps://user:password@host:5671/vhost. Unset: no broker."
     )
     ca_file: Path | None = Field(None, description="Certificates (PEM) that the broker's certificate must lead to.")
+    cert_file: Path | None = Field(None, description="Our certificate (PEM), for a broker that asks for one.")
+    key_file: Path | None = Field(
+        None, description="Its private key (PEM), not for everybody to read. Unset: CERT_FILE holds both."
+    )
+    token_url: Annotated[str | None, AfterValidator(_is_http_url)] = Field(
+        None, description="Where tokens are had, for a broker that wants OAuth 2.0 instead of a password."
+    )
+    token_client_id: str | None = Field(None, description="Who asks for a token (client credentials).")
+    token_client_secret: SecretStr | None = Field(None, description="Its secret.")
+    token_scope: str | None = Field(None, description="Scopes to ask for, with spaces between. Unset: none is named.")
     exchange: str = Field("CatalogServiceMessageHub", description="The catalog's topic exchange.")
     queue: str = Field("catalog-mirror", description="Our own queue; replicas share it.")
     bindings: Names = Field([], description="Patterns to bind. Empty: those of the active routes.")
@@ -90,6 +113,12 @@ class AmqpSettings(Section):
         None, description="The broker's management API, with user and password: shows how full our queue is."
     )
 
+    @model_validator(mode="after")
+    def _names_a_client(self) -> Self:
+        if self.token_url and not (self.token_client_id and self.token_client_secret):
+            raise ValueError("AMQP__TOKEN_URL needs AMQP__TOKEN_CLIENT_ID and AMQP__TOKEN_CLIENT_SECRET (or …_FILE)")
+        return self
+
 
 class StoreSettings(Section):
     """The mirror's database."""
@@ -104,22 +133,13 @@ class StoreSettings(Section):
     ca_file: Path | None = Field(
         None, description="Certificates (PEM) that PostgreSQL's certificate must lead to, and bear its name."
     )
+    cert_file: Path | None = Field(None, description="Our certificate (PEM), for a PostgreSQL that asks for one.")
+    key_file: Path | None = Field(
+        None, description="Its private key (PEM), not for everybody to read. Unset: CERT_FILE holds both."
+    )
     migrate: bool = Field(True, description="Let `run`, `replay` and `demo` bring the schema up to date.")
     pool_size: int = Field(5, ge=1, le=100, description="Connections to PostgreSQL.")
     timeout_s: float = Field(30, gt=0, description="Seconds after which a statement is given up.")
-
-
-def _is_http_url(url: str | None) -> str | None:
-    try:
-        parts = urlsplit(url or "https://host")
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        usable, parts = False, urlsplit("")
-    if not usable:
-        raise ValueError("it must start with http:// or https:// and name a host")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise ValueError("it must hold neither user nor password, `?` nor `#`")
-    return url.rstrip("/") if url else None
 
 
 class CatalogSettings(Section):

@@ -61,7 +61,10 @@ class Metrics:
         self.stopped = self._gauge("stopped", "1 while nothing is consumed, by reason", "reason")
         self.queue_messages = self._gauge("queue_messages", "Messages that lie ready in our queue")
         self.queue_bytes_free = self._gauge("queue_bytes_free", "Bytes until our queue drops its oldest messages")
-        for unknown in (self.queue_messages, self.queue_bytes_free):
+        self.queue_messages_held = self._gauge(
+            "queue_messages_held", "Messages of our queue that are neither ready nor in our hands"
+        )
+        for unknown in (self.queue_messages, self.queue_bytes_free, self.queue_messages_held):
             unknown.set(math.nan)  # until somebody looked: a 0 would be an alarm
         self.drift = self._gauge("drift", "Things that differ from the catalog and are not repaired, by kind", "kind")
         self.poll_lag = self._histogram(

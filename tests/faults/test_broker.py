@@ -1,6 +1,8 @@
 """Outages of the broker: the consumer comes back by itself, and what may be lost is on record as a gap."""
 
 import asyncio
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,9 @@ import asyncpg
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
+from sandbox.parts.management import ManagementApi
 from sandbox.parts.mirror import MirrorProcess
+from service.amqp.hands import HELD_S
 from service.amqp.tally import SKEW_S
 
 EVENTS = 300
@@ -84,6 +88,7 @@ async def test_a_restarted_broker_finds_the_consumer_again(
                 await rows.until("SELECT count(*) FROM data_profiles", EVENTS)
 
 
+@pytest.mark.timeout(180)
 async def test_a_full_queue_is_recorded_as_a_gap_where_the_management_api_may_be_asked(
     private_broker: Any,
     make_catalog: Callable[[str], Any],
@@ -92,7 +97,7 @@ async def test_a_full_queue_is_recorded_as_a_gap_where_the_management_api_may_be
     rows_of: Callable[..., Any],
     run_command: Callable[..., Any],
 ) -> None:
-    url = await asyncio.to_thread(private_broker.add_vhost, "full")
+    url, rows = await asyncio.to_thread(private_broker.add_vhost, "full"), rows_of(sqlite_url)
     settings = {
         "AMQP__MANAGEMENT_URL": private_broker.management_url,
         "AMQP__QUEUE_MAX_BYTES": "50000",
@@ -103,8 +108,12 @@ async def test_a_full_queue_is_recorded_as_a_gap_where_the_management_api_may_be
             await service.wait_ready()
             await run_command("pause", STORE__URL=sqlite_url)
             await service.wait_for(lambda status, body: "paused" in " ".join(body["reasons"]))
-            await catalog.publish(("v2.data_profiles.big.PATCH", b"x" * 5000) for _ in range(30))
-            await rows_of(sqlite_url).until("SELECT count(*) FROM gaps WHERE kind = 'queue_full'", 1)
+            await catalog.publish([("v2.data_profiles.big.PATCH", b"x" * 5000)])
+            await asyncio.sleep(4 * SKEW_S)  # so that there is something to compare with
+            await catalog.publish(("v2.data_profiles.big.PATCH", b"x" * 5000) for _ in range(29))
+            await rows.until("SELECT count(*) FROM gaps WHERE kind = 'queue_full'", 1, 90)
+            lying = (await catalog.channel.declare_queue("catalog-mirror", passive=True)).declaration_result
+            assert f'"messages": {30 - lying.message_count}, ' in service.log_text(), "how many were dropped"
 
 
 @pytest.mark.timeout(180)
@@ -159,6 +168,70 @@ async def test_a_management_api_that_cannot_be_used_is_told(
         assert "wrong:password" not in service.log_text() + told
 
 
+@pytest.mark.timeout(180)
+async def test_a_queue_that_was_full_before_anybody_counted_is_a_gap(
+    private_broker: Any,
+    make_catalog: Callable[[str], Any],
+    sqlite_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    url = await asyncio.to_thread(private_broker.add_vhost, "full-before")
+    settings = {"AMQP__MANAGEMENT_URL": private_broker.management_url, "AMQP__QUEUE_MAX_BYTES": "50000"}
+    async with make_catalog(url) as catalog:
+        arguments = {"x-queue-type": "quorum", "x-max-length-bytes": 50_000, "x-overflow": "drop-head"}
+        queue = await catalog.channel.declare_queue(
+            "catalog-mirror", durable=True, arguments=arguments | {"x-delivery-limit": 10_000}
+        )
+        await queue.bind(catalog.exchange, "v2.data_profiles.*.PATCH")
+        await catalog.publish(("v2.data_profiles.big.PATCH", b"x" * 5000) for _ in range(30))
+        api = ManagementApi(private_broker.management_url)
+        async with asyncio.timeout(30):
+            while api.call("GET", "/api/queues/full-before/catalog-mirror").get("messages", 0) < 9:
+                await asyncio.sleep(0.5)
+        async with mirror_process(AMQP__URL=url, STORE__URL=sqlite_url, **settings) as service:
+            await service.wait_ready()
+            await rows_of(sqlite_url).until("SELECT count(*) FROM gaps WHERE kind = 'queue_full'", 1)
+
+
+@pytest.mark.timeout(180)
+async def test_messages_in_the_hand_of_somebody_else_are_told_for_as_long_as_they_are(
+    private_broker: Any,
+    make_catalog: Callable[[str], Any],
+    profile_event: Callable[..., tuple[str, bytes]],
+    sqlite_url: str,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+    run_command: Callable[..., Any],
+) -> None:
+    """A tool that looks into our queue: its messages are neither ready nor with us, and nothing else shows that."""
+    url = await asyncio.to_thread(private_broker.add_vhost, "held")
+    settings = {"AMQP__MANAGEMENT_URL": private_broker.management_url, "AMQP__WATCHDOG_INTERVAL_S": "1"}
+    async with (
+        make_catalog(url) as catalog,
+        mirror_process(AMQP__URL=url, STORE__URL=sqlite_url, **settings) as service,
+    ):
+        await service.wait_ready()
+        async with await aio_pika.connect(url) as connection:
+            channel = await connection.channel()
+            await channel.set_qos(3)
+            await (await channel.get_queue("catalog-mirror", ensure=False)).consume(_keep)
+            await catalog.publish(profile_event(number) for number in range(20))
+            await asyncio.sleep(HELD_S - 10)
+            assert json.loads((await service.get("/readyz"))[1])["reasons"] == [], "it may be about to acknowledge"
+            body = await service.wait_for(lambda _, body: body["reasons"] != [])
+            (told,) = body["reasons"]
+            assert "3 messages of the queue 'catalog-mirror' were neither ready nor in our hands" in told
+            assert "list_consumers -p held" in told
+            assert '"why": "held"' in service.log_text()
+            assert "catalog_mirror_queue_messages_held 3.0" in (await service.get("/metrics"))[1]
+            async with asyncio.timeout(20):
+                while "neither ready" not in await run_command("status", STORE__URL=sqlite_url):
+                    await asyncio.sleep(1)
+        await rows_of(sqlite_url).until("SELECT count(*) FROM data_profiles", 20)
+        await service.wait_for(lambda _, body: body["reasons"] == [])
+
+
 async def test_a_missing_right_is_named_with_the_command_that_gives_it(
     private_broker: Any,
     make_catalog: Callable[[str], Any],
@@ -206,6 +279,31 @@ async def test_a_rotated_password_is_read_from_its_file_at_the_next_connection(
             (told,) = [line for line in service.log_text().splitlines() if '"broker_unavailable"' in line]
             assert "rotated tonight" in told, "whoever closes a connection is quoted"
             assert "Somebody on the broker's side" in told
+
+
+async def test_nothing_is_asked_of_the_broker_that_is_to_be_taken_away(
+    rig: Callable[..., Any],
+    private_broker: Any,
+    sqlite_url: str,
+    tmp_path: Path,
+    run_command: Callable[..., Any],
+) -> None:
+    """Global prefetch, transient queues that are not exclusive, and the like: brokers of today log who uses them."""
+    if private_broker.version.startswith("3."):
+        pytest.skip("this broker does not log who uses what is to be taken away")
+    url, before = await asyncio.to_thread(private_broker.add_vhost, "taken-away"), _going(private_broker)
+    async with rig("nothing broken", url, sqlite_url) as world:
+        capturing = asyncio.create_task(run_command("capture", str(tmp_path / "seen"), "--count", "5", AMQP__URL=url))
+        while not capturing.done():
+            await world.publish(5)
+            await asyncio.sleep(0.5)
+        await world.resumed()
+        assert _going(private_broker) == before
+
+
+def _going(broker: Any) -> list[str]:
+    """What was used of that; the command that lists what is in use misses some (findings)."""
+    return re.findall(r"Deprecated features: `(\w+)`", broker.log_text())
 
 
 async def test_a_missing_exchange_is_named_with_vhost_user_and_what_to_ask_for(

@@ -1,6 +1,7 @@
 """A cluster of three brokers: the leader of our queue is killed, and the node that we are connected to."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from sandbox.parts.broker import PrivateBroker
 from sandbox.parts.proxy import TcpProxy
+from service.amqp.hands import HELD_S
 from service.amqp.publisher import CONFIRM_TIMEOUT_S
 from tests.faults.conftest import RESUMED_S
 
@@ -118,10 +120,51 @@ async def test_a_queue_without_a_majority_is_told_and_is_no_gap(
         assert await world.rows.all("SELECT kind, detail FROM gaps WHERE kind LIKE 'queue%'") == []
 
 
+@pytest.mark.timeout(240)
+async def test_what_the_consumer_of_a_dead_node_had_in_hand_is_told_until_it_comes_back(
+    rig: Callable[..., Any], cluster: list[PrivateBroker], sqlite_url: str
+) -> None:
+    """RabbitMQ 4.3 waits for the node before it gives these messages out again; before, it does so at once."""
+    if _version(cluster[0]) < (4, 3):
+        pytest.skip("this broker gives out again at once what a dead node's consumer had in hand")
+    async with TcpProxy.before(cluster[0].url) as proxy:
+        through = proxy.through(cluster[0].url)
+        settings = {"AMQP__MANAGEMENT_URL": cluster[0].management_url, "AMQP__WATCHDOG_INTERVAL_S": "1"}
+        async with rig(
+            "messages held by a dead node", cluster[0].url, sqlite_url, through=through, sink="quorum", **settings
+        ) as world:
+            _expect_dying_nodes(world, cluster)
+            await world.publish(50)
+            await world.mirrored()
+            leader = await _leader("catalog-mirror", cluster)
+            dies = next(node for node in cluster[1:] if node is not leader)
+            proxy.lead_to(dies.url)
+            proxy.cut()
+            await world.resumed()
+            somebody = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
+            somebody.execute("BEGIN IMMEDIATE")  # so that what comes now stays in hand
+            await world.publish(20)
+            await asyncio.sleep(1)
+            await asyncio.to_thread(dies.kill)
+            somebody.close()
+            proxy.lead_to(cluster[0].url)
+            await asyncio.sleep(HELD_S)
+            body = await world.service.wait_for(
+                lambda _, body: "neither ready nor in our hands" in str(body["reasons"])
+            )
+            assert "consumer-disconnected-timeout" in str(body["reasons"])
+            await world.service.wait_for(lambda _, body: body["reasons"] == [])
+            await world.resumed()
+
+
+def _version(node: PrivateBroker) -> tuple[int, ...]:
+    return tuple(map(int, node.version.split(".")[:2]))
+
+
 def _expect_dying_nodes(world: Any, cluster: list[PrivateBroker]) -> None:
     """RabbitMQ 4.3 keeps what a dead node's consumer has in hand for `consumer-disconnected-timeout`, a minute."""
     world.nodes_die = True
-    if tuple(map(int, cluster[0].version.split(".")[:2])) >= (4, 3):
+    if _version(cluster[0]) >= (4, 3):
         world.patience_s += 75.0
 
 

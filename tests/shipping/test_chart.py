@@ -99,11 +99,16 @@ def test_the_environment_is_one_that_the_service_reads(
             with monkeypatch.context() as environment:
                 for variable in container["env"]:
                     value = variable["value"]
-                    if variable["name"].endswith("_FILE") and "CA_FILE" not in variable["name"]:
+                    if is_secret_file(variable["name"]):
                         value = str(tmp_path / variable["name"])
                         Path(value).write_text(example_of(variable["name"]), encoding="utf-8")
                     environment.setenv(variable["name"], value)
                 assert isinstance(load(), Settings)
+
+
+def is_secret_file(variable: str) -> bool:
+    """Whether the service reads the file for the secret in it, rather than handing its name to TLS."""
+    return variable.endswith("_FILE") and not variable.endswith(("__CA_FILE", "__CERT_FILE", "__KEY_FILE"))
 
 
 def example_of(variable: str) -> str:
@@ -130,6 +135,48 @@ def test_the_running_service_never_sees_the_role_that_may_change_the_schema(rend
     assert "AMQP" not in json.dumps(migration), "a migration sees nothing but the store"
     [container] = service["containers"]
     assert {"name": "CATALOG_MIRROR_STORE__MIGRATE", "value": "false"} in container["env"]
+
+
+def test_each_of_our_certificates_is_mounted_where_it_is_looked_for_and_no_key_for_everybody(render: Render) -> None:
+    pods = pods_of(render("large"))
+    assert files_in(pods["Deployment cm-catalog-mirror"]) == {
+        "AMQP__CERT_FILE": ("broker-client", "client.crt"),
+        "AMQP__KEY_FILE": ("broker-client", "client.key"),
+        "STORE__CERT_FILE": ("mirror-certificate", "tls.crt"),
+        "STORE__KEY_FILE": ("mirror-certificate", "tls.key"),
+    }
+    assert files_in(pods["Job cm-catalog-mirror-migrate"]) == {
+        "STORE__CERT_FILE": ("mirror-owner-certificate", "tls.crt"),
+        "STORE__KEY_FILE": ("mirror-owner-certificate", "tls.key"),
+    }
+    alike = pods_of(render("large", "store.migrationCertificateFrom=null"))["Job cm-catalog-mirror-migrate"]
+    assert files_in(alike)["STORE__KEY_FILE"] == ("mirror-certificate", "tls.key")
+
+
+def files_in(pod: Any) -> dict[str, tuple[str, str]]:
+    """From a setting that names a part of our certificate to Secret and key that lie at the place it names."""
+    [container] = pod["containers"]
+    named = {one["name"]: one["value"] for one in container["env"]}
+    found = {}
+    for volume in pod["volumes"]:
+        [mount] = [one for one in container["volumeMounts"] if one["name"] == volume["name"]]
+        for source in volume.get("projected", {}).get("sources", ()):
+            for item in source.get("secret", {}).get("items", ()):
+                place = f"{mount['mountPath']}/{item['path']}"
+                for name, value in named.items():
+                    if value == place and name.endswith(("__CERT_FILE", "__KEY_FILE")):
+                        assert volume["projected"]["defaultMode"] & 0o007 == 0, "the service refuses such a key"
+                        found[name.removeprefix("CATALOG_MIRROR_")] = (source["secret"]["name"], item["key"])
+    return found
+
+
+def test_keda_asks_the_broker_with_our_certificate(render: Render) -> None:
+    [asks] = of_kind(render("large"), "TriggerAuthentication")
+    told = {one["parameter"]: (one["name"], one["key"]) for one in asks["spec"]["secretTargetRef"]}
+    assert told["cert"] == ("broker-client", "client.crt")
+    assert told["key"] == ("broker-client", "client.key")
+    [alone] = of_kind(render("large", "ca.configMap="), "TriggerAuthentication")
+    assert [one["parameter"] for one in alone["spec"]["configMapTargetRef"]] == ["tls"]
 
 
 def test_a_hook_brings_all_that_it_needs(render: Render) -> None:
@@ -229,7 +276,7 @@ def test_keda_asks_for_our_queue_with_the_secret_that_the_service_has(render: Re
     assert trigger["metadata"]["queueName"] == "catalog-mirror"
     assert scaled["spec"]["minReplicaCount"] >= 1, "what polls and relays must never be scaled away"
     [authentication] = of_kind(manifests, "TriggerAuthentication")
-    assert authentication["spec"]["secretTargetRef"] == [{"parameter": "host", "name": "catalog-broker", "key": "url"}]
+    assert authentication["spec"]["secretTargetRef"][0] == {"parameter": "host", "name": "catalog-broker", "key": "url"}
     own = render("large", "amqp.urlFrom=null", "amqp.url=amqps://u:p@h/")
     [authentication] = of_kind(own, "TriggerAuthentication")
     [secret] = of_kind(own, "Secret")
