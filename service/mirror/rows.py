@@ -84,7 +84,7 @@ class Plan:
     former: dict[str, list[str]] = field(default_factory=dict)
     #: What tests found, by the id of the OpenLineage event that tells it.
     assertions: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
-    #: Events of runs: what they tell of columns and runs adds up, whichever state of their event wins.
+    #: What tells of columns and runs, which counts by versions of its own, whichever state of its event wins.
     told: list[LineageRecorded] = field(default_factory=list)
     #: Further names of data sets, by the id of the OpenLineage event that tells them.
     links: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
@@ -352,9 +352,10 @@ def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:
         _mention_asset(plan, event, link.other_id, None)
     if change.accumulates:
         plan.added_edges.update(edge_values(change))
-        plan.told.append(change)
         for fact in change.usage:
             _usage_observed(plan, event, fact)
+    if change.columns or change.run_facts:
+        plan.told.append(change)
     if change.original:
         original_id, document, former = change.original
         at = moment_of(change.version.at_us)

@@ -293,7 +293,7 @@ async def _write_lineage(connection: AsyncConnection, plan: Plan, applied: Appli
     if not kept:
         applied.originals = {row[0] for row in await _originals.run(connection, await _not_kept(connection, plan))}
     await _write_assertions(connection, [row for id_ in applied.originals for row in plan.assertions.get(id_, ())])
-    await facets.write(connection, [*plan.told, *whole], changed)
+    await facets.write(connection, plan.told)
     await identities.link(connection, [row for id_ in applied.originals for row in plan.links.get(id_, ())])
     if changed:
         await connection.execute(sa.delete(usage_facts).where(key_in(connection, usage_facts.c.event_id, changed)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,16 +50,8 @@ _facts = BulkInsert(
 )  # fmt: skip
 
 
-async def write(connection: AsyncConnection, told: Iterable[LineageRecorded], replaced: Collection[str]) -> None:
-    """Write what these events tell.
-
-    Args:
-        replaced: lineage events whose newest state says all that there is: what was told of their columns goes.
-    """
-    if replaced:
-        await connection.execute(
-            sa.delete(column_facets).where(key_in(connection, column_facets.c.event_id, [*replaced]))
-        )
+async def write(connection: AsyncConnection, told: Iterable[LineageRecorded]) -> None:
+    """Write what these events tell: of each facet, and of each fact of a run, the newest counts."""
     columns: dict[str, tuple[str, ColumnsTold]] = {}
     facts: dict[tuple[str, str], RunFact] = {}
     for event in told:
