@@ -117,7 +117,7 @@ def place_of(dataset: DatasetName) -> tuple[str, Container | None] | None:
 def paths_of(dataset: DatasetName) -> list[str]:
     """The paths within a connection that may have led to this name; each is to be tried."""
     authority = dataset.namespace.rpartition("://")[2]
-    words = dataset.name.split(".")
+    words = meant(dataset).name.split(".") if '"' in dataset.name else dataset.name.split(".")
     joined = ["/".join(words[start:]) for start in range(len(words))]
     if dataset.namespace.lower().startswith("snowflake:"):
         stored = [*map(bare, parts_of(meant(dataset).name))]

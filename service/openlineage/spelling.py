@@ -38,6 +38,7 @@ _SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
 _SERVER = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]+))?")
 _ID = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*://[^/]*)/(.+)", re.DOTALL)
+_PLAIN_ID = re.compile(r"([^/:]+)/(.+)", re.DOTALL)
 #: A part of a name: between quotes, where two stand for one, or up to the next dot.
 _PART = re.compile(r'"((?:[^"]|"")*)"|([^.]+)')
 _ODD = re.compile(r'["\.]')
@@ -48,14 +49,14 @@ def meant(dataset: DatasetName) -> DatasetName:
     """The spelling in which names are compared."""
     url = _URL.fullmatch(dataset.namespace)
     if url is None:
-        return dataset
+        return DatasetName(dataset.namespace, _unquoted(dataset))
     scheme = url[1].lower()
     scheme, authority = _SCHEMES.get(scheme, scheme), url[2]
     if scheme == "snowflake":
         return DatasetName(f"{scheme}://{_account(authority)}", ".".join(map(_stored, parts_of(dataset.name))))
     if scheme in PORTS:
         authority = servers_of(authority, PORTS[scheme])[0]
-    return DatasetName(f"{scheme}://{authority}", dataset.name)
+    return DatasetName(f"{scheme}://{authority}", _unquoted(dataset))
 
 
 def spellings(dataset: DatasetName) -> set[DatasetName]:
@@ -67,8 +68,8 @@ def spellings(dataset: DatasetName) -> set[DatasetName]:
 
 
 def meant_id(asset_id: str) -> DatasetName | None:
-    """The data set that an id such as `s3a://lake/orders` means; None for ids of another form."""
-    found = _ID.fullmatch(asset_id)
+    """The data set that an id such as `s3a://lake/orders` or `shop/orders` means; None for ids of other forms."""
+    found = _ID.fullmatch(asset_id) or _PLAIN_ID.fullmatch(asset_id)
     return DatasetName(found[1], found[2]) if found else None
 
 
@@ -78,8 +79,12 @@ def column_key(dataset: DatasetName, column: str) -> str:
     Producers do not say whether they were. Files, streams and document stores take names as they are written. Only the
     letters of ASCII have a case here, as in SQLite.
     """
-    scheme = dataset.namespace.partition("://")[0].lower()
-    return column if scheme in _EXACT else column.translate(_SMALL)
+    return column if is_exact(dataset) else column.translate(_SMALL)
+
+
+def is_exact(dataset: DatasetName) -> bool:
+    """Whether names are taken as they are written: of files, streams and document stores, not of databases."""
+    return dataset.namespace.partition("://")[0].lower() in _EXACT
 
 
 def parts_of(name: str) -> list[str]:
@@ -100,6 +105,14 @@ def servers_of(authority: str, port: str) -> list[str]:
 def _server(told: str, port: str) -> str:
     found = _SERVER.fullmatch(told)
     return f"{found[1].lower()}:{found[2] or port}" if found and found[1] else told
+
+
+def _unquoted(dataset: DatasetName) -> str:
+    """The name without quotes around its parts, where it means the same without: SQLMesh quotes what it reads."""
+    parts = parts_of(dataset.name)
+    if '"' not in dataset.name or is_exact(dataset) or ".".join(parts) != dataset.name:
+        return dataset.name
+    return ".".join(part if _ODD.search(bare(part)) or not bare(part) else bare(part) for part in parts)
 
 
 def _stored(part: str) -> str:

@@ -40,7 +40,7 @@ GRAPHS = {
     "dlt-openlineage-0.1.1": {
         ("shop/orders", f"dlt.destinations.postgres://{{}}/raw.{table}") for table in ("orders", "orders__lines")
     },
-    "sqlmesh-openlineage-0.1.0": {('shop/"shop"."shop"."paid"', "shop/shop.shop.totals")},
+    "sqlmesh-openlineage-0.1.0": {("shop/shop.shop.paid", "shop/shop.shop.totals")},
 }
 EDGES = """
 SELECT DISTINCT u.asset_id, g.asset_id FROM v1_lineage_edges u JOIN v1_lineage_edges g ON g.event_id = u.event_id

@@ -83,7 +83,7 @@ async def test_a_plan_shows_what_its_models_read(
     await sqlmesh.run("sqlmesh", "plan", "--auto-apply", "--no-prompts", cwd=place, variables=variables)
     name = shop.database
     # What is read is named with quotes, what is made without; of what is no model nothing is told.
-    assert await mirror.edges() == {(f'shop/"{name}"."shop"."paid"', f"shop/{name}.shop.totals")}
+    assert await mirror.edges() == {(f"shop/{name}.shop.paid", f"shop/{name}.shop.totals")}
     models = [f'shop/"{name}"."shop"."{model}"' for model in ("paid", "totals")]
     assert await mirror.rows.all(STATES) == [(model, "JOB_COMPLETED") for model in models]
 

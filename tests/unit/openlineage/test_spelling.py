@@ -21,6 +21,7 @@ SAME = [
         ("postgres://db.example.com:5432", "shop.public.orders"),
         ("postgresql://DB.Example.com:5432", "shop.public.orders"),
         ("POSTGRES://db.example.com", "shop.public.orders"),
+        ("postgres://db.example.com", '"shop"."public"."orders"'),
     ],
     [("s3://lake", "orders/2026"), ("s3a://lake", "orders/2026"), ("s3n://lake", "orders/2026")],
     [("mssql://h:1433", "d.s.t"), ("sqlserver://H", "d.s.t")],
@@ -49,6 +50,11 @@ SAME = [
     [("file", "/tmp/a")],
     [("catalog://project/p1", "Abc")],
     [("catalog://project/p1", "abc")],
+    [("shop", '"db"."shop"."paid"'), ("shop", "db.shop.paid"), ("shop", 'db."shop".paid')],
+    [("shop", 'db."shop.paid"')],
+    [("shop", 'db."sh""op".paid')],
+    [("file", '"db"."paid"')],
+    [("shop", 'an "odd" name')],
 ]
 
 
