@@ -34,7 +34,7 @@ from service.changes import (
     Version,
 )
 from service.kinds import THINGS
-from service.text.documents import DIGEST_BYTES, Distinct, column_text, key_text
+from service.text.documents import DIGEST_BYTES, column_text, key_text
 from service.text.times import to_datetime
 
 _encoder = msgspec.json.Encoder()
@@ -137,7 +137,8 @@ def text_of(value: str | None) -> str | None:
     return column_text(value)
 
 
-def _joined(texts: tuple[str, ...]) -> str | None:
+def joined_of(texts: tuple[str, ...]) -> str | None:
+    """Texts as one column holds them."""
     return column_text(",".join(texts)) if texts else None
 
 
@@ -196,7 +197,7 @@ def _asset_saved(plan: Plan, event: int, change: AssetSaved) -> None:
     source = change.copied_from or Copied()
     values = (
         change.asset_id, *place_of(change.container), text_of(change.name), text_of(change.asset_type),
-        change.visibility_mode, text_of(change.description), _joined(change.tags), text_of(change.state),
+        change.visibility_mode, text_of(change.description), joined_of(change.tags), text_of(change.state),
         text_of(change.owner_id), text_of(change.resource_key), text_of(change.connection_id),
         text_of(change.connection_path), text_of(source.action), text_of(source.asset_id), *place_of(source.container),
         moment_of(change.created_at_us), moment_of(change.updated_at_us),
@@ -295,54 +296,8 @@ def edge_values(change: LineageRecorded) -> Iterable[tuple[Any, ...]]:
         yield (change.event_id, edge.asset_id, edge.role, *texts, *place)
 
 
-#: Bytes of what is part of a key beside an asset's id, which has up to 1,024: together they fit an index entry.
-_NAME_BYTES, _TERM_BYTES, _STANDING_BYTES = 1024, 512, 64
-
-
-def column_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
-    """The rows of an asset's columns; of several with the same name the later ones are numbered."""
-    names = Distinct(_NAME_BYTES)
-    for column in change.columns:
-        yield (
-            change.asset_id, names.of(column.name), column.position, text_of(column.data_type),
-            text_of(column.native_type), column.length, column.scale, column.nullable, text_of(column.description),
-            _joined(column.tags), text_of(column.data_class_id), text_of(column.data_class), column.quality_score,
-        )  # fmt: skip
-
-
-def term_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
-    """The rows of the terms on an asset and its columns."""
-    for term in change.terms:
-        term_id, standing = key_text(term.term_id, _TERM_BYTES), key_text(term.standing, _STANDING_BYTES)
-        yield (
-            change.asset_id, key_text(term.column, _NAME_BYTES), term_id, standing, text_of(term.name), term.confidence
-        )  # fmt: skip
-
-
-def classification_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
-    """The rows of an asset's classifications."""
-    for found in change.classifications:
-        if found.column:
-            continue
-        classification_id = key_text(found.classification_id, _NAME_BYTES)
-        standing = key_text(found.standing, _STANDING_BYTES)
-        yield (change.asset_id, classification_id, standing, text_of(found.name), text_of(found.global_id))
-
-
-def column_classification_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
-    """The rows of the classifications of an asset's columns."""
-    for found in change.classifications:
-        if found.column:
-            keys = key_text(found.column, _NAME_BYTES), key_text(found.classification_id, _TERM_BYTES)
-            yield (change.asset_id, *keys, text_of(found.name), text_of(found.global_id))
-
-
-def connection_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
-    """The row of a connection."""
-    if change.connection:
-        told = change.connection
-        texts = (told.datasource_type, told.context, told.host, told.port, told.database, told.bucket)
-        yield (change.asset_id, *map(text_of, texts), _joined(told.flags))
+#: Bytes of a column's name as a part of a key.
+_NAME_BYTES = 1024
 
 
 def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:

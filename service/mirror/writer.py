@@ -27,23 +27,26 @@ from service.changes import (
 )
 from service.kinds import THINGS
 from service.mirror import refreshes
-from service.mirror.attributes import attachment_rows, attribute_rows
 from service.mirror.bulk import BulkInsert, key_in, part_insert, rows_by_key, state_insert
 from service.mirror.lineage import facets, identities
+from service.mirror.parts import (
+    attachment_rows,
+    attribute_rows,
+    classification_rows,
+    column_classification_rows,
+    column_rows,
+    connection_rows,
+    term_rows,
+)
 from service.mirror.profiling import classes, documents
 from service.mirror.rows import (
     TIE_REFRESH_DELAY_S,
     Plan,
     StateRow,
-    classification_rows,
-    column_classification_rows,
-    column_rows,
-    connection_rows,
     edge_values,
     fact_values,
     lineage_values,
     plan_of,
-    term_rows,
 )
 from service.mirror.tables import (
     asset_attachments,

@@ -1,4 +1,4 @@
-"""Rows of what an asset carries: the leaves of its attributes, and its attachments."""
+"""Rows of what belongs to an asset: columns, terms, classifications, its connection, attributes and attachments."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from service.changes import AssetSaved
-from service.mirror.rows import moment_of, text_of
+from service.mirror.rows import joined_of, moment_of, text_of
 from service.text import lookup
 from service.text.documents import Distinct, canonical, column_text, key_text
 
+#: Bytes of what is part of a key beside an asset's id, which has up to 1,024: together they fit an index entry.
+_NAME_BYTES, _TERM_BYTES, _STANDING_BYTES = 1024, 512, 64
 #: Bytes of what is indexed together: an attribute's name, its path, and a text. They fit an index entry.
 _ATTRIBUTE_BYTES, _PATH_BYTES, _TEXT_BYTES = 512, 1024, 1024
 #: Bytes of an attachment's id, which is part of a key beside an asset's.
@@ -22,6 +24,52 @@ _TEXT, _LEAVES = "text", "leaves"
 #: A day and a time of day: what is written like that is nothing else.
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:?\d\d)?)?", re.ASCII)
 _SHORTEST_TIME, _LONGEST_TIME = len("2026-05-10T15:04"), 40
+
+
+def column_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+    """The rows of an asset's columns; of several with the same name the later ones are numbered."""
+    names = Distinct(_NAME_BYTES)
+    for column in change.columns:
+        yield (
+            change.asset_id, names.of(column.name), column.position, text_of(column.data_type),
+            text_of(column.native_type), column.length, column.scale, column.nullable, text_of(column.description),
+            joined_of(column.tags), text_of(column.data_class_id), text_of(column.data_class), column.quality_score,
+        )  # fmt: skip
+
+
+def term_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+    """The rows of the terms on an asset and its columns."""
+    for term in change.terms:
+        term_id, standing = key_text(term.term_id, _TERM_BYTES), key_text(term.standing, _STANDING_BYTES)
+        yield (
+            change.asset_id, key_text(term.column, _NAME_BYTES), term_id, standing, text_of(term.name), term.confidence
+        )  # fmt: skip
+
+
+def classification_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+    """The rows of an asset's classifications."""
+    for found in change.classifications:
+        if found.column:
+            continue
+        classification_id = key_text(found.classification_id, _NAME_BYTES)
+        standing = key_text(found.standing, _STANDING_BYTES)
+        yield (change.asset_id, classification_id, standing, text_of(found.name), text_of(found.global_id))
+
+
+def column_classification_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+    """The rows of the classifications of an asset's columns."""
+    for found in change.classifications:
+        if found.column:
+            keys = key_text(found.column, _NAME_BYTES), key_text(found.classification_id, _TERM_BYTES)
+            yield (change.asset_id, *keys, text_of(found.name), text_of(found.global_id))
+
+
+def connection_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+    """The row of a connection."""
+    if change.connection:
+        told = change.connection
+        texts = (told.datasource_type, told.context, told.host, told.port, told.database, told.bucket)
+        yield (change.asset_id, *map(text_of, texts), joined_of(told.flags))
 
 
 def attribute_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
