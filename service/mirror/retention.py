@@ -51,7 +51,8 @@ async def prune(store: Store, settings: RetentionSettings) -> dict[str, int]:
             gone[table.name] = number
     if lineage_events.name in gone:
         async with store.write() as connection:
-            gone[column_flows.name] = await facets.remove_unused(connection)
+            if flows := await facets.remove_unused(connection):
+                gone[column_flows.name] = flows
     return gone
 
 

@@ -40,7 +40,8 @@ _OBEYED = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029
 SHOWN: dict[str, list[list[str]]] = {
     "status": [[], ["--json"]],
     "audit": [[], ["--json"]],
-    "lineage": [
+    "lineage names": [[HOSTILE], [HOSTILE, HOSTILE], [f"x/{HOSTILE}", "--json"]],
+    "lineage show": [
         [HOSTILE], [HOSTILE, "--json"], [HOSTILE, "--format", "mermaid"], [HOSTILE, "--format", "dot", "--names"],
         [HOSTILE, "--column", HOSTILE], [HOSTILE, "--column", HOSTILE, "--format", "mermaid"],
         [HOSTILE, "--column", HOSTILE, "--format", "dot"], [HOSTILE, "--column", HOSTILE, "--impact"],

@@ -147,12 +147,19 @@ async def test_a_long_reader_neither_fails_a_migration_nor_has_everybody_wait_be
 async def test_a_migration_that_meets_somebody_half_way_is_tried_again(
     mirror_at_0102: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody has a table that the migration wants, and wants one that it has: PostgreSQL ends one of the two."""
+    """Somebody has a table that the migration wants, and wants one that it has: PostgreSQL ends one of the two.
+
+    It ends whoever has waited for `deadlock_timeout` when both wait: that has to be the migration, however slow we are.
+    """
     monkeypatch.setattr(schema, "LOCK_TIMEOUT_MS", 20_000)
     monkeypatch.setattr(schema, "LOCK_PAUSE_S", 0.1)
     store = mirror_at_0102.store
+    database = await mirror_at_0102.one("SELECT current_database()")
+    await mirror_at_0102.execute(f"ALTER DATABASE \"{database}\" SET deadlock_timeout = '5s'")
+    await store.engine.dispose()
     waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'dead_letters'::regclass"
     async with store.engine.connect() as other:
+        await other.execute(sa.text("SET deadlock_timeout = '60s'"))
         await other.execute(sa.text("LOCK TABLE dead_letters IN SHARE MODE"))
         migrating = asyncio.create_task(schema.upgrade(store))
         async with asyncio.timeout(10):
