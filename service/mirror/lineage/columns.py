@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror.bulk import among
 from service.mirror.lineage.events import PRIVATE_MODES
-from service.mirror.lineage.identities import identity_of, names_of, same_as
+from service.mirror.lineage.identities import any_names, identity_of, names_of, same_as
 from service.mirror.lineage.walk import MADE_NOTHING, MAX_EDGES, Direction
 from service.mirror.tables import (
     asset_columns,
@@ -197,6 +197,23 @@ async def column_graph(
     return found
 
 
+class _Row(NamedTuple):
+    """An edge, with what stands for the data sets of its ends where these have several names."""
+
+    flow_id: str
+    from_asset_id: str
+    from_key: str
+    from_column: str
+    to_asset_id: str
+    to_key: str
+    to_column: str
+    is_direct: bool
+    transformation: str | None
+    masking: bool | None
+    from_identity: str | None
+    to_identity: str | None
+
+
 class _Walk:
     """One direction."""
 
@@ -207,12 +224,15 @@ class _Walk:
         self._room = room
         #: Links by the flow that tells them.
         self.links: dict[str, set[Link]] = {}
+        #: Some data set has several names; where none has, nobody asks.
+        self._has_names = True
 
     async def go(self, found: ColumnGraph, start: Collection[Node], depth: int | None) -> None:
+        self._has_names = await any_names(self._connection)
         seen, front, level = set(start), await self._by_all_names(start), 0
         while front and level != depth and self._room >= 0:
             level += 1
-            rows = (await self._connection.execute(self._edges(front))).all()
+            rows = [_Row(*row) for row in await self._connection.execute(self._edges(front))]
             self._room -= len(rows)
             fresh = {self._take(found, row) for row in rows}
             front = sorted(fresh - seen)
@@ -233,10 +253,13 @@ class _Walk:
         query = sa.select(
             edge.flow_id, edge.from_asset_id, edge.from_key, edge.from_column, edge.to_asset_id, edge.to_key,
             edge.to_column, edge.is_direct, edge.transformation, edge.masking,
-            source.c.identity_id.label("from_identity"), target.c.identity_id.label("to_identity"),
         )  # fmt: skip
-        query = query.outerjoin(source, source.c.asset_id == edge.from_asset_id)
-        query = query.outerjoin(target, target.c.asset_id == edge.to_asset_id)
+        if self._has_names:
+            query = query.add_columns(source.c.identity_id, target.c.identity_id)
+            query = query.outerjoin(source, source.c.asset_id == edge.from_asset_id)
+            query = query.outerjoin(target, target.c.asset_id == edge.to_asset_id)
+        else:
+            query = query.add_columns(sa.null(), sa.null())
         if self._forward:
             here = _pairs(self._connection, edge.from_asset_id, edge.from_key, front)
             if whole := [node.asset_id for node in front if node.key == WHOLE]:
@@ -255,7 +278,7 @@ class _Walk:
             tells = tells.where(sa.func.coalesce(event.event_type, "").not_in(MADE_NOTHING))
         return tells.exists()
 
-    def _take(self, found: ColumnGraph, row: Any) -> Node:
+    def _take(self, found: ColumnGraph, row: _Row) -> Node:
         """Note the edge; answers where it leads to."""
         source = Node(row.from_identity or row.from_asset_id, row.from_key)
         target = Node(row.to_identity or row.to_asset_id, row.to_key)

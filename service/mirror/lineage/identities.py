@@ -53,6 +53,11 @@ async def identities_of(connection: AsyncConnection, asset_ids: Collection[str])
     return {row.asset_id: row.identity_id for row in await connection.execute(query)}
 
 
+async def any_names(connection: AsyncConnection) -> bool:
+    """Whether any data set has several names."""
+    return (await connection.execute(sa.select(dataset_identities.c.asset_id).limit(1))).first() is not None
+
+
 async def names_of(connection: AsyncConnection, asset_ids: Collection[str]) -> dict[str, list[str]]:
     """All names of these data sets, for those that have several, by the id that was given."""
     known, other = dataset_identities.c, dataset_identities.alias("other").c
