@@ -360,14 +360,18 @@ async def impact(connection: AsyncConnection, start: Collection[Node], *, max_ed
     query = (
         sa.select(edge.asset_id, event.source_service)
         .join(lineage_events, event.event_id == edge.event_id)
+        .outerjoin(assets, assets.c.asset_id == edge.asset_id)
         .where(among(connection, edge.asset_id, names), edge.role == "uses", ~tells)
         .where(event.source_service.is_not(None), event.own.is_(False))
+        .where(sa.func.coalesce(assets.c.visibility_mode, 0).not_in(PRIVATE_MODES))
         .distinct()
         .order_by(edge.asset_id, event.source_service)
-        .limit(MAX_UNSURE)
+        .limit(MAX_UNSURE + 1)
     )
     unsure: dict[str, list[str]] = {}
-    for row in await connection.execute(query):
+    rows = (await connection.execute(query)).all()
+    graph.cut = graph.cut or len(rows) > MAX_UNSURE
+    for row in rows[:MAX_UNSURE]:
         if row.source_service not in jobs:
             unsure.setdefault(row.asset_id, []).append(row.source_service)
     return Impact(graph, sorted(jobs), unsure)

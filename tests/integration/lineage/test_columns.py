@@ -256,6 +256,26 @@ async def test_what_breaks_are_columns_jobs_and_maybe_those_that_do_not_say(mirr
     assert "does not say which columns" in shown
 
 
+async def test_jobs_that_read_a_private_name_of_an_asset_are_not_told(mirror: Mirror) -> None:
+    """Two assets that somebody links: the one stands for both, and the other one stays unseen."""
+    link = {**FACET, "identifiers": [{"namespace": "catalog://catalog/c1", "name": "z9", "type": "TABLE"}]}
+    reads = run_event(5, "export", {}, inputs=[{"namespace": "catalog://catalog/c1", "name": "z9"}])
+    joins = run_event(
+        6, "x", {}, inputs=[{"namespace": "catalog://catalog/c1", "name": "a1", "facets": {"symlinks": link}}]
+    )
+    del reads["outputs"][0]["facets"]
+    field = source("a1.id", namespace="catalog://catalog/c1")
+    made = run_event(1, "clean", {})
+    made["outputs"][0]["facets"]["columnLineage"]["fields"] = {"id": {"inputFields": [field]}}
+    await take(mirror, made, reads, joins)
+    async with mirror.store.read() as connection:
+        nodes = await nodes_of(connection, "a1", "id")
+        assert (await impact(connection, nodes)).unsure == {"z9": ["dbt/make.export"]}
+    await mirror.execute("UPDATE assets SET visibility_mode = 8 WHERE asset_id = 'z9'")
+    async with mirror.store.read() as connection:
+        assert (await impact(connection, nodes)).unsure == {}
+
+
 async def test_edges_go_with_the_last_event_that_tells_them(mirror: Mirror) -> None:
     await take(
         mirror,
