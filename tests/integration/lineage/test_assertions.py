@@ -15,7 +15,7 @@ from service.mirror.retention import prune
 from service.settings.model import RetentionSettings
 from service.text.documents import document
 from tests.integration.lineage.test_distinct_events import FACET, RUN, message, run_event
-from tests.integration.mirror.test_any_order import batches
+from tests.integration.mirror.test_any_order import Ways, in_two_orders
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror
@@ -144,10 +144,8 @@ def events(draw: st.DrawFn) -> Message:
 
 
 @st.composite
-def ways(draw: st.DrawFn) -> tuple[list[list[Message]], list[list[Message]]]:
-    history = draw(st.lists(events(), min_size=2, max_size=8))
-    repeated = history + draw(st.lists(st.sampled_from(history), max_size=4))
-    return draw(batches(history)), draw(batches(draw(st.permutations(repeated))))
+def ways(draw: st.DrawFn) -> Ways:
+    return draw(in_two_orders(draw(st.lists(events(), min_size=2, max_size=8))))
 
 
 async def mirrored(mirror: Mirror, way: list[list[Message]]) -> list[Any]:
@@ -167,9 +165,7 @@ async def mirrored(mirror: Mirror, way: list[list[Message]]) -> list[Any]:
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(way=ways())
-async def test_what_tests_found_is_the_same_in_any_order_on_either_store(
-    both: list[Mirror], way: tuple[list[list[Message]], list[list[Message]]]
-) -> None:
+async def test_what_tests_found_is_the_same_in_any_order_on_either_store(both: list[Mirror], way: Ways) -> None:
     first = await mirrored(both[0], way[0])
     for mirror in both:
         for one in way:

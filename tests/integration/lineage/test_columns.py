@@ -25,13 +25,13 @@ from service.mirror.retention import prune
 from service.openlineage import reading
 from service.settings.model import RetentionSettings
 from service.text.documents import document
-from tests.integration.mirror.test_any_order import batches
+from tests.integration.lineage.test_distinct_events import FACET, message
+from tests.integration.mirror.test_any_order import in_two_orders
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror
     from tests.integration.lineage.conftest import Client
 
-FACET = {"_producer": "urn:x", "_schemaURL": "urn:y"}
 VIEW = """
     SELECT from_asset_id, from_column, to_asset_id, to_column, kind, transformation
       FROM v1_column_edges ORDER BY 1, 2, 3, coalesce(to_column, ''), 5
@@ -61,10 +61,6 @@ def run_event(number: int, output: str, fields: Fields, whole: list[str] | None 
         "inputs": [{"namespace": "n", "name": table} for table in sorted(tables)],
         "outputs": [{"namespace": "n", "name": output, "facets": {"columnLineage": facet}}], **more,
     }  # fmt: skip
-
-
-def message(event: dict[str, Any]) -> Message:
-    return Message("api.airflow.openlineage.POST", json.dumps(reading.envelope(event, [])).encode())
 
 
 async def take(mirror: Mirror, *events: dict[str, Any]) -> None:
@@ -413,8 +409,7 @@ def ways(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[list[Message]], li
     history += [message(without_run(event)) for event in drawn if draw(st.integers(0, 3)) == 0]
     if len(history) > len(drawn):
         drawn = []  # the truth knows runs alone
-    repeated = history + draw(st.lists(st.sampled_from(history), max_size=4))
-    return drawn, draw(batches(history)), draw(batches(draw(st.permutations(repeated))))
+    return drawn, *draw(in_two_orders(history))
 
 
 async def mirrored(mirror: Mirror, way: list[list[Message]]) -> list[Any]:

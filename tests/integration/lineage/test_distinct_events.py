@@ -13,7 +13,7 @@ from service.changes import LineageRecorded, Origin
 from service.events.message import Message
 from service.openlineage import marks, reading
 from tests.integration.conftest import Subscriber
-from tests.integration.mirror.test_any_order import batches
+from tests.integration.mirror.test_any_order import Ways, in_two_orders
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror
@@ -171,12 +171,11 @@ def events(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def ways(draw: st.DrawFn) -> tuple[list[list[Message]], list[list[Message]]]:
+def ways(draw: st.DrawFn) -> Ways:
     history = [message(event) for event in draw(st.lists(events(), min_size=2, max_size=8))]
     marked = [one for one in history if b'"OTHER"' in one.body][:1]  # of what has one mark, one is told
     history = [one for one in history if b'"OTHER"' not in one.body or one in marked]
-    repeated = history + draw(st.lists(st.sampled_from(history), max_size=4))
-    return draw(batches(history)), draw(batches(draw(st.permutations(repeated))))
+    return draw(in_two_orders(history))
 
 
 async def mirrored(mirror: Mirror, way: list[list[Message]]) -> dict[str, Any]:
@@ -198,9 +197,7 @@ async def mirrored(mirror: Mirror, way: list[list[Message]]) -> dict[str, Any]:
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(way=ways())
-async def test_events_of_a_run_in_any_order_end_in_the_same_mirror(
-    both: list[Mirror], way: tuple[list[list[Message]], list[list[Message]]]
-) -> None:
+async def test_events_of_a_run_in_any_order_end_in_the_same_mirror(both: list[Mirror], way: Ways) -> None:
     first = await mirrored(both[0], way[0])
     for mirror in both:
         for one in way:

@@ -12,8 +12,9 @@ from service.changes import Origin
 from service.events.message import Message
 from service.mirror.retention import note_lost_runs, prune
 from service.settings.model import RetentionSettings
-from tests.integration.lineage.test_columns import FACET, message
-from tests.integration.mirror.test_any_order import batches
+from tests.integration.lineage.test_columns import take
+from tests.integration.lineage.test_distinct_events import FACET, message
+from tests.integration.mirror.test_any_order import Ways, in_two_orders
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror
@@ -32,10 +33,6 @@ def run_event(state: str, second: int = 10, run: str = RUN, job: str = "dag.task
 def parent(run: str, job: str, root: str | None = None) -> dict[str, Any]:
     first = {"root": {"run": {"runId": root}, "job": {"namespace": "airflow", "name": "dag"}}} if root else {}
     return {"run": {"runId": run}, "job": {"namespace": "airflow", "name": job}, **first}
-
-
-async def take(mirror: Mirror, *events: dict[str, Any]) -> None:
-    await mirror.pipeline().process([message(event) for event in events], Origin.LIVE)
 
 
 async def shown(mirror: Mirror, columns: str, view: str = "v1_runs") -> list[Any]:
@@ -134,10 +131,8 @@ def events(draw: st.DrawFn) -> Message:
 
 
 @st.composite
-def ways(draw: st.DrawFn) -> tuple[list[list[Message]], list[list[Message]]]:
-    history = draw(st.lists(events(), min_size=2, max_size=8))
-    repeated = history + draw(st.lists(st.sampled_from(history), max_size=4))
-    return draw(batches(history)), draw(batches(draw(st.permutations(repeated))))
+def ways(draw: st.DrawFn) -> Ways:
+    return draw(in_two_orders(draw(st.lists(events(), min_size=2, max_size=8))))
 
 
 async def mirrored(mirror: Mirror, way: list[list[Message]]) -> list[Any]:
@@ -161,9 +156,7 @@ async def mirrored(mirror: Mirror, way: list[list[Message]]) -> list[Any]:
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(way=ways())
-async def test_runs_are_the_same_in_any_order_on_either_store(
-    both: list[Mirror], way: tuple[list[list[Message]], list[list[Message]]]
-) -> None:
+async def test_runs_are_the_same_in_any_order_on_either_store(both: list[Mirror], way: Ways) -> None:
     first = await mirrored(both[0], way[0])
     for mirror in both:
         for one in way:

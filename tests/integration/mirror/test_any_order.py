@@ -99,14 +99,6 @@ events = st.one_of(
 
 
 @st.composite
-def ways(draw: st.DrawFn) -> tuple[list[list[Message]], list[list[Message]]]:
-    """Twice the same history: as it happened in batches, and in another order with repetitions in other batches."""
-    history = draw(st.lists(events, min_size=2, max_size=14))
-    repeated = history + draw(st.lists(st.sampled_from(history), max_size=4))
-    return draw(batches(history)), draw(batches(draw(st.permutations(repeated))))
-
-
-@st.composite
 def batches(draw: st.DrawFn, messages: list[Message]) -> list[list[Message]]:
     cut = []
     while messages:
@@ -114,6 +106,21 @@ def batches(draw: st.DrawFn, messages: list[Message]) -> list[list[Message]]:
         cut.append(messages[:size])
         messages = messages[size:]
     return cut
+
+
+#: A history twice: as it happened in batches, and in another order with repetitions in other batches.
+Ways = tuple[list[list[Message]], list[list[Message]]]
+
+
+@st.composite
+def in_two_orders(draw: st.DrawFn, history: list[Message]) -> Ways:
+    repeated = history + draw(st.lists(st.sampled_from(history), max_size=4))
+    return draw(batches(history)), draw(batches(draw(st.permutations(repeated))))
+
+
+@st.composite
+def ways(draw: st.DrawFn) -> Ways:
+    return draw(in_two_orders(draw(st.lists(events, min_size=2, max_size=14))))
 
 
 async def mirrored(mirror: Mirror, way: list[list[Message]], pipeline: Any) -> dict[str, Any]:
