@@ -10,15 +10,15 @@ import asyncio
 import random
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from statistics import mean, median, quantiles
+from statistics import mean
 from typing import Any
 
 import asyncpg
 from pydantic import SecretStr
 from rich.table import Table
 
+from benchmarks.asking import Answers, Figure, growth, in_turn
 from benchmarks.parts import Parts
 from service.mirror import schema
 from service.mirror.lineage.columns import Node, column_graph
@@ -31,8 +31,6 @@ NAME = "column_graph"
 SIZES = SMALL, LARGE = 100_000, 1_000_000
 #: Links of a walk at least, and columns that an answer may have to count.
 HOPS, MAX_COLUMNS = 10, 1000
-#: Questions per direction and graph.
-QUESTIONS = 120
 _LAYERS, _COLUMNS, _NEIGHBOURS = 14, 12, 12
 #: Columns that one column is made of.
 _SOURCES = (1, 1, 1, 2, 3)
@@ -40,15 +38,6 @@ _SEED = 11
 
 #: A flow, its number, from asset and column, to asset and column.
 Edge = tuple[str, int, str, str, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """Answers of one kind: milliseconds, and columns found."""
-
-    p50_ms: float
-    p95_ms: float
-    columns: float
 
 
 def edges(number: int) -> Iterator[Edge]:
@@ -84,12 +73,9 @@ async def measure(on: Parts) -> dict[int, dict[str, Figure]]:
             await _fill(database, f"columns_{size}", size)
         answers: dict[int, dict[str, Figure]] = {size: {} for size in stores}
         for direction in Direction:
-            asked = {size: _Asking(store, direction, size) for size, store in stores.items()}
-            for _ in range(QUESTIONS):
-                for one in asked.values():
-                    await one.ask()
-            for size, one in asked.items():
-                answers[size][direction.value] = one.figure()
+            figures = await in_turn({size: _Asking(store, direction, size) for size, store in stores.items()})
+            for size, figure in figures.items():
+                answers[size][direction.value] = figure
         return answers
     finally:
         for store in stores.values():
@@ -104,8 +90,7 @@ class _Asking:
         self._direction = direction
         self._tables = _per_layer(size)
         self._chance = random.Random(_SEED)
-        self._took_ms: list[float] = []
-        self._columns: list[int] = []
+        self.answers = Answers()
 
     async def ask(self) -> None:
         """The next column that has ten links before it and few enough columns."""
@@ -118,12 +103,7 @@ class _Asking:
             took = time.perf_counter() - started
             if max(found.columns.values()) >= HOPS and len(found.columns) <= MAX_COLUMNS:
                 break
-        self._took_ms.append(took * 1000)
-        self._columns.append(len(found.columns))
-
-    def figure(self) -> Figure:
-        """What it came to."""
-        return Figure(median(self._took_ms), quantiles(self._took_ms, n=20)[-1], median(self._columns))
+        self.answers.note(took, len(found.columns))
 
 
 async def _fill(url: str, schema_name: str, size: int) -> None:
@@ -165,17 +145,10 @@ def table(found: dict[int, dict[str, Figure]]) -> Table:
         told.add_column(column, justify="right")
     for size, figures in found.items():
         for direction, figure in figures.items():
-            told.add_row(
-                f"{size:,}", direction, f"{figure.columns:.0f}", f"{figure.p50_ms:.1f}", f"{figure.p95_ms:.1f}"
-            )
+            told.add_row(f"{size:,}", direction, f"{figure.found:.0f}", f"{figure.p50_ms:.1f}", f"{figure.p95_ms:.1f}")
     return told
 
 
 def summary(found: dict[int, dict[str, Figure]]) -> dict[str, Any]:
     """The figures for the last line: of the large graph, and how they grew from the small one."""
-    told: dict[str, Any] = {}
-    for direction in Direction:
-        large, small = found[LARGE][direction.value], found[SMALL][direction.value]
-        told[f"columns_{direction.value}_p95_ms"] = round(large.p95_ms, 1)
-        told[f"columns_{direction.value}_growth"] = round(large.p50_ms / small.p50_ms, 2)
-    return told
+    return growth("columns", found[SMALL], found[LARGE])

@@ -11,10 +11,8 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -22,6 +20,7 @@ import asyncpg
 from pydantic import SecretStr
 from rich.table import Table
 
+from benchmarks.asking import Answers, Figure, growth, in_turn
 from benchmarks.parts import Parts
 from service.mirror import schema
 from service.mirror.lineage.questions import LineageType, Question, answer
@@ -34,8 +33,6 @@ NAME = "lineage_graph"
 SIZES = SMALL, LARGE = 100_000, 1_000_000
 #: Hops of a walk, and assets that an answer may have to count.
 HOPS, MAX_ASSETS = 10, 1000
-#: Questions per direction and graph.
-QUESTIONS = 120
 _LAYERS = 14
 #: Assets among which an event chooses what it uses; share of uses that are of what everybody uses; of two outputs.
 _NEIGHBOURS, _POPULAR, _TWO_OUTPUTS = 12, 0.02, 0.1
@@ -43,15 +40,6 @@ _SEED = 11
 _TIME = "2026-05-10T15:04:15.000000Z"
 
 Edge = tuple[str, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """Answers of one kind: milliseconds, and assets found."""
-
-    p50_ms: float
-    p95_ms: float
-    assets: float
 
 
 def edges(number: int) -> Iterator[Edge]:
@@ -102,12 +90,9 @@ async def _kind(settings: dict[int, StoreSettings]) -> dict[int, dict[str, Figur
             await _fill(store, settings[size], size)
         answers: dict[int, dict[str, Figure]] = {size: {} for size in stores}
         for direction in Direction:
-            asked = {size: _Asking(store, direction) for size, store in stores.items()}
-            for _ in range(QUESTIONS):
-                for one in asked.values():
-                    await one.ask()
-            for size, one in asked.items():
-                answers[size][direction.value] = one.figure()
+            figures = await in_turn({size: _Asking(store, direction) for size, store in stores.items()})
+            for size, figure in figures.items():
+                answers[size][direction.value] = figure
         return answers
     finally:
         for store in stores.values():
@@ -121,8 +106,7 @@ class _Asking:
         self._store = store
         self._direction = direction
         self._chance = random.Random(_SEED)
-        self._took_ms: list[float] = []
-        self._assets: list[int] = []
+        self.answers = Answers()
 
     async def ask(self) -> None:
         """The next asset that has ten hops before it and few enough assets."""
@@ -136,12 +120,7 @@ class _Asking:
         started = time.perf_counter()
         async with self._store.read() as connection:
             await answer(connection, Question(asset_id, LineageType(self._direction.value)))
-        self._took_ms.append((time.perf_counter() - started) * 1000)
-        self._assets.append(len(reach.assets))
-
-    def figure(self) -> Figure:
-        """What it came to."""
-        return Figure(median(self._took_ms), quantiles(self._took_ms, n=20)[-1], median(self._assets))
+        self.answers.note(time.perf_counter() - started, len(reach.assets))
 
 
 async def _fill(store: Store, settings: StoreSettings, size: int) -> None:
@@ -192,7 +171,7 @@ def table(found: dict[str, Any]) -> Table:
     for store, sizes in found.items():
         for size, figures in sizes.items():
             for direction, figure in figures.items():
-                row = (f"{figure.assets:.0f}", f"{figure.p50_ms:.1f}", f"{figure.p95_ms:.1f}")
+                row = (f"{figure.found:.0f}", f"{figure.p50_ms:.1f}", f"{figure.p95_ms:.1f}")
                 told.add_row(store, f"{size:,}", direction, *row)
     return told
 
@@ -201,9 +180,5 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
     """The figures for the last line: of the large graph, and how they grew from the small one."""
     told: dict[str, Any] = {}
     for store, sizes in found.items():
-        small, large = sizes[SMALL], sizes[LARGE]
-        for direction in Direction:
-            name = f"lineage_{store}_{direction.value}"
-            told[f"{name}_p95_ms"] = round(large[direction.value].p95_ms, 1)
-            told[f"{name}_growth"] = round(large[direction.value].p50_ms / small[direction.value].p50_ms, 2)
+        told |= growth(f"lineage_{store}", sizes[SMALL], sizes[LARGE])
     return told
