@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from service.cli.drawing import TITLES, as_dot, as_mermaid
+from service.cli.drawing import TITLES, as_dot, as_mermaid, label_of
 from service.mirror.lineage.columns import WHOLE, ColumnGraph, Impact, Link, Node
 from service.mirror.lineage.walk import Direction
 from service.text.visible import visible_line
@@ -112,20 +112,13 @@ class ColumnDrawing:
         return f"c{self._numbers[node]}"
 
     def _label(self, node: Node) -> str:
-        return (
-            f"{self._asset(node.asset_id)}.{self._column(node)}"
-            if node.key
-            else f"{self._asset(node.asset_id)} {_WHOLE}"
-        )
+        return self._asset(node.asset_id) + (f".{self._column(node)}" if node.key else f" {_WHOLE}")
 
     def _column(self, node: Node) -> str:
         return self._graph.labels.get(node, node.key) or _WHOLE
 
     def _asset(self, asset_id: str) -> str:
-        name = self._graph.names.get(asset_id)
-        if not name or name == asset_id:
-            return asset_id
-        return name if self._names else f"{name} [{asset_id}]"
+        return label_of(asset_id, self._graph.names.get(asset_id), alone=self._names)
 
 
 def _how(link: Link) -> str:

@@ -94,10 +94,7 @@ class Drawing:
                     self._grow(twig.add(_plain(self._label(other))), other, direction, depth - 1, path | {other})
 
     def _label(self, asset_id: str) -> str:
-        name = self._graph.names.get(asset_id)
-        if not name or name == asset_id:
-            return asset_id
-        return name if self._names else f"{name} [{asset_id}]"
+        return label_of(asset_id, self._graph.names.get(asset_id), alone=self._names)
 
     def _nodes(self) -> Iterator[tuple[str, str, str]]:
         """Name of the node in the drawing, what it is, its label."""
@@ -113,6 +110,13 @@ class Drawing:
             for edge in self._graph.edges.get(event_id, ()):
                 ends = (assets[edge.asset_id], f"e{number}")
                 yield ends if _is_use(edge.role) else (ends[1], ends[0])
+
+
+def label_of(asset_id: str, name: str | None, *, alone: bool) -> str:
+    """What an asset is called in a drawing: by its name (`alone`: without its id), where it has one."""
+    if not name or name == asset_id:
+        return asset_id
+    return name if alone else f"{name} [{asset_id}]"
 
 
 def _is_use(role: Role) -> bool:

@@ -8,7 +8,7 @@ they behave the same; statements are built once.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -188,3 +188,20 @@ def among(connection: AsyncConnection, column: sa.ColumnElement[Any], values: It
         return column == sa.any_(sa.bindparam(None, listed, type_=postgresql.ARRAY(sa.Text()), unique=True))
     rows = sa.func.json_each(json.dumps(listed)).table_valued("value")
     return column.in_(sa.select(rows.c.value))
+
+
+def pairs_among(
+    connection: AsyncConnection,
+    columns: tuple[sa.ColumnElement[Any], sa.ColumnElement[Any]],
+    values: Collection[tuple[str, str]],
+) -> sa.ColumnElement[bool]:
+    """`among` of two columns together: two arrays on PostgreSQL, JSON on SQLite."""
+    if connection.dialect.name == "postgresql":
+        arrays = [
+            sa.func.unnest(sa.bindparam(None, list(told), type_=postgresql.ARRAY(sa.Text()), unique=True))
+            for told in zip(*values, strict=True)
+        ]
+        return sa.tuple_(*columns).in_(sa.select(*arrays))
+    rows = sa.func.json_each(json.dumps([list(pair) for pair in values])).table_valued("value")
+    ends = [sa.func.json_extract(rows.c.value, f"$[{place}]") for place in (0, 1)]
+    return sa.tuple_(*columns).in_(sa.select(*ends))

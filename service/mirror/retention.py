@@ -12,24 +12,20 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror.bulk import key_in
-from service.mirror.lineage import facets, identities
+from service.mirror.lineage import facets
 from service.mirror.store import Store
 from service.mirror.tables import (
     collibra_batches,
-    column_facets,
     column_flows,
     dead_letters,
     deliveries,
     gaps,
-    lineage_edges,
     lineage_events,
     openlineage_events,
     pentaho_job_parts,
     pentaho_jobs,
     profile_runs,
-    quality_assertions,
     replicas,
-    run_facts,
     sync_runs,
     usage_facts,
 )
@@ -96,20 +92,19 @@ def _is_baseline(horizon: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
 
 
 async def _remove(connection: AsyncConnection, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
-    """One batch, in the order of keys, as all writers go; what belongs to them first."""
+    """One batch, in the order of keys, as all writers go, with what belongs to them."""
     key = next(iter(table.primary_key))
     query = sa.select(key).where(condition).order_by(key).limit(BATCH)
     keys = (await connection.execute(query)).scalars().all()
     if not keys:
         return 0
-    if table is lineage_events:
-        for part in (lineage_edges, openlineage_events, quality_assertions, column_facets, run_facts):
-            await connection.execute(sa.delete(part).where(key_in(connection, part.c.event_id, keys)))
     if table is pentaho_jobs:
         mine = key_in(connection, pentaho_job_parts.c.job_key, keys)
         await connection.execute(sa.delete(pentaho_job_parts).where(mine))
     over = condition if table is profile_runs else sa.true()  # of a profile only some runs are over their time
     gone = await connection.execute(sa.delete(table).where(key_in(connection, key, keys), over))
     if table is lineage_events:
-        await identities.unlink(connection, keys)
+        originals = key_in(connection, openlineage_events.c.event_id, keys)
+        await connection.execute(sa.delete(openlineage_events).where(originals))
+        await facets.forget(connection, keys)
     return int(gone.rowcount)

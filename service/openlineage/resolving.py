@@ -30,8 +30,9 @@ async def envelopes(
 
     A data set that says itself which asset it is, and one that the mirror does not know, have none.
     """
-    called = [{name: renaming.of(name) for name in _names(event)} for event in events]
-    wanted = [_unplaced(event, names) for event, names in zip(events, called, strict=True)]
+    sets = [_name_sets(event) for event in events]
+    called = [{name: renaming.of(name) for names in one for name in names} for one in sets]
+    wanted = [_unplaced(one, names) for one, names in zip(sets, called, strict=True)]
     found = await _find(connection, naming, sorted({name for names in wanted for name in names}))
     return [
         reading.envelope(
@@ -64,16 +65,16 @@ async def knowledge_of(
     return Knowledge(described, tuple(ColumnFlow(*flow) for flow in flows))
 
 
-def _names(event: dict[str, Any]) -> list[DatasetName]:
-    told = [name for dataset, _ in reading.datasets_of(event) for name in reading.names_of(dataset)]
-    return [*told, *reading.sources_of_columns(event)]
+def _name_sets(event: dict[str, Any]) -> list[list[DatasetName]]:
+    """What each data set is called that the event names, or that its columns were made of."""
+    told = [reading.names_of(dataset) for dataset, _ in reading.datasets_of(event)]
+    return [*told, *([name] for name in reading.sources_of_columns(event))]
 
 
-def _unplaced(event: dict[str, Any], called: dict[DatasetName, DatasetName]) -> list[DatasetName]:
+def _unplaced(sets: list[list[DatasetName]], called: dict[DatasetName, DatasetName]) -> list[DatasetName]:
     """Names of data sets that do not say themselves which asset they are, as they are called here."""
-    sets = [{called[name] for name in reading.names_of(dataset)} for dataset, _ in reading.datasets_of(event)]
-    sets += [{called[name]} for name in reading.sources_of_columns(event)]
-    return sorted({name for names in sets if not any(map(place_of, names)) for name in names})
+    here = ({called[name] for name in names} for names in sets)
+    return sorted({name for names in here if not any(map(place_of, names)) for name in names})
 
 
 async def _find(connection: AsyncConnection, naming: Naming, names: list[DatasetName]) -> dict[DatasetName, Located]:

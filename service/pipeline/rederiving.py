@@ -19,18 +19,15 @@ from service.changes import CATALOG, Change, Rank, Version
 from service.events.message import Message
 from service.mirror import writer
 from service.mirror.bulk import among
-from service.mirror.lineage import facets, identities
+from service.mirror.lineage import facets
 from service.mirror.store import Store
 from service.mirror.tables import (
     assets,
-    column_facets,
     data_profiles,
     dataset_links,
     lineage_edges,
     lineage_events,
     openlineage_events,
-    quality_assertions,
-    run_facts,
     usage_facts,
 )
 from service.openlineage import resolving
@@ -122,9 +119,8 @@ async def _replace(connection: AsyncConnection, ids: list[str], changes: list[Ch
     before = await _named(connection, ids)
     lineage_facts = sa.and_(among(connection, usage_facts.c.event_id, ids), usage_facts.c.source == "lineage")
     await connection.execute(sa.delete(usage_facts).where(lineage_facts))
-    for table in (lineage_edges, quality_assertions, column_facets, run_facts, lineage_events):
-        await connection.execute(sa.delete(table).where(among(connection, table.c.event_id, ids)))
-    await identities.unlink(connection, ids)
+    await connection.execute(sa.delete(lineage_events).where(among(connection, lineage_events.c.event_id, ids)))
+    await facets.forget(connection, ids)
     await writer.apply(connection, enumerate(changes), kept=True)
     await _forget(connection, before - await _named(connection, ids))
 

@@ -99,6 +99,8 @@ _IN_NAMES, _IN_TEXTS = (
      for form in FORMS if form.in_names is in_names]
     for in_names in (True, False)
 )  # fmt: skip
+#: What goes after what is assigned.
+_LAST = [*_PATTERNS, *_IN_NAMES]
 #: A parameter of a URL or connection string whose whole name is that of a secret: `;password=…`, but no `token_type=`.
 _PARAMETER = (
     re.compile(
@@ -311,7 +313,7 @@ def _substitute(body: bytes) -> bytes:
     for pattern, replacement in _IN_TEXTS:
         body = pattern.sub(replacement, body)
     body = _without_assigned(body)
-    for pattern, replacement in (*_PATTERNS, *_IN_NAMES):
+    for pattern, replacement in _LAST:
         body = pattern.sub(replacement, body)
     return body
 

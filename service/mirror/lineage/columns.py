@@ -6,20 +6,18 @@ which columns decide about (a filter, an order): what depends on it depends on e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.mirror.bulk import among
-from service.mirror.lineage.events import PRIVATE_MODES
+from service.mirror.bulk import among, pairs_among
+from service.mirror.lineage.events import PRIVATE_MODES, is_shown
 from service.mirror.lineage.identities import any_names, identity_of, names_of, same_as
-from service.mirror.lineage.walk import MADE_NOTHING, MAX_EDGES, Direction
+from service.mirror.lineage.walk import MAX_EDGES, Direction, made_something
 from service.mirror.tables import (
     asset_columns,
     assets,
@@ -187,8 +185,9 @@ async def column_graph(
     """
     found = ColumnGraph(list(start), dict.fromkeys(start, 0))
     flows: dict[str, set[Link]] = {}
+    has_names = await any_names(connection)
     for direction in directions:
-        walk = _Walk(connection, direction, failed=failed, room=max_edges)
+        walk = _Walk(connection, direction, failed=failed, room=max_edges, has_names=has_names)
         await walk.go(found, start, depth)
         for flow_id, links in walk.links.items():
             flows.setdefault(flow_id, set()).update(links)
@@ -215,21 +214,28 @@ class _Row(NamedTuple):
 
 
 class _Walk:
-    """One direction."""
+    """One direction.
 
-    def __init__(self, connection: AsyncConnection, direction: Direction, *, failed: bool, room: int) -> None:
+    Args:
+        room: edges that may be read.
+        has_names: some data set has several names; where none has, nobody asks for them.
+    """
+
+    def __init__(
+        self, connection: AsyncConnection, direction: Direction, *, failed: bool, room: int, has_names: bool
+    ) -> None:
         self._connection = connection
         self._forward = direction is Direction.FORWARD
         self._failed = failed
         self._room = room
+        self._has_names = has_names
         #: Links by the flow that tells them.
         self.links: dict[str, set[Link]] = {}
-        #: Some data set has several names; where none has, nobody asks.
-        self._has_names = True
 
     async def go(self, found: ColumnGraph, start: Collection[Node], depth: int | None) -> None:
-        self._has_names = await any_names(self._connection)
-        seen, front, level = set(start), await self._by_all_names(start), 0
+        seen, front, level = set(start), sorted(start), 0
+        if self._has_names:
+            front = await self._by_all_names(front)
         while front and level != depth and self._room >= 0:
             level += 1
             rows = [_Row(*row) for row in await self._connection.execute(self._edges(front))]
@@ -261,12 +267,12 @@ class _Walk:
         else:
             query = query.add_columns(sa.null(), sa.null())
         if self._forward:
-            here = _pairs(self._connection, edge.from_asset_id, edge.from_key, front)
+            here = pairs_among(self._connection, (edge.from_asset_id, edge.from_key), front)
             if whole := [node.asset_id for node in front if node.key == WHOLE]:
                 here = sa.or_(here, among(self._connection, edge.from_asset_id, whole))
         else:
             wholes = {Node(node.asset_id, WHOLE) for node in front}
-            here = _pairs(self._connection, edge.to_asset_id, edge.to_key, [*front, *sorted(wholes - {*front})])
+            here = pairs_among(self._connection, (edge.to_asset_id, edge.to_key), [*front, *sorted(wholes - {*front})])
         return query.where(here, self._is_told()).limit(self._room + 1)
 
     def _is_told(self) -> sa.ColumnElement[bool]:
@@ -275,7 +281,7 @@ class _Walk:
         tells = sa.select(facet.flow_id).where(facet.flow_id == column_flows.c.flow_id)
         if not self._failed:
             tells = tells.outerjoin(lineage_events, event.event_id == facet.event_id)
-            tells = tells.where(sa.func.coalesce(event.event_type, "").not_in(MADE_NOTHING))
+            tells = tells.where(made_something(event.event_type))
         return tells.exists()
 
     def _take(self, found: ColumnGraph, row: _Row) -> Node:
@@ -292,21 +298,6 @@ class _Walk:
         return target if self._forward else source
 
 
-def _pairs(
-    connection: AsyncConnection, asset: sa.Column[Any], key: sa.Column[Any], nodes: Collection[Node]
-) -> sa.ColumnElement[bool]:
-    """`(asset, key) IN nodes` as one parameter, however many there are."""
-    if connection.dialect.name == "postgresql":
-        arrays = [
-            sa.func.unnest(sa.bindparam(None, list(values), type_=postgresql.ARRAY(sa.Text()), unique=True))
-            for values in zip(*nodes, strict=True)
-        ]
-        return sa.tuple_(asset, key).in_(sa.select(*arrays))
-    rows = sa.func.json_each(json.dumps([list(node) for node in nodes])).table_valued("value")
-    ends = [sa.func.json_extract(rows.c.value, f"$[{place}]") for place in (0, 1)]
-    return sa.tuple_(asset, key).in_(sa.select(*ends))
-
-
 async def _tell(connection: AsyncConnection, found: ColumnGraph, flows: dict[str, set[Link]], *, failed: bool) -> None:
     """Put to the links who tells them."""
     found.flows = set(flows)
@@ -318,7 +309,7 @@ async def _tell(connection: AsyncConnection, found: ColumnGraph, flows: dict[str
         .group_by(facet.flow_id, event.source_service)
     )
     if not failed:
-        query = query.where(sa.func.coalesce(event.event_type, "").not_in(MADE_NOTHING))
+        query = query.where(made_something(event.event_type))
     for flow_id, job, events, at in (await connection.execute(query)).all() if flows else ():
         for told in (found.links[link] for link in flows[flow_id]):
             told.events += events
@@ -363,7 +354,7 @@ async def impact(connection: AsyncConnection, start: Collection[Node], *, max_ed
         .outerjoin(assets, assets.c.asset_id == edge.asset_id)
         .where(among(connection, edge.asset_id, names), edge.role == "uses", ~tells)
         .where(event.source_service.is_not(None), event.own.is_(False))
-        .where(sa.func.coalesce(assets.c.visibility_mode, 0).not_in(PRIVATE_MODES))
+        .where(is_shown(assets.c.visibility_mode))
         .distinct()
         .order_by(edge.asset_id, event.source_service)
         .limit(MAX_UNSURE + 1)

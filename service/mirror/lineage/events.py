@@ -21,6 +21,11 @@ from service.text import documents
 PRIVATE_MODES = (8, 16)
 
 
+def is_shown(visibility_mode: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Whether every member of its container may see an asset; of one that is not mirrored nobody says otherwise."""
+    return sa.func.coalesce(visibility_mode, 0).not_in(PRIVATE_MODES)
+
+
 @dataclass(frozen=True, slots=True)
 class EventRow:
     """One lineage event; `document` is its body in the catalog's form."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,8 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import ColumnsTold, LineageRecorded, RunFact
 from service.mirror.bulk import BulkInsert, key_in
+from service.mirror.lineage import identities
 from service.mirror.rows import moment_of, text_of
-from service.mirror.tables import column_facets, column_flows, lineage_events, run_facts
+from service.mirror.tables import (
+    column_facets,
+    column_flows,
+    lineage_edges,
+    lineage_events,
+    quality_assertions,
+    run_facts,
+)
 from service.text.documents import key_text
 
 #: Bytes of a column's name that are part of a key, beside an asset's id.
@@ -94,6 +102,13 @@ def _fact_row(event_id: str, fact: RunFact) -> tuple[Any, ...]:
     return (
         event_id, fact.fact, fact.version, moment_of(fact.at_us), moment_of(fact.until_us), *texts, text_of(fact.text),
     )  # fmt: skip
+
+
+async def forget(connection: AsyncConnection, event_ids: Sequence[str]) -> None:
+    """Remove what is derived of lineage events beside their own rows: edges, what facets tell, links of names."""
+    for table in (lineage_edges, quality_assertions, column_facets, run_facts):
+        await connection.execute(sa.delete(table).where(key_in(connection, table.c.event_id, event_ids)))
+    await identities.unlink(connection, event_ids)
 
 
 async def remove_unused(connection: AsyncConnection) -> int:

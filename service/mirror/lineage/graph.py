@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import LineageEdge, Role
 from service.mirror.bulk import among
-from service.mirror.lineage.events import PRIVATE_MODES, edges_of, read_events
+from service.mirror.lineage.events import PRIVATE_MODES, edges_of, is_shown, read_events
 from service.mirror.lineage.identities import identities_of, same_as
 from service.mirror.lineage.questions import find_asset
 from service.mirror.lineage.walk import Direction, walk
@@ -152,6 +152,6 @@ async def _name(connection: AsyncConnection, found: Graph) -> None:
     for edges in found.edges.values():
         found.names |= {edge.asset_id: edge.name for edge in edges if edge.name}
     known = assets.c
-    shown = sa.func.coalesce(known.visibility_mode, 0).not_in(PRIVATE_MODES)
+    shown = is_shown(known.visibility_mode)
     query = sa.select(known.asset_id, known.name).where(among(connection, known.asset_id, found.assets), shown)
     found.names |= {row.asset_id: row.name for row in await connection.execute(query) if row.name}

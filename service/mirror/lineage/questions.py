@@ -18,9 +18,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.mirror.bulk import among
 from service.mirror.clock import store_later
 from service.mirror.lineage.columns import ColumnGraph
-from service.mirror.lineage.events import EVENT_COLUMNS, PRIVATE_MODES, EventRow
+from service.mirror.lineage.events import EVENT_COLUMNS, PRIVATE_MODES, EventRow, is_shown
 from service.mirror.lineage.identities import identities_of, identity_of, same_as
-from service.mirror.lineage.walk import MADE_NOTHING, MAX_EDGES, Direction, events_at, walk
+from service.mirror.lineage.walk import MAX_EDGES, Direction, events_at, made_something, walk
 from service.mirror.tables import assets, column_facets, lineage_edges, lineage_events
 
 
@@ -126,7 +126,7 @@ async def find_named(connection: AsyncConnection, text: str, limit: int) -> list
     """
     known, edge = assets.c, lineage_edges.c
     columns = (known.asset_id, known.name, known.asset_type, known.container_kind, known.container_id)
-    shown = sa.func.coalesce(known.visibility_mode, 0).not_in(PRIVATE_MODES)
+    shown = is_shown(known.visibility_mode)
     ends = [known.asset_id.endswith(f"{before}{text}", autoescape=True) for before in "/."]
     called = sa.or_(sa.func.lower(known.name) == text.lower(), *ends)
     rows = await connection.execute(
@@ -162,7 +162,7 @@ async def answer_of_columns(connection: AsyncConnection, question: Question, tol
     """The events that tell the links of a graph of columns."""
     facet, event = column_facets.c, lineage_events.c
     tells = sa.select(facet.event_id).where(among(connection, facet.flow_id, sorted(told.flows)))
-    counts = sa.true() if question.failed else sa.func.coalesce(event.event_type, "").not_in(MADE_NOTHING)
+    counts = sa.true() if question.failed else made_something(event.event_type)
     return await _page(connection, question, sa.and_(event.event_id.in_(tells), counts), told.cut)
 
 

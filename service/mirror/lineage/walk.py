@@ -21,6 +21,11 @@ MAX_EDGES = 100_000
 MADE_NOTHING: list[sa.ColumnElement[str]] = [sa.literal_column(f"'{word}'") for word in ("JOB_FAILED", "JOB_ABORTED")]
 
 
+def made_something(event_type: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Of a lineage event by its type, which may be unknown: whether it counts as having made what it names."""
+    return sa.func.coalesce(event_type, "").not_in(MADE_NOTHING)
+
+
 class Direction(StrEnum):
     """Which way along the edges."""
 

@@ -15,7 +15,7 @@ from service.changes import Container
 from service.mirror.bulk import among
 from service.mirror.lineage import datasets
 from service.mirror.lineage.datasets import Located
-from service.mirror.lineage.events import PRIVATE_MODES
+from service.mirror.lineage.events import is_shown
 from service.mirror.tables import assets, containers
 from service.mirror.usage.figures import Figure, figures
 from service.mirror.usage.window import Window
@@ -85,7 +85,7 @@ async def _shown(connection: AsyncConnection, ids: Collection[str], scope: Scope
             among(connection, assets.c.asset_id, list(ids)),
             assets.c.deleted_at.is_(None),
             containers.c.deleted_at.is_(None),
-            sa.func.coalesce(assets.c.visibility_mode, 0).not_in(PRIVATE_MODES),
+            is_shown(assets.c.visibility_mode),
         )
     )
     shown: set[str] = set()
