@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
+from sandbox.parts.listener import Listener
+
 #: Bytes that are forwarded at once.
 CHUNK_BYTES = 64 * 1024
 
@@ -22,10 +24,9 @@ class TcpProxy:
 
     def __init__(self, host: str, port: int) -> None:
         self._server_address = (host, port)
-        self._listener: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._port: int | None = None
         self._writers: set[asyncio.StreamWriter] = set()
-        self._serving: set[asyncio.Task[None]] = set()
         #: Whether bytes are forwarded: to the server, to the client.
         self._to_server, self._to_client = _open_event(), _open_event()
         self._refusing = False
@@ -106,28 +107,18 @@ class TcpProxy:
         self._refusing = refusing
 
     async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", self._port or 0)
-        self._port = self._listener.sockets[0].getsockname()[1]
+        self._listener = await Listener(self._serve, self._port or 0).__aenter__()
+        self._port = self._listener.port
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._listener is not None:
-            self._listener.close()
-            # Held chunks would keep their tasks waiting for ever.
             self.resume()
             self.delay(0)
             self.cut()
-            for task in self._serving:
-                task.cancel()  # what is frozen waits for ever
-            await asyncio.gather(*self._serving, return_exceptions=True)
-            await self._listener.wait_closed()
-
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
+            await self._listener.__aexit__(kind, error, trace)
 
     async def _serve(self, client_reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         if self._refusing:

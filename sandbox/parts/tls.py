@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
+from sandbox.parts.listener import Listener
+
 _CHUNK = 65536
 
 
@@ -84,23 +86,19 @@ async def tls_front(port: int, certificates: Certificates) -> AsyncIterator[int]
     """A port that speaks TLS and passes everything on to a port that does not."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificates.certificate, certificates.key)
-    links: set[asyncio.Task[None]] = set()
 
     async def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind = await asyncio.open_connection("127.0.0.1", port)
-        for source, sink in ((reader, behind[1]), (behind[0], writer)):
-            task = asyncio.create_task(carry(source, sink))
-            links.add(task)
-            task.add_done_callback(links.discard)
+        await link_to(port, reader, writer)
 
-    server = await asyncio.start_server(link, "127.0.0.1", 0, ssl=context)
-    try:
-        yield int(server.sockets[0].getsockname()[1])
-    finally:
-        server.close()
-        for task in links:
-            task.cancel()
-        await asyncio.gather(*links, return_exceptions=True)
+    async with Listener(link, tls=context) as listener:
+        yield listener.port
+
+
+async def link_to(port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, first: bytes = b"") -> None:
+    """Pass everything on to a port on loopback, after what came first, and back, until both sides end."""
+    back, forth = await asyncio.open_connection("127.0.0.1", port)
+    forth.write(first)
+    await asyncio.gather(carry(reader, forth), carry(back, writer))
 
 
 async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from sandbox.catalog import access
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
-from sandbox.parts.tls import Certificates, carry, tls_front
+from sandbox.parts.listener import Listener
+from sandbox.parts.tls import Certificates, link_to, tls_front
 from sandbox.serving import answering
 from service.catalog.client import IMPATIENT, CatalogClient
 from service.errors import AnswerLost, CatalogUnreachable, SettingInvalid, TargetUnavailable
@@ -32,38 +33,31 @@ class ForwardProxy:
 
     def __init__(self, behind: int) -> None:
         self._behind = behind
-        self._links: set[asyncio.Task[None]] = set()
         #: First lines of what it was asked for.
         self.asked: list[str] = []
 
     async def link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        except asyncio.IncompleteReadError:  # it changed its mind
+            return
         self.asked.append(head.split("\r\n")[0])
         if f"Proxy-Authorization: Basic {b64encode(WHO.encode()).decode()}" not in head:
             writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
             await writer.drain()
-            writer.close()
             return
-        behind = await asyncio.open_connection("127.0.0.1", self._behind)
-        if head.startswith("CONNECT"):
+        is_tunnel = head.startswith("CONNECT")
+        if is_tunnel:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        else:
-            behind[1].write(head.encode())
-        for source, sink in ((reader, behind[1]), (behind[0], writer)):
-            task = asyncio.create_task(carry(source, sink))
-            self._links.add(task)
-            task.add_done_callback(self._links.discard)
+        await link_to(self._behind, reader, writer, b"" if is_tunnel else head.encode())
 
 
 @asynccontextmanager
 async def forwarding(behind: int) -> AsyncIterator[tuple[ForwardProxy, str]]:
     """A proxy before this port, and its host and port."""
     proxy = ForwardProxy(behind)
-    server = await asyncio.start_server(proxy.link, "127.0.0.1", 0)
-    try:
-        yield proxy, f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
+    async with Listener(proxy.link) as listener:
+        yield proxy, f"127.0.0.1:{listener.port}"
 
 
 @asynccontextmanager

@@ -1,8 +1,10 @@
 """The private real parts do what the fault tests rely on."""
 
 import asyncio
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -191,3 +193,20 @@ def test_what_is_missing_is_said_with_what_to_do() -> None:
 
     for way in ("apt-get install", "dnf install", "Docker", "CATALOG_MIRROR_TEST_AMQP_URL"):
         assert way in text
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_proxy_that_ends_closes_what_it_has_just_taken(turns: int) -> None:
+    """Left open, it would be found by the garbage collector and fail another test."""
+    with socket.socket() as silent:  # takes connections, says nothing
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        async with TcpProxy(*silent.getsockname()) as proxy:
+            reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
