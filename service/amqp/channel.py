@@ -2,14 +2,14 @@
 
 Written for the pinned aiormq (pyproject.toml); tests/integration/test_channel.py tells when a newer one differs.
 
-* `DeliveringChannel` hands a delivery over by a plain call; aio-pika starts two tasks for each message.
+* `open_delivering` has deliveries handed over by a plain call (`deliveries`).
 * `ConfirmingChannel` writes a batch of messages at once and awaits their confirms together.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,6 +19,8 @@ from aiormq.channel import Channel
 from pamqp import commands as spec
 
 from service.amqp import wire
+from service.amqp.connection import Link, underlay
+from service.amqp.deliveries import Sink
 
 C = TypeVar("C", bound=Channel)
 
@@ -32,14 +34,20 @@ async def open_channel(connection: AbstractConnection, kind: type[C], *, confirm
     return channel
 
 
-class DeliveringChannel(Channel):
-    """Calls `sink` with each delivery, in order, from the channel's reader."""
+async def open_delivering(connection: Link, sink: Sink, *, timeout_s: float) -> Channel:
+    """Open a channel that hands each delivery to `sink`, in order, by a plain call; aio-pika starts two tasks for each.
 
-    sink: Callable[[DeliveredMessage], None]
+    Aiormq wants a callback for each consumer, which is never called.
+    """
+    reader = connection.reader
+    channel = await open_channel(underlay(connection), Channel, confirms=False, timeout_s=timeout_s)
+    reader.deliver(channel.number, sink)
+    channel.closing.add_done_callback(lambda _: reader.end(channel.number, sink))
+    return channel
 
-    async def _on_deliver_frame(self, frame: spec.Basic.Deliver) -> None:
-        header: Any = await self._get_frame()
-        self.sink(await self._read_content(frame, header))
+
+async def never_called(_: DeliveredMessage) -> None:
+    """The callback for a consumer on such a channel."""
 
 
 @dataclass(slots=True)

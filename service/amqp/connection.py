@@ -11,6 +11,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import aio_pika
@@ -21,6 +22,7 @@ from yarl import URL
 
 from service import __version__
 from service.amqp import tokens, wire
+from service.amqp.deliveries import FrameReader, Frames
 from service.amqp.remedies import unavailable
 from service.amqp.tokens import Token
 from service.errors import BrokerLinkEnded, BrokerUnavailable, SettingInvalid, TopologyMissing
@@ -41,6 +43,22 @@ _AS_CERTIFICATE = (
     "Ask the broker's owner for a user of the name in our certificate (its subject, or what `ssl_cert_login_from` "
     "says) and for the plugin rabbitmq_auth_mechanism_ssl; else leave `auth=external` out of CATALOG_MIRROR_AMQP__URL."
 )
+
+
+class Link(aio_pika.Connection):
+    """A connection whose deliveries can be taken as they come in (`deliveries`)."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._frames = Frames()
+        self.kwargs["transport_factory"] = self._frames
+
+    @property
+    def reader(self) -> FrameReader:
+        """What the client reads its frames from; raises `RuntimeError` before there is one."""
+        if self._frames.reader is None:
+            raise RuntimeError("the connection was never opened")
+        return self._frames.reader
 
 
 @contextmanager
@@ -88,7 +106,7 @@ def _by_certificate(settings: AmqpSettings) -> bool:
 
 
 @asynccontextmanager
-async def connected(settings: AmqpSettings, purpose: str) -> AsyncIterator[AbstractConnection]:
+async def connected(settings: AmqpSettings, purpose: str) -> AsyncIterator[Link]:
     """A connection for one purpose, closed at the end.
 
     Raises:
@@ -114,7 +132,7 @@ async def _renew(connection: AbstractConnection, settings: AmqpSettings, used: T
     await tokens.keep_fresh(settings, used, update)
 
 
-async def _connect(settings: AmqpSettings, purpose: str, token: Token | None) -> AbstractConnection:
+async def _connect(settings: AmqpSettings, purpose: str, token: Token | None) -> Link:
     settings = refreshed(settings)
     if settings.url is None:
         raise SettingInvalid(setting="CATALOG_MIRROR_AMQP__URL", problem="it is not set")
@@ -122,6 +140,7 @@ async def _connect(settings: AmqpSettings, purpose: str, token: Token | None) ->
         async with asyncio.timeout(settings.connect_timeout_s):
             return await aio_pika.connect(
                 _address(settings, token),
+                connection_class=Link,
                 ssl_context=_tls(settings),
                 heartbeat=settings.heartbeat_s,
                 client_properties={"connection_name": f"catalog-mirror {purpose}", "version": __version__},

@@ -16,10 +16,10 @@ from enum import StrEnum
 
 import structlog
 from aio_pika.abc import AbstractConnection
+from aiormq.channel import Channel
 
 from service.amqp import management, topology
-from service.amqp.channel import DeliveringChannel
-from service.amqp.connection import connected, translated, version_of
+from service.amqp.connection import Link, connected, translated, version_of
 from service.amqp.gate import Gate
 from service.amqp.inbox import Batch, Inbox
 from service.amqp.subscription import subscribed
@@ -225,7 +225,7 @@ class Consumer:
         self._gate.open(STORE)
         log.info("store_takes_batches_again")
 
-    async def _incarnation(self, connection: AbstractConnection) -> None:
+    async def _incarnation(self, connection: Link) -> None:
         """One channel, from its opening to its end."""
         going_s, self._was_cancelled = topology.GOING_S if self._was_cancelled else 0.0, False
         found = await topology.ensure(connection, self._settings, self._bindings, going_s=going_s)
@@ -268,7 +268,7 @@ class Consumer:
         await self._gate.wait_closed()
         inbox.close()
 
-    async def _consume(self, channel: DeliveringChannel, inbox: Inbox) -> None:
+    async def _consume(self, channel: Channel, inbox: Inbox) -> None:
         """Decode two batches ahead of the one that commits; batches commit and are acknowledged in their order.
 
         One batch ahead would leave us idle, and the store after us, whenever the store is slower with its batch.
@@ -290,7 +290,7 @@ class Consumer:
 
     async def _commit(
         self,
-        channel: DeliveringChannel,
+        channel: Channel,
         inbox: Inbox,
         batch: Batch,
         reads: list[Read],

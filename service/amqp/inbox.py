@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from aiormq.abc import DeliveredMessage
-
+from service.amqp.deliveries import Delivery
 from service.events.message import Message
 
 #: Headers in which a quorum queue says how often a message came back undone, and (RabbitMQ 4.3) how often it was given
@@ -47,11 +46,10 @@ class Inbox:
         #: Deliveries so far; the watchdog sees whether it moves.
         self.delivered = 0
 
-    def put(self, delivered: DeliveredMessage) -> None:
+    def put(self, delivery: Delivery) -> None:
         """Take one delivery from the channel."""
         self.delivered += 1
-        tag = delivered.delivery_tag or 0
-        self._waiting.append((tag, time.monotonic(), _message(delivered)))
+        self._waiting.append((delivery.tag, time.monotonic(), _message(delivery)))
         self._arrived.set()
 
     def close(self) -> None:
@@ -104,15 +102,15 @@ class Inbox:
         return Batch(messages, tag, received_at, alone)
 
 
-def _message(delivered: DeliveredMessage) -> Message:
-    properties = delivered.header.properties
+def _message(delivery: Delivery) -> Message:
+    properties = delivery.properties
     headers: dict[str, Any] = dict(properties.headers or {})
     return Message(
-        routing_key=delivered.routing_key or "",
-        body=delivered.body,
+        routing_key=delivery.routing_key,
+        body=delivery.body,
         headers=headers,
         message_id=properties.message_id,
-        delivery_count=_deliveries_before(headers) if delivered.redelivered else 0,
+        delivery_count=_deliveries_before(headers) if delivery.redelivered else 0,
     )
 
 

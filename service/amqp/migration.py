@@ -16,14 +16,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from copy import copy
 
-from aio_pika.abc import AbstractConnection
-from aiormq.abc import AbstractChannel, DeliveredMessage
+from aiormq.abc import AbstractChannel
 from aiormq.exceptions import ChannelAccessRefused
 
 from service.amqp import management, topology
-from service.amqp.channel import DeliveringChannel, open_channel
-from service.amqp.connection import underlay, user, version_of, vhost
+from service.amqp.channel import never_called, open_delivering
+from service.amqp.connection import Link, underlay, user, version_of, vhost
+from service.amqp.deliveries import Delivery
 from service.amqp.inbox import ACQUIRED_COUNT, DELIVERY_COUNT
 from service.amqp.topology import Binding
 from service.errors import MirrorError, SettingInvalid, TopologyMissing
@@ -74,7 +75,7 @@ class Migration:
 
     def __init__(
         self,
-        connection: AbstractConnection,
+        connection: Link,
         settings: AmqpSettings,
         told: Callable[[int | None], None] = lambda _: None,
     ) -> None:
@@ -187,12 +188,11 @@ class Migration:
         async with self._channel() as channel:
             await channel.queue_bind(destination, self.shelter_name)
             await channel.queue_unbind(source, self.shelter_name)
-        arrived: asyncio.Queue[DeliveredMessage] = asyncio.Queue()
-        underlying, timeout_s = underlay(self._connection), self._settings.connect_timeout_s
-        taking = await open_channel(underlying, DeliveringChannel, confirms=False, timeout_s=timeout_s)
-        taking.sink = arrived.put_nowait
+        arrived: asyncio.Queue[Delivery] = asyncio.Queue()
+        timeout_s = self._settings.connect_timeout_s
+        taking = await open_delivering(self._connection, arrived.put_nowait, timeout_s=timeout_s)
         await taking.basic_qos(prefetch_count=BATCH)
-        await taking.basic_consume(source, _unused)
+        await taking.basic_consume(source, never_called)
         used = 0
         try:
             async with self._channel() as publishing:
@@ -202,14 +202,14 @@ class Migration:
                         await self._until_taken(destination)
                         used = 0
                     await asyncio.gather(*(self._publish(publishing, message) for message in batch))
-                    await taking.basic_ack(batch[-1].delivery_tag or 0, multiple=True)
+                    await taking.basic_ack(batch[-1].tag, multiple=True)
                     self._moved += len(batch)
                     self._told(self._moved)
         finally:
             if not taking.is_closed:
                 await taking.close()
 
-    async def _next(self, arrived: asyncio.Queue[DeliveredMessage], source: str) -> list[DeliveredMessage]:
+    async def _next(self, arrived: asyncio.Queue[Delivery], source: str) -> list[Delivery]:
         """The messages that have come; none once the source is empty."""
         while True:
             try:
@@ -223,15 +223,15 @@ class Migration:
                 batch.append(arrived.get_nowait())
             return batch
 
-    async def _publish(self, channel: AbstractChannel, message: DeliveredMessage) -> None:
-        properties = message.header.properties
+    async def _publish(self, channel: AbstractChannel, message: Delivery) -> None:
+        properties = copy(message.properties)
         properties.user_id = None  # the broker lets nobody but that user say so
         # How often the old queue gave it out is nothing that the new one should be told as if by the publisher.
         properties.headers = {k: v for k, v in (properties.headers or {}).items() if k not in COUNTS}
         await channel.basic_publish(
             message.body,
             exchange=self.shelter_name,
-            routing_key=message.routing_key or "",
+            routing_key=message.routing_key,
             properties=properties,
             mandatory=True,
         )
@@ -276,7 +276,3 @@ async def _bind(channel: AbstractChannel, queue: str, bindings: Sequence[Binding
 async def _unbind(channel: AbstractChannel, queue: str, bindings: Sequence[Binding]) -> None:
     for exchange, pattern in bindings:
         await channel.queue_unbind(queue, exchange, routing_key=pattern)
-
-
-async def _unused(_: DeliveredMessage) -> None:
-    """Aiormq wants a callback; deliveries go to the channel's sink before it would be called."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 from uuid import uuid4
 
 import structlog
-from aio_pika.abc import AbstractConnection
+from aiormq.channel import Channel
 from aiormq.exceptions import AMQPError
 
-from service.amqp.channel import DeliveringChannel, open_channel
-from service.amqp.connection import translated, underlay
+from service.amqp.channel import never_called, open_delivering
+from service.amqp.connection import Link, translated
 from service.amqp.hands import TAG
 from service.amqp.inbox import Inbox
 from service.errors import BrokerUnavailable, QueueSilent
@@ -23,19 +22,14 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def subscribed(
-    connection: AbstractConnection, settings: AmqpSettings, inbox: Inbox
-) -> AsyncIterator[DeliveringChannel]:
+async def subscribed(connection: Link, settings: AmqpSettings, inbox: Inbox) -> AsyncIterator[Channel]:
     """A channel whose deliveries go into the inbox; the inbox is closed when the channel ends, whoever ended it.
 
     Raises:
         QueueSilent: the broker does not answer that it delivers.
         aiormq.exceptions.AMQPError: what the broker ended the channel with, in its own words.
     """
-    channel = await open_channel(
-        underlay(connection), DeliveringChannel, confirms=False, timeout_s=settings.connect_timeout_s
-    )
-    channel.sink = inbox.put
+    channel = await open_delivering(connection, inbox.put, timeout_s=settings.connect_timeout_s)
     channel.on_consumer_cancel_callbacks.add(lambda _: _cancelled(settings, inbox))
     channel.closing.add_done_callback(lambda _: inbox.close())
     tag: str | None = None
@@ -51,21 +45,17 @@ async def subscribed(
         await _give_back(channel, settings, tag)
 
 
-async def _subscribe(channel: DeliveringChannel, settings: AmqpSettings) -> str | None:
+async def _subscribe(channel: Channel, settings: AmqpSettings) -> str | None:
     await channel.basic_qos(prefetch_count=settings.prefetch, timeout=settings.connect_timeout_s)
     try:
         tag = f"{TAG}{uuid4().hex}"
         consuming = await channel.basic_consume(
-            settings.queue, _unused, consumer_tag=tag, timeout=settings.connect_timeout_s
+            settings.queue, never_called, consumer_tag=tag, timeout=settings.connect_timeout_s
         )
     except TimeoutError:
         raise QueueSilent(queue=settings.queue, seconds=settings.connect_timeout_s) from None
     log.info("consuming", queue=settings.queue, consumer_tag=consuming.consumer_tag)
     return consuming.consumer_tag
-
-
-async def _unused(_: Any) -> None:
-    """Aiormq wants a callback; deliveries go to the channel's sink before it would be called."""
 
 
 def _cancelled(settings: AmqpSettings, inbox: Inbox) -> None:
@@ -76,13 +66,13 @@ def _cancelled(settings: AmqpSettings, inbox: Inbox) -> None:
     inbox.close()
 
 
-def _raise_reason(channel: DeliveringChannel) -> None:
+def _raise_reason(channel: Channel) -> None:
     """Raise what the channel ended with, where it was not we who ended it: the broker's own words, or the link's."""
     if channel.closing.done() and not channel.closing.cancelled() and (reason := channel.closing.exception()):
         raise reason
 
 
-async def _give_back(channel: DeliveringChannel, settings: AmqpSettings, tag: str | None) -> None:
+async def _give_back(channel: Channel, settings: AmqpSettings, tag: str | None) -> None:
     """Give back whatever was not acknowledged, and close the channel.
 
     Closing alone would do, but counts as a delivery of each message, which `basic.nack` does not (RabbitMQ 4.3).

@@ -9,16 +9,11 @@ again: one message would stop the mirror for ever. A field that cannot be read i
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from collections.abc import Callable
 from typing import Any
 
-from aiormq.connection import FrameReceiver
-from aiormq.exceptions import AMQPConnectionError, InvalidFrameError
-from pamqp import commands, constants, decode, frame
-from pamqp.body import ContentBody
-from pamqp.exceptions import PAMQPException, UnmarshalingException
+from pamqp import commands, constants, decode
 
 _Decoder = Callable[[bytes], tuple[int, Any]]
 _UNREADABLE = (ValueError, OverflowError, OSError, RecursionError)
@@ -40,7 +35,7 @@ def _timestamp(value: bytes) -> tuple[int, Any]:
         return 8, None
 
 
-def _short_text(value: bytes) -> tuple[int, Any]:
+def short_text(value: bytes) -> tuple[int, Any]:
     """A text that is no UTF-8, such as a routing key, shows its bytes as escapes."""
     try:
         return decode.short_str(value)
@@ -49,57 +44,12 @@ def _short_text(value: bytes) -> tuple[int, Any]:
         return end, value[1:end].decode("utf-8", "backslashreplace")
 
 
-#: Class and method of `basic.deliver`, and where its first argument stands behind them.
-_DELIVER, _ARGUMENTS = b"\x00\x3c\x00\x3c", 4
-
-
-def _deliver(payload: bytes) -> commands.Basic.Deliver:
-    """The frame before each message, a third of what reading it by a table of its arguments takes.
-
-    The exchange is set afterwards, as the client does: given to the constructor, a name that it finds odd would raise.
-    """
-    try:
-        length, consumer_tag = _short_text(payload[_ARGUMENTS:])
-        at = _ARGUMENTS + length
-        delivery_tag, redelivered = struct.unpack_from(">qB", payload, at)
-        length, exchange = _short_text(payload[at + 9 :])
-        _, routing_key = _short_text(payload[at + 9 + length :])
-    except (struct.error, IndexError) as error:
-        raise UnmarshalingException("Basic.Deliver", error) from error
-    deliver = commands.Basic.Deliver(consumer_tag, delivery_tag, bool(redelivered & 1), routing_key=routing_key)
-    deliver.exchange = exchange
-    return deliver
-
-
-_read_first_frame = FrameReceiver.get_frame
-
-
-async def _get_frame(self: FrameReceiver) -> Any:
-    """Read one frame in two reads; the client's own way takes three, a lock and a copy, for each of three frames."""
-    if not self.started or self.reader.at_eof():
-        return await _read_first_frame(self)
-    try:
-        head = await self.reader.readexactly(constants.FRAME_HEADER_SIZE)
-        rest = await self.reader.readexactly(int.from_bytes(head[3:7], "big") + 1)
-    except (asyncio.IncompleteReadError, OSError) as error:
-        raise AMQPConnectionError(f"the connection is gone: {error!r}") from error
-    if head[0] == constants.FRAME_BODY and rest[-1] == constants.FRAME_END:
-        return 0, int.from_bytes(head[1:3], "big"), ContentBody(rest[:-1])
-    try:
-        if rest.startswith(_DELIVER) and head[0] == constants.FRAME_METHOD and rest[-1] == constants.FRAME_END:
-            return 0, int.from_bytes(head[1:3], "big"), _deliver(rest)
-        return frame.unmarshal(head + rest)
-    except PAMQPException as error:
-        raise InvalidFrameError(str(error)) from error
-
-
 def install() -> None:
-    """Install readers and decoders, for every connection of this process; once is enough."""
+    """Install decoders that survive, for every connection of this process; once is enough."""
     # A vhost that is not there, or not ours, is answered by a close whose words the client would drop as no answer.
     commands.Connection.Open.valid_responses.append(commands.Connection.Close.name)
-    tolerant: dict[str, _Decoder] = {"table": _table, "timestamp": _timestamp, "shortstr": _short_text}
+    tolerant: dict[str, _Decoder] = {"table": _table, "timestamp": _timestamp, "shortstr": short_text}
     decode.METHODS.update(tolerant)
-    FrameReceiver.get_frame = _get_frame  # type: ignore[method-assign]
 
 
 #: Class and method of `basic.publish`, and the bit that asks for a return.

@@ -6,15 +6,17 @@ from collections.abc import AsyncIterator
 import aio_pika
 import aiormq
 import pytest
-from aio_pika.abc import AbstractConnection
+from pydantic import SecretStr
 
-from service.amqp.channel import UNROUTABLE, ConfirmingChannel, DeliveringChannel, Outgoing, open_channel
-from service.amqp.connection import underlay
+from service.amqp.channel import UNROUTABLE, ConfirmingChannel, Outgoing, never_called, open_channel, open_delivering
+from service.amqp.connection import Link, connected, underlay
+from service.amqp.deliveries import Delivery
+from service.settings.model import AmqpSettings
 
 
 @pytest.fixture
-async def connection(amqp_url: str) -> AsyncIterator[AbstractConnection]:
-    async with await aio_pika.connect(amqp_url) as connection:
+async def connection(amqp_url: str) -> AsyncIterator[Link]:
+    async with connected(AmqpSettings(url=SecretStr(amqp_url)), "test") as connection:
         channel = await connection.channel()
         exchange = await channel.declare_exchange("x", aio_pika.ExchangeType.TOPIC)
         queue = await channel.declare_queue("q")
@@ -22,7 +24,7 @@ async def connection(amqp_url: str) -> AsyncIterator[AbstractConnection]:
         yield connection
 
 
-async def test_a_batch_is_confirmed_together_and_returns_are_told_by_message(connection: AbstractConnection) -> None:
+async def test_a_batch_is_confirmed_together_and_returns_are_told_by_message(connection: Link) -> None:
     channel = await open_channel(underlay(connection), ConfirmingChannel, confirms=True, timeout_s=5)
     for _ in range(3):
         batch = [
@@ -34,7 +36,7 @@ async def test_a_batch_is_confirmed_together_and_returns_are_told_by_message(con
         assert set(results) == {None, UNROUTABLE}
 
 
-async def test_a_closed_channel_or_a_missing_exchange_raises_instead_of_waiting(connection: AbstractConnection) -> None:
+async def test_a_closed_channel_or_a_missing_exchange_raises_instead_of_waiting(connection: Link) -> None:
     channel = await open_channel(underlay(connection), ConfirmingChannel, confirms=True, timeout_s=5)
     with pytest.raises((aiormq.exceptions.AMQPError, asyncio.CancelledError)):
         await channel.publish("no such exchange", [Outgoing("m", "k", b"")], 10)
@@ -43,24 +45,20 @@ async def test_a_closed_channel_or_a_missing_exchange_raises_instead_of_waiting(
 
 
 async def test_deliveries_come_in_order_with_growing_tags_and_are_acked_through_the_last(
-    connection: AbstractConnection,
+    connection: Link,
 ) -> None:
     publisher = await open_channel(underlay(connection), ConfirmingChannel, confirms=True, timeout_s=5)
     await publisher.publish("x", [Outgoing(str(n), "good", str(n).encode()) for n in range(1000)], 10)
-    channel = await open_channel(underlay(connection), DeliveringChannel, confirms=False, timeout_s=5)
     seen: list[tuple[int | None, bytes]] = []
     complete = asyncio.Event()
 
-    def sink(message: aiormq.abc.DeliveredMessage) -> None:
-        seen.append((message.delivery_tag, message.body))
+    def sink(message: Delivery) -> None:
+        seen.append((message.tag, message.body))
         if len(seen) == 1000:
             complete.set()
 
-    async def unused(_: object) -> None:
-        raise AssertionError("deliveries go to the sink")
-
-    channel.sink = sink
-    await channel.basic_consume("q", unused)
+    channel = await open_delivering(connection, sink, timeout_s=5)
+    await channel.basic_consume("q", never_called)
     await asyncio.wait_for(complete.wait(), 20)
     assert seen == [(number + 1, str(number).encode()) for number in range(1000)]
     await channel.basic_ack(1000, multiple=True)

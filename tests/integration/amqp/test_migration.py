@@ -6,14 +6,13 @@ from typing import Any
 
 import aio_pika
 import pytest
-from aio_pika.abc import AbstractConnection
 from pydantic import SecretStr
 
 from sandbox.parts.management import ManagementApi
 from sandbox.parts.providers import Broker
 from sandbox.serving import answering
 from service.amqp import migration, topology
-from service.amqp.connection import connected, version_of
+from service.amqp.connection import Link, connected, version_of
 from service.amqp.migration import Migration, QueueHolds, QueueOpaque
 from service.settings.model import AmqpSettings
 
@@ -27,7 +26,7 @@ async def settings(amqp_url: str, broker: Broker) -> AmqpSettings:
 
 
 @pytest.fixture
-async def connection(settings: AmqpSettings) -> AsyncIterator[AbstractConnection]:
+async def connection(settings: AmqpSettings) -> AsyncIterator[Link]:
     """A queue with five messages in it, whose arguments are not what the migration wants."""
     async with connected(settings, "test") as connection:
         await topology.ensure(connection, settings, ["k.#"])
@@ -39,12 +38,12 @@ async def connection(settings: AmqpSettings) -> AsyncIterator[AbstractConnection
         yield connection
 
 
-def _moving(connection: AbstractConnection, settings: AmqpSettings) -> Migration:
+def _moving(connection: Link, settings: AmqpSettings) -> Migration:
     return Migration(connection, settings.model_copy(update={"queue_max_bytes": 1_000_000}))
 
 
 async def test_messages_that_are_there_and_not_ready_keep_the_queue_from_being_deleted(
-    connection: AbstractConnection, settings: AmqpSettings, monkeypatch: pytest.MonkeyPatch
+    connection: Link, settings: AmqpSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with answering({"type": "quorum", "messages": 3}) as port:
         monkeypatch.setattr(migration, "HELD_PATIENCE_S", 1.0)
@@ -58,9 +57,7 @@ async def test_messages_that_are_there_and_not_ready_keep_the_queue_from_being_d
     assert await _moved(_moving(connection, settings), connection, settings) == 5, "run again, it goes on"
 
 
-async def test_what_the_old_queue_counted_is_not_told_to_the_new_one(
-    connection: AbstractConnection, settings: AmqpSettings
-) -> None:
+async def test_what_the_old_queue_counted_is_not_told_to_the_new_one(connection: Link, settings: AmqpSettings) -> None:
     move = _moving(connection, settings)
     await move.shelter(BINDINGS)
     assert await _moved(move, connection, settings) == 5
@@ -71,7 +68,7 @@ async def test_what_the_old_queue_counted_is_not_told_to_the_new_one(
 
 
 async def test_messages_that_a_policy_delays_are_moved_too(
-    connection: AbstractConnection, settings: AmqpSettings, broker: Broker, amqp_url: str
+    connection: Link, settings: AmqpSettings, broker: Broker, amqp_url: str
 ) -> None:
     if version_of(connection) < migration.DELAYS_SINCE:
         pytest.skip("this broker delays nothing")
@@ -90,7 +87,7 @@ async def test_messages_that_a_policy_delays_are_moved_too(
 
 
 async def test_where_nobody_can_tell_whether_messages_are_delayed_nothing_is_touched(
-    connection: AbstractConnection, settings: AmqpSettings, monkeypatch: pytest.MonkeyPatch
+    connection: Link, settings: AmqpSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migration, "DELAYS_SINCE", (3,))
     blind = settings.model_copy(update={"management_url": None})
@@ -99,7 +96,7 @@ async def test_where_nobody_can_tell_whether_messages_are_delayed_nothing_is_tou
     assert await topology.ready_messages(connection, settings, "catalog-mirror.migrating") is None
 
 
-async def _moved(move: Migration, connection: AbstractConnection, settings: AmqpSettings) -> int | None:
+async def _moved(move: Migration, connection: Link, settings: AmqpSettings) -> int | None:
     """Finish the move; answers how many messages are ready in the new queue."""
     await move.empty_into_shelter(BINDINGS)
     await move.make_anew(["k.#"])

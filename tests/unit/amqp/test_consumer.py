@@ -4,8 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
+from pamqp import commands as spec
 
 from service.amqp.consumer import BRAKE, STORE, Consumer
+from service.amqp.deliveries import Delivery
 from service.amqp.gate import Gate
 from service.amqp.inbox import Inbox
 from service.changes import Origin
@@ -49,22 +51,6 @@ class FakeChannel:
         self.acked.append(tag)
 
 
-class Delivered:
-    """One delivery as the channel hands it over."""
-
-    routing_key = "k"
-    body = b"{}"
-    redelivered = False
-
-    class header:
-        class properties:
-            headers: Any = None
-            message_id = None
-
-    def __init__(self, tag: int) -> None:
-        self.delivery_tag = tag
-
-
 @pytest.mark.parametrize(
     ("error", "who"),
     [(StoreUnavailable(problem="gone", where="there"), STORE), (BrakePulled(failed=41, seen=200), BRAKE)],
@@ -81,7 +67,7 @@ async def test_after_a_batch_that_did_not_commit_nothing_more_is_committed_or_ac
 
     consumer = Consumer(AmqpSettings(), PipelineSettings(), pipeline, gate, [], unused)
     for tag in range(1, 6):
-        inbox.put(Delivered(tag))  # type: ignore[arg-type]
+        inbox.put(Delivery(tag, False, "k", spec.Basic.Properties(), b"{}"))
     await asyncio.wait_for(consumer._consume(channel, inbox), 5)  # type: ignore[arg-type]
     assert channel.acked == list(range(1, fails_at)), "an acknowledgement through a later tag would lose this batch"
     assert pipeline.committed == fails_at

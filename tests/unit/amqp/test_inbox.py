@@ -5,22 +5,14 @@ from typing import Any
 
 import pytest
 from pamqp import commands as spec
-from pamqp.header import ContentHeader
 
+from service.amqp.deliveries import Delivery
 from service.amqp.inbox import Inbox
 
 
-def _delivered(tag: int, count: int | None = None, body: bytes = b"{}") -> Any:
+def _delivered(tag: int, count: int | None = None, body: bytes = b"{}") -> Delivery:
     headers: Any = {} if count is None else {"x-delivery-count": count}
-
-    class Delivered:
-        delivery_tag = tag
-        redelivered = True
-        routing_key = f"k{tag}"
-        header = ContentHeader(properties=spec.Basic.Properties(headers=headers))
-
-    Delivered.body = body  # type: ignore[attr-defined]
-    return Delivered()
+    return Delivery(tag, True, f"k{tag}", spec.Basic.Properties(headers=headers), body)
 
 
 def _inbox(size: int = 500, max_bytes: int = 1 << 20) -> Inbox:
@@ -51,9 +43,8 @@ async def test_the_batch_shrinks_as_the_highest_delivery_count_rises(count: int 
     ],
 )
 async def test_only_what_the_broker_counted_counts(redelivered: bool, headers: dict[str, Any], count: int) -> None:
-    inbox, delivered = _inbox(), _delivered(1)
-    delivered.redelivered, delivered.header.properties.headers = redelivered, headers
-    inbox.put(delivered)
+    inbox = _inbox()
+    inbox.put(_delivered(1)._replace(redelivered=redelivered, properties=spec.Basic.Properties(headers=headers)))
     batch = await inbox.take()
     assert batch is not None
     assert batch.messages[0].delivery_count == count

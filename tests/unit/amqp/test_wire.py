@@ -4,9 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pamqp import commands, decode, frame
-from pamqp.base import Frame
 from pamqp.body import ContentBody
-from pamqp.exceptions import UnmarshalingException
 from pamqp.header import ContentHeader
 
 from service.amqp import wire
@@ -40,30 +38,6 @@ def test_a_table_that_nests_thousands_of_levels_is_empty() -> None:
     for _ in range(5000):
         table = b"\x01aF" + len(table).to_bytes(4, "big") + table
     assert decode.by_type(len(table).to_bytes(4, "big") + table, "table") == (4 + len(table), {})
-
-
-@given(
-    st.binary(max_size=255), st.binary(max_size=255), st.binary(max_size=255), st.integers(0, 2**64 - 1), st.booleans()
-)
-def test_a_delivery_is_what_the_client_itself_would_read(
-    tag: bytes, exchange: bytes, key: bytes, number: int, again: bool
-) -> None:
-    def short(text: bytes) -> bytes:
-        return bytes([len(text)]) + text
-
-    payload = (
-        b"\x00\x3c\x00\x3c" + short(tag) + number.to_bytes(8, "big") + bytes([again]) + short(exchange) + short(key)
-    )
-    framed = b"\x01\x00\x01" + len(payload).to_bytes(4, "big") + payload + b"\xce"
-    _, _, expected = frame.unmarshal(framed)
-    assert isinstance(expected, Frame)
-    assert dict(wire._deliver(framed[7:])) == dict(expected)
-
-
-@pytest.mark.parametrize("size", [4, 10, 20])
-def test_a_delivery_that_is_cut_off_is_an_invalid_frame(size: int) -> None:
-    with pytest.raises(UnmarshalingException):
-        wire._deliver((b"\x00\x3c\x00\x3c" + b"\x03tag" + bytes(8))[:size])
 
 
 @given(st.text(max_size=60), st.text(max_size=36), st.binary(max_size=400), st.integers(1, 65535))
