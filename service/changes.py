@@ -1,12 +1,12 @@
 """The vocabulary of the narrow waist: neutral statements about the catalog.
 
 A change knows nothing of the JSON that told it and nothing of the systems that want to hear of it. Handlers make
-changes; the mirror and the targets read them.
+changes; the mirror and the targets read them. They are structs of msgspec: a dataclass that is frozen, too, sets each
+field by a call of its own, and every event makes several.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import Any, Literal, NamedTuple
@@ -42,8 +42,7 @@ class Rank(IntEnum):
 _ENDED_BIT = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """How new a state is; the highest wins, whatever the order of arrival.
 
     `at_us` is the moment on the catalog's clock in microseconds since 1970 (UTC), None for "no time", which is older
@@ -84,16 +83,14 @@ class Version:
 ContainerKind = Literal["catalog", "project", "space"]
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(msgspec.Struct, frozen=True):
     """Where an asset lives: a catalog, a project or a space."""
 
     kind: ContainerKind
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSaved:
+class ContainerSaved(msgspec.Struct, frozen=True):
     """The catalog holds this state of a container; `state` is `active`, or why its content cannot be read."""
 
     container: Container
@@ -107,8 +104,7 @@ class ContainerSaved:
     created_at_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerDeleted:
+class ContainerDeleted(msgspec.Struct, frozen=True):
     """A container is gone, and with it everything in it (the views see to that)."""
 
     container: Container
@@ -144,8 +140,7 @@ class TermAssigned(NamedTuple):
     confidence: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Classified:
+class Classified(msgspec.Struct, frozen=True):
     """A classification of an asset or, where `column` says so, of a column of it.
 
     `standing` is `manual`, or `profiled` where a profile found it.
@@ -159,8 +154,7 @@ class Classified:
     column: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionDetails:
+class ConnectionDetails(msgspec.Struct, frozen=True):
     """Where a connection leads: what an allow-list lets through, never a secret."""
 
     datasource_type: str | None = None
@@ -194,8 +188,7 @@ class Attached(NamedTuple):
     created_at_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Copied:
+class Copied(msgspec.Struct, frozen=True):
     """Where an asset was copied from: by clone, publish, promote or deep copy."""
 
     action: str | None = None
@@ -203,8 +196,7 @@ class Copied:
     container: Container | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AssetSaved:
+class AssetSaved(msgspec.Struct, frozen=True):
     """The catalog holds this state of an asset.
 
     `columns` and all that follows are what the state says of them, all of it: what an older state said is replaced.
@@ -236,16 +228,14 @@ class AssetSaved:
     attachments: tuple[Attached, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class AssetMentioned:
+class AssetMentioned(msgspec.Struct, frozen=True):
     """An asset is referred to; nothing is known of it but where it lives."""
 
     asset_id: str
     container: Container | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AssetDeleted:
+class AssetDeleted(msgspec.Struct, frozen=True):
     """The catalog deleted an asset; `hinted` where only a hint says so (no lineage answers a hint).
 
     `found` says that a reading did not find it, rather than that an event told so.
@@ -258,8 +248,7 @@ class AssetDeleted:
     found: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class AssetDeletionHinted:
+class AssetDeletionHinted(msgspec.Struct, frozen=True):
     """Something says that an asset may have been deleted: to be verified where a catalog can be asked."""
 
     asset_id: str
@@ -319,8 +308,7 @@ class Findings(NamedTuple):
 NO_FINDINGS = Findings()
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileSaved:
+class ProfileSaved(msgspec.Struct, frozen=True):
     """The catalog holds this state of a data profile.
 
     `asset_id` is the data set that was profiled, not the profile (docs/contract.md, "Data profile messages").
@@ -345,8 +333,7 @@ class ProfileSaved:
     findings: Findings = NO_FINDINGS
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileDocumentRead:
+class ProfileDocumentRead(msgspec.Struct, frozen=True):
     """The document of a profile was read from the attachment that holds it; `problem` says why it could not be.
 
     `at_us` is when the attachment was made: as the run that it tells of ended.
@@ -360,8 +347,7 @@ class ProfileDocumentRead:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DriftFound:
+class DriftFound(msgspec.Struct, frozen=True):
     """From one run of profiling to the next something changed by more than settings let pass.
 
     `change` is added, gone, retyped, reclassified, nulls, distinct or rows; numbers are ratios, or rows where `column`
@@ -383,8 +369,7 @@ class DriftFound:
     after_number: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileMentioned:
+class ProfileMentioned(msgspec.Struct, frozen=True):
     """A profile is referred to by an event that does not carry its state."""
 
     profile_id: str
@@ -392,8 +377,7 @@ class ProfileMentioned:
     container: Container | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileDeleted:
+class ProfileDeleted(msgspec.Struct, frozen=True):
     """The catalog deleted a data profile; `found` as in `AssetDeleted`."""
 
     profile_id: str
@@ -403,8 +387,7 @@ class ProfileDeleted:
     found: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ThingSaved:
+class ThingSaved(msgspec.Struct, frozen=True):
     """The catalog holds this state of a thing of one of the `service.kinds`; `values` by the names of its fields."""
 
     kind: str
@@ -416,8 +399,7 @@ class ThingSaved:
     container: Container | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ThingDeleted:
+class ThingDeleted(msgspec.Struct, frozen=True):
     """The catalog no longer holds a thing of one of the `service.kinds`."""
 
     kind: str
@@ -429,8 +411,7 @@ class ThingDeleted:
 Role = Literal["uses", "generates"]
 
 
-@dataclass(frozen=True, slots=True)
-class LineageEdge:
+class LineageEdge(msgspec.Struct, frozen=True):
     """One asset that a lineage event used or generated."""
 
     asset_id: str
@@ -457,8 +438,7 @@ class Original(NamedTuple):
 Source = Literal["lineage", "statistic", "import"]
 
 
-@dataclass(frozen=True, slots=True)
-class UsageObserved:
+class UsageObserved(msgspec.Struct, frozen=True):
     """Somebody used an asset: who, what, when; a fact whose id is the same however often it is told.
 
     `user` is a hash, None where nobody says who. With a `counter` the fact is a reading of it: it stood at `number`
@@ -570,8 +550,7 @@ class RunFact(NamedTuple):
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LineageRecorded:
+class LineageRecorded(msgspec.Struct, frozen=True):
     """A lineage event: what was made out of what, when, and who says so.
 
     A run that several events tell of is one lineage event: `accumulates` says that edges add up instead of being
@@ -602,8 +581,7 @@ class LineageRecorded:
     links: tuple[DatasetLinked, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshAsked:
+class RefreshAsked(msgspec.Struct, frozen=True):
     """Something may have changed; it is to be read again, `delay_s` seconds from now at the earliest.
 
     `origin` is that of what asked: what is read for an event, or for polling, counts as live.

@@ -6,8 +6,7 @@ import json
 import re
 from typing import Any
 
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+import msgspec
 
 from service import __version__
 from service.events.lineage import LineageEvent
@@ -100,15 +99,15 @@ def _operation(action: str, channel: str) -> dict[str, Any]:
     }
 
 
-def _message_of(body: type[BaseModel] | None) -> str:
+def _message_of(body: type[msgspec.Struct] | None) -> str:
     return _name_of(body)[0].lower() + _name_of(body)[1:] if body else _UNTYPED
 
 
-def _name_of(body: type[BaseModel]) -> str:
+def _name_of(body: type[msgspec.Struct]) -> str:
     return body.__name__.strip("_")
 
 
-def _messages(typed: set[type[BaseModel]]) -> dict[str, Any]:
+def _messages(typed: set[type[msgspec.Struct]]) -> dict[str, Any]:
     messages: dict[str, Any] = {
         _message_of(body): {"payload": {"$ref": f"#/components/schemas/{_name_of(body)}"}} for body in typed
     }
@@ -120,10 +119,8 @@ def _messages(typed: set[type[BaseModel]]) -> dict[str, Any]:
     return dict(sorted(messages.items()))
 
 
-def _schemas(typed: set[type[BaseModel]]) -> dict[str, Any]:
+def _schemas(typed: set[type[msgspec.Struct]]) -> dict[str, Any]:
     models = sorted(typed, key=lambda body: body.__name__)
-    _, found = models_json_schema(
-        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
-    )
-    public: dict[str, Any] = json.loads(re.sub(r'("|/schemas/)_(?=[A-Z])', r"\1", json.dumps(found["$defs"])))
+    _, found = msgspec.json.schema_components(models, ref_template="#/components/schemas/{name}")
+    public: dict[str, Any] = json.loads(re.sub(r'("|/schemas/)_(?=[A-Z])', r"\1", json.dumps(found)))
     return public

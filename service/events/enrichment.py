@@ -30,7 +30,7 @@ class EnrichmentAreaEvent:
         Raises:
             FieldInvalid: the key holds no id, or `published` is no time.
         """
-        area_id = require_id((key_id(event.words, KEY_ID_INDEX),), "routing key")
+        area_id = require_id(("routing key", key_id(event.words, KEY_ID_INDEX)))
         return cls(area_id, read_time(event.body.get("published"), "published"), event.body)
 
     def version(self, kept: Document) -> Version:

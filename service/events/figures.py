@@ -33,7 +33,11 @@ def findings_in(columns: Any, row_count: Any = None) -> Findings:
     if not columns or not isinstance(columns, list):
         return NO_FINDINGS
     rows = lookup.integer(row_count)
-    found = [_found(column, place, rows) for place, column in enumerate(columns, 1) if isinstance(column, dict)]
+    try:
+        told = msgspec.convert(columns, list[_Column])
+        found = [_usual(column, place, rows) for place, column in enumerate(told, 1)]
+    except msgspec.ValidationError:
+        found = [_found(column, place, rows) for place, column in enumerate(columns, 1) if isinstance(column, dict)]
     if len({figures.column_name for figures, _ in found}) < len(found):
         found = _numbered(found)
     return Findings(

@@ -5,12 +5,14 @@ The form is told in docs/contract.md, "Lineage events".
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any, ClassVar
+
+import msgspec
+from msgspec import structs
 
 from service.changes import CATALOG, LineageEdge, LineageRecorded, Rank, Role, Version
 from service.errors import FieldInvalid
-from service.events.fields import Body, ContainerFields, Id, key_id, require_id, typed
+from service.events.fields import Body, ContainerFields, key_id, require_id, typed
 from service.events.message import Event
 from service.text import lookup
 from service.text.documents import Document, document
@@ -20,37 +22,37 @@ from service.text.times import read_time
 KEY_ID_INDEX = 2
 
 
-class _EventDetails(Body):
-    event_id: Id | None = None
+class _EventDetails(Body, frozen=True):
+    event_id: str | None = None
     event_type: str | None = None
     event_category: list[str] | str | None = None
     event_time: Any = None
     event_source_service: str | None = None
 
 
-class _Relation(Body):
+class _Relation(Body, frozen=True):
     name: str | None = None
 
 
-class _AssetValue(ContainerFields):
-    id: Id | None = None
+class _AssetValue(ContainerFields, frozen=True):
+    id: str | None = None
     name: str | None = None
 
 
-class _Property(Body):
+class _Property(Body, frozen=True):
     type: str | None = None
     value: Any = None
 
 
-class _Asset(Body):
-    id: Id | None = None
+class _Asset(Body, frozen=True):
+    id: str | None = None
     asset_type: str | None = None
     type: str | None = None
     relation: _Relation | None = None
     properties: dict[str, Any] | None = None
 
 
-class _Lineage(Body):
+class _Lineage(Body, frozen=True):
     message_version: str | int | None = None
     user_id: str | None = None
     account_id: str | None = None
@@ -64,8 +66,7 @@ _MARKS = ("event_details", "uses_assets", "generates_assets")
 _WEAK_MARKS = ("message_version",)
 
 
-@dataclass(frozen=True, slots=True)
-class LineageEvent:
+class LineageEvent(msgspec.Struct, frozen=True):
     """One lineage event with its edges; `body` is the bare form as it was sent."""
 
     BODY: ClassVar[type[Body]] = _Lineage
@@ -91,7 +92,9 @@ class LineageEvent:
         details = lineage.event_details or _EventDetails()
         category = details.event_category
         return cls(
-            event_id=require_id((details.event_id, key_id(event.words, KEY_ID_INDEX)), "event_details.event_id"),
+            event_id=require_id(
+                ("event_details.event_id", details.event_id), ("routing key", key_id(event.words, KEY_ID_INDEX))
+            ),
             event_type=details.event_type,
             categories=(category,) if isinstance(category, str) else tuple(category or ()),
             at_us=read_time(details.event_time, "event_details.event_time"),
@@ -155,7 +158,7 @@ def answered(resource: dict[str, Any]) -> LineageRecorded:
         },
     }
     recorded = LineageEvent.read(Event("", (), body)).recorded(CATALOG)
-    return replace(recorded, version=replace(recorded.version, rank=Rank.LISTED))
+    return structs.replace(recorded, version=structs.replace(recorded.version, rank=Rank.LISTED))
 
 
 def bare_form(body: dict[str, Any]) -> tuple[dict[str, Any], str]:
@@ -192,26 +195,26 @@ def _edges(assets: list[_Asset] | None, role: Role) -> list[LineageEdge]:
 
 
 def _edge(asset: _Asset, role: Role, where: str) -> LineageEdge:
-    value = _value_of(asset, where)
+    value, place = _value_of(asset, where)
     return LineageEdge(
-        asset_id=require_id((asset.id, value.id), f"{where}.id"),
+        asset_id=require_id((f"{where}.id", asset.id), (f"{place}.id", value.id)),
         role=role,
         relation=asset.relation.name if asset.relation else None,
         asset_type=asset.asset_type or asset.type,
         name=value.name,
-        container=value.container(),
+        container=value.container(place),
     )
 
 
-def _value_of(asset: _Asset, where: str) -> _AssetValue:
-    """The asset's own property (`dataset`, or one of another name and the same form): its name and container."""
+def _value_of(asset: _Asset, where: str) -> tuple[_AssetValue, str]:
+    """The asset's own property (`dataset`, or another of that form), which has name and container, and its path."""
     properties = asset.properties or {}
     for name in ("dataset", "asset", *filter(lambda name: _is_own_property(name, properties[name]), properties)):
         if name in properties:
             path = f"{where}.properties.{name}"
             value = typed(_Property, properties[name], path).value
-            return typed(_AssetValue, value if value is not None else {}, f"{path}.value")
-    return _AssetValue()
+            return typed(_AssetValue, value if value is not None else {}, f"{path}.value"), f"{path}.value"
+    return _AssetValue(), where
 
 
 def _is_own_property(name: str, value: Any) -> bool:

@@ -50,7 +50,7 @@ class Notice:
         )
         usable = tuple(found for found in ids if found and is_usable_id(found))
         return cls(
-            entity_id=require_id(usable, "routing key"),
+            entity_id=require_id(("routing key", next(iter(usable), None))),
             container=container_of(details) or container_of(metadata),
             at_us=read_time(body.get("published"), "published"),
             verb=event.words[-1] if event.words else "",

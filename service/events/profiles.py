@@ -5,14 +5,14 @@ The documented messages are told in docs/contract.md, "Data profile messages".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import msgspec
 import structlog
 
 from service.changes import Container, Rank, Version
 from service.errors import EmptyProfileEvent
-from service.events.fields import Body, ContainerFields, Id, key_id, require_id, typed
+from service.events.fields import Body, ContainerFields, first_id, key_id, require_id, typed
 from service.events.message import Event
 from service.text import lookup
 from service.text.documents import Document, canonical, digest_of, documents_of
@@ -32,56 +32,59 @@ VOLATILE: tuple[tuple[str, ...], ...] = (
 KEY_ID_INDEX = 2
 
 
-class _Actor(Body):
+class _Actor(Body, frozen=True):
     user_name: str | None = None
 
 
-class _Details(ContainerFields):
-    profile_id: Id | None = None
-    dataset_id: Id | None = None
+class _Details(ContainerFields, frozen=True):
+    profile_id: str | None = None
+    dataset_id: str | None = None
     is_governed: bool | None = None
 
 
-class _ProfileMessage(Body):
-    event: str | None = None
-    actor: _Actor | str | None = None
-    published: Any = None
-    url: str | None = None
-    status_code: int | str | None = None
-    state: dict[str, Any] | None = None
-    details: _Details | None = None
-
-
-class _Metadata(ContainerFields):
-    guid: Id | None = None
-    asset_id: Id | None = None
-    dataset_id: Id | None = None
+class _Metadata(ContainerFields, frozen=True):
+    guid: str | None = None
+    asset_id: str | None = None
+    dataset_id: str | None = None
     owner_id: str | None = None
     created_at: Any = None
 
 
-class _Execution(Body):
+class _Execution(Body, frozen=True):
     status: str | None = None
     dataflow_run_id: Any = None
 
 
-class _DataProfile(Body):
+class _DataProfile(Body, frozen=True):
     execution: _Execution | None = None
     columns: list[Any] | None = None
     attachment_id: Any = None
 
 
-class _Entity(Body):
+class _Entity(Body, frozen=True):
     data_profile: _DataProfile | None = None
 
 
-class _State(Body):
-    metadata: _Metadata = _Metadata()
-    entity: _Entity = _Entity()
+class _State(Body, frozen=True):
+    metadata: _Metadata | None = None
+    entity: _Entity | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProfileEvent:
+class _ProfileMessage(Body, frozen=True):
+    event: str | None = None
+    actor: _Actor | str | None = None
+    published: Any = None
+    url: str | None = None
+    status_code: int | str | None = None
+    state: _State | None = None
+    details: _Details | None = None
+
+
+#: What is read where something is not there.
+_NO_DETAILS, _NO_METADATA, _NO_PROFILE, _NO_EXECUTION = _Details(), _Metadata(), _DataProfile(), _Execution()
+
+
+class ProfileEvent(msgspec.Struct, frozen=True):
     """One profile message: ids and container settled, state still as it was sent.
 
     Where key, `details` and `state` disagree, details win, then state, then key. `state` is None in a message that
@@ -114,25 +117,32 @@ class ProfileEvent:
         envelope = typed(_ProfileMessage, event.body, "")
         if envelope.state is None and envelope.details is None:
             raise EmptyProfileEvent()
-        details = envelope.details or _Details()
-        state = typed(_State, _without_nulls(envelope.state or {}), "state")
-        in_state = state.metadata.guid or state.metadata.asset_id
+        details = envelope.details or _NO_DETAILS
+        metadata = (envelope.state and envelope.state.metadata) or _NO_METADATA
+        profile = (envelope.state and envelope.state.entity and envelope.state.entity.data_profile) or _NO_PROFILE
+        execution = profile.execution or _NO_EXECUTION
         in_key = key_id(event.words, KEY_ID_INDEX)
-        profile_id = require_id((details.profile_id, in_state, in_key), "details.profile_id")
+        profile_id = require_id(
+            ("details.profile_id", details.profile_id),
+            ("state.metadata.guid", metadata.guid),
+            ("state.metadata.asset_id", metadata.asset_id),
+            ("routing key", in_key),
+        )
         if in_key not in (None, profile_id):
             log.debug("profile_key_disagrees", routing_key=event.routing_key, profile_id=profile_id)
-        profile = state.entity.data_profile or _DataProfile()
         return cls(
             profile_id=profile_id,
-            asset_id=details.dataset_id or state.metadata.dataset_id or None,
-            container=details.container() or state.metadata.container(),
+            asset_id=first_id(
+                ("details.dataset_id", details.dataset_id), ("state.metadata.dataset_id", metadata.dataset_id)
+            ),
+            container=details.container("details") or metadata.container("state.metadata"),
             at_us=read_time(envelope.published, "published"),
-            state=envelope.state,
-            status=profile.execution.status if profile.execution else None,
-            created_at_us=read_time(state.metadata.created_at, "state.metadata.created_at"),
-            owner_id=state.metadata.owner_id,
+            state=event.body.get("state"),
+            status=execution.status,
+            created_at_us=read_time(metadata.created_at, "state.metadata.created_at"),
+            owner_id=metadata.owner_id,
             columns=profile.columns,
-            run_id=lookup.text(profile.execution.dataflow_run_id) if profile.execution else None,
+            run_id=lookup.text(execution.dataflow_run_id),
             attachment_id=lookup.text(profile.attachment_id),
             is_new=event.words[-1:] == ("POST",),
         )
@@ -149,8 +159,3 @@ class ProfileEvent:
     def _place(self) -> bytes:
         """Data set and container: columns of the row that the state need not carry."""
         return canonical([self.asset_id, self.container and [self.container.kind, self.container.id]])
-
-
-def _without_nulls(state: dict[str, Any]) -> dict[str, Any]:
-    """`"metadata": null` says no more than a missing one."""
-    return {key: value for key, value in state.items() if value is not None}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from service.events.fields import Body, Id, require_id, typed
+from service.events.fields import Body, require_id, typed
 from service.events.message import Event
 from service.text.times import read_time
 
@@ -16,9 +16,9 @@ from service.text.times import read_time
 ASSET_PROVIDER = "cams"
 
 
-class _Feed(Body):
+class _Feed(Body, frozen=True):
     provider_type_id_list: list[str] | None = None
-    artifact_guid: Id | None = None
+    artifact_guid: str | None = None
     last_updated_at: Any = None
     message_type: str | None = None
     tenant_id_list: list[str | int] | None = None
@@ -46,7 +46,7 @@ class SearchHint:
         feed = typed(_Feed, event.body, "")
         providers = feed.provider_type_id_list
         return cls(
-            artifact_id=require_id((feed.artifact_guid,), "artifact_guid"),
+            artifact_id=require_id(("artifact_guid", feed.artifact_guid)),
             at_us=read_time(feed.last_updated_at, "last_updated_at"),
             deleted="DELETE" in (feed.message_type or "").upper(),
             is_asset=not providers or ASSET_PROVIDER in providers,

@@ -83,7 +83,8 @@ class BulkInsert:
                 for row in rows
             ]
             return {"rows": canonical(told).decode()}
-        return dict(zip(self.columns, zip(*rows, strict=True), strict=True))
+        columns = zip(*rows, strict=True)
+        return dict(zip(self.columns, (_told(values) for values in columns), strict=True))
 
     def _incoming(self) -> Any:
         """The rows as PostgreSQL unpacks them."""
@@ -138,6 +139,15 @@ class BulkInsert:
                 index_elements=list(self.key), set_=new | {"replaces": self.table.c.version}, where=condition
             )
         return statement.returning(*(self.table.c[name] for name in self.returning)) if self.returning else statement
+
+
+def _told(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values of one column; none of them where none is known, which PostgreSQL fills up with NULL.
+
+    Where `unnest` stands beside others in a SELECT list, the shorter ones are padded (PostgreSQL 10 and newer,
+    "SQL Functions Returning Sets"), and the driver need not look at each NULL.
+    """
+    return values if values.count(None) < len(values) else ()
 
 
 def state_insert(table: sa.Table, *columns: str, keep_if: str | None = None) -> BulkInsert:

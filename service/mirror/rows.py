@@ -125,6 +125,12 @@ def _stub(known: Container | None) -> Version:
     return Version(None, Rank.STUB, b"\x01" + blake2b(text, digest_size=DIGEST_BYTES - 1).digest())
 
 
+@lru_cache(maxsize=8)
+def _container_stub(kind: str) -> Version:
+    """The version of a container that is only referred to: of two kinds the later word counts."""
+    return Version(None, Rank.STUB, kind.encode().ljust(DIGEST_BYTES, b"\0"))
+
+
 def place_of(container: Container | None) -> tuple[str | None, str | None]:
     """Kind and id of a container, where one is known."""
     return (container.kind, container.id) if container else (None, None)
@@ -159,7 +165,7 @@ def _container(plan: Plan, event: int, container: Container | None) -> None:
         return
     there = plan.containers.get(container.id)
     if there is None or there.values[1] != container.kind:
-        version = Version(None, Rank.STUB, container.kind.encode().ljust(DIGEST_BYTES, b"\0"))
+        version = _container_stub(container.kind)
         values = (container.id, container.kind, *_UNKNOWN_CONTAINER, *_tail(version, None))
         _put(plan.containers, container.id, version, values, event, None)
 
@@ -183,7 +189,9 @@ def _mention_asset(plan: Plan, event: int, asset_id: str | None, container: Cont
     _container(plan, event, container)
     if asset_id is None:
         return
-    version = _stub(container)
+    version, there = _stub(container), plan.assets.get(asset_id)
+    if there is not None and there.version is version:  # as in most events of a batch
+        return
     values = (asset_id, *place_of(container), *_UNKNOWN_ASSET, *_tail(version, None))
     _put(plan.assets, asset_id, version, values, event, None)
 

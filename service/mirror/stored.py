@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
+from msgspec import structs
 
 from service.changes import Change, Container, Rank, Version
 from service.events.cards import profile_change, read_card
@@ -28,15 +28,15 @@ def change_of(kind: str, row: Any, key: str) -> Change:
     document = json.loads(row["document"], parse_float=number)
     version = Version.from_key(row["version"])
     if kind == "container":
-        told = replace(container_change(row["kind"], document, None), state=row["state"])
-        return replace(told, container=Container(row["kind"], row[key]), version=version)
+        told = structs.replace(container_change(row["kind"], document, None), state=row["state"])
+        return structs.replace(told, container=Container(row["kind"], row[key]), version=version)
     where = Container(row["container_kind"], row["container_id"]) if row["container_id"] else None
     if kind == "asset":
         card = read_card(document, where, None, Rank.LISTED)
-        return replace(card.saved(), asset_id=row[key], version=version)
+        return structs.replace(card.saved(), asset_id=row[key], version=version)
     if kind == "data_profile":
         profile = profile_change(document, row["asset_id"], where, None, Rank.READ)
-        return replace(profile, profile_id=row[key], version=version)
+        return structs.replace(profile, profile_id=row[key], version=version)
     declared = THINGS[kind]
     parent = row[declared.parent_field] if declared.parent_field else None
-    return replace(thing_change(declared, document, where, None, parent), thing_id=row[key], version=version)
+    return structs.replace(thing_change(declared, document, where, None, parent), thing_id=row[key], version=version)

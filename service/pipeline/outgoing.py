@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
+from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Change, LineageRecorded, Origin, was_read
@@ -96,7 +97,7 @@ class Outgoing:
             delivery
             for change in fresh
             for delivery in _forwarded(
-                replace(change, is_complete=False) if change.event_id in told else change, lineage
+                structs.replace(change, is_complete=False) if change.event_id in told else change, lineage
             )
         ]
 

@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+import msgspec
 
 from service.changes import Change
 from service.errors import SettingInvalid
@@ -50,7 +50,7 @@ class Handler:
     patterns: tuple[Pattern, ...]
     evidence: Evidence
     #: What a body is read as, for the reference; None where it is read as it comes.
-    body: type[BaseModel] | None = None
+    body: type[msgspec.Struct] | None = None
     meaning: str = ""
 
 

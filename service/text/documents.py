@@ -224,14 +224,25 @@ def document(value: Any) -> Document:
 
 
 def documents_of(value: dict[str, Any], volatile: tuple[tuple[str, ...], ...]) -> tuple[Document, bytes]:
-    """The document of a state, and the digest of the state without its volatile fields; most is encoded only once."""
+    """The document of a state, and the digest of the state without its volatile fields.
+
+    Most is encoded once, and what comes before the first volatile field, often most of it, is digested once.
+    """
     heads = {path[0] for path in volatile}
+    first = min(heads, default="")
     try:
         ready = {k: member if k in heads else msgspec.Raw(_encoder.encode(member)) for k, member in value.items()}
         whole, steady = _encoder.encode(ready), _encoder.encode(without(ready, volatile))
+        shared = _encoder.encode({k: member for k, member in ready.items() if k < first})[:-1]
     except UnicodeEncodeError:
-        whole, steady = canonical(value), canonical(without(value, volatile))
-    return Document(whole.decode(), digest_of(whole)), digest_of(steady)
+        whole, steady, shared = canonical(value), canonical(without(value, volatile)), b""
+    begun = blake2b(shared, digest_size=DIGEST_BYTES)
+    digests = []
+    for text in (whole, steady):
+        digest = begun.copy()
+        digest.update(memoryview(text)[len(shared) :])
+        digests.append(digest.digest())
+    return Document(whole.decode(), digests[0]), digests[1]
 
 
 def without(value: dict[str, Any], paths: tuple[tuple[str, ...], ...]) -> dict[str, Any]:

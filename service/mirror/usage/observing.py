@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from service.changes import SECOND_US, Change, LineageRecorded, ThingSaved, UsageObserved
 from service.kinds.assets import ASSET_STATISTIC
@@ -52,7 +53,7 @@ class Observer:
             return change
         if change.version.at_us is None:
             return change
-        return replace(change, usage=tuple(self._of_age(self._uses(change, change.version.at_us))))
+        return structs.replace(change, usage=tuple(self._of_age(self._uses(change, change.version.at_us))))
 
     def _uses(self, event: LineageRecorded, at_us: int) -> list[UsageObserved]:
         user = self._people.hash(event.user_id) if self._people else None

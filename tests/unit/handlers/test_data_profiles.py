@@ -119,7 +119,7 @@ def test_neither_state_nor_details_is_a_data_error(handler: Any) -> None:
         ({"state": []}, "state"),
         ({"state": {"metadata": 3}}, "state.metadata"),
         ({"state": {"metadata": {"guid": 3}}}, "state.metadata.guid"),
-        ({"state": {"metadata": {"guid": "p\x00"}}}, "state.metadata.guid"),
+        ({"state": {"metadata": {"guid": "p\x00"}}, "details": {}}, "state.metadata.guid"),
         ({"state": {"metadata": {"created_at": "soon"}}}, "state.metadata.created_at"),
         ({"state": {"entity": []}}, "state.entity"),
         ({"state": {"entity": {"data_profile": {"columns": {}}}}}, "state.entity.data_profile.columns"),
