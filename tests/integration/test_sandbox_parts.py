@@ -16,7 +16,7 @@ from sandbox.parts.broker import PrivateBroker
 from sandbox.parts.errors import BROKER, PartMissing
 from sandbox.parts.pgbouncer import PrivatePgBouncer
 from sandbox.parts.postgres import PrivatePostgres
-from sandbox.parts.process import off_loop, wait_until
+from sandbox.parts.process import GuardedProcess, off_loop, wait_until
 from sandbox.parts.proxy import TcpProxy
 
 
@@ -191,3 +191,18 @@ def test_what_is_missing_is_said_with_what_to_do() -> None:
 
     for way in ("apt-get install", "dnf install", "Docker", "CATALOG_MIRROR_TEST_AMQP_URL"):
         assert way in text
+
+
+def test_the_cpu_of_a_part_holds_that_of_children_that_live_and_that_ended(tmp_path: Path) -> None:
+    burn = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
+    forever = f"{burn}time.sleep(60)"
+    script = '"$0" -c "$1"; "$0" -c "$2" & wait'
+    process = GuardedProcess(
+        ["/bin/sh", "-c", script, sys.executable, burn, forever], env=os.environ, directory=tmp_path
+    )
+    assert process.cpu_s() == 0
+    process.start()
+    try:
+        wait_until(lambda: process.cpu_s() >= 0.58, timeout_s=20, what="one child's CPU is counted, not both")
+    finally:
+        process.kill()
