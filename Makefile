@@ -14,7 +14,7 @@ SCRIPTS := sandbox/install.sh sandbox/root.sh .ci/run
 #: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
 TOOL = $(BIN)/python -m sandbox.tools
 
-.PHONY: help install parts demo test faults neighbours check style types floors advisories scripts image chart asyncapi audit licences workflows docs migration format bench soak lock clean
+.PHONY: help install parts demo test faults neighbours check style types floors advisories scripts image chart asyncapi audit licences workflows docs instructions migration format bench profile soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -68,6 +68,7 @@ check: install ## Judge style, types, floors, known advisories and scripts
 	@$(MAKE) image
 	@$(MAKE) chart
 	@$(MAKE) asyncapi
+	@$(MAKE) instructions
 	@echo "All checks passed."
 
 style: $(STAMP) ## Judge style alone (ruff)
@@ -135,6 +136,9 @@ asyncapi: $(STAMP) ## Judge the AsyncAPI document by its official parser
 		echo "Note: npm could not get the parser of AsyncAPI, so the document was not judged." >&2; [ -z "$$CI" ]; \
 	fi
 
+instructions: $(STAMP) ## Count what an event costs in instructions, and judge that (ARGS=--write commits the counts)
+	@$(BIN)/python -m benchmarks.instructions $(ARGS)
+
 migration: $(STAMP) ## Write the next migration from the tables and kinds: NAME=what_it_adds
 	@$(BIN)/python -m service.mirror.migrations "$(NAME)"
 	@$(BIN)/python -m ruff check --quiet --fix service/mirror/migrations
@@ -156,6 +160,9 @@ format: $(STAMP) ## Put the code into shape (ruff)
 
 bench: install ## Measure throughput; the last line is one JSON object
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+profile: install ## Tell where an event's time goes, stage by stage; the last line is one JSON object
+	@$(BIN)/python -m benchmarks.profile $(ARGS)
 
 soak: install ## Run the slow tests
 	@$(BIN)/python -m pytest -m slow $(ARGS)

@@ -6,13 +6,14 @@ import asyncio
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractConnection
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange
 
 from benchmarks.errors import BenchFailed
 from benchmarks.events import Load, Sample
@@ -52,38 +53,55 @@ def version_of(connection: AbstractConnection) -> str:
 
 
 @asynccontextmanager
-async def filled(connection: AbstractConnection, load: Load) -> AsyncIterator[Queues]:
-    """The queues of one run, the first one filled: durable, quorum, with the arguments that the service declares.
+async def empty(connection: AbstractConnection, max_bytes: int | None = None) -> AsyncIterator[Queues]:
+    """The queues of one run: durable, quorum, with the arguments that the service declares.
 
     Each run has names of its own: a quorum queue made anew right after its deletion may lose what is published first.
+
+    Args:
+        max_bytes: what a queue may hold, where that is more than the service's default.
     """
+    arguments = queue_arguments(AmqpSettings(queue_max_bytes=max_bytes) if max_bytes else AmqpSettings())
     queues = Queues(*(f"catalog-mirror-bench-{secrets.token_hex(4)}{kind}" for kind in ("", "-lineage")))
     async with connection.channel() as channel:
         exchange = await channel.declare_exchange(EXCHANGE, aio_pika.ExchangeType.TOPIC, durable=True)
         try:
             for name, key in ((queues.events, "v2.data_profiles.#"), (queues.sink, SINK_KEY)):
-                queue = await channel.declare_queue(name, durable=True, arguments=queue_arguments(AmqpSettings()))
+                queue = await channel.declare_queue(name, durable=True, arguments=arguments)
                 await queue.bind(exchange, routing_key=key)
-            await _fill(connection, load)
-            await until(lambda: _has(connection, queues.events, len(load.samples)), "the queue is filled")
             yield queues
         finally:
             for name in (queues.events, queues.sink):
                 await channel.queue_delete(name)
 
 
-async def _fill(connection: AbstractConnection, load: Load) -> None:
+@asynccontextmanager
+async def filled(connection: AbstractConnection, load: Load) -> AsyncIterator[Queues]:
+    """The queues of one run, the first one filled."""
+    async with empty(connection) as queues:
+        await fill(connection, load.samples)
+        await until(lambda: _has(connection, queues.events, len(load.samples)), "the queue is filled")
+        yield queues
+
+
+async def fill(connection: AbstractConnection, samples: Iterable[Sample]) -> None:
+    """Publish events, each with a confirm; some hundred at a time are made and published."""
+    left = iter(samples)
     async with connection.channel() as channel:
         exchange = await channel.get_exchange(EXCHANGE, ensure=False)
+        while chunk := list(islice(left, CHUNK)):
+            await asyncio.gather(*(publish(exchange, sample) for sample in chunk))
 
-        async def publish(sample: Sample) -> None:
-            message = aio_pika.Message(
-                sample.body, content_type="application/json", delivery_mode=aio_pika.DeliveryMode.PERSISTENT
-            )
-            await exchange.publish(message, routing_key=sample.routing_key, timeout=PATIENCE_S)
 
-        for start in range(0, len(load.samples), CHUNK):
-            await asyncio.gather(*map(publish, load.samples[start : start + CHUNK]))
+async def publish(exchange: AbstractExchange, sample: Sample, message_id: str | None = None) -> None:
+    """Publish one event and await its confirm."""
+    message = aio_pika.Message(
+        sample.body,
+        content_type="application/json",
+        delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+        message_id=message_id,
+    )
+    await exchange.publish(message, routing_key=sample.routing_key, timeout=PATIENCE_S)
 
 
 async def _has(connection: AbstractConnection, queue: str, number: int) -> bool:

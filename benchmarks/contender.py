@@ -76,6 +76,13 @@ def _peer(*, answers: bool) -> None:
     )
 
 
+def floor() -> None:
+    """The least that there is to do."""
+    from benchmarks import floor as least
+
+    asyncio.run(least.run(os.environ[AMQP_URL], os.environ[QUEUE], os.environ[DATABASE_URL], until_told_to_stop))
+
+
 CONTENDERS: dict[str, Callable[[], None]] = {
     "raw_consumer": raw_consumer,
     "mirror_postgresql": service,
@@ -83,6 +90,7 @@ CONTENDERS: dict[str, Callable[[], None]] = {
     "main_job": service,
     "peer_faststream_mirror": peer_faststream_mirror,
     "peer_faststream": peer_faststream,
+    "floor": floor,
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -47,24 +48,48 @@ class Load:
         return sum(len(sample.body) for sample in self.samples) / len(self.samples)
 
 
-def load_of(number: int) -> Load:
+@dataclass(frozen=True, slots=True)
+class _Made:
+    sample: Sample
+    profile_id: str
+    dataset_id: str
+    published: datetime
+
+
+def load_of(number: int, seed: int = SEED) -> Load:
     """So many events: profiles are made, and every fifth event updates one that was made before."""
-    chance = random.Random(SEED)
+    load = Load()
+    for made in _stream(number, seed):
+        load.samples.append(made.sample)
+        load.newest[made.profile_id] = made.published
+        load.datasets.add(made.dataset_id)
+    return load
+
+
+def samples_of(number: int, seed: int = SEED) -> Iterator[Sample]:
+    """The events of `load_of`, one after the other, for more than should be held."""
+    return (made.sample for made in _stream(number, seed))
+
+
+def published_at(index: int) -> datetime:
+    """When the event at this place was published."""
+    return FIRST_PUBLISHED + timedelta(seconds=index)
+
+
+def _stream(number: int, seed: int) -> Iterator[_Made]:
+    chance = random.Random(seed)
     catalog_id = _id(chance)
     datasets = [_id(chance) for _ in range(max(1, number // PROFILES_PER_DATASET))]
-    load, made = Load(), list[tuple[str, str]]()
+    made = list[tuple[str, str]]()
     for index in range(number):
-        published = FIRST_PUBLISHED + timedelta(seconds=index)
+        published = published_at(index)
         is_patch = bool(made) and index % PATCH_EVERY == PATCH_EVERY - 1
         profile_id, dataset_id = chance.choice(made) if is_patch else (_id(chance), chance.choice(datasets))
         if not is_patch:
             made.append((profile_id, dataset_id))
         body = _envelope(chance, published, is_patch, catalog_id, dataset_id, profile_id)
         key = f"v2.data_profiles.{profile_id}.{'PATCH' if is_patch else 'POST'}"
-        load.samples.append(Sample(key, json.dumps(body, separators=(",", ":")).encode()))
-        load.newest[profile_id] = published
-        load.datasets.add(dataset_id)
-    return load
+        yield _Made(Sample(key, json.dumps(body, separators=(",", ":")).encode()), profile_id, dataset_id, published)
 
 
 def _id(chance: random.Random) -> str:

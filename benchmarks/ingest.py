@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Sequence
 
 from pydantic import SecretStr
 
-from benchmarks import events
+from benchmarks.inprocess import Receiver, messages_of
 from benchmarks.parts import Parts
 from service.changes import Origin
-from service.errors import MirrorError
 from service.events.message import Message
 from service.mirror import schema
-from service.mirror.deliveries import Delivery
 from service.mirror.store import Store
 from service.process.app import pipeline_of
 from service.settings.model import Settings, StoreSettings
-from service.targets.base import Target
 from service.telemetry.metrics import Metrics
 
 NAME = "lineage_ingest"
@@ -31,10 +27,13 @@ async def measure(on: Parts) -> dict[str, float]:
     """Events per second into a mirror on PostgreSQL, batch by batch: profiles and lineage in turn."""
     settings = Settings(store=StoreSettings(url=SecretStr(await asyncio.to_thread(on.new_database))))
     store = Store(settings.store)
-    loads = {"profiles": _profiles(BATCHES * BATCH), "lineage": [_lineage(number) for number in range(BATCHES * BATCH)]}
+    loads = {
+        "profiles": messages_of(BATCHES * BATCH),
+        "lineage": [_lineage(number) for number in range(BATCHES * BATCH)],
+    }
     try:
         await schema.upgrade(store)
-        pipeline = pipeline_of(settings, store, Metrics(), [_Receiver()])
+        pipeline = pipeline_of(settings, store, Metrics(), [Receiver()])
         took = dict.fromkeys(loads, 0.0)
         for start in range(0, BATCHES * BATCH, BATCH):
             for name, messages in loads.items():
@@ -52,27 +51,6 @@ def summary(rates: dict[str, float]) -> dict[str, float]:
         "lineage_ingest_per_s": round(rates["lineage"]),
         "lineage_to_profiles": round(rates["lineage"] / rates["profiles"], 2),
     }
-
-
-class _Receiver(Target):
-    """Takes lineage, of the mirror and of others; the way into the store is measured, deliveries included."""
-
-    lineage = forwards = True
-
-    def __init__(self) -> None:
-        super().__init__("receiver", [Origin.LIVE])
-
-    @classmethod
-    def create(cls, name: str, settings: Settings) -> None:
-        """Made here alone."""
-
-    async def deliver(self, batch: Sequence[Delivery]) -> list[MirrorError | None]:
-        """Nobody asks for it."""
-        return [None] * len(batch)
-
-
-def _profiles(number: int) -> list[Message]:
-    return [Message(sample.routing_key, sample.body) for sample in events.load_of(number).samples]
 
 
 def _lineage(number: int) -> Message:

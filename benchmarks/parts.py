@@ -30,13 +30,17 @@ class Parts:
 
     amqp_url: str
     postgres_url: str
-    #: The settings are ours, so they are the ones printed.
-    own_postgres: bool
+    #: The private server, where it is one.
+    postgres: PrivatePostgres | None = None
 
     @property
     def database_url(self) -> str:
         """The database that each run has to itself."""
         return urlunsplit(urlsplit(self.postgres_url)._replace(path=f"/{_DATABASE}"))
+
+    def server_cpu_s(self) -> float | None:
+        """Seconds of CPU that the private server has taken so far, its processes that ended included."""
+        return None if self.postgres is None else self.postgres.cpu_s()
 
     def new_database(self) -> str:
         """An empty database, whatever was there before."""
@@ -53,11 +57,12 @@ def provided(amqp_url: str | None, postgres_url: str | None) -> Iterator[Parts]:
     """The given parts, and private ones where none are given."""
     with ExitStack() as stack:
         settings = {name: value for name, value in POSTGRES_SETTINGS.items() if name != "fsync"}
-        parts = Parts(
-            amqp_url or stack.enter_context(PrivateBroker()).url,
-            postgres_url or stack.enter_context(PrivatePostgres(fsync=True, settings=settings)).url,
-            own_postgres=postgres_url is None,
-        )
+        amqp_url = amqp_url or stack.enter_context(PrivateBroker()).url
+        if postgres_url:
+            parts = Parts(amqp_url, postgres_url)
+        else:
+            server = stack.enter_context(PrivatePostgres(fsync=True, settings=settings))
+            parts = Parts(amqp_url, server.url, server)
         stack.callback(parts.drop_database)
         yield parts
 

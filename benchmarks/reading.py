@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,8 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks import calls
+from benchmarks import calls, report
+from benchmarks.builds import PRESENT, Build
 from benchmarks.errors import BenchFailed
 from benchmarks.parts import Parts
 from sandbox.catalog import access
@@ -71,6 +72,18 @@ class Pass:
 Passes = dict[str, list[Pass]]
 
 
+async def snapshot_cards(assets: int, on: Parts, build: Build) -> Pass:
+    """Cards alone into an empty mirror, read by this build.
+
+    Raises:
+        BenchFailed: as of `run`.
+    """
+    name = "snapshot_cards"
+    database = await asyncio.to_thread(on.new_database)
+    async with pocket_catalog(assets) as url, reader(url, database, name, build=build) as process:
+        return await _told(process, name, "asset", assets, database)
+
+
 async def run(assets: int, on: Parts, chosen: Collection[str]) -> dict[str, Pass]:
     """Every pass that these figures are of, once, by name.
 
@@ -110,7 +123,9 @@ async def pocket_catalog(assets: int, terms: int = 0) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def reader(url: str, store: str, *passes: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def reader(
+    url: str, store: str, *passes: str, build: Build = PRESENT
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A process that carries out these passes."""
     settings = {
         "CATALOG__URL": url, "CATALOG__IAM_URL": url, "CATALOG__API_KEY": access.API_KEY, "STORE__URL": store,
@@ -122,7 +137,7 @@ async def reader(url: str, store: str, *passes: str) -> AsyncIterator[asyncio.su
         log = Path(directory) / "log"
         with log.open("wb") as errors:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "benchmarks.reader", *passes,
+                *build.command("benchmarks.reader", *passes),
                 stdout=asyncio.subprocess.PIPE, stderr=errors, env=environment,
             )  # fmt: skip
         try:
@@ -174,6 +189,12 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.terminate()
         await process.wait()
+
+
+def ratios(rounds: Passes, before: Sequence[Pass]) -> dict[str, float]:
+    """Cards of a first snapshot against the build before."""
+    found = report.ratio(rounds.get("snapshot_cards", []), before, lambda one: one.rate)
+    return {} if found is None else {"snapshot_cards/before": found}
 
 
 def summary(rounds: Passes, chosen: list[str], assets: int) -> dict[str, Any]:

@@ -6,19 +6,19 @@ import asyncio
 import json
 import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 from aio_pika.abc import AbstractConnection
 
-from benchmarks import broker, contender, proof
+from benchmarks import broker, contender, disk, proof
+from benchmarks.builds import PRESENT, Build
 from benchmarks.errors import BenchFailed
 from benchmarks.events import Load, load_of
 from benchmarks.parts import Parts
@@ -42,6 +42,11 @@ class Job:
     answers: bool = False
     is_service: bool = False
 
+    @property
+    def is_compared(self) -> bool:
+        """Whether the build before does it, too, where one is named."""
+        return self.is_service and self.store == "postgresql"
+
 
 #: In the order of a round: what is compared stands side by side.
 JOBS = (
@@ -62,6 +67,10 @@ class Result:
     seconds: float
     cpu_s: float
     rss_mib: float
+    #: CPU of the PostgreSQL server meanwhile, where it is a private one and something is stored.
+    server_cpu_s: float | None = None
+    #: What a profile takes on disk afterwards, in bytes, where it is mirrored in PostgreSQL.
+    profile_bytes: float | None = None
 
     @property
     def rate(self) -> float:
@@ -73,8 +82,13 @@ class Result:
         """Microseconds of CPU that the contender's process took for one event."""
         return self.cpu_s / self.events * 1e6
 
+    @property
+    def server_cpu_us(self) -> float | None:
+        """Microseconds of CPU that the PostgreSQL server took for one event."""
+        return None if self.server_cpu_s is None else self.server_cpu_s / self.events * 1e6
 
-async def run(job: Job, events: int, parts: Parts, connection: AbstractConnection) -> Result:
+
+async def run(job: Job, events: int, parts: Parts, connection: AbstractConnection, build: Build = PRESENT) -> Result:
     """Measure one contender once.
 
     Raises:
@@ -84,10 +98,12 @@ async def run(job: Job, events: int, parts: Parts, connection: AbstractConnectio
     with tempfile.TemporaryDirectory(prefix="cm-bench-") as directory:
         store = await _store_url(job, parts, Path(directory))
         async with broker.filled(connection, load) as queues:
-            environment = _environment(job, len(load.samples), parts.amqp_url, queues, store)
-            async with _running(job.name, environment, Path(directory) / "log") as process:
-                result = await _measure(process, job, load, connection, queues, store)
+            environment = environment_of(job, len(load.samples), parts.amqp_url, queues, store)
+            async with running(job.name, environment, Path(directory) / "log", build) as process:
+                result = await _measure(process, job, load, connection, queues, store, parts)
             await _prove(job, load, connection, queues, store)
+        if job.is_service and job.store == "postgresql":
+            result = replace(result, profile_bytes=await disk.bytes_per_profile(store))
     return result
 
 
@@ -106,7 +122,7 @@ async def _store_url(job: Job, parts: Parts, directory: Path) -> str:
     return url
 
 
-def _environment(job: Job, events: int, amqp_url: str, queues: broker.Queues, store: str) -> dict[str, str]:
+def environment_of(job: Job, events: int, amqp_url: str, queues: broker.Queues, store: str) -> dict[str, str]:
     """Settings as a user would give them; nothing of the caller's own reaches the service."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CATALOG_MIRROR_")}
     return kept | {
@@ -124,10 +140,17 @@ def _environment(job: Job, events: int, amqp_url: str, queues: broker.Queues, st
 
 
 @asynccontextmanager
-async def _running(name: str, environment: Mapping[str, str], log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def running(
+    name: str, environment: Mapping[str, str], log: Path, build: Build = PRESENT
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A contender of a build in a process of its own.
+
+    Raises:
+        BenchFailed: it, or what is done with it, failed or took too long; with the end of its log.
+    """
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "benchmarks.contender", name,
+            *build.command("benchmarks.contender", name),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=output, env=environment,
         )  # fmt: skip
     try:
@@ -153,23 +176,28 @@ async def _measure(
     connection: AbstractConnection,
     queues: broker.Queues,
     store: str,
+    parts: Parts,
 ) -> Result:
     """From the start of consuming to the last acknowledgement, and where lineage is due, to its last confirm."""
     async with asyncio.timeout(RUN_TIMEOUT_S):
-        began = await _told(process, "began")
-        ended = await _told(process, "acked")
+        began = await told(process, "began")
+        server_s = parts.server_cpu_s() if job.store == "postgresql" else None
+        ended = await told(process, "acked")
         ended_s = float(ended["at_s"])
         if job.answers:
             await broker.until_holds(connection, queues.sink, len(load.samples))
             if job.is_service:
                 await proof.until_delivered(store)
             ended_s = max(ended_s, time.monotonic())
-        used = await _asked(process)
+        used = await asked(process)
     cpu_s = used["cpu_s"] - began["cpu_s"]
-    return Result(len(load.samples), ended_s - began["at_s"], cpu_s, used["rss_mib"])
+    if server_s is not None:
+        server_s = (parts.server_cpu_s() or 0.0) - server_s
+    return Result(len(load.samples), ended_s - began["at_s"], cpu_s, used["rss_mib"], server_s)
 
 
-async def _told(process: asyncio.subprocess.Process, what: str) -> dict[str, Any]:
+async def told(process: asyncio.subprocess.Process, what: str) -> dict[str, Any]:
+    """What the contender says next; raises `BenchFailed` where it is something else."""
     if process.stdout is None:
         raise BenchFailed("it has no output")
     line = await process.stdout.readline()
@@ -179,12 +207,13 @@ async def _told(process: asyncio.subprocess.Process, what: str) -> dict[str, Any
     return state
 
 
-async def _asked(process: asyncio.subprocess.Process) -> dict[str, Any]:
+async def asked(process: asyncio.subprocess.Process) -> dict[str, Any]:
+    """How the contender is now: its clock, CPU and peak memory."""
     if process.stdin is None:
         raise BenchFailed("it takes no input")
     process.stdin.write(b"?\n")
     await process.stdin.drain()
-    return await _told(process, "asked")
+    return await told(process, "asked")
 
 
 async def _prove(job: Job, load: Load, connection: AbstractConnection, queues: broker.Queues, store: str) -> None:

@@ -6,22 +6,65 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
+from statistics import median
 from typing import Any
 
 from aio_pika.abc import AbstractConnection
 from rich.console import Console
 
-from benchmarks import broker, columns, documents, ingest, lineage, parts, peer, pentaho, reading, report, runs, usage
+from benchmarks import (
+    broker,
+    catchup,
+    columns,
+    documents,
+    growth,
+    ingest,
+    latency,
+    lineage,
+    parts,
+    peer,
+    pentaho,
+    reading,
+    report,
+    runs,
+    startup,
+    usage,
+)
+from benchmarks.builds import PRESENT, Build
 from benchmarks.errors import BenchFailed
 from service.settings.model import Settings
 
 #: For people; stdout is for the last line.
 console = Console(stderr=True, highlight=False)
+#: Rounds at most of what takes long and differs little.
+FEW_ROUNDS = 2
 
 
-async def measure(chosen: Sequence[str], events: int, assets: int, rounds: int, on: parts.Parts) -> None:
-    """Run the chosen contenders, show the figures, and print the JSON line.
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be measured, and how much of it."""
+
+    #: Names of contenders and figures.
+    chosen: Sequence[str]
+    events: int
+    assets: int
+    rounds: int
+    #: Events that wait for the service to catch up with.
+    waiting: int
+    #: Rows of the large mirror in every table.
+    rows: int
+    #: The build before, which runs beside this one in each round.
+    against: Build | None = None
+
+    def has(self, name: str) -> bool:
+        """Whether this is to be measured."""
+        return name in self.chosen
+
+
+async def measure(plan: Plan, on: parts.Parts) -> None:
+    """Run what is chosen, show the figures, and print the JSON line.
 
     Raises:
         BenchFailed: a run went wrong; no figures are printed then.
@@ -33,20 +76,61 @@ async def measure(chosen: Sequence[str], events: int, assets: int, rounds: int, 
         for name, value in settings.items():
             console.print(f"{name}: {value}", soft_wrap=True)
         try:
-            found = await _rounds(chosen, events, rounds, on, connection)
+            found, before = await _rounds(plan, on, connection)
+            told, ratios = await _service(plan, on, connection, found)
         finally:
             await broker.clean(connection)
-    figures = [name for name in reading.FIGURES if name in chosen]
-    passes = await _readings(assets, rounds, on, figures) if figures else {}
     if found:
         console.print(report.table(found))
-    for line in report.ratio_lines(found):
-        console.print(line)
+    figures = [name for name in reading.FIGURES if plan.has(name)]
     if figures:
+        passes, earlier = await _readings(plan, on, figures)
         console.print(reading.table(passes))
-    told = reading.summary(passes, figures, assets) if figures else {}
-    told |= await _lineage(chosen, on)
-    print(json.dumps({**report.summary(found, settings, events, rounds), **told}), flush=True)
+        told |= reading.summary(passes, figures, plan.assets)
+        ratios |= reading.ratios(passes, earlier)
+    if plan.has(growth.NAME):
+        with console.status("filling mirrors, and writing into them"):
+            costs = await growth.measure(plan.rows)
+        _show(growth.lines(costs))
+        told |= growth.summary(costs)
+        ratios |= growth.ratios(costs)
+    told |= await _lineage(plan.chosen, on)
+    line = report.summary(found, before, settings, plan.events, plan.rounds) | told
+    line["ratios"] |= ratios
+    _show(report.ratio_lines(line["ratios"]))
+    print(json.dumps(line), flush=True)
+
+
+async def _service(
+    plan: Plan, on: parts.Parts, connection: AbstractConnection, found: report.Rounds
+) -> tuple[dict[str, Any], dict[str, float]]:
+    """How quickly it answers, what memory it takes, how it starts and rests: for the last line, and its ratios."""
+    told: dict[str, Any] = {}
+    ratios: dict[str, float] = {}
+    few = range(min(plan.rounds, FEW_ROUNDS))
+    if plan.has(latency.NAME):
+        main_job = found.get(latency.SERVICE.name) or [await runs.run(latency.SERVICE, plan.events, on, connection)]
+        with console.status("waiting for answers"):
+            delays = [await latency.measure(on, connection, median(run.rate for run in main_job)) for _ in few]
+        _show(latency.lines(delays))
+        told |= latency.summary(delays)
+        ratios |= latency.ratios(delays)
+    if plan.has(catchup.NAME):
+        with console.status("catching up"):
+            memory = await catchup.measure(plan.waiting, on, connection)
+        _show([catchup.line(memory)])
+        told |= catchup.summary(memory)
+    if plan.has(startup.NAME):
+        with console.status("starting, and resting"):
+            starts = [await startup.measure(on, connection) for _ in few]
+        _show([startup.line(starts)])
+        told |= startup.summary(starts)
+    return told, ratios
+
+
+def _show(lines: Sequence[str]) -> None:
+    for line in lines:
+        console.print(line, soft_wrap=True)
 
 
 async def _lineage(chosen: Sequence[str], on: parts.Parts) -> dict[str, Any]:
@@ -86,31 +170,36 @@ async def _lineage(chosen: Sequence[str], on: parts.Parts) -> dict[str, Any]:
     return told
 
 
-async def _readings(assets: int, rounds: int, on: parts.Parts, figures: Sequence[str]) -> reading.Passes:
+async def _readings(plan: Plan, on: parts.Parts, figures: Sequence[str]) -> tuple[reading.Passes, list[reading.Pass]]:
+    """All passes of this build, and the first snapshots of the one before."""
     found: reading.Passes = {}
-    for number in range(1, rounds + 1):
-        with console.status(f"round {number} of {rounds}: reading the catalog"):
-            passes = await reading.run(assets, on, figures)
+    before: list[reading.Pass] = []
+    for number in range(1, plan.rounds + 1):
+        with console.status(f"round {number} of {plan.rounds}: reading the catalog"):
+            passes = await reading.run(plan.assets, on, figures)
+            if plan.against and "snapshot_cards" in passes:
+                before.append(await reading.snapshot_cards(plan.assets, on, plan.against))
         for name, one in passes.items():
             found.setdefault(name, []).append(one)
-            console.print(f"round {number} of {rounds}: {name:<23} {one.rate:>7,.0f} assets/s in {one.seconds:4.1f} s")
-    return found
+            pace = f"{one.rate:>7,.0f} assets/s in {one.seconds:4.1f} s"
+            console.print(f"round {number} of {plan.rounds}: {name:<25} {pace}")
+    return found, before
 
 
-async def _rounds(
-    chosen: Sequence[str], events: int, rounds: int, on: parts.Parts, connection: AbstractConnection
-) -> report.Rounds:
-    jobs = [job for job in runs.JOBS if job.name in chosen]
-    found: report.Rounds = {job.name: [] for job in jobs}
-    for number in range(1, rounds + 1):
-        for job in jobs:
-            with console.status(f"round {number} of {rounds}: {job.name}"):
-                result = await runs.run(job, events, on, connection)
-            found[job.name].append(result)
-            console.print(
-                f"round {number} of {rounds}: {job.name:<23} {result.rate:>7,.0f} events/s in {result.seconds:4.1f} s"
-            )
-    return found
+async def _rounds(plan: Plan, on: parts.Parts, connection: AbstractConnection) -> tuple[report.Rounds, report.Rounds]:
+    """The chosen contenders in turn, those of this build and of the one before; the latter come right after."""
+    builds = [build for build in (PRESENT, plan.against) if build]
+    jobs = [job for job in runs.JOBS if plan.has(job.name)]
+    found: dict[str, report.Rounds] = {build.name: {} for build in builds}
+    for number in range(1, plan.rounds + 1):
+        for job, build in [(job, build) for job in jobs for build in builds if build is PRESENT or job.is_compared]:
+            name = job.name if build is PRESENT else f"{job.name}, {build.name}"
+            with console.status(f"round {number} of {plan.rounds}: {name}"):
+                result = await runs.run(job, plan.events, on, connection, build)
+            found[build.name].setdefault(job.name, []).append(result)
+            pace = f"{result.rate:>7,.0f} events/s in {result.seconds:4.1f} s"
+            console.print(f"round {number} of {plan.rounds}: {name:<25} {pace}")
+    return found[PRESENT.name], found.get("before", {})
 
 
 async def _settings(connection: AbstractConnection, on: parts.Parts) -> dict[str, Any]:

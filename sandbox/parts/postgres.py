@@ -79,6 +79,10 @@ class PrivatePostgres:
         """Whether the server's process lives."""
         return self._server.running
 
+    def cpu_s(self) -> float:
+        """Seconds of CPU that the server has taken so far, all of its processes together; Linux alone tells."""
+        return self._server.cpu_s()
+
     def database_url(self, name: str) -> str:
         """How to reach one database."""
         return f"postgresql://{ROLE}@127.0.0.1:{self.port}/{name}"

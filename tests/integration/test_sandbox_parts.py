@@ -18,7 +18,7 @@ from sandbox.parts.broker import PrivateBroker
 from sandbox.parts.errors import BROKER, PartMissing
 from sandbox.parts.pgbouncer import PrivatePgBouncer
 from sandbox.parts.postgres import PrivatePostgres
-from sandbox.parts.process import off_loop, wait_until
+from sandbox.parts.process import GuardedProcess, off_loop, wait_until
 from sandbox.parts.proxy import TcpProxy
 
 
@@ -210,3 +210,18 @@ async def test_a_proxy_that_ends_closes_what_it_has_just_taken(turns: int) -> No
     writer.close()
     with contextlib.suppress(ConnectionError):
         await writer.wait_closed()
+
+
+def test_the_cpu_of_a_part_holds_that_of_children_that_live_and_that_ended(tmp_path: Path) -> None:
+    burn = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass\n"
+    forever = f"{burn}time.sleep(60)"
+    script = '"$0" -c "$1"; "$0" -c "$2" & wait'
+    process = GuardedProcess(
+        ["/bin/sh", "-c", script, sys.executable, burn, forever], env=os.environ, directory=tmp_path
+    )
+    assert process.cpu_s() == 0
+    process.start()
+    try:
+        wait_until(lambda: process.cpu_s() >= 0.58, timeout_s=20, what="one child's CPU is counted, not both")
+    finally:
+        process.kill()

@@ -1,0 +1,86 @@
+"""The service's own pipeline in this process, without a broker: for looking at what an event costs inside.
+
+The events are those of the throughput bench, the settings the service's defaults, the store is PostgreSQL. With
+lineage, answers are made and delivered from memory as in the service, to a target that only takes them: what
+publishing costs is not in here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from pydantic import SecretStr
+
+from benchmarks.events import SEED, samples_of
+from service.changes import Origin
+from service.errors import MirrorError
+from service.events.message import Message
+from service.mirror import schema
+from service.mirror.deliveries import Delivery, Lease
+from service.mirror.store import Store
+from service.pipeline.pipeline import Pipeline
+from service.process.app import pipeline_of
+from service.settings.model import Settings, StoreSettings
+from service.targets.base import Target
+from service.telemetry.metrics import Metrics
+
+#: Seconds that deliveries are leased to this process.
+_LEASE_S = 60.0
+
+
+class Receiver(Target):
+    """Takes lineage, of the mirror and of others; it is not told anything here, as no relay runs."""
+
+    lineage = forwards = True
+
+    def __init__(self) -> None:
+        super().__init__("receiver", [Origin.LIVE])
+
+    @classmethod
+    def create(cls, name: str, settings: Settings) -> None:
+        """Made here alone."""
+
+    async def deliver(self, batch: Sequence[Delivery]) -> list[MirrorError | None]:
+        """Nobody asks for it."""
+        return [None] * len(batch)
+
+
+class _Memory:
+    """Takes fresh deliveries as a relay with room does, and forgets them."""
+
+    def lease(self, number: int) -> Lease:
+        """There is always room."""
+        return Lease("bench", _LEASE_S)
+
+    def accept(self, fresh: Sequence[Delivery]) -> None:
+        """Forgotten."""
+
+
+def messages_of(number: int, seed: int = SEED) -> list[Message]:
+    """So many profile events as they come from the queue; the same ones every time."""
+    return [Message(sample.routing_key, sample.body) for sample in samples_of(number, seed)]
+
+
+async def migrate(database_url: str) -> None:
+    """Make the schema in an empty database."""
+    store = Store(StoreSettings(url=SecretStr(database_url)))
+    try:
+        await schema.upgrade(store)
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def pipeline(database_url: str, *, answers: bool) -> AsyncIterator[Pipeline]:
+    """The service's pipeline on a PostgreSQL whose schema is there.
+
+    Args:
+        answers: lineage is made of each event and delivered.
+    """
+    settings = Settings(store=StoreSettings(url=SecretStr(database_url)))
+    store = Store(settings.store)
+    try:
+        yield pipeline_of(settings, store, Metrics(), [Receiver()] if answers else [], _Memory() if answers else None)
+    finally:
+        await store.close()
