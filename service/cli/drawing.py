@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import msgspec
 from rich.tree import Tree
 
 from service.changes import Role
@@ -40,7 +41,7 @@ class Drawing:
             "assets": [{"asset_id": asset_id, "name": graph.names.get(asset_id)} for asset_id in graph.assets],
             "events": [asdict(event) for event in events],
             "edges": [
-                {"event_id": event_id, **asdict(edge), "name": graph.names.get(edge.asset_id)}
+                {"event_id": event_id, **msgspec.to_builtins(edge), "name": graph.names.get(edge.asset_id)}
                 for event_id in sorted(graph.edges)
                 for edge in graph.edges[event_id]
             ],

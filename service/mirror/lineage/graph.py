@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
+from msgspec import structs
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import LineageEdge, Role
@@ -125,7 +126,7 @@ async def _joined(connection: AsyncConnection, told: dict[str, list[LineageEdge]
         for edge in edges:
             identity = identities.get(edge.asset_id)
             if identity is not None:
-                edge = replace(edge, asset_id=identity, name=min(names[identity], default=(False, None))[1])
+                edge = structs.replace(edge, asset_id=identity, name=min(names[identity], default=(False, None))[1])
             once.setdefault((edge.asset_id, edge.role), edge)
         joined[event_id] = sorted(once.values(), key=lambda edge: edge.asset_id)
     return joined
