@@ -19,4 +19,4 @@ def upgrade() -> None:
     """Deliveries in the order of their turns."""
     bind = op.get_bind()
     if bind.dialect.name == "sqlite" or not bind.scalar(sa.text("SELECT EXISTS (SELECT 1 FROM deliveries)")):
-        op.create_index("deliveries_turn", "deliveries", ["target", "seq"], unique=False)
+        op.create_index("deliveries_turn", "deliveries", ["target", "seq"], unique=False, if_not_exists=True)
