@@ -128,6 +128,8 @@ class _Column(msgspec.Struct):
     quality_score: None = None
 
 
+#: Columns that are all told as most are.
+USUAL = list[_Column]
 #: The members of a column that are looked at, the one that holds its figures, and the names of these.
 MEMBERS, ANALYSIS, FIGURES = _Column.__struct_fields__, "value_analysis", _Analysis.__struct_fields__
 

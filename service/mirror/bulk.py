@@ -108,8 +108,8 @@ class BulkInsert:
         source = sa.select(*selected)
         if self.on_conflict == "newer":
             source = source.where(~self._is_there_already(incoming))
-        # Locks are taken in this order, whatever plan the anti-join gets.
-        source = source.order_by(*(incoming.c[name] for name in self.key))
+        # Locks are taken in this order, that of Python, whatever plan the anti-join gets and whatever the locale is.
+        source = source.order_by(*(_as_python_sorts(incoming.c[name]) for name in self.key))
         names = [*self.columns, *self.clocked, *self.constants]
         return self._finish(postgresql.insert(self.table).from_select(names, source, include_defaults=False))
 
@@ -148,6 +148,10 @@ def _told(values: tuple[Any, ...]) -> tuple[Any, ...]:
     "SQL Functions Returning Sets"), and the driver need not look at each NULL.
     """
     return values if values.count(None) < len(values) else ()
+
+
+def _as_python_sorts(column: Any) -> Any:
+    return column.collate("C") if isinstance(column.type, sa.Text) else column
 
 
 def state_insert(table: sa.Table, *columns: str, keep_if: str | None = None) -> BulkInsert:

@@ -34,6 +34,7 @@ from service.changes import (
     Version,
 )
 from service.kinds import THINGS
+from service.mirror import told
 from service.text.documents import DIGEST_BYTES, column_text, key_text
 from service.text.times import to_datetime
 
@@ -241,10 +242,13 @@ def _profile_saved(plan: Plan, event: int, change: ProfileSaved) -> None:
     values = (
         change.profile_id, change.asset_id, *place_of(change.container), text_of(change.status), change.column_count,
         moment_of(change.created_at_us), text_of(change.owner_id), text_of(change.run_id),
-        text_of(change.attachment_id), figures_text(change.findings.figures),
-        *_tail(change.version, change.document.text),
+        text_of(change.attachment_id), _figures(change), *_tail(change.version, change.document.text),
     )  # fmt: skip
     _put(plan.data_profiles, change.profile_id, change.version, values, event, change)
+
+
+def _figures(change: ProfileSaved) -> str | None:
+    return told.IN_DOCUMENT if told.in_document(change) else figures_text(change.findings.figures)
 
 
 def figures_text(figures: Sequence[ColumnFigures]) -> str | None:
@@ -257,8 +261,8 @@ def figures_text(figures: Sequence[ColumnFigures]) -> str | None:
             return text.decode()
     except UnicodeEncodeError:  # half a surrogate pair
         pass
-    told = [msgspec.structs.asdict(one) for one in figures]
-    clean = [{name: column_text(v) if isinstance(v, str) else v for name, v in one.items()} for one in told]
+    named = [msgspec.structs.asdict(one) for one in figures]
+    clean = [{name: column_text(v) if isinstance(v, str) else v for name, v in one.items()} for one in named]
     return _encoder.encode([{name: v for name, v in one.items() if v is not None} for one in clean]).decode()
 
 

@@ -162,7 +162,7 @@ data_profiles = Table(
     *state_columns(),
     Column("run_id", Text, comment="The run whose figures these are"),
     Column("attachment_id", Text, comment="Of the data asset: what holds the profile's own document"),
-    Column("figures", Text, comment="What it found of each column, as JSON"),
+    Column("figures", Text, comment="What it found of each column, as JSON; []: as its document tells it"),
     Index("data_profiles_asset", "asset_id"),
 )  # fmt: skip
 

@@ -37,6 +37,7 @@ deliveries = Table(
     Column("lease_token", Text),
     Column("lease_until", UtcTime),
     Index("deliveries_head", "target", "entity_kind", "entity_id", "seq"),
+    Index("deliveries_turn", "target", "seq"),
 )  # fmt: skip
 
 dead_letters = Table(

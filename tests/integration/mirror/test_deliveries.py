@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import sqlalchemy as sa
 
 from service.errors import DeliveryRejected
 from service.mirror import controls, dead_letters, deliveries
@@ -13,6 +16,8 @@ from service.mirror.deliveries import Delivery, Lease
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror
+
+Opened = Callable[..., AbstractAsyncContextManager["Mirror"]]
 
 LEASE = Lease("mine", 60)
 
@@ -62,6 +67,23 @@ async def test_the_oldest_go_first_up_to_the_limit(mirror: Mirror) -> None:
         await create(mirror, of(f"d{number}", f"e{number}"))
 
     assert await claim(mirror, limit=3) == ["d0", "d1", "d2"]
+
+
+async def test_a_claim_reads_little_of_what_waits_before_anybody_has_counted_it(
+    empty_postgres_url: str, opened: Opened
+) -> None:
+    read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'deliveries'"
+    async with opened(empty_postgres_url) as mirror:
+        await mirror.execute("ALTER TABLE deliveries SET (autovacuum_enabled = off)")
+        for target in ("paused", "t"):
+            await create(mirror, *(of(f"{target}{number}", f"e{number}", target=target) for number in range(10_000)))
+        async with mirror.store.write() as connection:
+            before = (await connection.execute(sa.text(read))).scalar_one()
+            claimed = await deliveries.claim(connection, mirror.store, "t", LEASE, 10)
+            after = (await connection.execute(sa.text(read))).scalar_one()
+
+    assert len(claimed) == 10
+    assert after - before < 100
 
 
 async def test_what_is_born_leased_is_nobody_elses_until_the_lease_lapses(mirror: Mirror) -> None:

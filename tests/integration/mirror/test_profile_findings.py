@@ -7,9 +7,13 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from service.changes import Origin
 from service.events.message import Message
+from service.mirror import told
+from service.mirror.described import VIEWS
 from service.mirror.rebuild import rebuild
 from service.pipeline.committing import Fate
 from service.settings.model import PipelineSettings
@@ -27,12 +31,19 @@ def column(name: str = "email", code: str = "EM", **analysis: Any) -> dict[str, 
 
 
 def profiled(
-    events: Events, *columns: Any, profile_id: str = "p1", at: str = "2026-05-10T15:04:15Z", **profile: Any
+    events: Events,
+    *columns: Any,
+    profile_id: str = "p1",
+    asset_id: str = "a1",
+    at: str = "2026-05-10T15:04:15Z",
+    **profile: Any,
 ) -> Message:
     """The message of a profile with these columns; `profile` are other members of it."""
     inner = {"columns": list(columns), "execution": {"status": "finished", "dataflow_run_id": "r1"}, **profile}
-    metadata = {"guid": profile_id, "dataset_id": "a1", "catalog_id": "c1", "created_at": at}
-    return events.profile(profile_id, published=at, state={"metadata": metadata, "entity": {"data_profile": inner}})
+    metadata = {"guid": profile_id, "dataset_id": asset_id, "catalog_id": "c1", "created_at": at}
+    details = {"profile_id": profile_id, "dataset_id": asset_id, "catalog_id": "c1"}
+    state = {"metadata": metadata, "entity": {"data_profile": inner}}
+    return events.profile(profile_id, published=at, state=state, details=details)
 
 
 async def _rows(mirror: Mirror) -> list[Any]:
@@ -44,6 +55,79 @@ async def _rows(mirror: Mirror) -> list[Any]:
 
 async def _classes(mirror: Mirror) -> list[Any]:
     return await mirror.all("SELECT profile_id, column_name, class_code FROM v1_profile_classes ORDER BY 1, 2, 3")
+
+
+COUNTS = ("total_count", "row_count", "distinct_count", "null_count", "empty_count", "unique_count")
+NUMBERS = ("min_number", "max_number", "min_value", "max_value", "mean", "stddev")
+
+
+def columns_with(*odd: Any) -> st.SearchStrategy[dict[str, Any]]:
+    """Columns as most are told, but that a value may be one of these."""
+    counts = st.sampled_from([0, 3, 7, 2**63 - 1, *odd])
+    small = st.sampled_from([-3, 8, 2**31 - 1, *odd])
+    numbers = st.one_of(
+        st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False, allow_infinity=False), st.sampled_from([0.1, *odd])
+    )
+    texts = st.sampled_from(["[redacted]", "a", '"', "Größe 😀", *odd])
+    names = st.sampled_from([*"abcdefghijk", *odd])
+    classes = {"class_code": st.sampled_from(["EM", "NoClassDetected", *odd])}
+    told_of_class = {"class_name": texts, "confidence": numbers, "priority": small}
+    of_type = dict.fromkeys(("length", "precision", "scale"), small) | {"type": texts, "count": counts}
+    analysis = {
+        **dict.fromkeys((*COUNTS, "max_value_frequency"), counts), **dict.fromkeys(NUMBERS, numbers),
+        "inferred_type": st.fixed_dictionaries({}, optional=of_type), "min_string": texts, "max_string": texts,
+        "unknown": texts,
+    }  # fmt: skip
+    return st.fixed_dictionaries(
+        {"name": names, "value_analysis": st.fixed_dictionaries({}, optional=analysis)},
+        optional={
+            "column_classification": st.fixed_dictionaries(classes, optional=told_of_class),
+            "column_name": texts,
+        },
+    )
+
+
+usual = st.lists(columns_with(), min_size=1, max_size=3)
+odd = st.lists(columns_with(None, "", "7", 1.5, True, 2**63, -1, "\x00", "\\u0000"), min_size=1, max_size=3)
+lists = st.one_of(usual, usual, odd)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(profiles=st.lists(lists, min_size=1, max_size=8))
+async def test_figures_are_shown_the_same_whether_they_are_kept_or_read_in_the_document(
+    mirror: Mirror, events: Events, profiles: list[list[Any]]
+) -> None:
+    options = {"settings": PipelineSettings(profile_values=ProfileValues.ALL)}
+    messages = [
+        profiled(events, *listed, profile_id=f"p{number}", asset_id=f"a{number}")
+        for number, listed in enumerate(profiles)
+    ]
+    names = ", ".join(name for name in VIEWS["v1_profile_columns"].columns if name != "mirrored_at")
+    shown = []
+    for is_usual in (told.in_document, _never):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(told, "in_document", is_usual)
+            await mirror.clear()
+            await mirror.take(*messages, **options)
+            shown.append(await mirror.all(f"SELECT {names} FROM v1_profile_columns ORDER BY profile_id, position"))
+
+    assert repr(shown[0]) == repr(shown[1])  # which tells 1 from 1.0
+
+
+def _never(_: Any) -> bool:
+    return False
+
+
+async def test_what_the_document_tells_the_usual_way_is_not_kept_twice(mirror: Mirror, events: Events) -> None:
+    odd = column("odd", null_count="7")
+    await mirror.take(profiled(events, column()), profiled(events, column(), odd, profile_id="p2", asset_id="a2"))
+
+    kept = dict(await mirror.all("SELECT profile_id, figures FROM data_profiles"))
+    assert kept["p1"] == told.IN_DOCUMENT
+    assert [one["column_name"] for one in json.loads(kept["p2"])] == ["email", "odd"]
+    assert [row[:2] for row in await _rows(mirror)] == [("p1", "email"), ("p2", "email"), ("p2", "odd")]
 
 
 async def test_each_column_is_a_row(mirror: Mirror, events: Events) -> None:
