@@ -34,7 +34,7 @@ async def cluster(three_nodes: list[PrivateBroker]) -> list[PrivateBroker]:
     return three_nodes
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_the_leader_of_our_queue_and_the_node_that_we_are_connected_to_are_killed(
     rig: Callable[..., Any], cluster: list[PrivateBroker], sqlite_url: str
 ) -> None:
@@ -64,7 +64,7 @@ async def test_the_leader_of_our_queue_and_the_node_that_we_are_connected_to_are
             await world.resumed()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_a_cluster_without_a_majority_refuses_our_lineage_and_takes_it_once_there_is_one_again(
     rig: Callable[..., Any], cluster: list[PrivateBroker], sqlite_url: str, run_command: Callable[..., Any]
 ) -> None:
@@ -96,7 +96,7 @@ async def test_a_cluster_without_a_majority_refuses_our_lineage_and_takes_it_onc
             await world.resumed()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_a_queue_without_a_majority_is_told_and_is_no_gap(
     rig: Callable[..., Any], cluster: list[PrivateBroker], sqlite_url: str
 ) -> None:
@@ -120,7 +120,7 @@ async def test_a_queue_without_a_majority_is_told_and_is_no_gap(
         assert await world.rows.all("SELECT kind, detail FROM gaps WHERE kind LIKE 'queue%'") == []
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_what_the_consumer_of_a_dead_node_had_in_hand_is_told_until_it_comes_back(
     rig: Callable[..., Any], cluster: list[PrivateBroker], sqlite_url: str
 ) -> None:
