@@ -21,7 +21,8 @@ RATIOS = {
 }  # fmt: skip
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 async def test_the_last_line_has_every_figure(
     amqp_url: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
     do_without: Callable[[Exception], NoReturn],
