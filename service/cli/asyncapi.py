@@ -123,4 +123,4 @@ def _schemas(typed: set[type[msgspec.Struct]]) -> dict[str, Any]:
     models = sorted(typed, key=lambda body: body.__name__)
     _, found = msgspec.json.schema_components(models, ref_template="#/components/schemas/{name}")
     public: dict[str, Any] = json.loads(re.sub(r'("|/schemas/)_(?=[A-Z])', r"\1", json.dumps(found)))
-    return public
+    return dict(sorted(public.items()))
