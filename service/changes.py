@@ -299,10 +299,14 @@ class ColumnFigures(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Findings(NamedTuple):
-    """What a profile, or its document, found of the columns of a data asset."""
+    """What a profile, or its document, found of the columns of a data asset.
+
+    `is_usual` says that all of it was told as most is, so that SQL finds it in what was told.
+    """
 
     figures: tuple[ColumnFigures, ...] = ()
     classes: tuple[ClassCandidate, ...] = ()
+    is_usual: bool = False
 
 
 NO_FINDINGS = Findings()

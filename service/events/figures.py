@@ -35,14 +35,14 @@ def findings_in(columns: Any, row_count: Any = None) -> Findings:
     rows = lookup.integer(row_count)
     try:
         told = msgspec.convert(columns, list[_Column])
-        found = [_usual(column, place, rows) for place, column in enumerate(told, 1)]
+        found, is_usual = [_usual(column, place, rows) for place, column in enumerate(told, 1)], rows is None
     except msgspec.ValidationError:
+        is_usual = False
         found = [_found(column, place, rows) for place, column in enumerate(columns, 1) if isinstance(column, dict)]
     if len({figures.column_name for figures, _ in found}) < len(found):
-        found = _numbered(found)
-    return Findings(
-        tuple([figures for figures, _ in found]), tuple([one for _, candidates in found for one in candidates])
-    )
+        found, is_usual = _numbered(found), False
+    classes = tuple([one for _, candidates in found for one in candidates])
+    return Findings(tuple([figures for figures, _ in found]), classes, is_usual)
 
 
 def _found(column: dict[str, Any], position: int, table_rows: int | None) -> _Found:
@@ -128,8 +128,6 @@ class _Column(msgspec.Struct):
     quality_score: None = None
 
 
-#: Columns that are all told as most are.
-USUAL = list[_Column]
 #: The members of a column that are looked at, the one that holds its figures, and the names of these.
 MEMBERS, ANALYSIS, FIGURES = _Column.__struct_fields__, "value_analysis", _Analysis.__struct_fields__
 

@@ -34,11 +34,12 @@ from service.changes import (
     Version,
 )
 from service.kinds import THINGS
-from service.mirror import told
 from service.text.documents import DIGEST_BYTES, column_text, key_text
 from service.text.times import to_datetime
 
 _encoder = msgspec.json.Encoder()
+#: In place of figures: the document tells them. Whoever knows nothing of this finds no columns, and no fault.
+IN_DOCUMENT = "[]"
 
 #: Seconds after a tie before the thing is read again: events carry whole seconds, so one more could still tie.
 TIE_REFRESH_DELAY_S = 2.0
@@ -242,13 +243,20 @@ def _profile_saved(plan: Plan, event: int, change: ProfileSaved) -> None:
     values = (
         change.profile_id, change.asset_id, *place_of(change.container), text_of(change.status), change.column_count,
         moment_of(change.created_at_us), text_of(change.owner_id), text_of(change.run_id),
-        text_of(change.attachment_id), _figures(change), *_tail(change.version, change.document.text),
+        text_of(change.attachment_id), figures_of(change), *_tail(change.version, change.document.text),
     )  # fmt: skip
     _put(plan.data_profiles, change.profile_id, change.version, values, event, change)
 
 
-def _figures(change: ProfileSaved) -> str | None:
-    return told.IN_DOCUMENT if told.in_document(change) else figures_text(change.findings.figures)
+#: What PostgreSQL refuses, of what a document may hold: some escapes, and decimals too small for a double (`1E-999`).
+_REFUSED = ("\\u", "E-")
+
+
+def figures_of(change: ProfileSaved) -> str | None:
+    """The figures as they are kept: not at all where the view finds them in the document, and can read it."""
+    if change.findings.is_usual and not any(odd in change.document.text for odd in _REFUSED):
+        return IN_DOCUMENT
+    return figures_text(change.findings.figures)
 
 
 def figures_text(figures: Sequence[ColumnFigures]) -> str | None:

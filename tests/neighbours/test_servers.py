@@ -30,10 +30,7 @@ _TAIL = 6000
 FAULTS = Path("tests/faults")
 #: What breaks a broker, or depends on how it gives out, refuses, counts and cancels.
 OF_A_BROKER = [
-    *(
-        FAULTS / f"test_{name}.py"
-        for name in ("broker", "deliveries", "guards", "kill", "lineage_back", "link")
-    ),
+    *(FAULTS / f"test_{name}.py" for name in ("broker", "deliveries", "guards", "kill", "lineage_back", "link")),
     *(FAULTS / f"test_{name}.py" for name in ("poison", "start_order", "stopping", "topology")),
 ]
 #: What breaks a database, or its schema while it is at work.

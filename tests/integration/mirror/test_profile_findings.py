@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.changes import Origin
+from service.changes import Origin, ProfileSaved
 from service.events.message import Message
-from service.mirror import told
+from service.mirror import rows as planned
 from service.mirror.described import VIEWS
 from service.mirror.rebuild import rebuild
 from service.pipeline.committing import Fate
@@ -106,9 +106,9 @@ async def test_figures_are_shown_the_same_whether_they_are_kept_or_read_in_the_d
     ]
     names = ", ".join(name for name in VIEWS["v1_profile_columns"].columns if name != "mirrored_at")
     shown = []
-    for is_usual in (told.in_document, _never):
+    for figures in (planned.figures_of, _kept):
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(told, "in_document", is_usual)
+            patched.setattr(planned, "figures_of", figures)
             await mirror.clear()
             await mirror.take(*messages, **options)
             shown.append(await mirror.all(f"SELECT {names} FROM v1_profile_columns ORDER BY profile_id, position"))
@@ -116,8 +116,8 @@ async def test_figures_are_shown_the_same_whether_they_are_kept_or_read_in_the_d
     assert repr(shown[0]) == repr(shown[1])  # which tells 1 from 1.0
 
 
-def _never(_: Any) -> bool:
-    return False
+def _kept(change: ProfileSaved) -> str | None:
+    return planned.figures_text(change.findings.figures)
 
 
 async def test_what_the_document_tells_the_usual_way_is_not_kept_twice(mirror: Mirror, events: Events) -> None:
@@ -125,9 +125,20 @@ async def test_what_the_document_tells_the_usual_way_is_not_kept_twice(mirror: M
     await mirror.take(profiled(events, column()), profiled(events, column(), odd, profile_id="p2", asset_id="a2"))
 
     kept = dict(await mirror.all("SELECT profile_id, figures FROM data_profiles"))
-    assert kept["p1"] == told.IN_DOCUMENT
+    assert kept["p1"] == planned.IN_DOCUMENT
     assert [one["column_name"] for one in json.loads(kept["p2"])] == ["email", "odd"]
     assert [row[:2] for row in await _rows(mirror)] == [("p1", "email"), ("p2", "email"), ("p2", "odd")]
+
+
+@pytest.mark.parametrize(
+    "number", ["1e-999", "2.5e-324", "5e-324", "1.7976931348623157e308", "1e999", "12345678901234567890"]
+)
+async def test_no_number_breaks_the_view(mirror: Mirror, events: Events, number: str) -> None:
+    message = profiled(events, column(min_number=0.03125, max_value=0.03125))
+    await mirror.take(Message(message.routing_key, message.body.replace(b"0.03125", number.encode())))
+
+    shown = await mirror.one("SELECT min_number, max_number FROM v1_profile_columns")
+    assert shown == (None, None) if number == "1e999" else shown == (float(number), float(number))
 
 
 async def test_each_column_is_a_row(mirror: Mirror, events: Events) -> None:

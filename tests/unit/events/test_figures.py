@@ -62,7 +62,7 @@ def test_a_column_as_events_have_it() -> None:
     told = json.loads(load_of(1).samples[0].body)["state"]["entity"]["data_profile"]["columns"][0]
     analysis = told["value_analysis"]
 
-    (one,), classes = findings_in([told])
+    (one,), classes, _ = findings_in([told])
 
     assert classes == ()  # NoClassDetected is no class
     assert _told(one) == {
@@ -103,7 +103,7 @@ def test_a_column_as_events_have_it() -> None:
     ],
 )
 def test_classes_wherever_they_stand(column: Any, chosen: tuple[Any, ...], candidates: list[ClassCandidate]) -> None:
-    (one,), classes = findings_in([{"name": "c", "value_analysis": {}, **column}])
+    (one,), classes, _ = findings_in([{"name": "c", "value_analysis": {}, **column}])
 
     assert (one.data_class_code, one.data_class, one.confidence) == chosen
     assert list(classes) == candidates
@@ -144,7 +144,7 @@ def test_what_is_no_number_is_named(told: Any) -> None:
 
 def test_a_number_beyond_a_double_is_named() -> None:
     column = read(b'[{"name": "c", "value_analysis": {"mean": 1e999, "min_number": 1e-999, "null_count": 1e3}}]', 64)
-    (one,), _ = findings_in(column)
+    (one,), _, _ = findings_in(column)
     assert (one.mean, one.unread, one.min_number, one.null_count) == (None, "mean", 0.0, 1000)
 
 
