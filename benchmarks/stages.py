@@ -40,7 +40,7 @@ DECODE = (
     Stage("parse", ("service.text.documents:read",)),
     Stage("secrets", ("service.pipeline.decoding:may_hold_secrets", "service.pipeline.decoding:redact")),
     Stage("people's values", ("service.text.privacy:Privacy.hidden",)),
-    Stage("pydantic", ("service.events.profiles:typed",)),
+    Stage("typed body", ("service.events.profiles:typed",)),
     Stage(
         "documents, digests",
         (
