@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -86,11 +87,7 @@ async def tls_front(port: int, certificates: Certificates) -> AsyncIterator[int]
     """A port that speaks TLS and passes everything on to a port that does not."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificates.certificate, certificates.key)
-
-    async def link(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await link_to(port, reader, writer)
-
-    async with Listener(link, tls=context) as listener:
+    async with Listener(partial(link_to, port), tls=context) as listener:
         yield listener.port
 
 

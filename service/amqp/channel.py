@@ -1,6 +1,6 @@
 """aiormq's channel, used directly where aio-pika's comfort costs too much: in the two paths that every event takes.
 
-Written for the pinned aiormq (pyproject.toml); tests/integration/test_channel.py tells when a newer one differs.
+Written for the pinned aiormq (pyproject.toml); tests/integration/amqp/test_channel.py tells when a newer one differs.
 
 * `open_delivering` has deliveries handed over by a plain call (`deliveries`).
 * `ConfirmingChannel` writes a batch of messages at once and awaits their confirms together.
