@@ -26,7 +26,7 @@ QUEUE_BYTES = 16 * 1024**3
 EARLY_S = 60.0
 #: Seconds between two looks at the memory, and those that an event may take at most.
 LOOK_S, PATIENCE_PER_EVENT_S = 0.5, 0.005
-JOB = next(job for job in runs.JOBS if job.name == "main_job")
+JOB = runs.MAIN_JOB
 
 
 @dataclass(frozen=True, slots=True)

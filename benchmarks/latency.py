@@ -35,7 +35,7 @@ SECONDS, WARM_UP_S = 8.0, 2.0
 #: Seconds that the last answers may take.
 PATIENCE_S = 60.0
 FLOOR = runs.Job("floor", answers=True)
-SERVICE = next(job for job in runs.JOBS if job.name == "main_job")
+SERVICE = runs.MAIN_JOB
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,13 +48,14 @@ class Job:
         return self.is_service and self.store == "postgresql"
 
 
+MAIN_JOB = Job("main_job", answers=True, is_service=True)
 #: In the order of a round: what is compared stands side by side.
 JOBS = (
     Job("raw_consumer", store=None),
     Job("mirror_postgresql", is_service=True),
     Job("peer_faststream_mirror", share=1 / 3),
     Job("mirror_sqlite", store="sqlite", is_service=True),
-    Job("main_job", answers=True, is_service=True),
+    MAIN_JOB,
     Job("peer_faststream", share=1 / 3, answers=True),
 )
 

@@ -26,7 +26,7 @@ NAME = "startup"
 SETTLE_S, IDLE_S = 2.0, 10.0
 #: Seconds that starting may take.
 PATIENCE_S = 60.0
-JOB = next(job for job in runs.JOBS if job.name == "main_job")
+JOB = runs.MAIN_JOB
 
 
 @dataclass(frozen=True, slots=True)
