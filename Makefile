@@ -14,12 +14,12 @@ SCRIPTS := sandbox/install.sh sandbox/root.sh .ci/run
 #: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
 TOOL = $(BIN)/python -m sandbox.tools
 
-.PHONY: help install parts demo test faults neighbours check style types floors advisories scripts image chart asyncapi audit licences workflows docs instructions migration format bench profile soak lock clean
+.PHONY: help install parts console demo test faults neighbours check style types floors advisories scripts image chart asyncapi audit licences workflows docs instructions migration format bench profile soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-install: parts $(STAMP) ## Build .venv from the locked requirements, with what tests need
+install: parts $(STAMP) console ## Build .venv from the locked requirements, with what tests need
 
 # Sees to the programs beside Python (broker, database); quick when they are there.
 parts:
@@ -37,6 +37,10 @@ $(STAMP): requirements-dev.txt requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
+
+# Other people's work that the console's pages load: quick when it is there; without npm, pages are not live.
+console: $(STAMP)
+	@$(BIN)/python service/http/console/parts.py || { [ -z "$$CI" ]; }
 
 demo: install ## Tell the whole story against the sandbox, in a minute
 	@$(BIN)/catalog-mirror demo

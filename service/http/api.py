@@ -10,6 +10,7 @@ from aiohttp import web
 
 from service.http import openapi, probes
 from service.http.access import Access, guarded
+from service.http.console.app import Console
 from service.http.ingest import Ingest
 from service.http.lineage import LineageApi
 from service.http.openlineage import OpenLineageApi
@@ -35,6 +36,7 @@ class Api:
         self._settings: HttpSettings = settings.http
         self._access = Access(settings.http)
         ingest = Ingest(store, pipeline, settings.http, settings.pipeline, settings.openlineage, settings.lineage)
+        self._console = Console(settings, store, self._access, acts=False)
         self._parts = (LineageApi(store, ingest, settings.http.max_edges), OpenLineageApi(ingest))
 
     @property
@@ -50,6 +52,7 @@ class Api:
         for part in self._parts:
             app.add_routes(part.routes())
         app.add_routes([web.get("/openapi.json", _describe, allow_head=False)])
+        self._console.add_to(app)
         return app
 
     @asynccontextmanager
