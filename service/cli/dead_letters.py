@@ -67,7 +67,10 @@ def list_(
         print_json([_brief(row) for row in rows] if not group else [dict(row._mapping) for row in rows])
     elif group:
         show_table(
-            "Dead letters by cause", ("cause", "class", "letters", "newest", "example"), rows, "No dead letters."
+            "Dead letters by cause",
+            ("cause", "class", "letters", "newest", "example"),
+            [(r.fingerprint, r.error_class, r.letters, r.last_at, r.reason) for r in rows],
+            "No dead letters.",
         )
     else:
         columns = ("id", "topic, thing or target", "class", "times", "last", "reason")

@@ -16,13 +16,13 @@ from service.changes import Container, ContainerKind, RefreshAsked
 from service.cli.common import Json, err, opened_store, out, print_json, quiet_settings, run_async, show_table, who
 from service.errors import MassDeletion, MirrorError, RunFailed, UsageError
 from service.mirror import controls, progress, refreshes
-from service.mirror.progress import Run
+from service.mirror.progress import RECONCILE, SNAPSHOT, Run
 from service.mirror.store import Store
 from service.process.app import director_of, pipeline_of
 from service.settings.model import Settings
 from service.sync.director import ASKED, LEAD_S, Director
 from service.sync.readings import TABLES
-from service.sync.runs import COUNTS, RECONCILE, SNAPSHOT, Stopped
+from service.sync.runs import COUNTS, Stopped
 from service.sync.sweep import Estimate, Options
 from service.telemetry.metrics import Metrics
 

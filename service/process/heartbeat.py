@@ -26,6 +26,7 @@ from service.mirror import controls, dead_letters, progress
 from service.mirror.retention import note_lost_runs, prune
 from service.mirror.store import STORE_ERRORS, Store
 from service.pipeline.pipeline import Pipeline
+from service.process.flow import Flow
 from service.settings.model import AmqpSettings, RetentionSettings
 from service.sync.director import Director
 from service.targets.relay import Relay
@@ -66,6 +67,7 @@ class Heartbeat:
         self._pipeline = pipeline
         self._relay = relay
         self._metrics = metrics
+        self._flow = Flow(metrics)
         self._retention = retention
         self._bindings = tuple(bindings)
         self._beats = 0
@@ -167,15 +169,18 @@ class Heartbeat:
 
     def status(self) -> dict[str, Any]:
         """How this replica is, as `status` shows it."""
-        consumer = self.consumer
-        problems = [part.problem for part in (consumer, self.watchdog) if part and part.problem]
+        consumer, closed = self.consumer, self._gate.reasons
+        found = [part.problem for part in (consumer, self.watchdog) if part and part.problem]
+        problems = [f"{problem} {problem.advice()}" for problem in found]
         return {
             "version": __version__,
             "consumer": consumer.state.value if consumer else "none",
-            "reasons": [*self._gate.reasons.values(), *(f"{problem} {problem.advice()}" for problem in problems)],
+            "reasons": [*closed.values(), *problems],
+            "waits_for": [*(why for who, why in closed.items() if who not in (PERSON, BRAKE)), *problems],
             "delivered": consumer.deliveries_seen if consumer else 0,
             "in_hand_s": round(consumer.oldest_in_hand_s, 1) if consumer else 0.0,
             "reading": self.director.status() if self.director else None,
+            "flow": self._flow.look(),
         }
 
     async def leave(self) -> None:

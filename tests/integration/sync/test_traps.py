@@ -21,9 +21,9 @@ from service.errors import TransientError
 from service.kinds import KINDS
 from service.mirror import refreshes
 from service.mirror.dead_letters import Filter
+from service.mirror.progress import SNAPSHOT
 from service.settings.model import CatalogSettings, Settings, StoreSettings
 from service.sync import cleaning, runs
-from service.sync.runs import SNAPSHOT
 from service.sync.sweep import Options
 from tests.integration.sync.kinds import on_one_store, only
 from tests.integration.sync.truth import differences
