@@ -79,7 +79,7 @@ class Person:
         source = ROOT / "service/http/console/node_modules/axe-core/axe.min.js"
         await self.page.evaluate(source.read_text(encoding="utf-8"))
         told: list[str] = await self.page.evaluate(
-            "async () => (await axe.run()).violations.map(v => `${v.id}: ${v.nodes.map(n => n.html).slice(0, 3).join(' | ')}`)"
+            "async () => (await axe.run()).violations.map(v => `${v.id}: ${v.nodes.map(n => n.html).join(' | ')}`)"
         )
         return told
 
@@ -92,7 +92,7 @@ def _executable(do_without: Callable[[Exception], NoReturn]) -> str:
     for name in _BROWSERS:
         if path := shutil.which(name):
             return path
-    do_without(PartMissing(f"there is no browser: {_HOW}"))
+    return do_without(PartMissing(f"there is no browser: {_HOW}"))
 
 
 @pytest.fixture

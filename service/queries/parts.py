@@ -238,9 +238,18 @@ async def targets(
         state, because = _state(row, held=held)
         told.append(
             Target(
-                row.target, state, because, counted(first.waiting if first else 0, bound),
-                first and first.created_at, first.attempts if first else 0, first and first.last_error,
-                per_s, age_s, row.delivered, row.last_delivered_at, unsure.get(row.target, 0),
+                row.target,
+                state,
+                because,
+                counted(first.waiting if first else 0, bound),
+                first and first.created_at,
+                first.attempts if first else 0,
+                first and first.last_error,
+                per_s,
+                age_s,
+                row.delivered,
+                row.last_delivered_at,
+                unsure.get(row.target, 0),
             )  # fmt: skip
         )
     return told

@@ -407,7 +407,11 @@ class HttpSettings(Section):
     oidc_scope_claim: str = Field("scope", description="Claim that holds the scopes: text with spaces, or a list.")
     oidc_scope_prefix: str = Field("", description="What the issuer puts before our scopes, such as `mirror:`.")
     session_s: Duration = Field(
-        8 * 3600, alias="session", gt=0, le=7 * 86400, description="How long somebody stays signed in at the console: 8h."
+        8 * 3600,
+        alias="session",
+        gt=0,
+        le=7 * 86400,
+        description="How long somebody stays signed in at the console: 8h.",
     )
     max_body_bytes: int = Field(4 * 1024**2, ge=1024, description="Larger bodies are refused.")
     max_batch: int = Field(1000, ge=1, le=100_000, description="Events of one request at most.")

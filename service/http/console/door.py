@@ -27,10 +27,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: What the browser holds; hosts differ by port, cookies do not, and both ports may be open in one browser.
 COOKIE = "catalog_mirror_session"
 #: The field of a form that no other page can know.
-FORM_TOKEN = "form_token"  # noqa: S105 (a name)
-#: Bytes of a form; the largest is that of an edited body.
+FORM_TOKEN = "form_token"
 SESSION = web.RequestKey("session", Session)
-#: What a page may load and do: what we serve, nothing else (docs/security of the console: docs/console.md).
+#: What a page may load and do: what we serve, nothing else (docs/console.md).
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"

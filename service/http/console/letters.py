@@ -96,9 +96,7 @@ class Letters:
         letter = request.match_info["letter"]
         body, digest = await _edited(request)
         act = await act_of(request)
-        edited = await dead_letters.edit(
-            self._store, self._settings.pipeline, letter, body.encode(), digest, act
-        )
+        edited = await dead_letters.edit(self._store, self._settings.pipeline, letter, body.encode(), digest, act)
         if await field(request, "then") == "replay":
             counts = await dead_letters.replay(self._store, self._settings, Filter((edited.dead_letter_id,)), act)
             return on(f"/dead-letters/{quote(edited.dead_letter_id)}", *_outcome(counts))

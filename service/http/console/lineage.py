@@ -16,7 +16,7 @@ from service.http.problems import bad_request, not_found
 from service.http.query import Query
 from service.http.tokens import Scope
 from service.mirror.lineage.columns import ColumnGraph, Impact, Node, column_graph, impact, nodes_of
-from service.mirror.lineage.graph import Graph, graph
+from service.mirror.lineage.graph import EventNode, Graph, graph
 from service.mirror.lineage.questions import find_asset, find_named
 from service.mirror.lineage.walk import Direction
 from service.mirror.store import Store
@@ -130,41 +130,53 @@ def _of_assets(found: Graph) -> Drawn:
     alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = defaultdict(list)
     for event_id in sorted(found.events):
         alike[tuple(found.assets_of(event_id, "uses")), tuple(found.assets_of(event_id, "generates"))].append(event_id)
-    nodes: list[Element] = [_asset(found, found.asset_id) | {"start": True}]
+    nodes = [_asset(found, found.asset_id) | {"start": True}]
     nodes += [_asset(found, asset_id) for asset_id in found.assets if asset_id != found.asset_id]
     edges: list[Element] = []
     for (used, made), event_ids in alike.items():
-        newest = max((found.events[id_] for id_ in event_ids), key=lambda event: str(event.event_time))
-        node = f"e:{min(event_ids)}"
-        what = newest.event_type or "event"
-        label = what if len(event_ids) == 1 else f"{what} ×{len(event_ids)}"
-        nodes.append({"id": node, "kind": "event", "label": _label(label), "name": visible_line(
-            f"{label}, {newest.source_service or 'unknown'}, {newest.event_time or 'at an unknown time'}")})  # fmt: skip
-        edges += [_edge(f"a:{asset_id}", node, "uses") for asset_id in used]
-        edges += [_edge(node, f"a:{asset_id}", "generates") for asset_id in made]
+        event = _events([found.events[event_id] for event_id in event_ids])
+        nodes.append(event)
+        edges += [_edge(_asset_id(asset_id), event["id"], "uses") for asset_id in used]
+        edges += [_edge(event["id"], _asset_id(asset_id), "generates") for asset_id in made]
     return Drawn(nodes, edges, cut=found.cut or any(found.older.values()))
 
 
 def _asset(found: Graph, asset_id: str) -> Element:
     name = found.names.get(asset_id, asset_id)
-    return {"id": f"a:{asset_id}", "asset": asset_id, "kind": "asset", "label": _label(name), "name": visible_line(name)}
+    return {"id": _asset_id(asset_id), "asset": asset_id, "kind": "asset", **_named(name, name)}
+
+
+def _events(alike: list[EventNode]) -> Element:
+    newest = max(alike, key=lambda event: str(event.event_time))
+    what = newest.event_type or "event"
+    label = what if len(alike) == 1 else f"{what} ×{len(alike)}"
+    name = f"{label}, {newest.source_service or 'unknown'}, {newest.event_time or 'at an unknown time'}"
+    return {"id": f"e:{min(event.event_id for event in alike)}", "kind": "event", **_named(label, name)}
 
 
 def _of_columns(found: ColumnGraph) -> Drawn:
-    start = set(found.start)
-    nodes = [
-        {
-            "id": _column_id(node), "asset": node.asset_id, "column": found.labels.get(node, node.key), "kind": "column",
-            "label": _label(f"{found.labels.get(node, node.key) or '(all)'}"), "start": node in start,
-            "name": visible_line(f"{found.names.get(node.asset_id, node.asset_id)}.{found.labels.get(node, node.key) or '*'}"),
-        }
-        for node in found.nearest()
-    ]  # fmt: skip
+    nodes = [_column(found, node) | {"start": node in found.start} for node in found.nearest()]
     edges = [
         _edge(_column_id(link.source), _column_id(link.target), "direct" if link.is_direct else "indirect")
         for link in found.links
     ]
     return Drawn(nodes, edges, cut=found.cut)
+
+
+def _column(found: ColumnGraph, node: Node) -> Element:
+    column, asset = found.labels.get(node, node.key), found.names.get(node.asset_id, node.asset_id)
+    named = _named(column or "(all columns)", f"{asset}.{column or '*'}")
+    return {"id": _column_id(node), "asset": node.asset_id, "column": column, "kind": "column", **named}
+
+
+def _named(label: str, name: str) -> Element:
+    """What a node is called: shortly in the drawing, wholly where it is chosen."""
+    shown = visible_line(label)
+    return {"label": shown if len(shown) <= _LABEL else f"…{shown[-_LABEL:]}", "name": visible_line(name)}
+
+
+def _asset_id(asset_id: str) -> str:
+    return f"a:{asset_id}"
 
 
 def _column_id(node: Node) -> str:
@@ -173,9 +185,3 @@ def _column_id(node: Node) -> str:
 
 def _edge(source: str, target: str, role: str) -> Element:
     return {"id": f"{role}:{len(source)}:{source}>{target}", "source": source, "target": target, "role": role}
-
-
-def _label(name: str) -> str:
-    """A name as a drawing shows it."""
-    shown = visible_line(name)
-    return shown if len(shown) <= _LABEL else f"…{shown[-_LABEL:]}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -38,7 +38,7 @@ class Live(Generic[T]):
         self._maker: asyncio.Task[None] | None = None
         self._ended = False
 
-    async def watch(self) -> AsyncIterator[T]:
+    async def watch(self) -> AsyncGenerator[T]:
         """What is made from now on; ends when the service does.
 
         Raises:
@@ -52,10 +52,8 @@ class Live(Generic[T]):
         seen = self._number
         try:
             while True:
-                async with self._changed:
-                    await self._changed.wait_for(lambda last=seen: self._ended or self._number > last)
-                    seen, made = self._number, self._made
-                if self._ended or made is None:
+                seen, made = await self._newer(seen)
+                if made is None:
                     return
                 yield made
         finally:
@@ -63,6 +61,12 @@ class Live(Generic[T]):
             if not self._watchers and self._maker is not None:
                 self._maker.cancel()
                 self._maker = None
+
+    async def _newer(self, seen: int) -> tuple[int, T | None]:
+        """What is made after the one with this number, and its number; None: the end."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._ended or self._number > seen)
+            return self._number, None if self._ended else self._made
 
     async def end(self) -> None:
         """Let all who look on go."""

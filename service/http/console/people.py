@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aiohttp import hdrs, web
 
 from service.http.access import Access
@@ -76,7 +78,11 @@ class People:
         found = await sessions.running(self._store) if mine else []
         if mine and Scope.OPERATE not in mine.scopes:
             found = [one for one in found if one.who == mine.who]
-        shown = {"sessions": found, "mine": mine.session_id if mine else None, "token": form_token(request)}
+        shown: dict[str, Any] = {
+            "sessions": found,
+            "mine": mine.session_id if mine else None,
+            "token": form_token(request),
+        }
         return self._pages.show(request, "sessions.html", **shown)
 
     async def end(self, request: web.Request) -> web.Response:
@@ -100,7 +106,12 @@ class People:
         subject, action = query.text("subject") or None, query.text("action") or None
         async with self._store.reading() as connection:
             found = await audit.entries(connection, subject, action, ENTRIES + 1)
-        told = {"entries": found[:ENTRIES], "cut": len(found) > ENTRIES, "subject": subject, "action": action}
+        told: dict[str, Any] = {
+            "entries": found[:ENTRIES],
+            "cut": len(found) > ENTRIES,
+            "subject": subject,
+            "action": action,
+        }
         return self._pages.show(request, "audit.html", **told)
 
     async def about(self, request: web.Request) -> web.Response:

@@ -11,11 +11,12 @@ from service.http.console.rendering import Pages
 from service.http.problems import bad_request
 from service.http.query import Query
 from service.http.tokens import Scope
+from service.mirror.progress import RECONCILE, SNAPSHOT
 from service.mirror.store import Store
 from service.operations import reading
 from service.queries import parts
 from service.sync.readings import TABLES
-from service.sync.runs import COUNTS, RECONCILE, SNAPSHOT
+from service.sync.runs import COUNTS
 from service.sync.sweep import Options
 
 #: What may be asked for: the mode, and what the run may do.

@@ -85,8 +85,10 @@ def _environment() -> jinja2.Environment:
         finalize=_shown,
         auto_reload=False,
     )
-    environment.filters |= {"ago": ago, "moment": moment, "number": number, "short": short, "seconds": seconds,
-                            "data": data, "percent": percent, "indented": indented, "as_is": escape, "as_json": as_json}  # fmt: skip
+    environment.filters |= {
+        "ago": ago, "moment": moment, "seconds": seconds, "number": number, "percent": percent, "short": short,
+        "indented": indented, "as_is": escape, "as_json": as_json,
+    }  # fmt: skip
     environment.globals |= {"static": files.link, "version": __version__}
     return environment
 
@@ -146,11 +148,6 @@ def percent(value: float | None) -> str:
 def short(value: str | None, length: int = SHORT) -> str:
     """The beginning of a long text."""
     return "" if value is None else value if len(value) <= length else f"{value[:length]}…"
-
-
-def data(value: Any) -> Markup:
-    """A value for a script, in an attribute."""
-    return escape(json.dumps(value))
 
 
 def indented(body: Mapping[str, Any] | list[Any]) -> str:

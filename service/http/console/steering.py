@@ -71,9 +71,10 @@ class Steering:
         is_on = known[name].origins != targets.TURNED_OFF
         plan = await targets.plan(self._store, self._settings, name, PLANNED) if is_on else None
         more = f"/targets/{quote(name)}?" + urlencode({"after": waiting[-1].seq}) if len(waiting) == PAGE else None
+        bodies = [(one.to, len(one.deliveries), _parsed(one.body)) for one in plan.sendings] if plan else []
         return self._pages.show(
             request, "target.html", target=known[name], waiting=waiting, more=more, token=form_token(request),
-            plan=plan, bodies=[(one.to, len(one.deliveries), _parsed(one.body)) for one in plan.sendings] if plan else [],
+            plan=plan, bodies=bodies,
         )  # fmt: skip
 
     async def pause_consuming(self, request: web.Request) -> web.Response:

@@ -160,7 +160,7 @@ sessions = Table(
     Column("session_id", Text, primary_key=True, comment="SHA-256 of what the browser holds"),
     Column("who", Text, nullable=False),
     Column("scopes", Text, nullable=False, comment="Joined with spaces"),
-    Column("proof", Text, nullable=False, comment="SHA-256 of the token's SHA-256: ends with the token; oidc: of no token"),
+    Column("proof", Text, nullable=False, comment="Of the token: the session ends with it; issuer: of one that is not ours"),
     Column("began_at", UtcTime, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
     Column("ends_at", UtcTime, nullable=False),

@@ -197,9 +197,7 @@ async def test_the_public_port_shows_and_takes_no_action(mirror: Mirror, serve: 
                     assert answer.status in (404, 405), path
 
 
-async def test_nobody_comes_in_without_a_token_and_out_with_it(
-    mirror: Mirror, console: Served, person: People
-) -> None:
+async def test_nobody_comes_in_without_a_token_and_out_with_it(mirror: Mirror, console: Served, person: People) -> None:
     someone = await person(console.url)
     await someone.goto("/dead-letters?state=open")
     assert someone.page.url.startswith(f"{console.url}/signin?to=")
