@@ -238,7 +238,9 @@ class PipelineSettings(Section):
     """How events are read and written."""
 
     batch_max: int = Field(500, ge=1, le=10_000, description="Events in one transaction at most.")
-    batch_wait_s: float = Field(0.05, ge=0, le=10, description="Seconds to wait for a batch to fill.")
+    batch_wait_s: float = Field(
+        0.05, ge=0, le=10, description="Seconds from one batch to the next that is not full; after a pause none."
+    )
     batch_max_bytes: int = Field(16 * 1024**2, ge=1024, description="Bytes of bodies in one transaction at most.")
     max_body_bytes: int = Field(
         16 * 1024**2,
