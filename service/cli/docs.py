@@ -17,7 +17,7 @@ from service.cli import asyncapi, reference
 from service.cli import views as described
 from service.cli.common import Json, print_json
 from service.http import openapi
-from service.process.app import router_of
+from service.pipeline.building import router_of
 from service.settings.model import PREFIX, Section, Settings, TargetSettings, load
 
 app = typer.Typer(help="Reference, made from the code.", no_args_is_help=True)

@@ -8,7 +8,8 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
-from service.errors import DataError, EventFromTheFuture, MirrorError, StoreUnavailable, TransientError
+from service.errors import DataError, EventFromTheFuture, MirrorError, StoreUnavailable, TransientError, UsageError
+from service.operations.acting import Conflict, Unknown
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +65,8 @@ async def in_shape(request: web.Request, handler: Handler) -> web.StreamResponse
         return response(problem)
     except DataError as error:
         return response(refused(error))
+    except (UsageError, Unknown, Conflict) as error:
+        return response(_of_action(error))
     except StoreUnavailable as error:
         log.warning("api_waits_for_store", path=request.path, problem=str(error))
         message = "The store cannot be used now; nothing was written. Try again."
@@ -79,6 +82,15 @@ async def in_shape(request: web.Request, handler: Handler) -> web.StreamResponse
         log.exception("api_failed", method=request.method, path=request.path, trace=trace)
         message = f"This is a bug of the mirror; its log tells more under {trace}."
         return response(Problem(500, "internal_error", message), trace)
+
+
+def _of_action(error: MirrorError) -> Problem:
+    """What somebody asked for cannot be done: it is wrong in itself, not there, or does not fit how things stand."""
+    if isinstance(error, Unknown):
+        return Problem(404, "does_not_exist", sentence(error))
+    if isinstance(error, Conflict):
+        return Problem(409, "conflict", sentence(error))
+    return bad_request(sentence(error))
 
 
 def sentence(error: MirrorError) -> str:

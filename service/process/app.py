@@ -13,22 +13,15 @@ import structlog
 from service.amqp.consumer import Consumer
 from service.amqp.gate import Gate
 from service.amqp.watchdog import Watchdog
-from service.catalog.client import CatalogClient
 from service.errors import NothingToConsume, SchemaMissing, SettingInvalid, StoreUnavailable
 from service.http import probes
 from service.http.api import Api
 from service.mirror import controls, schema
 from service.mirror.store import Store
-from service.mirror.usage.observing import Observer
-from service.pipeline import routing
-from service.pipeline.answers import LINEAGE_TARGET, Answerer
-from service.pipeline.committing import Outlet
-from service.pipeline.pipeline import Pipeline
-from service.pipeline.profile_watch import ProfileWatch
+from service.pipeline.building import bindings_of, pipeline_of
 from service.process.heartbeat import Heartbeat
 from service.settings.model import Settings
-from service.settings.scope import Scope
-from service.sync.director import Director
+from service.sync.director import Director, director_of
 from service.sync.epoch import Epoch, marker_of
 from service.targets.base import Target, installed_targets
 from service.targets.relay import Relay
@@ -42,66 +35,6 @@ GC_THRESHOLD = 100_000
 BOUND_LOOK_S = 0.2
 #: Seconds between two attempts to reach the store at start.
 STORE_RETRY_S = 2.0
-
-
-def router_of(settings: Settings) -> routing.Router:
-    """The routing table of installed handlers and settings."""
-    chosen = settings.routes
-    return routing.Router(routing.installed_handlers(), chosen.overrides, defaults=chosen.defaults)
-
-
-def bindings_of(settings: Settings) -> list[str]:
-    """The patterns that our queue is bound with."""
-    return settings.amqp.bindings or router_of(settings).bindings()
-
-
-def pipeline_of(
-    settings: Settings,
-    store: Store,
-    metrics: Metrics,
-    targets: Sequence[Target] = (),
-    outlet: Outlet | None = None,
-    horizon_s: float | None = None,
-) -> Pipeline:
-    """The pipeline that these settings describe."""
-    principals, oldest_s = settings.pipeline.principals, settings.retention.usage_s
-    observer = Observer(settings.usage, principals, oldest_s, metrics.expired_usage.inc)
-    return Pipeline(
-        store,
-        router_of(settings),
-        settings.pipeline,
-        metrics,
-        answerer=Answerer(settings.target(LINEAGE_TARGET)),
-        subscribers=targets,
-        outlet=outlet,
-        verifies_hints=settings.catalog.url is not None,
-        scope=Scope(settings.scope),
-        horizon_s=horizon_s,
-        observer=observer,
-        watch=ProfileWatch(
-            reads_documents=settings.sync.profile_documents and settings.catalog.url is not None,
-            keeps_s=settings.retention.profiles_s,
-            limits=settings.profiles,
-        ),
-    )
-
-
-def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: Metrics, replica_id: str) -> Director:
-    """What reads the catalog that these settings describe.
-
-    Raises:
-        SettingInvalid: no catalog, or no credentials for it.
-    """
-    return Director(
-        CatalogClient(settings.catalog, metrics),
-        store,
-        pipeline,
-        settings.sync,
-        Scope(settings.scope),
-        settings.pipeline.privacy,
-        replica_id,
-        metrics=metrics,
-    )
 
 
 def reachable_targets(settings: Settings) -> list[Target]:
@@ -140,6 +73,7 @@ class Service:
             self.relay,
             self.metrics,
             settings.retention,
+            settings.log.level,
             bindings_of(settings),
         )
         self.consumer: Consumer | None = None

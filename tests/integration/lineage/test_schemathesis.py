@@ -19,7 +19,7 @@ from service.http.api import Api
 from service.http.probes import listening
 from service.mirror import schema as store_schema
 from service.mirror.store import Store
-from service.process.app import pipeline_of
+from service.pipeline.building import pipeline_of
 from service.settings.model import HttpSettings, Settings, StoreSettings
 from service.telemetry.metrics import Metrics
 from tests.integration.lineage.conftest import TOKENS
