@@ -8,7 +8,15 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
-from service.errors import DataError, EventFromTheFuture, MirrorError, StoreUnavailable, TransientError, UsageError
+from service.errors import (
+    ConfigurationError,
+    DataError,
+    EventFromTheFuture,
+    MirrorError,
+    StoreUnavailable,
+    TransientError,
+    UsageError,
+)
 from service.operations.acting import Conflict, Unknown
 
 log = structlog.get_logger(__name__)
@@ -65,7 +73,7 @@ async def in_shape(request: web.Request, handler: Handler) -> web.StreamResponse
         return response(problem)
     except DataError as error:
         return response(refused(error))
-    except (UsageError, Unknown, Conflict) as error:
+    except (ConfigurationError, Unknown, Conflict) as error:
         return response(_of_action(error))
     except StoreUnavailable as error:
         log.warning("api_waits_for_store", path=request.path, problem=str(error))
@@ -85,12 +93,17 @@ async def in_shape(request: web.Request, handler: Handler) -> web.StreamResponse
 
 
 def _of_action(error: MirrorError) -> Problem:
-    """What somebody asked for cannot be done: it is wrong in itself, not there, or does not fit how things stand."""
+    """What somebody asked for cannot be done: it is wrong in itself, not there, or does not fit how things stand.
+
+    Settings that do not allow it are nothing that whoever asks can mend.
+    """
     if isinstance(error, Unknown):
         return Problem(404, "does_not_exist", sentence(error))
     if isinstance(error, Conflict):
         return Problem(409, "conflict", sentence(error))
-    return bad_request(sentence(error))
+    if isinstance(error, UsageError):
+        return bad_request(sentence(error))
+    return Problem(500, "settings", sentence(error))
 
 
 def sentence(error: MirrorError) -> str:

@@ -285,6 +285,8 @@ async def replay(
         DeadLetterUnknown: ids were given, and no letter begins so.
     """
     chosen = await choose(store, which)
+    if not chosen:
+        return Replayed()
     pipeline = await replaying_pipeline(settings, store, deliver=deliver)
     replayer = _Replayer(store, pipeline, act, deliver=deliver, can_read=settings.catalog.url is not None)
     counts = Replayed()

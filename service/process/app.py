@@ -15,9 +15,12 @@ from service.amqp.gate import Gate
 from service.amqp.watchdog import Watchdog
 from service.errors import NothingToConsume, SchemaMissing, SettingInvalid, StoreUnavailable
 from service.http import probes
+from service.http.admin.api import AdminApi
+from service.http.admin.calls import Means
 from service.http.api import Api
 from service.mirror import controls, schema
 from service.mirror.store import Store
+from service.operations.work import Desk
 from service.pipeline.building import bindings_of, pipeline_of
 from service.process.heartbeat import Heartbeat
 from service.settings.model import Settings
@@ -89,6 +92,10 @@ class Service:
         marker = marker_of(settings)
         self.epoch = Epoch(self.store, marker) if marker else None
         self.api = Api(settings, self.store, self.pipeline)
+        self.desk = Desk(self.store)
+        self.admin: AdminApi | None = None
+        if settings.http.admin_port is not None:
+            self.admin = AdminApi(Means(settings, self.store, self.desk, self.director))
         self._stop = asyncio.Event()
         self._reason: str | None = "waiting for the store"
         #: The port of the probes, once they are served.
@@ -96,6 +103,9 @@ class Service:
         #: The port of the API; None where it could not be taken, which `_api_problem` tells.
         self.api_port: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._api_problem: SettingInvalid | None = None
+        #: The port of the admin API; None where it is off or could not be served, which `_admin_problem` tells.
+        self.admin_port: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self._admin_problem: SettingInvalid | None = None
 
     def _build_consumer(self) -> None:
         amqp, batching = self.settings.amqp, self.settings.pipeline
@@ -114,7 +124,7 @@ class Service:
         reasons = [self._reason] if self._reason else []
         reasons += list(self.gate.reasons.values())
         parts = (self.consumer, self.watchdog, self.director)
-        for problem in (*(part and part.problem for part in parts), self._api_problem):
+        for problem in (*(part and part.problem for part in parts), self._api_problem, self._admin_problem):
             if problem:
                 reasons.append(f"{problem} {problem.advice()}")
         reasons += [f"target {lane.name} is paused" for lane in self.relay.lanes if lane.paused]
@@ -140,17 +150,18 @@ class Service:
             async with probes.serving(app, self.settings.http) as port:
                 self.port.set_result(port)
                 if await self._store_ready():
-                    async with self._api_served():
+                    async with self._apis_served():
                         await self._run_parts()
         finally:
+            await self.desk.stop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
             await self.store.close()
             log.info("stopped")
 
     @asynccontextmanager
-    async def _api_served(self) -> AsyncIterator[None]:
-        """The API beside the rest; a port that somebody else has costs the API alone, and is told."""
+    async def _apis_served(self) -> AsyncIterator[None]:
+        """The APIs beside the rest; a port that somebody else has costs that API alone, and is told."""
         async with AsyncExitStack() as stack:
             try:
                 self.api_port.set_result(await stack.enter_async_context(self.api.serving()))
@@ -158,6 +169,13 @@ class Service:
                 log.error("api_not_served", problem=str(problem))
                 self._api_problem = problem
                 self.api_port.set_result(None)
+            try:
+                port = await stack.enter_async_context(self.admin.serving()) if self.admin else None
+                self.admin_port.set_result(port)
+            except SettingInvalid as problem:
+                log.error("admin_api_not_served", problem=str(problem))
+                self._admin_problem = problem
+                self.admin_port.set_result(None)
             yield
 
     async def _store_ready(self) -> bool:

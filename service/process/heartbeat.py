@@ -151,7 +151,7 @@ class Heartbeat:
         if level != self._level:
             show_from(level)
             self._level = level
-            log.warning("log_level", level=level)
+            log.warning("log_level", least=level)
 
     async def _obey_brake(self, known: dict[str, Any]) -> None:
         """Tell the store once that the brake is pulled; when a person removed that, lift it."""
