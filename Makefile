@@ -154,6 +154,7 @@ docs: $(STAMP) ## Write the reference anew from the code
 	done
 	@$(BIN)/catalog-mirror docs asyncapi >docs/asyncapi.yaml
 	@$(BIN)/catalog-mirror docs openapi >docs/openapi.yaml
+	@$(BIN)/catalog-mirror docs openapi --admin >docs/openapi-admin.yaml
 	@$(BIN)/catalog-mirror docs dbt >examples/dbt/sources.yml
 	@sed -i.old '/^## The views$$/,$$d' docs/mirror.md && rm docs/mirror.md.old && \
 	{ printf '## The views\n\n'; $(BIN)/catalog-mirror docs views; } >>docs/mirror.md

@@ -14,7 +14,7 @@ from service.changes import Origin
 from service.events.message import Message
 from service.mirror import schema
 from service.mirror.store import Store
-from service.process.app import pipeline_of
+from service.pipeline.building import pipeline_of
 from service.settings.model import Settings, StoreSettings
 from service.telemetry.metrics import Metrics
 

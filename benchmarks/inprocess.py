@@ -19,8 +19,8 @@ from service.events.message import Message
 from service.mirror import schema
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import Store
+from service.pipeline.building import pipeline_of
 from service.pipeline.pipeline import Pipeline
-from service.process.app import pipeline_of
 from service.settings.model import Settings, StoreSettings
 from service.targets.base import Target
 from service.telemetry.metrics import Metrics

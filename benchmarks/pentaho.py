@@ -21,7 +21,7 @@ from service.events.message import Message
 from service.mirror import controls, schema
 from service.mirror.store import Store
 from service.mirror.tables import deliveries
-from service.process.app import pipeline_of
+from service.pipeline.building import pipeline_of
 from service.settings.model import RelaySettings, Settings, StoreSettings, TargetSettings
 from service.targets.pentaho import links
 from service.targets.pentaho.links import Link

@@ -16,8 +16,10 @@ from benchmarks.stopwatch import peak_rss_mib
 from service.kinds import KINDS
 from service.mirror import schema
 from service.mirror.store import Store
-from service.process import app
+from service.pipeline.building import pipeline_of
+from service.process.app import spare_the_garbage_collector
 from service.settings.model import Settings
+from service.sync.director import director_of
 from service.sync.findings import Options
 from service.sync.runs import RECONCILE, SNAPSHOT
 from service.telemetry.logs import configure_logging
@@ -45,7 +47,7 @@ async def read(passes: list[str]) -> None:
     configure_logging(settings.log)
     await schema.migrate(settings.store)
     store = Store(settings.store)
-    app.spare_the_garbage_collector()
+    spare_the_garbage_collector()
     try:
         for name in passes:
             print(json.dumps({"pass": name, **await _carry_out(settings, store, name)}), file=out, flush=True)
@@ -57,8 +59,8 @@ async def _carry_out(settings: Settings, store: Store, name: str) -> dict[str, A
     mode, skip = PASSES[name]
     chosen = settings.model_copy(update={"sync": settings.sync.model_copy(update={"skip": skip})})
     metrics = Metrics()
-    pipeline = app.pipeline_of(chosen, store, metrics)
-    director = app.director_of(chosen, store, pipeline, metrics, "bench")
+    pipeline = pipeline_of(chosen, store, metrics)
+    director = director_of(chosen, store, pipeline, metrics, "bench")
     async with director.client:
         began_s, cpu_s = time.monotonic(), time.process_time()
         run = await director.runner.begin(mode, "bench", Options(deletions=mode == RECONCILE))

@@ -37,6 +37,10 @@ fsGroupChangePolicy: OnRootMismatch
 {{- with $v.catalog.username }}{{ $_ := set $settings "CATALOG__USERNAME" . }}{{ end }}
 {{- with $v.api.oidcIssuer }}{{ $_ := set $settings "HTTP__OIDC_ISSUER" . }}{{ end }}
 {{- with $v.api.oidcAudience }}{{ $_ := set $settings "HTTP__OIDC_AUDIENCE" . }}{{ end }}
+{{- if $v.api.admin.enabled }}
+{{- $_ := set $settings "HTTP__ADMIN_PORT" $v.ports.admin }}
+{{- $_ := set $settings "HTTP__ADMIN_HOST" ($v.api.admin.service | ternary "0.0.0.0" "127.0.0.1") }}
+{{- end }}
 {{- if eq .for "migrate" }}{{ $settings = dict "LOG__FORMAT" "json" }}{{ end }}
 {{- with $v.store.schema }}{{ $_ := set $settings "STORE__SCHEMA" . }}{{ end }}
 {{- if or $v.ca.configMap $v.ca.secret }}
@@ -81,6 +85,10 @@ fsGroupChangePolicy: OnRootMismatch
 {{- if include "catalog-mirror.hasApi" . }}
 - name: cm-api
   containerPort: {{ .Values.ports.api }}
+{{- end }}
+{{- if .Values.api.admin.service }}
+- name: cm-admin
+  containerPort: {{ .Values.ports.admin }}
 {{- end }}
 {{- end }}
 

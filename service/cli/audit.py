@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import json
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
-from service.cli.common import Json, opened_store, print_json, quiet_settings, run_async, show_table
-from service.mirror import audit as log
+from service.cli.common import Json, on_store, print_json, show_table
+from service.operations import history
 
 
 def audit(
@@ -17,15 +19,12 @@ def audit(
     as_json: Json = False,
 ) -> None:
     """Show what people did, the newest first; the log is only added to."""
-    rows = run_async(_entries(subject, action, limit))
+    rows = on_store(lambda store: history.entries(store, subject, action, limit))
+    details = [row.detail and json.dumps(row.detail) for row in rows]
     if as_json:
-        print_json([dict(row._mapping) for row in rows])
+        print_json([asdict(row) | {"detail": detail} for row, detail in zip(rows, details, strict=True)])
         return
-    cells = [(row.at, row.who, row.action, row.subject, row.reason, row.detail) for row in rows]
+    cells = [(row.at, row.who, row.action, row.subject, row.reason, detail)
+             for row, detail in zip(rows, details, strict=True)]  # fmt: skip
     columns = ("when", "who", "action", "to", "why", "detail")
     show_table("Audit log", columns, cells, "Nobody has done anything yet.")
-
-
-async def _entries(subject: str | None, action: str | None, limit: int) -> list[Any]:
-    async with opened_store(quiet_settings()) as store, store.read() as connection:
-        return await log.entries(connection, subject, action, limit)

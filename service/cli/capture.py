@@ -18,7 +18,7 @@ from service.cli.common import err, quiet_settings, run_async
 from service.errors import NothingToConsume, UsageError
 from service.events.message import Message
 from service.events.recording import line_of
-from service.process.app import bindings_of
+from service.pipeline.building import bindings_of
 from service.settings.model import Settings
 
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 from service.errors import ConfigurationError, MirrorError
 from service.mirror import schema
 from service.mirror.store import Store
+from service.operations.acting import Act, Way
 from service.settings.model import LogSettings, Settings, load
 from service.telemetry.logs import configure_logging
 from service.text.visible import visible, visible_json
@@ -96,6 +97,16 @@ async def opened_store(settings: Settings, *, migrate: bool = False) -> AsyncIte
         await store.close()
 
 
+def on_store(work: Callable[[Store], Coroutine[Any, Any, T]], *, migrate: bool = False) -> T:
+    """What some work on the store answers; raises as `opened_store`."""
+
+    async def done() -> T:
+        async with opened_store(quiet_settings(), migrate=migrate) as store:
+            return await work(store)
+
+    return run_async(done())
+
+
 def print_json(value: Any) -> None:
     """One JSON value, times as ISO 8601."""
     text = json.dumps(value, default=_plain, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
@@ -143,3 +154,8 @@ def utc(moment: datetime | None) -> datetime | None:
 def who() -> str:
     """Who gives a command, for the record."""
     return os.environ.get("SUDO_USER") or os.environ.get("USER") or "unknown"
+
+
+def acting(reason: str | None = None) -> Act:
+    """What whoever gives this command does, for the audit log."""
+    return Act(who(), Way.COMMAND, reason)

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
-import dataclasses
 import json
-import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 
-from service.changes import Origin
-from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, utc, who
-from service.cli.editing import MAX_DEPTH, edited
-from service.cli.replay import replaying_pipeline
-from service.errors import LineInvalid, MirrorError, UsageError
-from service.events.message import Message
-from service.events.recording import read_line
-from service.mirror import audit, dead_letters, deliveries, refreshes
-from service.mirror.dead_letters import DELIVERY, DISCARDED, OPEN, READING, REPLAYED, Filter
-from service.mirror.store import Store
-from service.pipeline.committing import Fate
-from service.pipeline.pipeline import Pipeline
+from service.cli.common import (
+    Json,
+    acting,
+    on_store,
+    opened_store,
+    out,
+    print_json,
+    quiet_settings,
+    run_async,
+    show_table,
+    utc,
+)
+from service.cli.editing import edited
+from service.errors import UsageError
+from service.mirror.dead_letters import OPEN, Filter
+from service.mirror.tables import dead_letters
+from service.operations import dead_letters as operations
+from service.operations.dead_letters import Group, Whole
 from service.settings.model import Settings
-from service.text.privacy import clean_body
 
 app = typer.Typer(help="Events and deliveries that could not succeed as they were.", no_args_is_help=True)
 
@@ -38,12 +41,6 @@ Entity = Annotated[str | None, typer.Option(help="Only about this thing: its id,
 Since = Annotated[datetime | None, typer.Option(help="Only last met at or after this moment (UTC).")]
 Until = Annotated[datetime | None, typer.Option(help="Only last met before this moment (UTC).")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")]
-
-
-class DeadLetterUnknown(MirrorError):
-    """There is no dead letter {which}."""
-
-    remedy = "`catalog-mirror dead-letters list` shows the open ones."
 
 
 @app.command("list")
@@ -62,34 +59,25 @@ def list_(
     """List dead letters, the newest first."""
     chosen = None if state == "any" else state
     which = Filter((), error_class, topic, fingerprint, chosen, entity, utc(since), utc(until))
-    rows, total = run_async(_list(which, limit, group))
+    if group:
+        _show_groups(on_store(operations.groups), as_json)
+        return
+    page = on_store(lambda store: operations.find(store, which, limit))
     if as_json:
-        print_json([_brief(row) for row in rows] if not group else [dict(row._mapping) for row in rows])
-    elif group:
-        show_table(
-            "Dead letters by cause",
-            ("cause", "class", "letters", "newest", "example"),
-            [(r.fingerprint, r.error_class, r.letters, r.last_at, r.reason) for r in rows],
-            "No dead letters.",
-        )
-    else:
-        columns = ("id", "topic, thing or target", "class", "times", "last", "reason")
-        cells = [(r.dead_letter_id[:12], _about(r), r.error_class, r.times, r.last_at, r.reason) for r in rows]
-        show_table(f"Dead letters ({len(rows)} of {total})", columns, cells, "No dead letters.")
+        print_json([asdict(letter) for letter in page.letters])
+        return
+    columns = ("id", "topic, thing or target", "class", "times", "last", "reason")
+    cells = [(one.dead_letter_id[:12], one.about, one.error_class, one.times, one.last_at, one.reason)
+             for one in page.letters]  # fmt: skip
+    show_table(f"Dead letters ({len(page.letters)} of {page.total})", columns, cells, "No dead letters.")
 
 
-def _about(row: Any) -> str:
-    """The topic of an event, the thing that was read, or the target of a delivery."""
-    if row.kind == READING:
-        return f"{row.entity_kind} {row.entity_id}".strip()
-    return str(row.routing_key or row.target)
-
-
-async def _list(which: Filter, limit: int, group: bool) -> tuple[list[Any], int]:
-    async with opened_store(quiet_settings()) as store, store.read() as connection:
-        if group:
-            return await dead_letters.count_by_fingerprint(connection), 0
-        return await dead_letters.find(connection, which, limit), await dead_letters.count(connection, which)
+def _show_groups(groups: list[Group], as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(group) for group in groups])
+        return
+    cells = [(one.fingerprint, one.error_class, one.letters, one.last_at, one.reason) for one in groups]
+    show_table("Dead letters by cause", ("cause", "class", "letters", "newest", "example"), cells, "No dead letters.")
 
 
 @app.command("show")
@@ -98,7 +86,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one dead letter whole: why, what to do, headers and body (secrets blanked)."""
-    for full in run_async(_shown(letter)):
+    for whole in on_store(lambda store: operations.show(store, letter)):
+        full = _full(whole)
         if as_json:
             print_json(full)
             continue
@@ -112,30 +101,14 @@ def show(
         show_table("History", ("when", "who", "action", "why"), history, "Nobody has touched it.")
 
 
-async def _shown(letter: str) -> list[dict[str, Any]]:
-    """The letters of this id, with what was done to each."""
-    async with opened_store(quiet_settings()) as store, store.read() as connection:
-        rows = await dead_letters.find(connection, Filter((letter,), state=None))
-        if not rows:
-            raise DeadLetterUnknown(which=repr(letter))
-        shown = []
-        for row in rows:
-            history = await audit.entries(connection, row.dead_letter_id)
-            shown.append(_full(row) | {"history": [dict(entry._mapping) for entry in history]})
-        return shown
-
-
-def _brief(row: Any) -> dict[str, Any]:
-    return {key: value for key, value in row._mapping.items() if key not in ("body", "original_body", "headers")}
-
-
-def _full(row: Any) -> dict[str, Any]:
-    full = dict(row._mapping)
-    full["headers"] = json.loads(row.headers) if row.headers else None
+def _full(whole: Whole) -> dict[str, Any]:
+    """The letter as the table of dead letters has it, with what was done to it."""
+    told = asdict(whole.letter) | {"headers": whole.headers}
     for name in ("body", "original_body"):
-        body = getattr(row, name)
-        full[name] = body.decode("utf-8", "backslashreplace") if body is not None else None
-    return full
+        body = getattr(whole, name)
+        told[name] = body.decode("utf-8", "backslashreplace") if body is not None else None
+    done = [asdict(entry) | {"detail": entry.detail and json.dumps(entry.detail)} for entry in whole.history]
+    return {column.name: told[column.name] for column in dead_letters.columns} | {"history": done}
 
 
 @app.command("edit")
@@ -151,35 +124,13 @@ def edit(
 
     What it had at first is kept beside it, and who edited it is on record.
     """
-    row = run_async(_only(letter))
-    if row.kind == READING:
-        raise UsageError(
-            problem="what was read is the catalog's: mend it there, then replay the letter, which reads it"
-        )
-    if row.kind == DELIVERY:
-        raise UsageError(problem="a delivery has no body of its own: mend the target, then replay it")
-    new, blanked = clean_body(edited(row.body, body, set_ or []), MAX_DEPTH, quiet_settings().pipeline.privacy)
-    run_async(_edit(row, new, blanked, reason))
-    told = " Secrets in it were blanked, and what of people is hidden." if blanked else ""
-    out.print(f"{row.dead_letter_id[:12]} has a new body of {len(new)} bytes (was {len(row.body)}).{told}")
-    out.print(f"`catalog-mirror dead-letters replay {row.dead_letter_id[:12]}` tries it.", markup=False)
-
-
-async def _only(letter: str) -> Any:
-    async with opened_store(quiet_settings(), migrate=True) as store, store.read() as connection:
-        rows = await dead_letters.find(connection, Filter((letter,)))
-    if not rows:
-        raise DeadLetterUnknown(which=f"{letter!r} that is open")
-    if len(rows) > 1:
-        raise UsageError(problem=f"{letter!r} stands for {len(rows)} dead letters; give more characters")
-    return rows[0]
-
-
-async def _edit(row: Any, body: bytes, blanked: bool, reason: str | None) -> None:
-    async with opened_store(quiet_settings()) as store, store.write() as connection:
-        await dead_letters.edit(connection, row, body, blanked=blanked)
-        sizes = {"bytes_before": len(row.body), "bytes_after": len(body)}
-        await audit.record(connection, who(), "dead_letter.edit", row.dead_letter_id, reason, sizes)
+    seen = on_store(lambda store: operations.editable(store, letter), migrate=True)
+    new, rules = edited(seen.body or b"", body, set_ or []), quiet_settings().pipeline
+    key, digest = seen.letter.dead_letter_id, seen.digest
+    done = on_store(lambda store: operations.edit(store, rules, key, new, digest, acting(reason)))
+    told = " Secrets in it were blanked, and what of people is hidden." if done.blanked else ""
+    out.print(f"{key[:12]} has a new body of {done.bytes_after} bytes (was {done.bytes_before}).{told}")
+    out.print(f"`catalog-mirror dead-letters replay {key[:12]}` tries it.", markup=False)
 
 
 @app.command("replay")
@@ -225,65 +176,9 @@ async def _replay(
     settings: Settings, which: Filter, deliver: bool, dry_run: bool, rate: float, reason: str | None
 ) -> dict[str, int]:
     async with opened_store(settings, migrate=True) as store:
-        async with store.read() as connection:
-            letters = await dead_letters.find(connection, which)
-        if not letters and which.ids:
-            raise DeadLetterUnknown(which=" ".join(which.ids))
         if dry_run:
-            return {"would_be_replayed": len(letters)}
-        pipeline = await replaying_pipeline(settings, store, deliver=deliver)
-        origin = Origin.LIVE if deliver else Origin.REPLAY
-        can_read = settings.catalog.url is not None
-        counts = {"replayed": 0, "failed_again": 0, "cut_off": 0, "to_be_read": 0, "cannot_be_read": 0}
-        for letter in letters:
-            started = time.monotonic()
-            if dead_letters.was_read(letter):
-                result = await _read_again(store, letter, origin, can_read=can_read)
-            else:
-                result = await _replay_one(store, pipeline, letter)
-            counts[result] += 1
-            async with store.write() as connection:
-                detail = {"result": result, "delivered": deliver}
-                await audit.record(connection, who(), "dead_letter.replay", letter.dead_letter_id, reason, detail)
-            if rate:
-                await asyncio.sleep(max(0.0, 1 / rate - (time.monotonic() - started)))
-        return counts
-
-
-async def _read_again(store: Store, letter: Any, origin: Origin, *, can_read: bool) -> str:
-    """Ask for what could not be read to be read again, by the service that runs; answers how it went."""
-    asked = dead_letters.reading_of(letter, origin) if can_read else None
-    if asked is None:
-        return "cannot_be_read"
-    async with store.write() as connection:
-        await refreshes.ask(connection, [asked])
-        await dead_letters.close(connection, [letter.dead_letter_id], REPLAYED)
-    return "to_be_read"
-
-
-async def _replay_one(store: Store, pipeline: Pipeline, letter: Any) -> str:
-    """Replay one letter; answers how it went."""
-    state = REPLAYED
-    if letter.truncated:  # its end is not in the store: only the publisher has it
-        return "cut_off"
-    if letter.kind == "delivery":
-        async with store.write() as connection:
-            state = await deliveries.revive(connection, store, letter)
-    else:
-        outcome = await pipeline.process([_message(letter)], Origin.REPLAY)
-        if outcome.fates[Fate.DEAD_LETTERED]:
-            return "failed_again"
-    async with store.write() as connection:
-        await dead_letters.close(connection, [letter.dead_letter_id], state)
-    return "replayed"
-
-
-def _message(letter: Any) -> Message:
-    """The message that the letter keeps, under the name that it has."""
-    if letter.error_class == LineInvalid.error_class:
-        return dataclasses.replace(read_line(letter.body), known_as=letter.dead_letter_id)
-    headers = json.loads(letter.headers) if letter.headers else {}
-    return Message(letter.routing_key, letter.body, headers, known_as=letter.dead_letter_id)
+            return {"would_be_replayed": len(await operations.choose(store, which))}
+        return asdict(await operations.replay(store, settings, which, acting(reason), deliver=deliver, rate=rate))
 
 
 @app.command("discard")
@@ -300,16 +195,5 @@ def discard(
 ) -> None:
     """Close dead letters without replaying them; they stay in the store, marked as discarded."""
     which = _chosen(ids, all_, error_class, topic, fingerprint, entity, since, until)
-    number = run_async(_discard(which, reason))
-    if not number and which.ids:
-        raise DeadLetterUnknown(which=" ".join(which.ids))
+    number = on_store(lambda store: operations.discard(store, which, acting(reason)), migrate=True)
     out.print(f"{number} discarded.")
-
-
-async def _discard(which: Filter, reason: str | None) -> int:
-    async with opened_store(quiet_settings(), migrate=True) as store, store.write() as connection:
-        letters = await dead_letters.find(connection, which)
-        for letter in letters:
-            await dead_letters.close(connection, [letter.dead_letter_id], DISCARDED)
-            await audit.record(connection, who(), "dead_letter.discard", letter.dead_letter_id, reason)
-        return len(letters)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
-from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, who
-from service.mirror import audit, controls, deliveries
+from service.cli.common import Json, acting, on_store, out, print_json, show_table
+from service.operations import deliveries as operations
 
 app = typer.Typer(help="Changes on their way to targets.", no_args_is_help=True)
 OfTarget = Annotated[str | None, typer.Option("--target", help="Only of this target.")]
@@ -20,9 +21,9 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """List pending deliveries, the oldest first; delivered ones are gone, refused ones are dead letters."""
-    rows = run_async(_list(target, limit))
+    rows = on_store(lambda store: operations.pending(store, target, limit))
     if as_json:
-        print_json([dict(row._mapping) for row in rows])
+        print_json([asdict(row) for row in rows])
         return
     columns = ("id", "target", "what", "since", "due", "attempts", "last error")
     cells = [
@@ -30,11 +31,6 @@ def list_(
         for r in rows
     ]
     show_table("Pending deliveries", columns, cells, "No delivery is pending.")
-
-
-async def _list(target: str | None, limit: int) -> list[Any]:
-    async with opened_store(quiet_settings()) as store, store.read() as connection:
-        return await deliveries.pending(connection, target, limit)
 
 
 @app.command("release")
@@ -45,17 +41,8 @@ def release(
 
     Some of them may have gone out before; look at `deliveries list` first.
     """
-    number = run_async(_release(reason))
+    number = on_store(lambda store: operations.release(store, acting(reason)), migrate=True).number
     out.print("Nothing was held." if number is None else f"{number} deliveries may go out.")
-
-
-async def _release(reason: str | None) -> int | None:
-    async with opened_store(quiet_settings(), migrate=True) as store, store.write() as connection:
-        if not await controls.clear_control(connection, controls.HELD):
-            return None
-        number = await deliveries.count(connection)
-        await audit.record(connection, who(), "deliveries.release", "every target", reason, {"number": number})
-        return number
 
 
 @app.command("retry")
@@ -64,11 +51,5 @@ def retry(
     target: OfTarget = None,
 ) -> None:
     """Make pending deliveries due at once, instead of after their pause."""
-    out.print(f"{run_async(_retry(target, ids or []))} due now.")
-
-
-async def _retry(target: str | None, ids: list[str]) -> int:
-    async with opened_store(quiet_settings()) as store, store.write() as connection:
-        number = await deliveries.retry_now(connection, target, ids)
-        await audit.record(connection, who(), "deliveries.retry", target or "every target", detail={"number": number})
-        return number
+    done = on_store(lambda store: operations.retry(store, target, ids or [], acting()))
+    out.print(f"{done.number} due now.")

@@ -29,12 +29,12 @@ from service.changes import Origin
 from service.cli import demo_reading, demo_usage
 from service.cli.common import opened_store, out, run_async, show_table
 from service.cli.drawing import Drawing
-from service.cli.replay import replaying_pipeline
 from service.errors import MirrorError
 from service.events.message import Message
 from service.mirror.lineage.graph import graph
 from service.mirror.lineage.walk import Direction
 from service.mirror.store import Store
+from service.operations.replaying import replaying_pipeline
 from service.process.app import Service
 from service.settings.model import (
     AmqpSettings,

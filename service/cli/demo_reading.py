@@ -18,11 +18,11 @@ from sandbox.catalog.server import serve
 from sandbox.catalog.shapes import CLEAR_SECRET
 from sandbox.pentaho.server import PASSWORD, USERNAME, PocketPentaho
 from sandbox.pentaho.server import serve as serve_pentaho
-from service.cli.common import out, show_table
-from service.cli.reading import watched
+from service.cli.common import acting, out, show_table
 from service.errors import RunFailed
 from service.mirror.progress import RECONCILE
 from service.mirror.store import Store
+from service.operations.reading import watched
 from service.process.app import Service
 from service.settings.model import CatalogSettings, Settings, SyncSettings, TargetSettings
 from service.sync.sweep import Options
@@ -162,7 +162,7 @@ class _Story:
         async def show(_: object) -> None:
             return
 
-        return await watched(self._store, RECONCILE, options, show)
+        return await watched(self._store, RECONCILE, options, acting(), show)
 
     async def _until(self, query: str, value: object, **parameters: object) -> None:
         deadline, found = time.monotonic() + PATIENCE_S, None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import types
 from collections.abc import Iterator
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import typer
 import yaml
@@ -17,7 +17,8 @@ from service.cli import asyncapi, reference
 from service.cli import views as described
 from service.cli.common import Json, print_json
 from service.http import openapi
-from service.process.app import router_of
+from service.http.admin import openapi as admin_openapi
+from service.pipeline.building import router_of
 from service.settings.model import PREFIX, Section, Settings, TargetSettings, load
 
 app = typer.Typer(help="Reference, made from the code.", no_args_is_help=True)
@@ -91,9 +92,14 @@ def asyncapi_document(as_json: Json = False) -> None:
 
 
 @app.command("openapi")
-def openapi_document(as_json: Json = False) -> None:
+def openapi_document(
+    admin: Annotated[
+        bool, typer.Option("--admin", help="The admin API, as /api/admin/openapi.json serves it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Print the API as an OpenAPI 3.1 document, as `/openapi.json` serves it."""
-    made = openapi.document()
+    made = admin_openapi.document() if admin else openapi.document()
     if as_json:
         print_json(made)
     else:

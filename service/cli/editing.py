@@ -11,10 +11,8 @@ from typing import Any
 import typer
 
 from service.errors import DataError, MirrorError, UsageError
+from service.operations.dead_letters import MAX_DEPTH, pretty
 from service.text import documents
-
-#: Nesting of an edited body.
-MAX_DEPTH = 200
 
 
 class EditImpossible(MirrorError):
@@ -41,7 +39,7 @@ def edited(body: bytes, file: str | None, assignments: Sequence[str]) -> bytes:
         return _assigned(body, assignments)
     if not sys.stdin.isatty():
         raise UsageError(problem="without a terminal give --body FILE or --set PATH=VALUE")
-    text = typer.edit(_pretty(body), extension=".json")  # type: ignore[attr-defined]
+    text = typer.edit(pretty(body), extension=".json")  # type: ignore[attr-defined]
     if text is None:
         raise EditImpossible(problem="the editor saved nothing")
     return str(text).encode()
@@ -82,10 +80,3 @@ def _assign(value: Any, path: list[str], new: Any) -> None:
     if not isinstance(value, dict):
         raise EditImpossible(problem=f"there is no object before {path[-1]!r}")
     value[path[-1]] = new
-
-
-def _pretty(body: bytes) -> str:
-    try:
-        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
-    except ValueError:
-        return body.decode("utf-8", "backslashreplace")

@@ -9,13 +9,23 @@ from typing import Annotated
 
 import typer
 
-from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, who
+from service.cli.common import (
+    Json,
+    acting,
+    on_store,
+    opened_store,
+    out,
+    print_json,
+    quiet_settings,
+    run_async,
+    show_table,
+)
 from service.errors import UsageError
-from service.mirror import audit
+from service.operations import links as operations
 from service.settings.model import Settings
 from service.targets.pentaho import checks, link_files, links
 from service.targets.pentaho.link_files import Form
-from service.targets.pentaho.links import KINDS, Imported, Link
+from service.targets.pentaho.links import KINDS, Link
 from service.targets.pentaho.target import configured
 from service.text.visible import visible
 
@@ -41,7 +51,9 @@ def import_(
     A running service obeys them from the next change on.
     """
     told = link_files.read(_text(file), _form(form, file))
-    done = run_async(_import(target, told, replace=replace, dry_run=dry_run))
+    done = on_store(
+        lambda store: operations.take_in(store, target, told, acting(), replace=replace, dry_run=dry_run), migrate=True
+    )
     if as_json:
         print_json({"dry_run": dry_run, **asdict(done)})
         return
@@ -63,16 +75,6 @@ def _form(form: str | None, file: str = "") -> Form:
     if form is None:
         return "yaml" if Path(file).suffix in {".yaml", ".yml"} else "csv"
     return "yaml" if form == "yaml" else "csv"
-
-
-async def _import(target: str, told: list[Link], *, replace: bool, dry_run: bool) -> Imported:
-    async with opened_store(quiet_settings(), migrate=True) as store, store.write() as connection:
-        done = await links.store(connection, target, told, replace=replace)
-        if dry_run:
-            await connection.rollback()
-        else:
-            await audit.record(connection, who(), "links.import", target, detail=asdict(done))
-        return done
 
 
 @app.command("list")
@@ -108,19 +110,12 @@ def remove(
     target: OfTarget = PENTAHO,
 ) -> None:
     """Remove the links of one thing; exit 1 if it has none."""
-    number = run_async(_remove(target, kind, catalog_id, pentaho_id))
+    number = on_store(
+        lambda store: operations.remove(store, target, kind, catalog_id, pentaho_id, acting()), migrate=True
+    )
     out.print(f"{number} removed.")
     if not number:
         raise typer.Exit(1)
-
-
-async def _remove(target: str, kind: str, catalog_id: str, pentaho_id: str | None) -> int:
-    async with opened_store(quiet_settings(), migrate=True) as store, store.write() as connection:
-        number = await links.remove(connection, target, kind, catalog_id, pentaho_id)
-        if number:
-            what = {"kind": kind, "catalog_id": catalog_id, "pentaho_id": pentaho_id}
-            await audit.record(connection, who(), "links.remove", target, detail=what)
-        return number
 
 
 @app.command("check")

@@ -8,13 +8,8 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from service.cli.common import Json, err, opened_store, print_json, quiet_settings, run_async, show_table
-from service.mirror.rebuild import rebuild as rebuilt
-from service.openlineage.naming import Naming
-from service.openlineage.renaming import Renaming
-from service.pipeline.rederiving import rederive
-from service.process.app import pipeline_of
-from service.telemetry.metrics import Metrics
+from service.cli.common import Json, acting, err, opened_store, print_json, quiet_settings, run_async, show_table
+from service.operations import store as operations
 
 app = typer.Typer(help="The mirror itself.", no_args_is_help=True)
 
@@ -41,18 +36,12 @@ def rebuild(
 
 
 async def _rebuild(everything: bool) -> Counter[str]:
-    counts: Counter[str] = Counter()
+    settings = quiet_settings()
     with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err, disable=not err.is_terminal) as bar:
         task = bar.add_task("rebuilding")
-        settings = quiet_settings()
-        naming = Naming(settings.openlineage.names, "CATALOG_MIRROR_OPENLINEAGE__NAMES")
-        renaming = Renaming(settings.lineage.names)
+
+        def tell(counts: Counter[str], kind: str) -> None:
+            bar.update(task, description=f"rebuilding {kind}: {counts[kind]}")
+
         async with opened_store(settings, migrate=True) as store:
-            async for kind, number in rebuilt(store, everything=everything):
-                counts[kind] += number
-                bar.update(task, description=f"rebuilding {kind}: {counts[kind]} rows")
-            pipeline = pipeline_of(settings, store, Metrics())
-            async for number in rederive(store, pipeline, naming, renaming):
-                counts["lineage_event"] += number
-                bar.update(task, description=f"rebuilding lineage: {counts['lineage_event']} events")
-    return counts
+            return await operations.rebuild(store, settings, acting(), everything=everything, tell=tell)

@@ -13,16 +13,26 @@ from urllib.parse import quote
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from service.cli.common import Json, err, opened_store, out, print_json, quiet_settings, run_async, show_table, who
+from service.cli.common import (
+    Json,
+    acting,
+    err,
+    on_store,
+    opened_store,
+    out,
+    print_json,
+    quiet_settings,
+    run_async,
+    show_table,
+    who,
+)
 from service.errors import DeliveryRejected, UsageError
-from service.mirror import audit
 from service.mirror.store import Store
-from service.targets.pentaho import answers, ledger, links
-from service.targets.pentaho.ledger import BY_HAND, OPEN, State
-from service.targets.pentaho.links import Link
+from service.operations import pentaho as operations
+from service.operations.pentaho import NEEDS, Wish
+from service.targets.pentaho import answers, ledger
+from service.targets.pentaho.ledger import OPEN, State
 from service.targets.pentaho.operations import OPERATIONS, STATUS_PATH, Operation, Takes, is_secret
-from service.targets.pentaho.planning import Planned
-from service.targets.pentaho.rules import more_of
 from service.targets.pentaho.target import Pentaho, configured
 from service.targets.pentaho.usage import date_range
 
@@ -41,17 +51,13 @@ Rules = Annotated[list[str] | None, typer.Option("--rule", help="Business rules 
 Source = Annotated[str | None, typer.Option("--data-source", help="The data source at Pentaho.")]
 FqdnId = Annotated[str | None, typer.Option("--fqdn-id", help="Its fqdnId, where it is not linked.")]
 Connection = Annotated[str | None, typer.Option("--connection", help="A connection of the catalog that is linked.")]
-_NEEDS = "docs/pentaho.md tells what each operation needs."
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What a person asks for: of the catalog (by links) or at Pentaho, and how."""
+    """What a person asks for, and how."""
 
-    operation: Operation
-    ids: tuple[str, ...]
-    linked: tuple[str, str, tuple[str, ...]]
-    more: dict[str, Any]
+    wish: Wish
     target: str
     wait: bool
     dry_run: bool
@@ -63,7 +69,7 @@ def _of_entities(operation: Operation) -> Callable[..., None]:
         target: OfTarget = "pentaho", as_json: Json = False,
     ) -> None:  # fmt: skip
         linked = ("asset", "--scope or --asset", tuple(asset or ()))
-        _tell(_Asked(operation, tuple(scope or ()), linked, _members(body), target, wait, dry_run), as_json)
+        _tell(_Asked(Wish(operation, tuple(scope or ()), linked, _members(body)), target, wait, dry_run), as_json)
 
     return command
 
@@ -77,7 +83,7 @@ def _usage(operation: Operation) -> Callable[..., None]:
     ) -> None:  # fmt: skip
         linked = ("asset", "--scope or --asset", tuple(asset or ()))
         more = {"configs": date_range(first, last)} | _members(body)
-        _tell(_Asked(operation, tuple(scope or ()), linked, more, target, wait, dry_run), as_json)
+        _tell(_Asked(Wish(operation, tuple(scope or ()), linked, more), target, wait, dry_run), as_json)
 
     return command
 
@@ -88,7 +94,7 @@ def _of_collection(operation: Operation) -> Callable[..., None]:
         target: OfTarget = "pentaho", as_json: Json = False,
     ) -> None:  # fmt: skip
         linked = ("list", "--collection or --list", (of_list,) if of_list else ())
-        _tell(_Asked(operation, (collection,) if collection else (), linked, {}, target, wait, dry_run), as_json)
+        _tell(_Asked(Wish(operation, (collection,) if collection else (), linked, {}), target, wait, dry_run), as_json)
 
     return command
 
@@ -99,7 +105,7 @@ def _of_rules(operation: Operation) -> Callable[..., None]:
         target: OfTarget = "pentaho", as_json: Json = False,
     ) -> None:  # fmt: skip
         more: dict[str, Any] = {"scope": sorted(set(scope))} if scope else {}
-        _tell(_Asked(operation, tuple(rule or ()), ("rule", "--rule", ()), more, target, wait, dry_run), as_json)
+        _tell(_Asked(Wish(operation, tuple(rule or ()), ("rule", "--rule", ()), more), target, wait, dry_run), as_json)
 
     return command
 
@@ -112,7 +118,7 @@ def _of_data_source(operation: Operation) -> Callable[..., None]:
         linked = ("connection", "--data-source or --connection", (connection,) if connection else ())
         more = _members(body) | ({"fqdnId": fqdn_id} if fqdn_id else {})
         ids = (data_source,) if data_source else ()
-        _tell(_Asked(operation, ids, linked, more, target, wait, dry_run), as_json)
+        _tell(_Asked(Wish(operation, ids, linked, more), target, wait, dry_run), as_json)
 
     return command
 
@@ -128,7 +134,7 @@ def _removal(operation: Operation) -> Callable[..., None]:
             raise UsageError(f"{data_source} would be deleted at Pentaho, with its metadata and data", "Say --yes.")
         more = {"fqdnId": fqdn_id} if fqdn_id else {}
         linked = ("connection", "--data-source", ())
-        _tell(_Asked(operation, (data_source,), linked, more, target, wait, dry_run), as_json)
+        _tell(_Asked(Wish(operation, (data_source,), linked, more), target, wait, dry_run), as_json)
 
     return command
 
@@ -153,7 +159,7 @@ def _members(text: str) -> dict[str, Any]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise UsageError("--body is no JSON object", _NEEDS)
+        raise UsageError("--body is no JSON object", NEEDS)
     if secret := next(filter(is_secret, value), None):
         raise UsageError(f"{secret} would be stored with the job", "Put it into the secret_file of the data source.")
     return value
@@ -172,14 +178,10 @@ def _tell(asked: _Asked, as_json: bool) -> None:
 
 async def _ask(asked: _Asked) -> list[dict[str, Any]]:
     async with _pentaho(asked.target) as (target, store):
-        async with store.read() as connection:
-            planned = await _planned(target, connection, asked)
         if asked.dry_run:
+            planned = await operations.plan(store, target, asked.wish, who())
             return [{"to": one.operation, "body": target.runner.shown(one.operation, one.request)} for one in planned]
-        async with store.write() as connection:
-            keys = await ledger.insert(connection, target.name, planned)
-            detail = {"operation": asked.operation.name, "jobs": keys}
-            await audit.record(connection, who(), "pentaho.ask", target.name, detail=detail)
+        keys = await operations.ask(store, target, asked.wish, acting())
         if obstacle := await target.runner.work(keys):
             raise obstacle
         if asked.wait:
@@ -200,33 +202,6 @@ async def _pentaho(name: str) -> AsyncIterator[tuple[Pentaho, Store]]:
             yield target, store
         finally:
             await target.close()
-
-
-async def _planned(target: Pentaho, connection: Any, asked: _Asked) -> list[Planned]:
-    """The jobs that make what was asked for; as many as the largest scope needs."""
-    what, (kind, option, catalog_ids) = asked.operation, asked.linked
-    found = await links.of_catalog(connection, target.name, catalog_ids)
-    chosen = [link for catalog_id in catalog_ids for link in found.get(catalog_id, ()) if link.kind == kind]
-    if missing := set(catalog_ids) - {link.catalog_id for link in chosen}:
-        raise UsageError(f"{min(missing)} is not linked as {kind}", "`catalog-mirror links list` shows what is.")
-    ids = sorted({*asked.ids, *(link.pentaho_id for link in chosen)})
-    if not ids:
-        raise UsageError(f"{what.command} needs {option}", _NEEDS)
-    size = target.options.scope_max if what.many else 1
-    groups = [ids[start : start + size] for start in range(0, len(ids), size)]
-    by = f"{BY_HAND}{who()}"
-    return [Planned(what.name, await _request(target, connection, asked, some), (), by) for some in groups]
-
-
-async def _request(target: Pentaho, connection: Any, asked: _Asked, ids: Sequence[str]) -> dict[str, Any]:
-    what, options = asked.operation, target.options
-    more = dict(options.bodies.get(what.name, {}))
-    if what.takes is Takes.DATA_SOURCE:
-        known = (await links.of_pentaho(connection, target.name, ids)).get(ids[0], [Link("connection", "", ids[0])])
-        more = more_of(what, known[0], options, target.data_sources)
-    request = what.request(ids, {name: value for name, value in (more | asked.more).items() if value is not None})
-    what.check_by_hand(request)
-    return request
 
 
 async def _follow(target: Pentaho, store: Store, keys: Sequence[str]) -> None:
@@ -314,7 +289,7 @@ def forget(
     target: OfTarget = "pentaho",
 ) -> None:
     """Neither ask for an open job nor look at it any more; at Pentaho it goes on if it runs there."""
-    number = run_async(_forget(target, job, reason))
+    number = on_store(lambda store: operations.forget(store, target, job, acting(reason)), migrate=True)
     out.print(f"{number} forgotten.")
     if not number:
         raise typer.Exit(1)
@@ -323,13 +298,3 @@ def forget(
 async def _listed(target: str, state: str | None, limit: int, key: str | None) -> list[dict[str, Any]]:
     async with opened_store(quiet_settings(), migrate=True) as store, store.read() as connection:
         return await ledger.listed(connection, target, state, limit, key)
-
-
-async def _forget(target: str, job: str, reason: str | None) -> int:
-    async with opened_store(quiet_settings(), migrate=True) as store, store.write() as connection:
-        keys = [row["job_key"] for row in await ledger.listed(connection, target, key=job)]
-        problem = f"forgotten by {who()}"
-        number = sum([await ledger.forget(connection, store, target, key, problem) for key in keys])
-        if number:
-            await audit.record(connection, who(), "pentaho.forget", target, reason, {"jobs": keys})
-        return number

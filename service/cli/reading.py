@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import Annotated, Any
-from uuid import uuid4
+from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from service.changes import Container, ContainerKind, RefreshAsked
-from service.cli.common import Json, err, opened_store, out, print_json, quiet_settings, run_async, show_table, who
-from service.errors import MassDeletion, MirrorError, RunFailed, UsageError
-from service.mirror import controls, progress, refreshes
+from service.cli.common import (
+    Json,
+    acting,
+    err,
+    on_store,
+    opened_store,
+    out,
+    print_json,
+    quiet_settings,
+    run_async,
+    show_table,
+)
+from service.errors import MirrorError, UsageError
 from service.mirror.progress import RECONCILE, SNAPSHOT, Run
-from service.mirror.store import Store
-from service.process.app import director_of, pipeline_of
-from service.settings.model import Settings
-from service.sync.director import ASKED, LEAD_S, Director
+from service.operations import reading as operations
 from service.sync.readings import TABLES
-from service.sync.runs import COUNTS, Stopped
+from service.sync.runs import COUNTS
 from service.sync.sweep import Estimate, Options
-from service.telemetry.metrics import Metrics
-
-#: Seconds between two looks at a run that another process does.
-LOOK_S = 0.5
-#: Seconds without anybody who reads after which nobody looks on any more; another replica takes over before that.
-ALONE_S = 40.0
-_NOBODY = "the service that was to do it is gone; start it again, or run this command again."
-#: What the names of commands that read begin with.
-_COMMAND = "command-"
 
 
 def snapshot(
@@ -50,7 +43,8 @@ def snapshot(
     if pause + resume + stop > 1:
         raise UsageError(problem="choose one of --pause, --resume and --stop")
     if pause or resume or stop:
-        run_async(_hold({"stop": stop} if pause or stop else None))
+        hold = operations.stop if stop else operations.hold if pause else operations.let_go
+        on_store(lambda store: hold(store, acting()))
         out.print("It stops." if stop else "It is held." if pause else "It goes on.")
     elif estimate:
         _show_estimate(run_async(_estimate()), as_json)
@@ -80,71 +74,17 @@ def refresh(
     ] = None,
 ) -> None:
     """Read one thing again: in a running service, else here."""
-    if kind not in TABLES:
-        raise UsageError(problem=f"there is no kind {kind!r}; there are {', '.join(TABLES)}")
-    done = run_async(_refresh(RefreshAsked(kind, entity_id, _container(container), f"asked by {who()}")))
+    settings = quiet_settings()
+    done = on_store(
+        lambda store: operations.refresh_here(store, settings, kind, entity_id, container, acting()), migrate=True
+    )
     out.print("It was read." if done else "A running service reads it within seconds.")
-
-
-def _container(text: str | None) -> Container | None:
-    if text is None:
-        return None
-    kind, separator, container_id = text.partition(":")
-    kinds: dict[str, ContainerKind] = {"catalog": "catalog", "project": "project", "space": "space"}
-    if not separator or kind not in kinds or not container_id:
-        raise UsageError(problem=f"{text!r} is no container; write catalog:ID, project:ID or space:ID")
-    return Container(kinds[kind], container_id)
-
-
-@asynccontextmanager
-async def _directing(settings: Settings, store: Store) -> AsyncIterator[Director]:
-    """What reads the catalog, in this process; its client is open."""
-    metrics = Metrics()
-    pipeline = pipeline_of(settings, store, metrics)
-    director = director_of(settings, store, pipeline, metrics, f"{_COMMAND}{uuid4().hex[:8]}")
-    async with director.client:
-        yield director
-
-
-async def _hold(how: dict[str, Any] | None) -> None:
-    async with opened_store(quiet_settings()) as store, store.write() as connection:
-        if how is None:
-            await controls.clear_control(connection, progress.HELD)
-        elif await progress.newest(connection, states=progress.OPEN) is None:
-            raise UsageError(problem="No run is going on", advice="`catalog-mirror status` shows what was read.")
-        else:
-            await controls.set_control(connection, progress.HELD, how)
 
 
 async def _estimate() -> tuple[list[Estimate], int]:
     settings = quiet_settings()
-    async with opened_store(settings, migrate=True) as store, _directing(settings, store) as director:
+    async with opened_store(settings, migrate=True) as store, operations.directing(settings, store) as director:
         return await director.runner.estimate(), settings.catalog.calls_per_minute
-
-
-async def _refresh(request: RefreshAsked) -> bool:
-    settings = quiet_settings()
-    async with opened_store(settings, migrate=True) as store:
-        async with store.write() as connection:
-            await refreshes.ask(connection, [request])
-            await refreshes.hurry(connection, request.kind, request.entity_id)
-        leader = await _leader(store)
-        if leader is not None and not leader.startswith(_COMMAND):
-            return False
-        async with _directing(settings, store) as director:
-            while await director.refresher.once():
-                pass
-        async with store.read() as connection:
-            problem = await refreshes.waiting(connection, request.kind, request.entity_id)
-        if problem is not None:
-            raise RunFailed(mode="refresh", problem=problem or "somebody else reads it just now")
-        return True
-
-
-async def _leader(store: Store) -> str | None:
-    """Who reads the catalog: a running service, or another command."""
-    async with store.read() as connection:
-        return await progress.leader(connection, store)
 
 
 async def _carry_out(mode: str, options: Options, as_json: bool) -> tuple[Run, MirrorError | None]:
@@ -152,92 +92,8 @@ async def _carry_out(mode: str, options: Options, as_json: bool) -> tuple[Run, M
     settings = quiet_settings()
     async with opened_store(settings, migrate=True) as store:
         with _Display(mode, hidden=as_json) as display:
-            while True:
-                leader = await _leader(store)
-                if leader is None:
-                    if done := await _here(settings, store, mode, options, display):
-                        return done
-                elif leader.startswith(_COMMAND):
-                    display.say(f"{mode}: waits for another command that reads the catalog")
-                else:
-                    return await _there(store, mode, options, display)
-                await asyncio.sleep(LOOK_S)
-
-
-async def _there(
-    store: Store, mode: str, options: Options, display: _Display
-) -> tuple[Run, MirrorError | None]:  # fmt: skip
-    """Have a running service do it."""
-    try:
-        return await watched(store, mode, options, display.show), None
-    except RunFailed as error:
-        async with store.read() as connection:
-            run = await progress.newest(connection, mode, ("failed",))
-        if run is None:
-            raise
-        return run, error
-
-
-async def _here(
-    settings: Settings, store: Store, mode: str, options: Options, display: _Display
-) -> tuple[Run, MirrorError | None] | None:
-    """Do the run in this process, which leads meanwhile; None where somebody else was quicker."""
-    async with _directing(settings, store) as director:
-        if not await director.lead():
-            return None
-        leading = asyncio.create_task(_keep_leading(director))
-        try:
-            run = await director.runner.begin(mode, f"asked by {who()}", options)
-            try:
-                await director.runner.carry_out(run, display.show)
-            except MassDeletion as error:
-                return run, error
-            except Stopped:
-                return run, None
-            if mode == RECONCILE and options.repair:
-                async with store.write() as connection:
-                    await controls.close_gaps(connection, run.started_at)
-            return run, None
-        finally:
-            leading.cancel()
-            with suppress(asyncio.CancelledError):
-                await leading
-            await director.step_down()
-
-
-async def _keep_leading(director: Director) -> None:
-    while True:
-        await asyncio.sleep(LEAD_S)
-        await director.lead()
-
-
-async def watched(store: Store, mode: str, options: Options, show: Callable[[Run], Awaitable[None]]) -> Run:
-    """Ask the running service for the run, unless it is doing just that, and look on until it is over.
-
-    Raises:
-        RunFailed: it failed, or nobody does it any more.
-    """
-    told = {"repair": options.repair, "accept_deletions": options.accept_deletions}
-    async with store.write() as connection:
-        before = await progress.newest(connection, mode)
-        if before is None or before.finished_at or before.options != told:
-            await controls.set_control(connection, ASKED, {"mode": mode, **told, "who": who()})
-    alone_s = 0.0
-    while True:
-        await asyncio.sleep(LOOK_S)
-        async with store.read() as connection:
-            run = await progress.newest(connection, mode)
-            pending = ASKED in await controls.read_controls(connection)
-            alone_s = 0.0 if await progress.leader(connection, store) else alone_s + LOOK_S
-        if alone_s > ALONE_S:
-            raise RunFailed(mode=mode, problem=_NOBODY)
-        if run is None or pending or (before and run.run_id == before.run_id and before.finished_at):
-            continue
-        await show(run)
-        if run.finished_at is not None:
-            if run.state == "failed":
-                raise RunFailed(mode=mode, problem=run.problem or "it does not say why")
-            return run
+            watch = operations.Watch(display.show, display.say)
+            return await operations.carry_out(store, settings, mode, options, acting(), watch)
 
 
 class _Display:

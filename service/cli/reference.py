@@ -10,6 +10,7 @@ from aiohttp import web
 
 from service.cli.common import WithDefault
 from service.http import openapi, probes
+from service.http.admin import openapi as admin_openapi
 from service.mirror.tables import metadata
 from service.pipeline.routing import Evidence, Router, installed_handlers
 from service.telemetry.metrics import Metrics
@@ -103,18 +104,20 @@ def topics() -> str:
 
 
 def endpoints() -> str:
-    """Every endpoint of both ports."""
+    """Every endpoint of every port."""
     app = probes.application(probes.Health, Metrics().registry)
     lines = ["# Endpoints", "", "Made by `catalog-mirror docs endpoints`. On `HTTP__PORT`, without sign-in:", ""]
     rows = [(f"`{route.method} {_path(route)}`", _text(route.handler.__doc__)) for route in _routes(app)]
     lines += _table(("endpoint", "answers"), rows)
     lines += ["", "On `HTTP__API_PORT`, with bodies and answers in [openapi.yaml](openapi.yaml):", ""]
-    lines += _table(("endpoint", "does", "scope"), _described_endpoints())
+    lines += _table(("endpoint", "does", "scope"), _described_endpoints(openapi.document()))
+    lines += ["", "On `HTTP__ADMIN_PORT`, with bodies and answers in [openapi-admin.yaml](openapi-admin.yaml):", ""]
+    lines += _table(("endpoint", "does", "scope"), _described_endpoints(admin_openapi.document()))
     return _page(lines)
 
 
-def _described_endpoints() -> Iterator[tuple[str, str, str]]:
-    for path, operations in openapi.document()["paths"].items():
+def _described_endpoints(document: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for path, operations in document["paths"].items():
         for method, operation in operations.items():
             scope = re.search(r"scope `(\w+)`", operation.get("description", ""))
             yield f"`{method.upper()} {path}`", operation["summary"], scope.group(1) if scope else ""

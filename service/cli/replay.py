@@ -19,14 +19,10 @@ from service.cli.common import Json, err, opened_store, out, quiet_settings, run
 from service.errors import UsageError
 from service.events.message import Message
 from service.events.recording import read_lines
-from service.mirror import controls
-from service.mirror.store import Store
+from service.operations.replaying import replaying_pipeline
 from service.pipeline.committing import Fate
 from service.pipeline.pipeline import Pipeline
-from service.process.app import pipeline_of
 from service.settings.model import Settings
-from service.targets.base import installed_targets
-from service.telemetry.metrics import Metrics
 
 T = TypeVar("T")
 
@@ -64,17 +60,6 @@ async def _replay(settings: Settings, files: list[str], deliver: bool) -> dict[s
                 await _feed(pipeline, messages, settings.pipeline.batch_max, counts)
     keys = ("read", *(fate.value for fate in Fate), "deliveries")
     return {key: counts[key] for key in keys}
-
-
-async def replaying_pipeline(settings: Settings, store: Store, *, deliver: bool) -> Pipeline:
-    """A pipeline for replayed messages; with `deliver`, for the targets too."""
-    targets = installed_targets(settings)
-    async with store.write() as connection:
-        await controls.ensure_targets(connection, [target.name for target in targets])
-    if deliver:  # told of replayed changes, too
-        for target in targets:
-            target.origins = frozenset(Origin)
-    return pipeline_of(settings, store, Metrics(), targets)
 
 
 async def _feed(pipeline: Pipeline, messages: Iterator[Message], size: int, counts: Counter[str]) -> None:

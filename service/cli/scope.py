@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table
-from service.mirror.purge import outside
-from service.mirror.purge import purge as purged
+from service.cli.common import Json, acting, on_store, out, print_json, quiet_settings, show_table
+from service.operations import scope as operations
 from service.settings.scope import Scope
 
 app = typer.Typer(help="What of the catalog is mirrored.", no_args_is_help=True)
@@ -25,21 +24,11 @@ def purge(
     as_json: Json = False,
 ) -> None:
     """Remove rows that SCOPE__INCLUDE and SCOPE__EXCLUDE leave out; no target hears of it."""
-    counts = run_async(_purge(yes))
+    scope = Scope(quiet_settings().scope)
+    counts = on_store(lambda store: operations.purge(store, scope, acting()) if yes else operations.look(store, scope))
     if as_json:
         print_json({"purged": yes, "rows": counts})
         return
     show_table("Out of scope" + (", removed" if yes else ""), ("table", "rows"), counts.items(), "All is in scope.")
     if counts and not yes:
         out.print("Nothing was removed. Run it again with --yes to remove them.")
-
-
-async def _purge(yes: bool) -> dict[str, int]:
-    settings = quiet_settings()
-    scope = Scope(settings.scope)
-    async with opened_store(settings) as store:
-        async with store.read() as connection:
-            counts = await outside(connection, scope)
-        if yes and counts:
-            await purged(store, scope)
-        return counts

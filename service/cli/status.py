@@ -7,9 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli.common import Json, opened_store, out, print_json, quiet_settings, run_async, show_table, who
-from service.mirror import audit, controls
-from service.mirror.store import Store
+from service.cli.common import (
+    Json,
+    acting,
+    on_store,
+    opened_store,
+    out,
+    print_json,
+    quiet_settings,
+    run_async,
+    show_table,
+)
+from service.operations import consuming
 from service.queries.overview import Overview, overview
 from service.queries.parts import Target, TargetState
 
@@ -70,35 +79,13 @@ def _as_json(found: Overview) -> dict[str, Any]:
     }
 
 
-def pause(reason: Annotated[str, typer.Option(help="Why, for whoever looks next.")] = "no reason given") -> None:
+def pause(reason: Annotated[str, typer.Option(help="Why, for whoever looks next.")] = consuming.NO_REASON) -> None:
     """Stop consuming on every replica; nothing is lost, events wait in the queue."""
-
-    async def work(store: Store) -> None:
-        async with store.write() as connection:
-            await controls.set_control(connection, controls.PAUSE, {"reason": f"{reason} ({who()})"})
-            await audit.record(connection, who(), "consuming.pause", "every replica", reason)
-
-    run_async(_with_store(work))
+    on_store(lambda store: consuming.pause(store, acting(reason)), migrate=True)
     out.print("Paused. Every replica stops within seconds; `catalog-mirror resume` goes on.")
 
 
 def resume() -> None:
     """Go on consuming: lifts a pause and every pulled brake."""
-
-    async def work(store: Store) -> list[str]:
-        async with store.write() as connection:
-            known = await controls.read_controls(connection)
-            lifted = [name for name in known if name.partition(":")[0] in (controls.PAUSE, controls.BRAKE)]
-            for name in lifted:
-                await controls.clear_control(connection, name)
-            if lifted:
-                await audit.record(connection, who(), "consuming.resume", "every replica", detail={"lifted": lifted})
-            return lifted
-
-    lifted = run_async(_with_store(work))
+    lifted = on_store(lambda store: consuming.resume(store, acting()), migrate=True).lifted
     out.print("Resumed." if lifted else "Nothing was paused.")
-
-
-async def _with_store(work: Any) -> Any:
-    async with opened_store(quiet_settings(), migrate=True) as store:
-        return await work(store)

@@ -16,7 +16,7 @@ from service.cli.common import Json, err, opened_store, out, print_json, quiet_s
 from service.errors import NothingToConsume
 from service.mirror import audit, controls
 from service.mirror.store import Store
-from service.process.app import bindings_of, router_of
+from service.pipeline.building import bindings_of, router_of
 from service.settings.model import Settings
 
 app = typer.Typer(help="Exchange, queue and bindings on the broker.", no_args_is_help=True)

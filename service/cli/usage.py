@@ -9,20 +9,29 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
-from uuid import UUID
 
 import sqlalchemy as sa
 import typer
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.cli.common import Json, err, opened_store, out, print_json, quiet_settings, run_async, show_table, who
+from service.cli.common import (
+    Json,
+    acting,
+    err,
+    on_store,
+    opened_store,
+    out,
+    print_json,
+    quiet_settings,
+    run_async,
+    show_table,
+)
 from service.cli.replay import reading_along
-from service.cli.targets import installed
-from service.errors import MirrorError, UsageError
-from service.mirror import audit, controls
+from service.errors import UsageError
 from service.mirror.tables import usage_facts
 from service.mirror.usage.importing import BAD, KNOWN, NEW, TOO_OLD, BadLine, Importer, UsageLine, read_lines
 from service.mirror.usage.people import people_of
+from service.operations import usage as operations
+from service.operations.targets import installed
 from service.settings.model import Settings
 from service.targets.collibra import Collibra, batches
 from service.targets.collibra.batches import STATES
@@ -31,30 +40,6 @@ from service.targets.collibra.planning import Plan
 app = typer.Typer(help="Who used which asset, and who was told of it.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The target's name.")]
-
-
-class BatchUnknown(MirrorError):
-    """{number} with {beginning!r}."""
-
-    remedy = "`catalog-mirror usage batches` lists them."
-
-
-class BatchCertain(MirrorError):
-    """The batch {batch} is {state}, not uncertain."""
-
-    remedy = "Nothing is to be decided; `catalog-mirror usage show {batch}` tells all that is known of it."
-
-
-class BatchDoubtful(MirrorError):
-    """The batch {batch} is on its way or uncertain: what it holds might be told twice."""
-
-    remedy = "Wait, or say what became of it: `catalog-mirror usage settle {batch}`."
-
-
-class NothingPlanned(MirrorError):
-    """No window was planned for {name!r} yet, so there is nothing to count again."""
-
-    remedy = "A running service plans the newest window by itself; `catalog-mirror targets list` shows the targets."
 
 
 #: Lines that one transaction takes.
@@ -225,14 +210,7 @@ def show(batch: Beginning) -> None:
 
 async def _one(beginning: str) -> Any:
     async with opened_store(quiet_settings()) as store, store.read() as connection:
-        return await _found(connection, beginning)
-
-
-async def _found(connection: AsyncConnection, beginning: str) -> Any:
-    rows = await batches.find(connection, beginning)
-    if len(rows) != 1:
-        raise BatchUnknown(number="Several batches begin" if rows else "No batch begins", beginning=beginning)
-    return rows[0]
+        return await operations.batch(connection, beginning)
 
 
 @app.command("settle")
@@ -243,28 +221,8 @@ def settle(
     reason: Annotated[str | None, typer.Option("--reason", help="How you know, for the audit log.")] = None,
 ) -> None:
     """Say what became of a batch that is uncertain; one that was not sent goes again while its window is the newest."""
-    if job is not None and (not sent or not _is_uuid(job)):
-        raise UsageError(problem="--job goes with --sent, and is the id (a UUID) of a job", advice="Leave it out.")
-    state = run_async(_settle(batch, sent, job, reason))
+    state = on_store(lambda store: operations.settle(store, batch, sent, job, acting(reason)))
     out.print(f"It is {state} now.")
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return bool(UUID(text))
-    except ValueError:
-        return False
-
-
-async def _settle(beginning: str, sent: bool, job: str | None, reason: str | None) -> str:
-    async with opened_store(quiet_settings()) as store, store.write() as connection:
-        row = await _found(connection, beginning)
-        state = await batches.settle(connection, row, sent=sent, job_id=str(UUID(job)) if job else None)
-        if state is None:
-            raise BatchCertain(batch=row.batch_id, state=row.state)
-        detail = {"sent": sent, "job": job, "state": state}
-        await audit.record(connection, who(), "usage.settle", row.batch_id, reason, detail)
-        return state
 
 
 @app.command("replan")
@@ -274,22 +232,8 @@ def replan(
     reason: Annotated[str | None, typer.Option("--reason", help="Why, for the audit log.")] = None,
 ) -> None:
     """Have the newest window counted again, after logs or locators came late; a running service sends what changed."""
-    run_async(_replan(name, everything, reason))
+    on_store(lambda store: operations.replan(store, name, acting(reason), everything=everything))
     out.print("The running service counts it again with its next turn.")
-
-
-async def _replan(name: str, everything: bool, reason: str | None) -> None:
-    async with opened_store(quiet_settings()) as store, store.write() as connection:
-        await batches.lock(connection, name)
-        if name not in await batches.planners(connection):
-            raise NothingPlanned(name=name)
-        doubtful = await batches.in_state(connection, name, batches.SENDING, batches.UNCERTAIN)
-        if doubtful:
-            raise BatchDoubtful(batch=doubtful[0].batch_id)
-        await controls.clear_control(connection, batches.window_mark(name))
-        if everything:
-            await batches.forget_all(connection, name)
-        await audit.record(connection, who(), "usage.replan", name, reason, {"all": everything})
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -12,10 +12,12 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
 from service.errors import SettingInvalid
+from service.http.guesses import Guesses
 from service.http.problems import Handler, Problem, forbidden
 from service.http.tokens import Caller, NamedToken, Scope, TokenFileInvalid, TokenRefused, find, read_tokens
+from service.operations.findings import Finding, checked
 from service.settings.files import Watched
-from service.settings.model import HttpSettings
+from service.settings.model import HttpSettings, Settings
 
 if TYPE_CHECKING:
     from service.http.oidc import Issuer
@@ -39,6 +41,7 @@ class Access:
     def __init__(self, settings: HttpSettings) -> None:
         self._tokens = _tokens(settings)
         self._issuer = _issuer_of(settings)
+        self._guesses = Guesses()
 
     @property
     def has_tokens(self) -> bool:
@@ -49,7 +52,8 @@ class Access:
         """Who calls.
 
         Raises:
-            Problem: 401 nobody that we know; 403 from elsewhere, while there are no tokens.
+            Problem: 401 nobody that we know; 403 from elsewhere, while there are no tokens; 429 too many wrong tokens
+                came from this address. A right one is always taken.
         """
         if not self.has_tokens:
             if not is_local(request.host):  # a page of somebody else's, whose name leads here
@@ -58,15 +62,15 @@ class Access:
         scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise _unauthorized("Send `Authorization: Bearer …` with a token of this API.")
-        return await self._whose(token.strip())
+        return await self._whose(token.strip(), request.remote or "")
 
     async def signed_in(self, request: web.Request, token: str) -> tuple[Caller, str]:
         """Whose token this is, and the proof that a session of theirs keeps; it tells nothing of the token.
 
         Raises:
-            Problem: 401, it is not known.
+            Problem: 401, it is not known; 429 as for `caller`.
         """
-        caller = await self._whose(token)
+        caller = await self._whose(token, request.remote or "")
         for named in self._tokens.value if self._tokens else ():
             if named.caller == caller:
                 return caller, _proof(named)
@@ -81,14 +85,15 @@ class Access:
                 return named.caller.scopes
         return frozenset()
 
-    async def _whose(self, token: str) -> Caller:
+    async def _whose(self, token: str, address: str) -> Caller:
         found = find(self._tokens.value, token) if self._tokens else None
         if found is None and self._issuer is not None and token.count(".") == 2:
             try:
                 return await self._issuer.caller(token)
             except TokenRefused as refused:
                 raise _unauthorized(f"The token is not good: {refused}.") from None
-        if found is None:
+        if found is None:  # a signature cannot be guessed, these can
+            await self._guesses.wrong(address)
             raise _unauthorized("The token is not known.")
         return found
 
@@ -132,6 +137,18 @@ def _lacks(scope: Scope, caller: Caller) -> str:
 
 def _unauthorized(message: str) -> Problem:
     return Problem(401, "not_authenticated", message, {hdrs.WWW_AUTHENTICATE: 'Bearer realm="catalog-mirror"'})
+
+
+async def findings(settings: Settings) -> AsyncIterator[Finding]:
+    """What `doctor` finds at the door."""
+
+    async def door() -> str:
+        http = settings.http
+        if Access(http).has_tokens:
+            return f"answers whoever has a token, on {http.host}:{http.api_port}"
+        return f"answers this machine alone and only reads, on port {http.api_port}: no tokens are set"
+
+    yield await checked("api", door)
 
 
 def is_local(host: str) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
@@ -57,16 +59,45 @@ class Issuer:
             TokenRefused: it is not good.
             IssuerUnreachable: its key is not known and cannot be read now.
         """
+        claims = await self.claims(token, self._settings.oidc_audience or "")
+        return Caller(name_of(claims, _NAME_CLAIMS), self.scopes(claims))
+
+    async def claims(self, token: str, audience: str) -> dict[str, Any]:
+        """What a token for this audience claims, once signature, issuer, audience and life are checked.
+
+        Raises: as `caller`.
+        """
         try:
             key = await self._key(jwt.get_unverified_header(token).get("kid"))
-            claims = jwt.decode(
-                token, key, algorithms=list(ALGORITHMS), audience=self._settings.oidc_audience,
+            claims: dict[str, Any] = jwt.decode(
+                token, key, algorithms=list(ALGORITHMS), audience=audience,
                 issuer=[self._issuer, f"{self._issuer}/"], leeway=LEEWAY_S,
                 options={"require": ["exp", "iss", "aud"]},
             )  # fmt: skip
         except jwt.PyJWTError as error:
             raise TokenRefused(type(error).__name__) from None
-        return Caller(self._name(claims), self._scopes(claims))
+        return claims
+
+    async def configuration(self) -> dict[str, Any]:
+        """What the issuer says of itself (OpenID Connect Discovery 1.0).
+
+        Raises:
+            IssuerUnreachable: it does not.
+        """
+        with self._reached():
+            async with self.session() as session:
+                return await _json(session, f"{self._issuer}/.well-known/openid-configuration")
+
+    def session(self) -> aiohttp.ClientSession:
+        """What calls the issuer, trusting whom settings trust."""
+        return aiohttp.ClientSession(timeout=_TIMEOUT, connector=aiohttp.TCPConnector(ssl=self._tls))
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        try:
+            yield
+        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, jwt.PyJWTError) as error:
+            raise IssuerUnreachable(issuer=self._issuer, problem=type(error).__name__) from None
 
     @property
     def _issuer(self) -> str:
@@ -85,27 +116,20 @@ class Issuer:
 
     async def _read_keys(self) -> None:
         try:
-            connector = aiohttp.TCPConnector(ssl=self._tls)
-            async with aiohttp.ClientSession(timeout=_TIMEOUT, connector=connector) as session:
-                url = self._settings.oidc_jwks_url or await self._keys_url(session)
-                found = jwt.PyJWKSet.from_dict(await _json(session, url)).keys
-        except (aiohttp.ClientError, OSError, TimeoutError, ValueError, jwt.PyJWTError) as error:
+            with self._reached():
+                url = self._settings.oidc_jwks_url or _keys_url(await self.configuration())
+                async with self.session() as session:
+                    found = jwt.PyJWKSet.from_dict(await _json(session, url)).keys
+        except IssuerUnreachable as error:
             if self._keys:
-                log.warning("issuer_keys_not_renewed", problem=type(error).__name__)
+                log.warning("issuer_keys_not_renewed", problem=error.details["problem"])
                 self._read_at = time.monotonic() - KEYS_LIVE_S + KEYS_REST_S
                 return
-            raise IssuerUnreachable(issuer=self._issuer, problem=type(error).__name__) from None
+            raise
         self._keys = {key.key_id: key for key in found if key.key_type != "oct"}
         self._read_at = time.monotonic()
 
-    async def _keys_url(self, session: aiohttp.ClientSession) -> str:
-        told = await _json(session, f"{self._issuer}/.well-known/openid-configuration")
-        url = told.get("jwks_uri")
-        if not isinstance(url, str):
-            raise ValueError("no jwks_uri")
-        return url
-
-    def _scopes(self, claims: dict[str, Any]) -> frozenset[Scope]:
+    def scopes(self, claims: dict[str, Any]) -> frozenset[Scope]:
         """Those of ours that the claim names; others are of other services."""
         told = claims.get(self._settings.oidc_scope_claim) or ()
         words = told.split() if isinstance(told, str) else [word for word in told if isinstance(word, str)]
@@ -113,11 +137,19 @@ class Issuer:
         ours = {word.removeprefix(prefix) for word in words if word.startswith(prefix)}
         return frozenset(scope for scope in Scope if scope.value in ours)
 
-    @staticmethod
-    def _name(claims: dict[str, Any]) -> str:
-        told = next((claims[claim] for claim in _NAME_CLAIMS if isinstance(claims.get(claim), str)), "oidc")
-        name = _NOT_IN_NAMES.sub("_", told)[:64] or "oidc"
-        return f"oidc_{name}" if name == CATALOG else name
+
+def name_of(claims: dict[str, Any], names: Sequence[str]) -> str:
+    """Who it is, by the first of these claims that is there, in characters that any log takes."""
+    told = next((claims[claim] for claim in names if isinstance(claims.get(claim), str)), "oidc")
+    name = _NOT_IN_NAMES.sub("_", told)[:64] or "oidc"
+    return f"oidc_{name}" if name == CATALOG else name
+
+
+def _keys_url(told: dict[str, Any]) -> str:
+    url = told.get("jwks_uri")
+    if not isinstance(url, str):
+        raise ValueError("no jwks_uri")
+    return url
 
 
 async def _json(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:

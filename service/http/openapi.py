@@ -18,6 +18,37 @@ _MAYBE_TEXT = {"type": ["string", "null"]}
 _TIME = {"type": ["string", "null"], "format": "date-time"}
 _COUNT = {"type": "integer", "minimum": 0}
 
+#: The form of every refusal.
+PROBLEM = {
+    "type": "object",
+    "required": ["trace", "errors"],
+    "properties": {
+        "trace": _TEXT,
+        "errors": {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "object",
+                "required": ["code", "message"],
+                "properties": {"code": _TEXT, "message": _TEXT},
+            },
+        },
+    },
+}
+#: What a refusal means, by its status.
+REFUSALS = {
+    "400": "It cannot be used as it is.",
+    "401": "No token that is known.",
+    "403": "Not allowed.",
+    "404": "Not in the mirror.",
+    "409": "It says that it happened more than a day ahead of our clock, or longer ago than lineage is kept.",
+    "413": "Too large, too many events, or too many assets of one event.",
+    "415": "Not JSON.",
+    "422": "Kept as a dead letter.",
+    "429": "Too many tokens that are not known came from this address: try again after `Retry-After` seconds.",
+    "503": "The store or the issuer of tokens is away, or we are behind: try again after `Retry-After` seconds.",
+}
+
 
 @cache
 def document() -> dict[str, Any]:
@@ -44,7 +75,7 @@ def document() -> dict[str, Any]:
         "components": {
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
             "schemas": {
-                "Problem": _problem(), "Lineage": _lineage(), "LineageResource": _resource(), "Asset": _asset(),
+                "Problem": PROBLEM, "Lineage": _lineage(), "LineageResource": _resource(), "Asset": _asset(),
                 "Timeline": _timeline(), "Summary": _summary(), "Side": _side(), "LineageEvent": published.EVENT,
                 "Accepted": _accepted(), "Received": _received(), "Column": _column(), "Impact": _impact(),
                 "ColumnLineageFound": _columns(),
@@ -78,19 +109,9 @@ def _operation(operation_id: str, summary: str, scope: Scope | None, **members: 
 
 
 def _answers(status: str, schema: dict[str, Any], *refusals: str) -> dict[str, Any]:
-    reasons = {
-        "400": "It cannot be used as it is.",
-        "401": "No token that is known.",
-        "403": "Not allowed.",
-        "404": "Not in the mirror.",
-        "409": "It says that it happened more than a day ahead of our clock, or longer ago than lineage is kept.",
-        "413": "Too large, too many events, or too many assets of one event.",
-        "422": "Kept as a dead letter.",
-        "503": "The store or the issuer of tokens is away, or we are behind: try again after `Retry-After` seconds.",
-    }
     told = {status: {"description": "Done.", "content": _json(schema)}}
-    for refusal in (*refusals, "401", "403", "503") if refusals else ():
-        told[refusal] = {"description": reasons[refusal], "content": _json(_ref("Problem"))}
+    for refusal in (*refusals, "401", "403", "429", "503") if refusals else ():
+        told[refusal] = {"description": REFUSALS[refusal], "content": _json(_ref("Problem"))}
     return dict(sorted(told.items()))
 
 
@@ -188,11 +209,6 @@ def _post_openlineage(operation_id: str) -> dict[str, Any]:
 
 def _get_openapi() -> dict[str, Any]:
     return _operation("getOpenApi", "This description", None, responses=_answers("200", {"type": "object"}))
-
-
-def _problem() -> dict[str, Any]:
-    error = _object(["code", "message"], code=_TEXT, message=_TEXT)
-    return _object(["trace", "errors"], trace=_TEXT, errors=_list(error) | {"minItems": 1})
 
 
 def _lineage() -> dict[str, Any]:

@@ -8,7 +8,16 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
-from service.errors import DataError, EventFromTheFuture, MirrorError, StoreUnavailable, TransientError
+from service.errors import (
+    ConfigurationError,
+    DataError,
+    EventFromTheFuture,
+    MirrorError,
+    StoreUnavailable,
+    TransientError,
+    UsageError,
+)
+from service.operations.acting import Conflict, Unknown
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +84,8 @@ def problem_of(error: Exception, request: web.Request) -> Problem:
             return error
         case DataError():
             return refused(error)
+        case ConfigurationError() | Unknown() | Conflict():
+            return _of_action(error)
         case StoreUnavailable():
             log.warning("api_waits_for_store", path=request.path, problem=str(error))
             return try_again("store_unavailable", "The store cannot be used now; nothing was written. Try again.")
@@ -88,6 +99,20 @@ def problem_of(error: Exception, request: web.Request) -> Problem:
     log.error("api_failed", method=request.method, path=request.path, trace=trace, exc_info=error)
     message = f"This is a bug of the mirror; its log tells more under {trace}."
     return Problem(500, "internal_error", message, trace=trace)
+
+
+def _of_action(error: MirrorError) -> Problem:
+    """What somebody asked for cannot be done: it is wrong in itself, not there, or does not fit how things stand.
+
+    Settings that do not allow it are nothing that whoever asks can mend.
+    """
+    if isinstance(error, Unknown):
+        return Problem(404, "does_not_exist", sentence(error))
+    if isinstance(error, Conflict):
+        return Problem(409, "conflict", sentence(error))
+    if isinstance(error, UsageError):
+        return bad_request(sentence(error))
+    return Problem(500, "settings", sentence(error))
 
 
 def sentence(error: MirrorError) -> str:

@@ -40,12 +40,18 @@ async def record(
 
 
 async def entries(
-    connection: AsyncConnection, subject: str | None = None, action: str | None = None, limit: int = 100
+    connection: AsyncConnection,
+    subject: str | None = None,
+    action: str | None = None,
+    limit: int = 100,
+    before: int | None = None,
 ) -> list[Any]:
-    """Entries, the newest first; `action` may be a family such as `dead_letter`."""
+    """Entries, the newest first; `action` may be a family such as `dead_letter`, `before` is a place in the log."""
     query = sa.select(audit_log).order_by(audit_log.c.seq.desc()).limit(limit)
     if subject is not None:
         query = query.where(audit_log.c.subject == subject)
     if action is not None:
         query = query.where(sa.or_(audit_log.c.action == action, audit_log.c.action.startswith(f"{action}.")))
+    if before is not None:
+        query = query.where(audit_log.c.seq < before)
     return list(await connection.execute(query))

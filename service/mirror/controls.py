@@ -22,6 +22,8 @@ PAUSE, BRAKE, CONSUMED, QUEUE = "pause", "brake", "last_consumed", "queue"
 BINDINGS = "bindings"
 #: All deliveries are held: the store was restored from a backup, so some of them went out before.
 HELD = "deliveries_held"
+#: The least important lines that are shown, by somebody's choice and until a moment.
+LOG_LEVEL = "log_level"
 #: Seconds after which a replica that sent no heartbeat counts as gone.
 REPLICA_GONE_S = 30.0
 
@@ -143,6 +145,13 @@ async def record_gap(connection: AsyncConnection, kind: str, detail: str, began_
 async def open_gaps(connection: AsyncConnection) -> list[Any]:
     """Gaps that nobody has closed."""
     return list(await connection.execute(sa.select(gaps).where(gaps.c.closed_at.is_(None)).order_by(gaps.c.noticed_at)))
+
+
+async def close_gap(connection: AsyncConnection, gap_id: str) -> bool:
+    """Close one gap, because a person says that nothing is missing; answers whether it was open."""
+    this = sa.and_(gaps.c.gap_id == gap_id, gaps.c.closed_at.is_(None))
+    now = store_now(connection.dialect.name)
+    return bool((await connection.execute(sa.update(gaps).where(this).values(closed_at=now))).rowcount)
 
 
 async def close_gaps(connection: AsyncConnection, noticed_before: datetime) -> int:

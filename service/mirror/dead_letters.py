@@ -30,6 +30,8 @@ from service.text.redaction import Principals, redact
 OPEN, REPLAYED, SUPERSEDED, DISCARDED = "open", "replayed", "superseded", "discarded"
 #: What a letter is of: a message, a thing that was read of the catalog, a delivery to a target.
 EVENT, READING, DELIVERY = "event", "reading", "delivery"
+#: Columns that may be megabytes.
+LARGE = ("headers", "body", "original_body")
 #: How far a cut body is cut back at most to find a boundary.
 _CUT_BACK_BYTES = 1024
 #: The routing key by which older versions kept what they could not read.
@@ -218,12 +220,16 @@ class Filter:
     #: Last met within these moments.
     since: datetime | None = None
     until: datetime | None = None
+    #: Ids are whole: one may begin as another does.
+    exact: bool = False
 
     def where(self) -> sa.ColumnElement[bool]:
         """The filter in SQL; ids may be given by their first characters, topics with `*`."""
         column = dead_letters.c
         parts: list[sa.ColumnElement[bool]] = []
-        if self.ids:
+        if self.ids and self.exact:
+            parts.append(column.dead_letter_id.in_(self.ids))
+        elif self.ids:
             parts.append(sa.or_(*(column.dead_letter_id.startswith(some, autoescape=True) for some in self.ids)))
         for name in ("error_class", "fingerprint", "state"):
             if value := getattr(self, name):
@@ -264,10 +270,35 @@ async def edit(connection: AsyncConnection, letter: Any, body: bytes, *, blanked
 
 
 async def find(connection: AsyncConnection, which: Filter, limit: int | None = None) -> list[Any]:
-    """Matching dead letters, the newest first."""
-    query = sa.select(dead_letters).where(which.where())
-    order = query.order_by(dead_letters.c.last_at.desc(), dead_letters.c.dead_letter_id).limit(limit)
-    return list(await connection.execute(order))
+    """Matching dead letters whole, the newest first."""
+    return list(await connection.execute(_newest_first(sa.select(dead_letters), which).limit(limit)))
+
+
+async def briefly(connection: AsyncConnection, which: Filter, limit: int, after: str | None = None) -> list[Any]:
+    """Matching dead letters without headers and bodies, the newest first; `after`: those that follow on this one."""
+    query = _newest_first(sa.select(*(column for column in dead_letters.c if column.name not in LARGE)), which)
+    if after is not None:
+        column = dead_letters.c
+        met = sa.select(column.last_at).where(column.dead_letter_id == after).scalar_subquery()
+        same = sa.and_(column.last_at == met, column.dead_letter_id > after)
+        query = query.where(sa.or_(column.last_at < met, same))
+    return list(await connection.execute(query.limit(limit)))
+
+
+async def ids(connection: AsyncConnection, which: Filter, limit: int | None = None) -> list[str]:
+    """Ids of matching dead letters, the newest first."""
+    query = _newest_first(sa.select(dead_letters.c.dead_letter_id), which).limit(limit)
+    return list((await connection.execute(query)).scalars())
+
+
+def _newest_first(query: sa.Select[Any], which: Filter) -> sa.Select[Any]:
+    return query.where(which.where()).order_by(dead_letters.c.last_at.desc(), dead_letters.c.dead_letter_id)
+
+
+async def read(connection: AsyncConnection, dead_letter_id: str, *, hold: bool = False) -> Any:
+    """One letter whole, None where it is gone; `hold`: nobody else changes it until this transaction ends."""
+    query = sa.select(dead_letters).where(dead_letters.c.dead_letter_id == dead_letter_id)
+    return (await connection.execute(query.with_for_update() if hold else query)).first()
 
 
 async def count(connection: AsyncConnection, which: Filter) -> int:

@@ -271,10 +271,16 @@ async def too_old(connection: AsyncConnection, store: Store, target: str, max_ag
     return list(await connection.execute(query.order_by(deliveries.c.seq).limit(limit)))
 
 
-async def pending(connection: AsyncConnection, target: str | None = None, limit: int = 100) -> list[Any]:
-    """Open deliveries, the oldest first."""
+async def pending(
+    connection: AsyncConnection, target: str | None = None, limit: int = 100, after: int | None = None
+) -> list[Any]:
+    """Open deliveries, the oldest first; `after`: those that follow on this place in the outbox."""
     query = sa.select(deliveries).order_by(deliveries.c.seq).limit(limit)
-    return list(await connection.execute(query.where(deliveries.c.target == target) if target else query))
+    if target is not None:
+        query = query.where(deliveries.c.target == target)
+    if after is not None:
+        query = query.where(deliveries.c.seq > after)
+    return list(await connection.execute(query))
 
 
 async def retry_now(connection: AsyncConnection, target: str | None, ids: Sequence[str]) -> int:

@@ -13,22 +13,18 @@ import structlog
 from service.amqp.consumer import Consumer
 from service.amqp.gate import Gate
 from service.amqp.watchdog import Watchdog
-from service.catalog.client import CatalogClient
 from service.errors import NothingToConsume, SchemaMissing, SettingInvalid, StoreUnavailable
 from service.http import probes
+from service.http.admin.api import AdminApi
+from service.http.admin.calls import Means
 from service.http.api import Api
 from service.mirror import controls, schema
 from service.mirror.store import Store
-from service.mirror.usage.observing import Observer
-from service.pipeline import routing
-from service.pipeline.answers import LINEAGE_TARGET, Answerer
-from service.pipeline.committing import Outlet
-from service.pipeline.pipeline import Pipeline
-from service.pipeline.profile_watch import ProfileWatch
+from service.operations.work import Desk
+from service.pipeline.building import bindings_of, pipeline_of
 from service.process.heartbeat import Heartbeat
 from service.settings.model import Settings
-from service.settings.scope import Scope
-from service.sync.director import Director
+from service.sync.director import Director, director_of
 from service.sync.epoch import Epoch, marker_of
 from service.targets.base import Target, installed_targets
 from service.targets.relay import Relay
@@ -42,66 +38,6 @@ GC_THRESHOLD = 100_000
 BOUND_LOOK_S = 0.2
 #: Seconds between two attempts to reach the store at start.
 STORE_RETRY_S = 2.0
-
-
-def router_of(settings: Settings) -> routing.Router:
-    """The routing table of installed handlers and settings."""
-    chosen = settings.routes
-    return routing.Router(routing.installed_handlers(), chosen.overrides, defaults=chosen.defaults)
-
-
-def bindings_of(settings: Settings) -> list[str]:
-    """The patterns that our queue is bound with."""
-    return settings.amqp.bindings or router_of(settings).bindings()
-
-
-def pipeline_of(
-    settings: Settings,
-    store: Store,
-    metrics: Metrics,
-    targets: Sequence[Target] = (),
-    outlet: Outlet | None = None,
-    horizon_s: float | None = None,
-) -> Pipeline:
-    """The pipeline that these settings describe."""
-    principals, oldest_s = settings.pipeline.principals, settings.retention.usage_s
-    observer = Observer(settings.usage, principals, oldest_s, metrics.expired_usage.inc)
-    return Pipeline(
-        store,
-        router_of(settings),
-        settings.pipeline,
-        metrics,
-        answerer=Answerer(settings.target(LINEAGE_TARGET)),
-        subscribers=targets,
-        outlet=outlet,
-        verifies_hints=settings.catalog.url is not None,
-        scope=Scope(settings.scope),
-        horizon_s=horizon_s,
-        observer=observer,
-        watch=ProfileWatch(
-            reads_documents=settings.sync.profile_documents and settings.catalog.url is not None,
-            keeps_s=settings.retention.profiles_s,
-            limits=settings.profiles,
-        ),
-    )
-
-
-def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: Metrics, replica_id: str) -> Director:
-    """What reads the catalog that these settings describe.
-
-    Raises:
-        SettingInvalid: no catalog, or no credentials for it.
-    """
-    return Director(
-        CatalogClient(settings.catalog, metrics),
-        store,
-        pipeline,
-        settings.sync,
-        Scope(settings.scope),
-        settings.pipeline.privacy,
-        replica_id,
-        metrics=metrics,
-    )
 
 
 def reachable_targets(settings: Settings) -> list[Target]:
@@ -140,6 +76,7 @@ class Service:
             self.relay,
             self.metrics,
             settings.retention,
+            settings.log.level,
             bindings_of(settings),
         )
         self.consumer: Consumer | None = None
@@ -155,6 +92,10 @@ class Service:
         marker = marker_of(settings)
         self.epoch = Epoch(self.store, marker) if marker else None
         self.api = Api(settings, self.store, self.pipeline)
+        self.desk = Desk(self.store)
+        self.admin: AdminApi | None = None
+        if settings.http.admin_port is not None:
+            self.admin = AdminApi(Means(settings, self.store, self.desk, self.director))
         self._stop = asyncio.Event()
         self._reason: str | None = "waiting for the store"
         #: The port of the probes, once they are served.
@@ -162,6 +103,9 @@ class Service:
         #: The port of the API; None where it could not be taken, which `_api_problem` tells.
         self.api_port: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         self._api_problem: SettingInvalid | None = None
+        #: The port of the admin API; None where it is off or could not be served, which `_admin_problem` tells.
+        self.admin_port: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self._admin_problem: SettingInvalid | None = None
 
     def _build_consumer(self) -> None:
         amqp, batching = self.settings.amqp, self.settings.pipeline
@@ -180,7 +124,7 @@ class Service:
         reasons = [self._reason] if self._reason else []
         reasons += list(self.gate.reasons.values())
         parts = (self.consumer, self.watchdog, self.director)
-        for problem in (*(part and part.problem for part in parts), self._api_problem):
+        for problem in (*(part and part.problem for part in parts), self._api_problem, self._admin_problem):
             if problem:
                 reasons.append(f"{problem} {problem.advice()}")
         reasons += [f"target {lane.name} is paused" for lane in self.relay.lanes if lane.paused]
@@ -206,17 +150,18 @@ class Service:
             async with probes.serving(app, self.settings.http) as port:
                 self.port.set_result(port)
                 if await self._store_ready():
-                    async with self._api_served():
+                    async with self._apis_served():
                         await self._run_parts()
         finally:
+            await self.desk.stop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
             await self.store.close()
             log.info("stopped")
 
     @asynccontextmanager
-    async def _api_served(self) -> AsyncIterator[None]:
-        """The API beside the rest; a port that somebody else has costs the API alone, and is told."""
+    async def _apis_served(self) -> AsyncIterator[None]:
+        """The APIs beside the rest; a port that somebody else has costs that API alone, and is told."""
         async with AsyncExitStack() as stack:
             try:
                 self.api_port.set_result(await stack.enter_async_context(self.api.serving()))
@@ -224,6 +169,13 @@ class Service:
                 log.error("api_not_served", problem=str(problem))
                 self._api_problem = problem
                 self.api_port.set_result(None)
+            try:
+                port = await stack.enter_async_context(self.admin.serving()) if self.admin else None
+                self.admin_port.set_result(port)
+            except SettingInvalid as problem:
+                log.error("admin_api_not_served", problem=str(problem))
+                self._admin_problem = problem
+                self.admin_port.set_result(None)
             yield
 
     async def _store_ready(self) -> bool:

@@ -25,11 +25,13 @@ from service.amqp.watchdog import Watchdog
 from service.mirror import controls, dead_letters, progress
 from service.mirror.retention import note_lost_runs, prune
 from service.mirror.store import STORE_ERRORS, Store
+from service.operations import logs
 from service.pipeline.pipeline import Pipeline
 from service.process.flow import Flow
 from service.settings.model import AmqpSettings, RetentionSettings
 from service.sync.director import Director
 from service.targets.relay import Relay
+from service.telemetry.logs import show_from
 from service.telemetry.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -59,6 +61,7 @@ class Heartbeat:
         relay: Relay,
         metrics: Metrics,
         retention: RetentionSettings,
+        log_level: str,
         bindings: Sequence[str] = (),
     ) -> None:
         self._store = store
@@ -69,6 +72,7 @@ class Heartbeat:
         self._metrics = metrics
         self._flow = Flow(metrics)
         self._retention = retention
+        self._usual_level = self._level = log_level
         self._bindings = tuple(bindings)
         self._beats = 0
         self._brake_told = False
@@ -97,6 +101,7 @@ class Heartbeat:
                 self._obey_targets(await controls.read_targets(connection), held=controls.HELD in known)
             self._obey_pause(known)
             await self._obey_brake(known)
+            self._obey_level(known)
             state = self.consumer.state if self.consumer else None
             if self._beats % SLOW_BEATS == 0 or state is not self._told_state:
                 async with self._store.write() as connection:
@@ -140,6 +145,15 @@ class Heartbeat:
             self._gate.close(PERSON, f"paused by a person: {reason}")
         else:
             self._gate.open(PERSON)
+
+    def _obey_level(self, known: dict[str, Any]) -> None:
+        """Show as much as a person chose, while their choice lasts."""
+        value = known[controls.LOG_LEVEL][0] if controls.LOG_LEVEL in known else None
+        level = logs.of_control(value, datetime.now(UTC)) or self._usual_level
+        if level != self._level:
+            show_from(level)
+            self._level = level
+            log.warning("log_level", least=level)
 
     async def _obey_brake(self, known: dict[str, Any]) -> None:
         """Tell the store once that the brake is pulled; when a person removed that, lift it."""

@@ -393,6 +393,12 @@ class HttpSettings(Section):
     api_port: int = Field(
         8081, ge=0, le=65535, description="Port of the API: loopback only and read-only as long as it has no tokens."
     )
+    admin_host: str = Field(
+        "127.0.0.1", description="Address of the admin API, apart from the API's, so that networks can be kept apart."
+    )
+    admin_port: int | None = Field(
+        None, ge=0, le=65535, description="Port of the admin API, which needs tokens, and `operate`. Unset: it is off."
+    )
     tokens_file: Path | None = Field(
         None, description="YAML file with named tokens and their scopes; read again when it changes."
     )
@@ -405,6 +411,16 @@ class HttpSettings(Section):
     )
     oidc_ca_file: Path | None = Field(
         None, description="Certificates (PEM) that the issuer's certificate must lead to."
+    )
+    oidc_client_id: str | None = Field(
+        None, description="As whom the issuer knows the console, where people sign in with it; needs OIDC_REDIRECT_URL."
+    )
+    oidc_client_secret: SecretStr | None = Field(None, description="Its secret. Unset: a public client, by PKCE alone.")
+    oidc_redirect_url: Annotated[str | None, AfterValidator(_is_http_url)] = Field(
+        None, description="Where the issuer sends people back to, as it is registered there."
+    )
+    oidc_scopes: str = Field(
+        "openid profile", description="What the console asks the issuer for, with spaces between; openid among it."
     )
     oidc_scope_claim: str = Field("scope", description="Claim that holds the scopes: text with spaces, or a list.")
     oidc_scope_prefix: str = Field("", description="What the issuer puts before our scopes, such as `mirror:`.")

@@ -23,7 +23,7 @@ from service.mirror import controls, progress
 from service.mirror.progress import RECONCILE, SNAPSHOT, Run
 from service.mirror.store import Store
 from service.pipeline.pipeline import Pipeline
-from service.settings.model import SyncSettings
+from service.settings.model import Settings, SyncSettings
 from service.settings.scope import Scope
 from service.sync.containers import Containers
 from service.sync.poll import Poller
@@ -252,6 +252,24 @@ class Director:
             found = await self._containers.read(Options(repair=True, origin=Origin.SYNC))
             self._readable, self._listed_at = found.readable, now
         return self._readable
+
+
+def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: Metrics, replica_id: str) -> Director:
+    """What reads the catalog that these settings describe.
+
+    Raises:
+        SettingInvalid: no catalog, or no credentials for it.
+    """
+    return Director(
+        CatalogClient(settings.catalog, metrics),
+        store,
+        pipeline,
+        settings.sync,
+        Scope(settings.scope),
+        settings.pipeline.privacy,
+        replica_id,
+        metrics=metrics,
+    )
 
 
 def _options_of(run: Run) -> Options:

@@ -36,7 +36,6 @@ def _traceback(target: TextIO, exc_info: Any) -> None:
 def configure_logging(settings: LogSettings) -> None:
     """Set up structlog, and send the standard library's log lines the same way, to stderr."""
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
-    level = logging.getLevelNamesMapping()[settings.level.upper()]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -45,7 +44,6 @@ def configure_logging(settings: LogSettings) -> None:
     renderer: Any = _Console() if console else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer] if not console else [*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
@@ -54,6 +52,14 @@ def configure_logging(settings: LogSettings) -> None:
     if not console:
         final.append(structlog.processors.format_exc_info)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[*final, renderer]))
-    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+    logging.basicConfig(handlers=[handler], force=True)
+    show_from(settings.level)
+
+
+def show_from(level: str) -> None:
+    """Show lines from this level on (`debug`, `info`, …), in this process and from now on."""
+    least = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(least))
+    logging.getLogger().setLevel(max(least, logging.WARNING))
     for name in ("aiormq", "aio_pika", "alembic"):  # their retries are ours to report
-        logging.getLogger(name).setLevel(logging.CRITICAL if level > logging.DEBUG else logging.DEBUG)
+        logging.getLogger(name).setLevel(logging.CRITICAL if least > logging.DEBUG else logging.DEBUG)

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from service.events.message import Message
+from service.pipeline.building import router_of
 from service.pipeline.decoding import Decoder
 from service.pipeline.trial import survives
-from service.process.app import router_of
 from service.settings.model import Settings
 from service.settings.scope import Scope
 

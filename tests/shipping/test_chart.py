@@ -329,3 +329,26 @@ def test_the_api_is_in_the_service_once_it_has_tokens(render: Render) -> None:
         [service], [policy] = of_kind(manifests, "Service"), of_kind(manifests, "NetworkPolicy")
         assert ("api" in {port["name"] for port in service["spec"]["ports"]}) is there
         assert ("cm-api" in json.dumps(policy)) is there
+
+
+def test_the_admin_api_is_off_then_on_loopback_and_has_a_service_only_where_that_is_asked_for(render: Render) -> None:
+    tokens, on, service = "api.tokensFrom.secret=mirror-tokens", "api.admin.enabled=true", "api.admin.service=true"
+    who = "networkPolicy.adminFrom[0].podSelector.matchLabels.role=operator"
+    for settings, host, services in (
+        ((tokens,), None, []),
+        ((tokens, on), "127.0.0.1", []),
+        ((tokens, on, service), "0.0.0.0", ["ClusterIP"]),
+        ((tokens, on, service, who, "service.type=LoadBalancer"), "0.0.0.0", ["ClusterIP"]),
+    ):
+        manifests = render("small", *settings)
+        [pod] = [pod for name, pod in pods_of(manifests).items() if name.startswith("Deployment")]
+        environment = {variable["name"]: variable["value"] for variable in pod["containers"][0]["env"]}
+        assert environment.get("CATALOG_MIRROR_HTTP__ADMIN_HOST") == host
+        assert environment.get("CATALOG_MIRROR_HTTP__ADMIN_PORT") == (host and "8082")
+        of_admin = [one for one in of_kind(manifests, "Service") if one["metadata"]["name"].endswith("-admin")]
+        assert [one["spec"]["type"] for one in of_admin] == services
+        others = [one for one in of_kind(manifests, "Service") if one not in of_admin]
+        assert "admin" not in json.dumps([one["spec"] for one in others]), "never beside what leads in from outside"
+        [policy] = of_kind(manifests, "NetworkPolicy")
+        let_in = [one["from"] for one in policy["spec"]["ingress"] if one["ports"] == [{"port": "cm-admin"}]]
+        assert let_in == ([[{"podSelector": {"matchLabels": {"role": "operator"}}}]] if who in settings else [])

@@ -40,6 +40,9 @@ SETS = chart.VALUE_SETS
         (SETS["sidecar"], ("store.certificateFrom.secret=x",), "/store/certificateFrom"),
         (SETS["large"], ("image.digest=latest",), "/image/digest"),
         (SETS["large"], ("api.oidcIssuer=https://id.example.com",), "/api/oidcAudience"),
+        (SETS["large"], ("api.admin.service=true",), "/api/admin/enabled"),
+        (SETS["small"], ("api.admin.enabled=true",), "/api/tokens"),
+        (SETS["sidecar"], ("api.tokens=x", "api.admin.enabled=true", "api.admin.service=true"), "/mode"),
     ],
 )
 def test_values_that_cannot_work_are_refused(values: Path | None, settings: tuple[str, ...], says: str) -> None:

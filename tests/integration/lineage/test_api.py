@@ -27,7 +27,7 @@ from service.http.probes import listening
 from service.mirror import writer
 from service.mirror.lineage.graph import graph
 from service.mirror.retention import prune
-from service.process.app import pipeline_of
+from service.pipeline.building import pipeline_of
 from service.settings.model import HttpSettings, PipelineSettings, RetentionSettings, Settings
 from service.telemetry.metrics import Metrics
 from service.text.documents import document

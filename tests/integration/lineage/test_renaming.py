@@ -22,8 +22,8 @@ from service.mirror.tables import metadata
 from service.openlineage import resolving
 from service.openlineage.naming import Naming
 from service.openlineage.renaming import Renaming
+from service.pipeline.building import pipeline_of
 from service.pipeline.rederiving import posted, rederive
-from service.process.app import pipeline_of
 from service.settings.model import Settings, UsageSettings
 from service.telemetry.metrics import Metrics
 from service.text.documents import document

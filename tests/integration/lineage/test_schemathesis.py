@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, settings
 from pydantic import SecretStr
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from service.http import openapi
+from service.http import guesses, openapi
 from service.http.api import Api
 from service.http.probes import listening
 from service.mirror import schema as store_schema
 from service.mirror.store import Store
-from service.process.app import pipeline_of
+from service.pipeline.building import pipeline_of
 from service.settings.model import HttpSettings, Settings, StoreSettings
 from service.telemetry.metrics import Metrics
 from tests.integration.lineage.conftest import TOKENS
@@ -38,10 +38,12 @@ def api_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     thread.start()
     stop = asyncio.Event()
     ready: asyncio.Future[str] = loop.create_future()
-    served = asyncio.run_coroutine_threadsafe(serve(directory, tokens, ready, stop), loop)
-    yield asyncio.run_coroutine_threadsafe(_value(ready), loop).result(30)
-    loop.call_soon_threadsafe(stop.set)
-    served.result(30)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(guesses, "FREE", 1_000_000)  # it tries many tokens that are not known
+        served = asyncio.run_coroutine_threadsafe(serve(directory, tokens, ready, stop), loop)
+        yield asyncio.run_coroutine_threadsafe(_value(ready), loop).result(30)
+        loop.call_soon_threadsafe(stop.set)
+        served.result(30)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,12 +17,13 @@ from sandbox.catalog.relationships import End
 from sandbox.catalog.tables import AWKWARD_COLUMN
 from service.catalog import listings
 from service.changes import RefreshAsked
-from service.cli.dead_letters import _replay as replay_letters
 from service.errors import TransientError
 from service.kinds import KINDS
 from service.mirror import refreshes
 from service.mirror.dead_letters import Filter
 from service.mirror.progress import SNAPSHOT
+from service.operations import dead_letters as letters
+from service.operations.acting import Act, Way
 from service.settings.model import CatalogSettings, Settings, StoreSettings
 from service.sync import cleaning, runs
 from service.sync.sweep import Options
@@ -533,8 +535,8 @@ async def replay(reader: Reader, *, catalog: bool = True) -> dict[str, int]:
         store=StoreSettings(url=SecretStr(reader.mirror.store.url.render_as_string(hide_password=False))),
         catalog=CatalogSettings(url=url, api_key=SecretStr("key")),
     )
-    counts = await replay_letters(settings, Filter(), False, False, 0, None)
-    return {name: number for name, number in counts.items() if number}
+    counts = await letters.replay(reader.mirror.store, settings, Filter(), Act("a test", Way.COMMAND))
+    return {name: number for name, number in asdict(counts).items() if number}
 
 
 @on_one_store

@@ -21,8 +21,8 @@ from service.mirror import writer
 from service.mirror.retention import prune
 from service.mirror.usage.importing import Importer, Taken, read_lines
 from service.mirror.usage.people import People, people_of
+from service.pipeline.building import pipeline_of
 from service.pipeline.decoding import Read
-from service.process.app import pipeline_of
 from service.settings.model import PipelineSettings, RetentionSettings, Settings, UsageSettings, load
 from service.telemetry.metrics import Metrics
 from service.text.documents import document

@@ -8,10 +8,10 @@ from aio_pika.abc import AbstractConnection
 
 from service.amqp import management, topology
 from service.amqp.connection import connected, translated, version_of
-from service.cli.findings import Finding, Verdict, checked
 from service.errors import MirrorError
 from service.events.keys import Pattern
-from service.process.app import bindings_of
+from service.operations.findings import Finding, Verdict, checked
+from service.pipeline.building import bindings_of
 from service.settings.model import Settings, hide_password
 
 

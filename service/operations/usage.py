@@ -1,0 +1,101 @@
+"""Figures of usage: settle what became of a batch that nobody knows the fate of, and have a window counted again."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.errors import UsageError
+from service.mirror import controls
+from service.mirror.store import Store
+from service.operations.acting import Act, Conflict, Unknown
+from service.targets.collibra import batches
+
+
+class BatchUnknown(Unknown):
+    """{number} with {beginning!r}."""
+
+    remedy = "`catalog-mirror usage batches` lists them."
+
+
+class BatchCertain(Conflict):
+    """The batch {batch} is {state}, not uncertain."""
+
+    remedy = "Nothing is to be decided; `catalog-mirror usage show {batch}` tells all that is known of it."
+
+
+class BatchDoubtful(Conflict):
+    """The batch {batch} is on its way or uncertain: what it holds might be told twice."""
+
+    remedy = "Wait, or say what became of it: `catalog-mirror usage settle {batch}`."
+
+
+class NothingPlanned(Conflict):
+    """No window was planned for {name!r} yet, so there is nothing to count again."""
+
+    remedy = "A running service plans the newest window by itself; `catalog-mirror targets list` shows the targets."
+
+
+async def batch(connection: AsyncConnection, beginning: str) -> Any:
+    """The one batch (a row) whose id begins so.
+
+    Raises:
+        BatchUnknown: there is none, or there are several.
+    """
+    rows = await batches.find(connection, beginning)
+    if len(rows) != 1:
+        raise BatchUnknown(number="Several batches begin" if rows else "No batch begins", beginning=beginning)
+    return rows[0]
+
+
+async def settle(store: Store, beginning: str, sent: bool, job: str | None, act: Act) -> str:
+    """Say what became of a batch that is uncertain; answers its state now.
+
+    Args:
+        sent: whether Collibra took it; one that it did not take goes again while its window is the newest.
+        job: the job (a UUID) that took it, to be followed.
+
+    Raises:
+        UsageError: a job of what was not sent, or one that is no UUID.
+        BatchUnknown, BatchCertain: there is nothing to settle.
+    """
+    if job is not None and (not sent or not _is_uuid(job)):
+        raise UsageError(problem="--job goes with --sent, and is the id (a UUID) of a job", advice="Leave it out.")
+    async with store.writing() as connection:
+        row = await batch(connection, beginning)
+        state = await batches.settle(connection, row, sent=sent, job_id=str(UUID(job)) if job else None)
+        if state is None:
+            raise BatchCertain(batch=row.batch_id, state=row.state)
+        await act.record(connection, "usage.settle", row.batch_id, {"sent": sent, "job": job, "state": state})
+        return str(state)
+
+
+async def replan(store: Store, name: str, act: Act, *, everything: bool = False) -> None:
+    """Have a target's newest window counted again; a running service sends what changed.
+
+    Args:
+        everything: tell what did not change, too.
+
+    Raises:
+        NothingPlanned, BatchDoubtful: it cannot be, or not now.
+    """
+    async with store.writing() as connection:
+        await batches.lock(connection, name)
+        if name not in await batches.planners(connection):
+            raise NothingPlanned(name=name)
+        doubtful = await batches.in_state(connection, name, batches.SENDING, batches.UNCERTAIN)
+        if doubtful:
+            raise BatchDoubtful(batch=doubtful[0].batch_id)
+        await controls.clear_control(connection, batches.window_mark(name))
+        if everything:
+            await batches.forget_all(connection, name)
+        await act.record(connection, "usage.replan", name, {"all": everything})
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return bool(UUID(text))
+    except ValueError:
+        return False

@@ -1,0 +1,276 @@
+"""What the calls do, on both stores; each is in the audit log with who did it, by which way and why."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pydantic import SecretStr
+
+from service.changes import Origin
+from service.errors import DeliveryRejected
+from service.events.message import Message
+from service.mirror import controls, dead_letters, deliveries, progress
+from service.operations import logs
+from service.settings.model import CatalogSettings, LogSettings, StoreSettings
+
+if TYPE_CHECKING:
+    from tests.integration.admin.conftest import Client, Served
+    from tests.integration.conftest import Events, Mirror, Subscriber
+
+CATALOG = CatalogSettings(url="https://catalog.example")
+KEY = "v2.data_profiles.p1.PATCH"
+BROKEN = {"published": "yesterday", "state": {"metadata": {"guid": "p1", "dataset_id": "a1", "catalog_id": "c1"}}}
+MENDED = BROKEN | {"published": "2026-05-10T15:04:15Z"}
+
+
+async def audited(mirror: Mirror) -> list[tuple[Any, ...]]:
+    """Who did what to what, why, and what else is told, the oldest first."""
+    rows = await mirror.all("SELECT who, action, subject, reason, detail FROM audit_log ORDER BY seq")
+    return [(*row[:4], json.loads(row[4])) for row in rows]
+
+
+@pytest.fixture
+async def letter(mirror: Mirror) -> str:
+    """The id of a dead letter: a profile event without a usable `published`, with a secret in it."""
+    message = Message(KEY, json.dumps(BROKEN | {"password": "hush-hush"}).encode())
+    await mirror.take(message)
+    return message.key
+
+
+# Dead letters.
+
+
+async def test_a_letter_is_found_looked_at_mended_and_replayed(admin: Client, mirror: Mirror, letter: str) -> None:
+    (group,) = await admin.get("/dead-letters/groups")
+    page = await admin.get(f"/dead-letters?fingerprint={group['fingerprint']}&entity=p1")
+    assert (group["letters"], page["total"], [one["dead_letter_id"] for one in page["letters"]]) == (1, 1, [letter])
+    shown = await admin.get(f"/dead-letters/{letter[:10]}")
+    assert "hush-hush" not in json.dumps(shown)
+
+    told = await admin.post(f"/dead-letters/{letter}/diff", {"body": json.dumps(MENDED | {"token": "abc"})})
+    assert next(line["text"].strip() for line in told["lines"] if line["what"] == "added").startswith('"published"')
+    assert "yesterday" in (await admin.get(f"/dead-letters/{letter}"))["body"], "a look saves nothing"
+
+    edit = {"body": json.dumps(MENDED), "digest": shown["digest"], "reason": "a typing mistake"}
+    edited = await admin.post(f"/dead-letters/{letter}/edit", edit)
+    assert edited["digest"] == (await admin.get(f"/dead-letters/{letter}"))["digest"] != shown["digest"]
+    replayed = await admin.post(f"/dead-letters/{letter}/replay", {"reason": "mended"})
+
+    assert {name: number for name, number in replayed.items() if number} == {"replayed": 1}
+    assert await mirror.one("SELECT profile_id FROM v1_data_profiles WHERE NOT is_stub") == "p1"
+    shown = await admin.get(f"/dead-letters/{letter}")
+    assert (shown["letter"]["state"], "yesterday" in shown["original_body"]) == ("replayed", True)
+    assert [(one["who"], one["action"], one["reason"], one["detail"]["way"]) for one in shown["history"]] == [
+        ("dana", "dead_letter.replay", "mended", "api"), ("dana", "dead_letter.edit", "a typing mistake", "api"),
+    ]  # fmt: skip
+
+
+async def test_two_people_at_once_do_not_overwrite_each_other(admin: Client, mirror: Mirror, letter: str) -> None:
+    digest = (await admin.get(f"/dead-letters/{letter}"))["digest"]
+    await admin.post(f"/dead-letters/{letter}/edit", {"body": "{}", "digest": digest}, token="erik")
+
+    told = await admin.refused(f"/dead-letters/{letter}/edit", {"body": "[]", "digest": digest}, 409)
+
+    assert "erik, at 20" in told
+    assert "Look at it again" in told
+    assert (await admin.get(f"/dead-letters/{letter}"))["body"] == "{}"
+    assert [entry[:2] for entry in await audited(mirror)] == [("erik", "dead_letter.edit")]
+
+
+async def test_many_letters_are_replayed_as_work_that_tells_how_far_it_is(admin: Client, mirror: Mirror) -> None:
+    await mirror.take(*(Message(f"v2.data_profiles.p{number}.PATCH", b"nul") for number in range(5)))
+    assert await admin.post("/dead-letters/count", {"error_class": "not_json"}) == {"letters": 5}
+
+    work = await admin.post("/dead-letters/replay", {"error_class": "not_json", "reason": "again"}, expect=202)
+
+    assert (work["what"], work["by"], work["state"]) == ("replay", "dana", "running")
+    done = await admin.until(f"/work/{work['work_id']}", lambda found: found["state"] != "running")
+    assert (done["state"], done["told"]["failed_again"]) == ("done", 5)
+    assert await admin.get("/work") == [done]
+    assert len(await audited(mirror)) == 5
+    assert await admin.refused("/dead-letters/replay", {"ids": ["0000"]}, 404)
+    status, problem = await admin.call("GET", "/work/0000")
+    assert (status, "forgotten" in problem["errors"][0]["message"]) == (404, True)
+
+
+async def test_a_choice_or_one_is_discarded(admin: Client, mirror: Mirror, letter: str) -> None:
+    await mirror.take(Message("v2.data_profiles.p2.PATCH", b"nul"))
+    assert await admin.post(f"/dead-letters/{letter}/discard", {"reason": "a test"}) == {"letters": 1}
+    await admin.refused(f"/dead-letters/{letter}/discard", {}, 404)
+    assert await admin.post("/dead-letters/discard", {"all": True}) == {"letters": 1}
+    assert (await admin.get("/dead-letters"))["total"] == 0
+    assert (await admin.get("/dead-letters?state=discarded"))["total"] == 2
+
+
+async def test_a_listing_goes_on_behind_its_last_letter(admin: Client, mirror: Mirror) -> None:
+    await mirror.take(*(Message(f"v2.data_profiles.p{number}.PATCH", b"nul") for number in range(7)))
+    seen: list[str] = []
+    after = ""
+    while letters := (await admin.get(f"/dead-letters?limit=3{after}"))["letters"]:
+        seen += [one["dead_letter_id"] for one in letters]
+        after = f"&after={seen[-1]}"
+    assert len(seen) == len(set(seen)) == 7
+
+
+async def test_a_delivery_whose_id_begins_as_anothers_is_replayed_alone(admin: Client, mirror: Mirror) -> None:
+    sent = [deliveries.of_lineage("lineage", name, None) for name in ("e1", "e10")]
+    async with mirror.store.write() as connection:
+        for one in sent:
+            await dead_letters.store_delivery(connection, one, DeliveryRejected(target="lineage", problem="no"))
+
+    await admin.refused("/dead-letters/lineage%3Ae1/edit", {"body": "{}", "digest": "0"})
+    await admin.post("/dead-letters/lineage%3Ae1/replay")
+
+    assert await mirror.all("SELECT delivery_id FROM deliveries") == [("lineage:e1",)]
+    assert (await admin.get("/dead-letters"))["letters"][0]["dead_letter_id"] == "lineage:e10"
+
+
+# Switches.
+
+
+async def test_consuming_is_paused_and_resumed(admin: Client, mirror: Mirror) -> None:
+    assert await admin.post("/consuming/pause", {"reason": "maintenance"}) == {"reason": "maintenance (dana)"}
+    async with mirror.store.write() as connection:
+        await controls.set_control(connection, f"{controls.BRAKE}:r1", {"reason": "too many"})
+    stops = (await admin.get("/consuming"))["stops"]
+    assert [(stop["name"], stop["reason"]) for stop in stops] == [
+        ("brake:r1", "too many"), ("pause", "maintenance (dana)"),
+    ]  # fmt: skip
+    assert await admin.post("/consuming/resume") == {"lifted": ["brake:r1", "pause"]}
+    assert await admin.post("/consuming/resume") == {"lifted": []}
+    assert await audited(mirror) == [
+        ("dana", "consuming.pause", "every replica", "maintenance", {"way": "api"}),
+        ("dana", "consuming.resume", "every replica", None, {"way": "api", "lifted": ["brake:r1", "pause"]}),
+    ]
+
+
+async def test_a_target_is_switched_planned_and_told_what_is_there(
+    admin: Client, mirror: Mirror, events: Events, subscriber: type[Subscriber]
+) -> None:
+    await mirror.pipeline(subscriber("catalog_lineage")).process([events.profile()], Origin.LIVE)
+    await mirror.execute("UPDATE deliveries SET last_error = 'away', attempts = 3")
+    assert [one["target"] for one in await admin.get("/targets")] == ["catalog_lineage"]
+    assert await admin.post("/targets/catalog_lineage/pause", {"reason": "upgrade"}) == {
+        "target": "catalog_lineage", "paused": True,
+    }  # fmt: skip
+    (state,) = await admin.get("/targets")
+    assert (state["paused"], state["pause_reason"]) == (True, "upgrade (dana)")
+    plan = await admin.get("/targets/catalog_lineage/plan?limit=1")
+    assert (plan["waiting"], len(plan["sendings"])) == ("paused: upgrade (dana)", 1)
+    await admin.post("/targets/catalog_lineage/resume")
+    (pending,) = await admin.get("/deliveries?target=catalog_lineage")
+    assert (pending["last_error"], await admin.get(f"/deliveries?after={pending['seq']}")) == ("away", [])
+    assert await admin.post("/deliveries/retry", {"ids": [pending["delivery_id"]]}) == {"number": 1}
+    await mirror.execute("DELETE FROM deliveries")
+    work = await admin.post("/targets/catalog_lineage/backfill", {}, expect=202)
+    done = await admin.until(f"/work/{work['work_id']}", lambda found: found["state"] != "running")
+    assert (
+        done["told"] == {"lineage_event": await mirror.one("SELECT count(*) FROM deliveries")} == {"lineage_event": 1}
+    )
+    assert [action for _, action, *_ in await audited(mirror)] == [
+        "target.pause", "target.resume", "deliveries.retry", "target.backfill",
+    ]  # fmt: skip
+    for path in ("/targets/nobody/pause", "/targets/nobody/backfill"):
+        assert "There is no target 'nobody'" in await admin.refused(path, {}, 404)
+
+
+async def test_held_deliveries_are_let_go(admin: Client, mirror: Mirror) -> None:
+    assert await admin.post("/deliveries/release") == {"number": None}
+    async with mirror.store.write() as connection:
+        await controls.set_control(connection, controls.HELD, {"reason": "restored"})
+    assert (await admin.get("/consuming"))["deliveries_held"] == "restored"
+    assert await admin.post("/deliveries/release") == {"number": 0}
+    assert (await admin.get("/consuming"))["deliveries_held"] is None
+
+
+async def test_the_log_shows_more_for_a_while(served: Served, mirror: Mirror) -> None:
+    async with served(log=LogSettings(level="warning")) as admin:
+        assert await admin.get("/log-level") == {"usual": "warning", "chosen": None}
+        chosen = (await admin.post("/log-level", {"level": "debug", "lasts_s": 60}))["chosen"]
+        left = datetime.fromisoformat(chosen["until"]) - datetime.now(UTC)
+        assert timedelta(seconds=50) < left < timedelta(seconds=70)
+        async with mirror.store.read() as connection:
+            value = await controls.read_control(connection, controls.LOG_LEVEL)
+        assert logs.of_control(value, datetime.now(UTC)) == "debug"
+        assert logs.of_control(value, datetime.now(UTC) + timedelta(seconds=70)) is None, "nobody forgets it"
+        assert (await admin.get("/log-level"))["chosen"] == chosen
+        assert (await admin.post("/log-level/reset"))["chosen"] is None
+    assert [(action, detail) for _, action, _, _, detail in await audited(mirror)] == [
+        ("log_level.set", {"way": "api", "level": "debug", "lasts_s": 60}), ("log_level.reset", {"way": "api"}),
+    ]  # fmt: skip
+
+
+# Reading.
+
+
+async def test_a_run_is_asked_for_held_let_go_and_stopped(served: Served, mirror: Mirror) -> None:
+    async with served(catalog=CATALOG) as admin:
+        told = {"repair": True, "accept_deletions": True, "reason": "looked at"}
+        asked = await admin.post("/reading/reconcile", told, expect=202)
+        assert asked == {"mode": "reconcile", "run_id": None}
+        assert (await admin.get("/reading"))["asked"] == "reconcile"
+        assert "No run is going on" in await admin.refused("/reading/pause", {}, 409)
+        async with mirror.store.write() as connection:
+            await controls.clear_control(connection, "sync_asked")
+            options = {"repair": True, "accept_deletions": False}
+            run = await progress.begin(connection, "snapshot", "a test", options)
+        assert await admin.post("/reading/snapshot", expect=202) == {"mode": "snapshot", "run_id": run.run_id}
+        assert (await admin.post("/reading/pause"))["held"] is True
+        assert (await admin.post("/reading/resume"))["held"] is False
+        assert (await admin.post("/reading/stop"))["runs"][0]["run_id"] == run.run_id
+    assert [(action, reason) for _, action, _, reason, _ in await audited(mirror)] == [
+        ("reading.reconcile", "looked at"), ("reading.pause", None), ("reading.resume", None), ("reading.stop", None),
+    ]  # fmt: skip
+
+
+async def test_one_thing_is_read_again_at_once(served: Served, mirror: Mirror) -> None:
+    async with served(catalog=CATALOG) as admin:
+        told = {"id": "a1", "container": "catalog:c1", "reason": "stale"}
+        assert await admin.post("/refresh", told, expect=202) == {"kind": "asset", "id": "a1"}
+        assert "container is not usable" in await admin.refused("/refresh", told | {"container": "c1"})
+    assert await mirror.all("SELECT kind, entity_id, container_id, reason FROM refreshes") == [
+        ("asset", "a1", "c1", "asked by dana")
+    ]
+    assert [entry[1:4] for entry in await audited(mirror)] == [("reading.refresh", "asset a1", "stale")]
+
+
+@pytest.mark.parametrize("path", ["/reading/snapshot", "/reading/reconcile", "/reading/estimate", "/refresh"])
+async def test_without_a_catalog_nothing_is_asked_for(admin: Client, mirror: Mirror, path: str) -> None:
+    assert "CATALOG__URL" in await admin.refused(path, {"id": "a1"} if path == "/refresh" else {}, 409)
+    assert await audited(mirror) == []
+
+
+async def test_a_gap_is_closed_by_somebody_who_knows(admin: Client, mirror: Mirror) -> None:
+    async with mirror.store.write() as connection:
+        await controls.record_gap(connection, "absence", "nothing was consumed", None)
+    (gap,) = await admin.get("/gaps")
+    closed = await admin.post(f"/gaps/{gap['gap_id']}/close", {"reason": "replayed from the archive"})
+    assert closed == gap
+    assert await admin.get("/gaps") == []
+    await admin.refused(f"/gaps/{gap['gap_id']}/close", {}, 404)
+    (entry,) = await audited(mirror)
+    assert entry[1:4] == ("gap.close", gap["gap_id"], "replayed from the archive")
+
+
+# What is wrong, what was done.
+
+
+async def test_the_doctor_says_what_it_finds(served: Served, mirror: Mirror) -> None:
+    url = SecretStr(mirror.store.url.render_as_string(hide_password=False))
+    async with served(store=StoreSettings(url=url)) as admin:
+        found = {finding["check"]: finding for finding in await admin.get("/doctor")}
+    assert found["store"]["verdict"] == "ok"
+    assert found["broker"]["verdict"] == "failed"
+    assert found["api"]["detail"].startswith("answers whoever has a token")
+
+
+async def test_the_audit_log_is_read_page_by_page(admin: Client) -> None:
+    for number in range(5):
+        await admin.post("/consuming/pause", {"reason": f"{number}"})
+    first = await admin.get("/audit?limit=3&action=consuming")
+    rest = await admin.get(f"/audit?before={first[-1]['seq']}")
+    assert [entry["reason"] for entry in [*first, *rest]] == ["4", "3", "2", "1", "0"]
+    assert await admin.get("/audit?subject=nobody") == []
