@@ -15,11 +15,11 @@ from typing import Any
 from benchmarks.stopwatch import peak_rss_mib
 from service.kinds import KINDS
 from service.mirror import schema
+from service.mirror.progress import RECONCILE, SNAPSHOT
 from service.mirror.store import Store
 from service.process import app
 from service.settings.model import Settings
 from service.sync.findings import Options
-from service.sync.runs import RECONCILE, SNAPSHOT
 from service.telemetry.logs import configure_logging
 from service.telemetry.metrics import Metrics
 

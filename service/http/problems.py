@@ -8,7 +8,14 @@ from uuid import uuid4
 import structlog
 from aiohttp import web
 
-from service.errors import DataError, EventFromTheFuture, MirrorError, StoreUnavailable, TransientError
+from service.errors import (
+    DataError,
+    EventFromTheFuture,
+    MirrorError,
+    QueryInvalid,
+    StoreUnavailable,
+    TransientError,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -64,6 +71,8 @@ async def in_shape(request: web.Request, handler: Handler) -> web.StreamResponse
         return response(problem)
     except DataError as error:
         return response(refused(error))
+    except QueryInvalid as error:
+        return response(bad_request(sentence(error)))
     except StoreUnavailable as error:
         log.warning("api_waits_for_store", path=request.path, problem=str(error))
         message = "The store cannot be used now; nothing was written. Try again."

@@ -26,6 +26,7 @@ from service.pipeline.committing import Outlet
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.profile_watch import ProfileWatch
 from service.process.heartbeat import Heartbeat
+from service.process.indexing import Indexing
 from service.settings.model import Settings
 from service.settings.scope import Scope
 from service.sync.director import Director
@@ -142,6 +143,7 @@ class Service:
             settings.retention,
             bindings_of(settings),
         )
+        self.indexing = Indexing(self.store, settings.search)
         self.consumer: Consumer | None = None
         self.watchdog: Watchdog | None = None
         if settings.amqp.url is not None:
@@ -252,6 +254,7 @@ class Service:
         await self.heartbeat.beat()  # a pause that a person set holds from the first moment
         async with asyncio.TaskGroup() as group:
             lookouts = [group.create_task(self.heartbeat.run(), name="heartbeat")]
+            lookouts.append(group.create_task(self.indexing.run(), name="indexing"))
             if self.watchdog:
                 lookouts.append(group.create_task(self.watchdog.run(), name="watchdog"))
             if self.epoch:

@@ -106,9 +106,7 @@ def _switches(known: Mapping[str, tuple[Any, datetime]]) -> Switches:
         if (replica_id := name.removeprefix(f"{controls.BRAKE}:")) != name
     }
     paused, held, reading_held = (known.get(name) for name in (controls.PAUSE, controls.HELD, progress.HELD))
-    return Switches(
-        paused and _switch(paused), held and _switch(held), reading_held and _switch(reading_held), brakes
-    )
+    return Switches(paused and _switch(paused), held and _switch(held), reading_held and _switch(reading_held), brakes)
 
 
 def _switch(told: tuple[Any, datetime]) -> Switch:

@@ -71,9 +71,7 @@ def switched_off(replicas: Sequence[Replica], switches: Switches) -> Iterator[St
         )
     for replica in replicas:
         for reason in replica.waits_for:
-            yield Stuck(
-                Place.CONSUMING, replica.replica_id, "Nothing is consumed", reason, "catalog-mirror doctor"
-            )
+            yield Stuck(Place.CONSUMING, replica.replica_id, "Nothing is consumed", reason, "catalog-mirror doctor")
         if replica.reading_problem:
             yield Stuck(
                 Place.READING, replica.replica_id, "The catalog is not read", replica.reading_problem,
