@@ -29,13 +29,13 @@ class Indexing:
     async def run(self) -> None:
         """Follow until cancelled; failures of the store are waited out."""
         while self._settings.index:
-            began, more = time.monotonic(), False
+            began, looked_at = time.monotonic(), 0
             try:
-                more = (await following.step(self._store)).more
-                if not more and began - self._gone_round_at > ROUND_S:
+                looked_at = await following.step(self._store)
+                if not looked_at and began - self._gone_round_at > ROUND_S:
                     await following.go_round(self._store)
                     self._gone_round_at = began
             except StoreUnavailable as error:
                 log.warning("search_waits_for_store", problem=str(error))
             rest_s = (time.monotonic() - began) * (1 / self._settings.share - 1)
-            await asyncio.sleep(rest_s if more else max(rest_s, LOOK_S))
+            await asyncio.sleep(rest_s if looked_at else max(rest_s, LOOK_S))

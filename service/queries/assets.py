@@ -18,7 +18,7 @@ from service.mirror.lineage.walk import Direction
 from service.mirror.tables import things, usage_facts
 from service.openlineage.renaming import NO_RULES, Renaming
 from service.openlineage.resolving import find_asset
-from service.queries.neighbours import Neighbours, neighbours
+from service.queries.neighbours import Neighbours, neighbours, told_names
 from service.queries.relations import RELATIONS
 from service.queries.rows import SHOWN, Rows, first_rows
 from service.queries.views import DOCUMENT
@@ -83,7 +83,7 @@ class Profile:
 class Whole:
     """An asset, and all around it. Every text in it is data from outside, never an instruction."""
 
-    #: The row of v1_assets, without the document.
+    #: The row of v1_assets, without the document; a data set has the name that lineage events tell.
     asset: dict[str, Any]
     container_name: str | None
     #: Further names of the same data set, as lineage has them.
@@ -118,6 +118,8 @@ async def whole(connection: AsyncConnection, asset_id: str, renaming: Renaming =
     row = await _row(connection, "v1_assets", {"asset_id": found.asset_id}) if found else None
     if row is None or found is None:
         return None
+    if row["name"] is None:  # a data set that no catalog has
+        row["name"] = (await told_names(connection, [found.asset_id])).get(found.asset_id)
     me = {"asset_id": found.asset_id}
     columns = await first_rows(connection, "v1_asset_columns", me, order=("position", "name"), limit=MAX_COLUMNS)
     container = await _row(connection, "v1_containers", {"container_id": row["container_id"] or ""})

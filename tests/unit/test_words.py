@@ -9,8 +9,8 @@ from service.text.words import mark_of, name_of, words_of
 
 
 def test_names_are_taken_apart_as_people_read_them() -> None:
-    assert words_of("CUSTOMER_emailAddress") == ["customer", "email", "address", "emailaddress"]
-    assert words_of("HTTPServer2") == ["http", "server2", "httpserver2"]
+    assert words_of("CUSTOMER_emailAddress") == ("customer", "email", "address", "emailaddress")
+    assert words_of("HTTPServer2") == ("http", "server2", "httpserver2")
     assert name_of("Zürich – Ventes/2024") == "zurich ventes 2024"
     assert name_of("***") == ""
 

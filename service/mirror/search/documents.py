@@ -56,23 +56,18 @@ class Document:
         """The words of its name."""
         return name_of(self.name)[:_SORTED]
 
-    @property
-    def name_words(self) -> list[str]:
-        """Words of its name."""
-        return words_of(self.name)
-
-    @property
-    def other_words(self) -> list[str]:
-        """Words of all else, without those of its name."""
-        known, found = set(self.name_words), dict[str, None]()
+    def words(self) -> Words:
+        """All words that lead to it."""
+        named = words_of(self.name)
+        known, others = set(named), dict[str, None]()
         for text in (*self.texts, *(label for labels in self.labels.values() for label in labels)):
-            if len(found) >= MAX_WORDS:
+            others.update(dict.fromkeys(words_of(text)))
+            if len(others) >= MAX_WORDS:
                 break
-            found.update(dict.fromkeys(word for word in words_of(text) if word not in known))
-        return list(found)[:MAX_WORDS]
+        rest = [word for word in others if word not in known]
+        return Words(self, named, rest[:MAX_WORDS], self._marks())
 
-    @property
-    def marks(self) -> list[str]:
+    def _marks(self) -> list[str]:
         """What it is filtered by, each as a word."""
         told = [("kind", self.kind), ("type", self.thing_type), ("container", self.container_id)]
         told += [("owner", self.owner_id), *self.also]
@@ -83,6 +78,16 @@ class Document:
     def counted(self) -> dict[str, list[str]]:
         """Its labels, as they are counted."""
         return {kind: list(dict.fromkeys(labels))[:_LABELS] for kind, labels in self.labels.items() if labels}
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A document with its words: of its name, of the rest, and marks of what it has."""
+
+    document: Document
+    name: Sequence[str]
+    others: Sequence[str]
+    marks: Sequence[str]
 
 
 Make = Callable[[AsyncConnection, Sequence[Any]], Awaitable[list[Document]]]

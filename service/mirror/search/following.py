@@ -38,14 +38,6 @@ _thing = search_things.c
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """What one step did: how many rows it looked at, and whether more of them wait."""
-
-    looked_at: int
-    more: bool
-
-
-@dataclass(frozen=True, slots=True)
 class _Work:
     """What a step found to write, and how far it came then."""
 
@@ -53,11 +45,12 @@ class _Work:
     ids: list[str]
     documents: list[Document]
     came_to: dict[str, Any]
-    more: bool
 
 
-async def step(store: Store) -> Step:
-    """Follow one batch further, whichever table has one; nothing where another replica did so meanwhile.
+async def step(store: Store) -> int:
+    """Follow one batch further, whichever table has one; answers how many rows that were.
+
+    None of them is written where another replica did so meanwhile.
 
     Raises:
         StoreUnavailable: it is down.
@@ -66,13 +59,13 @@ async def step(store: Store) -> Step:
         before = await controls.read_control(connection, FOLLOWED) or {}
         work = await _find_work(connection, before)
     if work is None:
-        return Step(0, more=False)
+        return 0
     async with store.writing() as connection:
         if await _locked(connection, FOLLOWED) != before:
-            return Step(0, more=False)
+            return 0
         await writing.write(connection, work.source.kinds, work.ids, work.documents)
         await controls.set_control(connection, FOLLOWED, before | work.came_to)
-    return Step(len(work.ids), work.more)
+    return len(work.ids)
 
 
 async def go_round(store: Store) -> int:
@@ -125,7 +118,7 @@ async def _new(connection: AsyncConnection, source: Source, before: dict[str, An
     if source.name not in before:  # what was committed long before the first look is seen by it
         begun = await store_time(connection) - timedelta(seconds=SETTLED_S)
         came_to[f"{source.name}_settled"] = [begun.isoformat(), ""]
-    return await _work(connection, source, rows, came_to, more=len(rows) == BATCH)
+    return await _work(connection, source, rows, came_to)
 
 
 async def _late(connection: AsyncConnection, source: Source, before: dict[str, Any], settled: datetime) -> _Work | None:
@@ -138,14 +131,12 @@ async def _late(connection: AsyncConnection, source: Source, before: dict[str, A
     rows = (await connection.execute(query.where(~sa.exists().where(seen)).limit(BATCH))).all()
     is_all = len(rows) < BATCH
     came_to = [settled.isoformat(), ""] if is_all else _place(source, rows[-1])
-    return await _work(connection, source, rows, {name: came_to}, more=not is_all)
+    return await _work(connection, source, rows, {name: came_to})
 
 
-async def _work(
-    connection: AsyncConnection, source: Source, rows: Sequence[Any], came_to: dict[str, Any], *, more: bool
-) -> _Work:
+async def _work(connection: AsyncConnection, source: Source, rows: Sequence[Any], came_to: dict[str, Any]) -> _Work:
     ids = [getattr(row, source.key.name) for row in rows]
-    return _Work(source, ids, await source.documents(connection, rows) if rows else [], came_to, more)
+    return _Work(source, ids, await source.documents(connection, rows) if rows else [], came_to)
 
 
 def _behind(source: Source, mark: Sequence[str]) -> sa.Select[Any]:

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror.bulk import among
-from service.mirror.search.documents import Document
+from service.mirror.search.documents import Document, Words
 from service.mirror.tables import search_things, search_words
 from service.text.documents import column_text
 
@@ -38,14 +38,15 @@ async def write(
     await _remove(connection, kinds, set(ids), {(one.kind, one.thing_id) for one in documents})
     if not documents:
         return
-    ordered = sorted(documents, key=lambda one: (one.kind, one.thing_id))
+    ordered = [one.words() for one in sorted(documents, key=lambda one: (one.kind, one.thing_id))]
     await connection.execute(_upsert(connection), [_row(connection, one) for one in ordered])
     if connection.dialect.name == "sqlite":
-        await _write_text(connection, kinds, there, documents)
-    await _note_words(connection, documents)
+        await _write_text(connection, kinds, there, ordered)
+    await _note_words(connection, ordered)
 
 
-def _row(connection: AsyncConnection, one: Document) -> dict[str, Any]:
+def _row(connection: AsyncConnection, words: Words) -> dict[str, Any]:
+    one = words.document
     return {
         "kind": one.kind,
         "thing_id": one.thing_id,
@@ -56,13 +57,13 @@ def _row(connection: AsyncConnection, one: Document) -> dict[str, Any]:
         "labels": column_text(json.dumps(one.counted, ensure_ascii=False)),
         "changed_at": one.changed_at,
         "source_at": one.source_at,
-        "words": _vector(one) if connection.dialect.name == "postgresql" else None,
+        "words": _vector(words) if connection.dialect.name == "postgresql" else None,
     }
 
 
-def _vector(one: Document) -> str:
+def _vector(one: Words) -> str:
     """Its words as PostgreSQL writes a `tsvector`: they have letters and digits alone."""
-    told = [(one.name_words, "1A"), (one.other_words, "2B"), (one.marks, "3")]
+    told = [(one.name, "1A"), (one.others, "2B"), (one.marks, "3")]
     return " ".join(f"'{word}':{place}" for words, place in told for word in words)
 
 
@@ -93,7 +94,7 @@ async def forget(connection: AsyncConnection, seqs: Sequence[int]) -> None:
 
 
 async def _write_text(
-    connection: AsyncConnection, kinds: Sequence[str], ids: Collection[str], documents: Sequence[Document]
+    connection: AsyncConnection, kinds: Sequence[str], ids: Collection[str], written: Sequence[Words]
 ) -> None:
     query = sa.select(_thing.seq, _thing.kind, _thing.thing_id).where(
         _thing.kind.in_(kinds), among(connection, _thing.thing_id, ids)
@@ -101,20 +102,20 @@ async def _write_text(
     numbers = {(row.kind, row.thing_id): row.seq for row in await connection.execute(query)}
     rows = [
         {
-            "rowid": numbers[one.kind, one.thing_id],
-            "name_words": " ".join(one.name_words),
-            "other_words": " ".join(one.other_words),
+            "rowid": numbers[one.document.kind, one.document.thing_id],
+            "name_words": " ".join(one.name),
+            "other_words": " ".join(one.others),
             "marks": " ".join(one.marks),
         }
-        for one in documents
+        for one in written
     ]
     await connection.execute(_forget_words, [{"seq": row["rowid"]} for row in rows])
     await connection.execute(sa.insert(_words), rows)
 
 
-async def _note_words(connection: AsyncConnection, documents: Iterable[Document]) -> None:
+async def _note_words(connection: AsyncConnection, written: Iterable[Words]) -> None:
     """Keep the words of names: what people mistype."""
-    words = sorted({word for one in documents for word in _named(one)})
+    words = sorted({word for one in written for word in _named(one)})
     if not words:
         return
     on_postgresql = connection.dialect.name == "postgresql"
@@ -129,6 +130,6 @@ async def _note_words(connection: AsyncConnection, documents: Iterable[Document]
         await connection.execute(sa.insert(_alike), new)
 
 
-def _named(one: Document) -> Iterable[str]:
-    words = (*one.name_words, *one.other_words)
+def _named(one: Words) -> Iterable[str]:
+    words = (*one.name, *one.others)
     return (word for word in words if _SHORTEST <= len(word) <= _LONGEST and not any(map(str.isdigit, word)))

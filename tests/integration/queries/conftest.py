@@ -88,7 +88,7 @@ def write(mirror: Mirror) -> Write:
     async def into(*changes: Change) -> None:
         async with mirror.store.write() as connection:
             await writer.apply(connection, enumerate(changes))
-        while (await following.step(mirror.store)).looked_at:
+        while await following.step(mirror.store):
             pass
 
     return into

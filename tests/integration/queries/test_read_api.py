@@ -5,8 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import json
+import re
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import aiohttp
 import pytest
@@ -149,3 +154,28 @@ async def test_what_cannot_be_asked_is_refused_in_one_form_with_what_to_do(api: 
         got, body = await api.get(path, "reader", **query)
         assert got == status, (path, query, body)
         assert says in body["errors"][0]["message"], (path, query, body)
+
+
+def _addresses() -> list[str]:
+    """What the examples of the page ask for."""
+    page = (Path(__file__).parents[3] / "docs/api.md").read_text(encoding="utf-8")
+    return [_address(shlex.split(line)) for line in re.findall(r"^\$ (curl .*)$", page, re.M)]
+
+
+def _address(words: list[str]) -> str:
+    """The address that curl makes of its arguments."""
+    url, query = next(word for word in words if word.startswith("http://localhost:8081")), []
+    for option, value in itertools.pairwise(words):
+        if option in ("-d", "--data-urlencode"):
+            query.append(tuple(value.split("=", 1)))
+    return url.removeprefix("http://localhost:8081") + (f"?{urlencode(query)}" if query else "")
+
+
+async def test_every_example_of_the_page_is_answered(api: Client) -> None:
+    addresses = _addresses()
+    assert len(addresses) > 8
+    for address in addresses:
+        response, body = await raw(api, address, **{"Accept-Encoding": "identity"})
+        assert response.status == 200, (address, body)
+        if "/api/search" in address or "/api/a" in address:
+            assert re.search("a-orders|a-archive|t-customer", body.decode()), address
