@@ -15,6 +15,7 @@ from service.http.ingest import Ingest
 from service.http.lineage import LineageApi
 from service.http.openlineage import OpenLineageApi
 from service.http.problems import in_shape
+from service.http.reading import ReadApi
 from service.mirror.store import Store
 from service.pipeline.pipeline import Pipeline
 from service.settings.model import HttpSettings, Settings
@@ -37,7 +38,8 @@ class Api:
         self._access = Access(settings.http)
         ingest = Ingest(store, pipeline, settings.http, settings.pipeline, settings.openlineage, settings.lineage)
         self._console = Console(settings, store, self._access, acts=False)
-        self._parts = (LineageApi(store, ingest, settings.http.max_edges), OpenLineageApi(ingest))
+        lineage = LineageApi(store, ingest, settings.http.max_edges)
+        self._parts = (lineage, OpenLineageApi(ingest), ReadApi(store, ingest.renaming))
 
     @property
     def host(self) -> str:

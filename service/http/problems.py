@@ -13,6 +13,7 @@ from service.errors import (
     DataError,
     EventFromTheFuture,
     MirrorError,
+    QueryInvalid,
     StoreUnavailable,
     TransientError,
     UsageError,
@@ -84,6 +85,8 @@ def problem_of(error: Exception, request: web.Request) -> Problem:
             return error
         case DataError():
             return refused(error)
+        case QueryInvalid():
+            return bad_request(sentence(error))
         case ConfigurationError() | Unknown() | Conflict():
             return _of_action(error)
         case StoreUnavailable():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -40,7 +41,7 @@ class Count:
     precision: Precision = Precision.EXACT
 
 
-def bounded(query: sa.Select[tuple[int]], bound: int | None) -> sa.ScalarSelect[int]:
+def bounded(query: sa.Select[Any], bound: int | None) -> sa.ScalarSelect[int]:
     """How many rows a query has, as a part of a statement, of which one more than the bound are looked at."""
     looked_at = query if bound is None else query.limit(bound + 1)
     return sa.select(sa.func.count()).select_from(looked_at.subquery()).scalar_subquery()
@@ -71,6 +72,6 @@ async def count_rows(
 async def _estimates(connection: AsyncConnection, store: Store, tables: Sequence[sa.Table]) -> dict[str, float | None]:
     if store.dialect == "postgresql":
         names = {"names": [table.name for table in tables], "schema": store.schema}
-        return {name: number for name, number in await connection.execute(_ESTIMATED, names)}
-    newest = sa.func.max(sa.literal_column("rowid"))  # rows are hardly ever removed from these
+        return {row[0]: row[1] for row in await connection.execute(_ESTIMATED, names)}
+    newest: sa.ColumnElement[int] = sa.func.max(sa.literal_column("rowid"))  # rows are hardly ever removed from these
     return {table.name: await connection.scalar(sa.select(newest).select_from(table)) for table in tables}

@@ -226,7 +226,9 @@ async def targets(
 ) -> list[Target]:
     """Every target that ever ran; of deliveries that wait at most `bound` are counted."""
     uncertain = sa.select(collibra_batches.c.target, sa.func.count()).where(collibra_batches.c.state == "uncertain")
-    unsure = {name: number for name, number in await connection.execute(uncertain.group_by(collibra_batches.c.target))}
+    unsure: dict[str, int] = {
+        row[0]: row[1] for row in await connection.execute(uncertain.group_by(collibra_batches.c.target))
+    }
     told = []
     for row in await controls.read_targets(connection):
         here = deliveries.c.target == row.target
@@ -242,15 +244,15 @@ async def targets(
                 state,
                 because,
                 counted(first.waiting if first else 0, bound),
-                first and first.created_at,
+                first.created_at if first else None,
                 first.attempts if first else 0,
-                first and first.last_error,
+                first.last_error if first else None,
                 per_s,
                 age_s,
                 row.delivered,
                 row.last_delivered_at,
                 unsure.get(row.target, 0),
-            )  # fmt: skip
+            )
         )
     return told
 
@@ -312,7 +314,7 @@ async def freshness(connection: AsyncConnection) -> list[Freshness]:
     """Each kind that is read, by its worst container."""
     row = RELATIONS["v1_freshness"].c
     looked_at = _latest(connection, row.complete_as_of, row.reconciled_at, row.polled_at)
-    of_kind = {"partition_by": row.kind}
+    of_kind: dict[str, Any] = {"partition_by": row.kind}
     differing = row.missing + row.stale + row.orphaned + row.unreadable
     ranked = sa.select(
         row.kind, row.container_id, row.container_kind, looked_at.label("looked_at"),

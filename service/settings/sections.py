@@ -443,6 +443,15 @@ class HttpSettings(Section):
     )
 
 
+class SearchSettings(Section):
+    """How things are made findable."""
+
+    index: bool = Field(True, description="Follow what is mirrored, so that search finds it.")
+    share: float = Field(
+        0.1, gt=0, le=1, description="Share of the time that following may take while much is new: 0.1 is a tenth."
+    )
+
+
 class LogSettings(Section):
     """What the service says."""
 

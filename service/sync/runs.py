@@ -27,7 +27,7 @@ from service.kinds import KINDS, Kind
 from service.kinds.assets import ASSET
 from service.mirror import controls, progress
 from service.mirror.profiling import documents
-from service.mirror.progress import RECONCILE, SNAPSHOT, Run
+from service.mirror.progress import RECONCILE, Run
 from service.mirror.store import Store
 from service.settings.model import SyncSettings
 from service.settings.scope import Scope

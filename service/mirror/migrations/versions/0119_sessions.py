@@ -2,7 +2,7 @@
 
 Only adds, so that older code goes on running beside it.
 
-Revision ID: 0118
+Revision ID: 0119
 """
 
 import sqlalchemy as sa
@@ -10,8 +10,8 @@ from alembic import op
 
 from service.mirror.tables import UtcTime
 
-revision = "0118"
-down_revision = "0117"
+revision = "0119"
+down_revision = "0118"
 branch_labels = None
 depends_on = None
 
