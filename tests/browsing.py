@@ -11,20 +11,19 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Request, ViewportSize, async_playwright
 
-from sandbox.parts.errors import PartMissing
+from sandbox.parts.errors import BROWSER, PartMissing
 
 ROOT = Path(__file__).parents[1]
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_HOW = "sudo apt-get install chromium, or sudo dnf install chromium"
 #: No sandbox: tests may be root; nothing that calls home at a start.
 _ARGUMENTS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
 #: The smallest screen that is promised, a usual one.
-NARROW, WIDE = {"width": 360, "height": 740}, {"width": 1280, "height": 900}
+NARROW, WIDE = ViewportSize(width=360, height=740), ViewportSize(width=1280, height=900)
 
 
 class Person:
@@ -92,7 +91,7 @@ def _executable(do_without: Callable[[Exception], NoReturn]) -> str:
     for name in _BROWSERS:
         if path := shutil.which(name):
             return path
-    return do_without(PartMissing(f"there is no browser: {_HOW}"))
+    return do_without(PartMissing(BROWSER))
 
 
 @pytest.fixture
@@ -110,7 +109,7 @@ async def person(chromium: Browser) -> AsyncIterator[Callable[..., Any]]:
     """`await person(url, dark=…, screen=…)` is somebody before a browser; ends with nothing to complain of."""
     people: list[Person] = []
 
-    async def come(url: str, *, dark: bool = False, screen: dict[str, int] | None = None, **options: Any) -> Person:
+    async def come(url: str, *, dark: bool = False, screen: ViewportSize | None = None, **options: Any) -> Person:
         context = await chromium.new_context(
             viewport=screen or WIDE, color_scheme="dark" if dark else "light", reduced_motion="reduce", **options
         )

@@ -44,6 +44,11 @@ class Access:
         self._guesses = Guesses()
 
     @property
+    def issuer(self) -> Issuer | None:
+        """Who issues tokens that we take beside our own."""
+        return self._issuer
+
+    @property
     def has_tokens(self) -> bool:
         """Somebody may be told from somebody else."""
         return self._tokens is not None or self._issuer is not None

@@ -8,9 +8,9 @@ from typing import Any
 from service import __version__
 from service.http import published, reading_described
 from service.http.describing import (
-    PROBLEM,
     COUNT,
     MAYBE_TEXT,
+    PROBLEM,
     TEXT,
     TIME,
     answers,
@@ -143,7 +143,6 @@ def _post_openlineage(operation_id: str) -> dict[str, Any]:
 
 def _get_openapi() -> dict[str, Any]:
     return operation("getOpenApi", "This description", None, responses=answers("200", {"type": "object"}))
-
 
 
 def _lineage() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.changes import Container, ContainerKind, RefreshAsked
 from service.errors import MassDeletion, MirrorError, RunFailed, UsageError
 from service.mirror import controls, progress, refreshes
-from service.mirror.progress import Run
+from service.mirror.progress import RECONCILE, SNAPSHOT, Run
 from service.mirror.store import Store
 from service.operations.acting import Act, Conflict, Unknown
 from service.operations.work import Desk, Tell, Work
@@ -26,7 +26,7 @@ from service.pipeline.building import pipeline_of
 from service.settings.model import Settings
 from service.sync.director import ASKED, LEAD_S, Director, director_of
 from service.sync.readings import TABLES
-from service.sync.runs import RECONCILE, SNAPSHOT, Stopped
+from service.sync.runs import Stopped
 from service.sync.sweep import Options
 from service.telemetry.metrics import Metrics
 

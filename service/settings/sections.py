@@ -417,7 +417,7 @@ class HttpSettings(Section):
     )
     oidc_client_secret: SecretStr | None = Field(None, description="Its secret. Unset: a public client, by PKCE alone.")
     oidc_redirect_url: Annotated[str | None, AfterValidator(_is_http_url)] = Field(
-        None, description="Where the issuer sends people back to, as it is registered there."
+        None, description="Where the issuer sends people back to, as it is registered there: `https://…/signin/done`."
     )
     oidc_scopes: str = Field(
         "openid profile", description="What the console asks the issuer for, with spaces between; openid among it."

@@ -17,6 +17,7 @@ from service.http.console.reading import ReadingScreen
 from service.http.console.rendering import Pages
 from service.http.console.steering import Steering
 from service.mirror.store import Store
+from service.openlineage.renaming import Renaming
 from service.settings.model import Settings
 
 log = structlog.get_logger(__name__)
@@ -31,12 +32,12 @@ class Console:
         self._flow = Flow(store, pages, door)
         self._screens = (
             self._flow,
-            Finding(store, pages, door),
+            Finding(store, Renaming(settings.lineage.names), pages, door),
             LineageScreen(store, pages, door),
             Letters(store, settings, pages, door),
             Steering(store, settings, pages, door),
             ReadingScreen(store, pages, door),
-            People(access, store, pages, door),
+            People(settings.http, access, store, pages, door),
         )
         if not parts.are_there():
             log.warning("console_without_scripts", remedy="run `make install` where Node.js is, or install the wheel")

@@ -94,13 +94,17 @@ class Door:
 
     async def sign_in(self, request: web.Request, caller: Caller, proof: str, to: str) -> web.Response:
         """Begin a session for somebody who has shown who they are, and lead them on."""
-        held = await sessions.begin(self._store, caller.name, caller.scopes, proof, self._lasts_s)
         answer = web.Response(status=303, headers={hdrs.LOCATION: local_path(to)})
+        await self.begin(request, caller, proof, answer)
+        return answer
+
+    async def begin(self, request: web.Request, caller: Caller, proof: str, answer: web.Response) -> None:
+        """Begin a session, which the browser keeps with this answer."""
+        held = await sessions.begin(self._store, caller.name, caller.scopes, proof, self._lasts_s)
         secure = not is_local(request.host)  # over http a browser would keep it from us; people sit at this machine
         answer.set_cookie(
             COOKIE, held, max_age=int(self._lasts_s), path="/", httponly=True, samesite="Strict", secure=secure
         )
-        return answer
 
     async def sign_out(self, request: web.Request) -> web.Response:
         """End the session of this browser."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import quote, urlencode
+
 from aiohttp import web
 
 from service.http.console.door import Door, form_token
@@ -10,15 +13,25 @@ from service.http.problems import not_found
 from service.http.query import Query, path_id
 from service.http.tokens import Scope
 from service.mirror.store import Store
+from service.openlineage.renaming import Renaming
 from service.queries.artifacts import artifact
+from service.queries.asked import Filters, Kind
 from service.queries.assets import whole
+from service.queries.search import Match, search
+
+#: What a search may be narrowed by, as facets name it, and as filters do.
+_NARROWED = {"type": "types", "container": "containers", "owner": "owners", "tag": "tags", "term": "terms",
+             "class": "classes"}  # fmt: skip
+#: Matches of one page.
+PAGE = 25
 
 
 class Finding:
     """`/search`, `/assets/{id}`, `/artifacts/{id}`."""
 
-    def __init__(self, store: Store, pages: Pages, door: Door) -> None:
+    def __init__(self, store: Store, renaming: Renaming, pages: Pages, door: Door) -> None:
         self._store = store
+        self._renaming = renaming
         self._pages = pages
         self._door = door
 
@@ -26,16 +39,36 @@ class Finding:
         """What is answered, and which scope it takes."""
         page = self._door.page
         return [
+            web.get("/search", page(Scope.READ, self.search), allow_head=False),
             web.get("/assets/{asset_id}", page(Scope.READ, self.asset), allow_head=False),
             web.get("/artifacts/{artifact_id}", page(Scope.READ, self.artifact), allow_head=False),
         ]
+
+    async def search(self, request: web.Request) -> web.Response:
+        """What is called so, with how many have which type, container, owner, tag, term or class."""
+        query = Query(request, "q", "kind", "cursor", *_NARROWED)
+        text, kind = query.text("q") or "", query.choice("kind", Kind)
+        narrowed = {name: value for name in _NARROWED if (value := query.text(name))}
+        chosen: dict[str, Any] = {_NARROWED[name]: (value,) for name, value in narrowed.items()}
+        filters = Filters(kinds=(kind,) if kind else (), **chosen)
+        found = None
+        if text or kind or narrowed:
+            async with self._store.reading() as connection:
+                found = await search(connection, text, filters, limit=PAGE, cursor=query.text("cursor"))
+        asked = {"q": text, **narrowed} | ({"kind": str(kind)} if kind else {})
+        return self._pages.show(
+            request, "search.html", found=found, text=text, asked=asked, kinds=list(Kind), kind=kind,
+            narrowed=narrowed, with_=lambda **more: "/search?" + urlencode(asked | more),
+            without=lambda name: "/search?" + urlencode({key: asked[key] for key in asked if key != name}),
+            place_of=_place_of,
+        )  # fmt: skip
 
     async def asset(self, request: web.Request) -> web.Response:
         """All that the mirror knows of one asset."""
         Query(request, "note", "n")
         asset_id = path_id(request, "asset_id")
         async with self._store.reading() as connection:
-            found = await whole(connection, asset_id)
+            found = await whole(connection, asset_id, self._renaming)
         if found is None:
             raise not_found("asset", asset_id)
         figures = {row["column_name"]: row for row in found.profile.columns.rows}
@@ -50,3 +83,9 @@ class Finding:
         if found is None:
             raise not_found("artifact", artifact_id)
         return self._pages.show(request, "artifact.html", whole=found)
+
+
+def _place_of(match: Match) -> str:
+    """The page of what was found."""
+    pages: dict[Kind, Any] = {Kind.ARTIFACT: "/artifacts/", Kind.CONTAINER: "/search?container="}
+    return f"{pages.get(match.kind, '/assets/')}{quote(match.id, safe='')}"

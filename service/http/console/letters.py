@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
@@ -12,7 +13,7 @@ from service.http.console.rendering import Pages
 from service.http.problems import bad_request
 from service.http.query import Query
 from service.http.tokens import Scope
-from service.mirror.dead_letters import DISCARDED, OPEN, REPLAYED, SUPERSEDED, Filter
+from service.mirror.dead_letters import DISCARDED, EVENT, OPEN, REPLAYED, SUPERSEDED, Filter
 from service.mirror.store import Store
 from service.operations import dead_letters
 from service.operations.dead_letters import Replayed
@@ -79,7 +80,7 @@ class Letters:
         return self._pages.show(
             request, "letter.html", whole=whole, letter=whole.letter, token=form_token(request),
             body=dead_letters.pretty(body[:SHOWN_BYTES] if len(body) > SHOWN_BYTES else body),
-            cut=len(body) > SHOWN_BYTES,
+            cut=len(body) > SHOWN_BYTES, has_body=whole.letter.state == OPEN and whole.letter.kind == EVENT,
             original=dead_letters.pretty(whole.original_body[:SHOWN_BYTES]) if whole.original_body else None,
         )  # fmt: skip
 
@@ -88,7 +89,13 @@ class Letters:
         letter = request.match_info["letter"]
         body, digest = await _edited(request)
         lines = await dead_letters.diff(self._store, self._settings.pipeline, letter, body.encode())
-        told = {"letter_id": letter, "body": body, "digest": digest, "lines": lines, "token": form_token(request)}
+        told: dict[str, Any] = {
+            "letter_id": letter,
+            "body": body,
+            "digest": digest,
+            "lines": lines,
+            "token": form_token(request),
+        }
         return self._pages.show(request, "diff.html", **told)
 
     async def edit(self, request: web.Request) -> web.Response:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import hdrs, web
 
-from service.http.access import Access
+from service.http.access import BY_ISSUER, Access, is_local
 from service.http.console import parts
-from service.http.console.door import SESSION, Door, form_token, unknown_token
+from service.http.console.door import SESSION, Door, form_token, local_path, unknown_token
 from service.http.console.rendering import Pages
-from service.http.problems import Problem, bad_request, forbidden
+from service.http.problems import Problem, bad_request, forbidden, sentence
 from service.http.query import Query
+from service.http.signin import PATIENCE_S, Pending, SignIn, SignInRefused
 from service.http.tokens import Scope
 from service.mirror import audit, sessions
 from service.mirror.store import Store
+from service.settings.model import HttpSettings
 
+#: What a browser keeps while the issuer asks who somebody is, and where it comes back to.
+_PENDING, _BACK = "catalog_mirror_signing_in", "/signin/done"
 #: Entries of the audit log on its page.
 ENTRIES = 200
 #: Characters of a token that is looked at.
@@ -23,13 +30,18 @@ _MAX_TOKEN = 16_384
 
 
 class People:
-    """`/signin`, `/signout`, `/sessions`, `/audit`, `/about`."""
+    """`/signin`, `/signout`, `/sessions`, `/audit`, `/about`.
 
-    def __init__(self, access: Access, store: Store, pages: Pages, door: Door) -> None:
+    Raises:
+        SettingInvalid: people are to sign in with an issuer, and settings say only half of how.
+    """
+
+    def __init__(self, http: HttpSettings, access: Access, store: Store, pages: Pages, door: Door) -> None:
         self._access = access
         self._store = store
         self._pages = pages
         self._door = door
+        self._by_issuer = SignIn(http, access.issuer) if access.issuer and http.oidc_client_id else None
 
     def routes(self) -> list[web.RouteDef]:
         """What is answered, and which scope it takes."""
@@ -37,6 +49,8 @@ class People:
         return [
             web.get("/signin", open_page(self.ask), allow_head=False),
             web.post("/signin", open_page(self.sign_in)),
+            web.get("/signin/issuer", open_page(self.go_to_issuer), allow_head=False),
+            web.get("/signin/done", open_page(self.come_back), allow_head=False),
             web.post("/signout", open_page(self._door.sign_out)),
             web.get("/sessions", page(Scope.READ, self.sessions), allow_head=False),
             web.post("/sessions/end", page(Scope.READ, self.end)),
@@ -53,7 +67,7 @@ class People:
     def _ask(self, request: web.Request, to: str, problem: Problem | None = None) -> web.Response:
         status = problem.status if problem else 200
         told = problem.message if problem else None
-        answer = self._pages.show(request, "signin.html", status=status, to=to, problem=told, provider=None)
+        answer = self._pages.show(request, "signin.html", status=status, to=to, problem=told, by_issuer=self._by_issuer)
         if problem and "Retry-After" in problem.headers:
             answer.headers["Retry-After"] = problem.headers["Retry-After"]
         return answer
@@ -71,6 +85,41 @@ class People:
         except Problem as problem:
             return self._ask(request, to, problem)
         return await self._door.sign_in(request, caller, proof, to)
+
+    async def go_to_issuer(self, request: web.Request) -> web.Response:
+        """To the issuer, which asks who somebody is."""
+        begun = await self._issued().begin()
+        kept = json.dumps([asdict(begun.pending), local_path(request.query.get("to", "/"))])
+        answer = web.Response(status=303, headers={hdrs.LOCATION: begun.url})
+        # Lax: the issuer's page leads back here, and a strict cookie would not come along.
+        answer.set_cookie(
+            _PENDING, base64.urlsafe_b64encode(kept.encode()).decode(), max_age=int(PATIENCE_S), path=_BACK,
+            httponly=True, samesite="Lax", secure=not is_local(request.host),
+        )  # fmt: skip
+        return answer
+
+    async def come_back(self, request: web.Request) -> web.Response:
+        """Begin a session for whom the issuer sends back."""
+        issued = self._issued()
+        try:
+            pending, to = json.loads(base64.urlsafe_b64decode(request.cookies.get(_PENDING, "")))
+            caller = await issued.finish(Pending(**pending), request.query)
+            if not caller.scopes:
+                raise SignInRefused(problem=f"{caller.name} has none of the scopes {', '.join(Scope)}")
+        except (ValueError, TypeError, AttributeError):
+            told = forbidden("This browser did not ask to sign in, or asked too long ago. Sign in anew.")
+            return self._ask(request, "/", told)
+        except SignInRefused as refused:
+            return self._ask(request, "/", forbidden(sentence(refused)))
+        answer = self._pages.show(request, "signed_in.html", to=local_path(str(to)))
+        await self._door.begin(request, caller, BY_ISSUER, answer)
+        answer.del_cookie(_PENDING, path=_BACK)
+        return answer
+
+    def _issued(self) -> SignIn:
+        if self._by_issuer is None:
+            raise Problem(404, "does_not_exist", "Nobody signs in by an issuer here: HTTP__OIDC_CLIENT_ID is not set.")
+        return self._by_issuer
 
     async def sessions(self, request: web.Request) -> web.Response:
         """Who is signed in; who may not operate sees their own sessions."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from service.changes import RefreshAsked
 from service.http.console.door import Door, form_token
 from service.http.console.forms import act_of, field, on
 from service.http.console.rendering import Pages
@@ -87,10 +86,9 @@ class ReadingScreen:
     async def refresh(self, request: web.Request) -> web.Response:
         """Have one thing read again."""
         kind, thing = await field(request, "kind"), await field(request, "id")
-        if kind not in TABLES or not thing:
-            raise bad_request("Give a kind that there is, and an id.")
-        act = await act_of(request)
-        await reading.refresh(self._store, RefreshAsked(kind, thing, None, f"asked by {act.by}"), act)
+        if not thing:
+            raise bad_request("Give the id of what is to be read.")
+        await reading.refresh(self._store, kind, thing, None, await act_of(request))
         return on("/reading", "asked")
 
     async def close_gap(self, request: web.Request) -> web.Response:

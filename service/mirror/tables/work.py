@@ -160,7 +160,7 @@ sessions = Table(
     Column("session_id", Text, primary_key=True, comment="SHA-256 of what the browser holds"),
     Column("who", Text, nullable=False),
     Column("scopes", Text, nullable=False, comment="Joined with spaces"),
-    Column("proof", Text, nullable=False, comment="Of the token: the session ends with it; issuer: of one that is not ours"),
+    Column("proof", Text, nullable=False, comment="Of its token, with which the session ends"),
     Column("began_at", UtcTime, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
     Column("ends_at", UtcTime, nullable=False),

@@ -37,6 +37,13 @@ Serve = Callable[..., AbstractAsyncContextManager[Served]]
 
 
 @pytest.fixture
+async def mirror(sqlite_url: str, opened: Callable[..., AbstractAsyncContextManager[Mirror]]) -> AsyncIterator[Mirror]:
+    """An empty mirror; what the pages stand on is tried on both kinds of store, and one of them is enough here."""
+    async with opened(sqlite_url) as ready:
+        yield ready
+
+
+@pytest.fixture
 def tokens_file(tmp_path: Path) -> Path:
     """A token that reads, and two that operate."""
     scopes = {"reader": ["read"], "operator": ["read", "operate"], "second": ["read", "operate"]}

@@ -1,19 +1,23 @@
-"""The console as people meet it: in a real browser, on both kinds of store where the store matters."""
+"""The console as people meet it: in a real browser."""
 
 from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
+from playwright.async_api import expect
 
 from service.events.message import Message
 from service.http.console import files
+from service.http.console.door import COOKIE
 from service.mirror import audit
 from service.mirror.tables import sessions
 from tests.browsing import NARROW
@@ -58,6 +62,17 @@ def unusable(number: int = 1, **state: Any) -> Message:
         "details": {"profile_id": f"p{number}", "catalog_id": "c1"},
     }  # fmt: skip
     return Message(f"v2.data_profiles.p{number}.PATCH", json.dumps(body).encode())
+
+
+@asynccontextmanager
+async def signed_in_quietly(served: Served, who: str = "operator") -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+    """Somebody without a browser, and the token of their forms."""
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        form = {"token": f"{who}-0123456789abcdef", "to": "/"}
+        async with session.post(f"{served.url}/signin", data=form) as answer:
+            assert answer.status == 200
+        held = next(cookie.value for cookie in session.cookie_jar if cookie.key == COOKIE)
+        yield session, hashlib.sha256(f"form of {held}".encode()).hexdigest()
 
 
 async def signed_in(person: People, served: Served, who: str = "operator", **options: Any) -> Person:
@@ -136,7 +151,7 @@ async def test_names_from_outside_are_shown_and_do_nothing(
     letter = await mirror.one("SELECT dead_letter_id FROM dead_letters LIMIT 1")
     for path in ("/", "/assets/a1", "/assets/a2", "/lineage?of=a1", "/dead-letters", f"/dead-letters/{letter}"):
         await someone.goto(path)
-        assert "gone" not in await someone.page.title(), path
+        assert await someone.page.title() != "gone", path
         shown = await someone.page.content()
         assert not re.search("[\u202e\x1b\x07]", shown), path
         assert await someone.overflow() <= 0, path
@@ -157,16 +172,21 @@ async def test_lineage_is_drawn_expands_and_goes_by_keyboard(
     someone = await signed_in(person, console)
     await someone.goto("/lineage?of=a0&depth=1")
     drawn = someone.page.locator("#drawn")
-    await someone.page.wait_for_function("document.getElementById('drawn').textContent.includes('nodes')")
-    assert await drawn.inner_text() == "3 nodes, 2 links."
+    await expect(drawn).to_contain_text("links")
+    before = await _nodes(someone)
     await someone.page.locator("#graph").focus()
     for key in ("ArrowRight", "ArrowRight", "ArrowRight", "Enter"):
         await someone.page.keyboard.press(key)
-    await someone.page.wait_for_function("document.getElementById('drawn').textContent.includes('5 nodes')")
+    await expect(drawn).to_contain_text("new")
+    assert await _nodes(someone) > before
     await someone.page.keyboard.press("Space")
     await someone.page.wait_for_url("**/assets/a1")
     await someone.goto("/lineage?of=TABLE_2")
     assert "TABLE_1" in await someone.text(), "by its name, and told in words"
+
+
+async def _nodes(someone: Person) -> int:
+    return int((await someone.page.locator("#drawn").inner_text()).split()[0])
 
 
 async def test_who_may_only_read_sees_no_letters_and_has_no_buttons(
@@ -182,19 +202,17 @@ async def test_who_may_only_read_sees_no_letters_and_has_no_buttons(
         assert "lacks the scope operate" in await someone.text()
 
 
-async def test_the_public_port_shows_and_takes_no_action(mirror: Mirror, serve: Serve, person: People) -> None:
+async def test_the_public_port_shows_and_takes_no_action(mirror: Mirror, serve: Serve) -> None:
     await mirror.take(unusable())
     letter = await mirror.one("SELECT dead_letter_id FROM dead_letters")
-    async with serve(acts=False) as served:
-        someone = await signed_in(person, served)
-        await someone.goto(f"/dead-letters/{letter}")
-        assert await someone.page.get_by_role("button", name="Replay as it is").count() == 0
-        cookies = {one["name"]: one["value"] for one in await someone.context.cookies()}
-        async with aiohttp.ClientSession(cookies=cookies) as session:
-            for path in ("/consuming/pause", "/dead-letters/replay", f"/dead-letters/{letter}/edit", "/reading/ask",
-                         "/targets/catalog_lineage/pause", "/deliveries/release", "/reading/gaps/close"):  # fmt: skip
-                async with session.post(served.url + path) as answer:
-                    assert answer.status in (404, 405), path
+    async with serve(acts=False) as served, signed_in_quietly(served) as (session, token):
+        async with session.get(f"{served.url}/dead-letters/{letter}") as answer:
+            assert answer.status == 200
+            assert "Replay as it is" not in await answer.text()
+        for path in ("/consuming/pause", "/dead-letters/replay", f"/dead-letters/{letter}/edit", "/reading/ask",
+                     "/targets/catalog_lineage/pause", "/deliveries/release", "/reading/gaps/close"):  # fmt: skip
+            async with session.post(served.url + path, data={"form_token": token}) as answer:
+                assert answer.status in (404, 405), path
 
 
 async def test_nobody_comes_in_without_a_token_and_out_with_it(mirror: Mirror, console: Served, person: People) -> None:
@@ -231,27 +249,25 @@ async def test_a_session_is_ended_by_who_may_and_by_signing_out(console: Served,
     assert "/signin" in someone.page.url
 
 
-FORGED = [
-    ({"Origin": "https://elsewhere.example"}, True, "another site"),
-    ({"Sec-Fetch-Site": "cross-site"}, True, "another site"),
-    ({"Sec-Fetch-Site": "same-site"}, True, "another site"),
-    ({}, False, "not of this session"),
-]
-
-
-@pytest.mark.parametrize(("headers", "with_token", "word"), FORGED)
-async def test_a_form_of_somebody_elses_page_is_refused(
-    console: Served, person: People, mirror: Mirror, headers: dict[str, str], with_token: bool, word: str
-) -> None:
-    someone = await signed_in(person, console)
-    token = await someone.page.locator("input[name=form_token]").first.input_value()
-    cookies = {one["name"]: one["value"] for one in await someone.context.cookies()}
-    async with aiohttp.ClientSession(cookies=cookies, headers=headers) as session:
-        form = {"form_token": token} if with_token else {"form_token": "0" * 64}
-        async with session.post(f"{console.url}/consuming/pause", data=form) as answer:
-            assert answer.status == 403
-            assert word in await answer.text()
-    assert await mirror.one("SELECT count(*) FROM controls WHERE name = 'pause'") == 0
+async def test_a_form_of_somebody_elses_page_is_refused(console: Served, mirror: Mirror) -> None:
+    async with signed_in_quietly(console) as (session, token):
+        forged: list[tuple[dict[str, str], str, str]] = [
+            ({"Origin": "https://elsewhere.example"}, token, "another site"),
+            ({"Origin": "null"}, token, "another site"),
+            ({"Sec-Fetch-Site": "cross-site"}, token, "another site"),
+            ({"Sec-Fetch-Site": "same-site"}, token, "another site"),
+            ({}, "0" * 64, "not of this session"),
+            ({}, "", "not of this session"),
+        ]
+        for headers, brought, word in forged:
+            form = {"form_token": brought}
+            async with session.post(f"{console.url}/consuming/pause", data=form, headers=headers) as answer:
+                assert answer.status == 403
+                assert word in await answer.text()
+        assert await mirror.one("SELECT count(*) FROM controls WHERE name = 'pause'") == 0
+        async with session.post(f"{console.url}/consuming/pause", data={"form_token": token}) as answer:
+            assert answer.status == 200
+    assert await mirror.one("SELECT count(*) FROM controls WHERE name = 'pause'") == 1
 
 
 async def test_the_overview_follows_and_says_when_the_service_is_gone(
@@ -259,13 +275,13 @@ async def test_the_overview_follows_and_says_when_the_service_is_gone(
 ) -> None:
     async with serve() as served:
         someone = await signed_in(person, served)
-        await someone.page.wait_for_function("document.getElementById('live-state').textContent === 'Live.'")
+        await expect(someone.page.locator("#live-state")).to_have_text("Live.")
         await mirror.take(unusable())
         await someone.page.get_by_role("link", name="Look at them").wait_for()
         port = int(served.url.rpartition(":")[2])
-    await someone.page.wait_for_function("document.getElementById('live-state').textContent.includes('not answer')")
+    await expect(someone.page.locator("#live-state")).to_contain_text("does not answer", timeout=15_000)
     async with serve(port=port):
-        await someone.page.wait_for_function("document.getElementById('live-state').textContent === 'Live.'")
+        await expect(someone.page.locator("#live-state")).to_have_text("Live.", timeout=15_000)
     someone.complaints.clear()  # that nobody listened is what this is about
 
 
@@ -305,10 +321,8 @@ async def test_a_store_that_is_away_is_told_as_a_page(mirror: Mirror, console: S
 
 async def test_the_first_page_weighs_little(mirror: Mirror, events: Events, console: Served) -> None:
     await _fill(mirror, events)
-    jar = aiohttp.CookieJar(unsafe=True)
-    async with aiohttp.ClientSession(cookie_jar=jar) as session:
-        form = {"token": "operator-0123456789abcdef", "to": "/"}
-        async with session.post(f"{console.url}/signin", data=form) as answer:
+    async with signed_in_quietly(console) as (session, _):
+        async with session.get(console.url) as answer:
             page = await answer.text()
         loaded = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page))
         assert len(loaded) >= 6

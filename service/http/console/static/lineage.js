@@ -12,7 +12,6 @@
 
   const cy = cytoscape({
     container: box,
-    wheelSensitivity: 0.3,
     textureOnViewport: true,
     style: [
       { selector: "node", style: {
