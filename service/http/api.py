@@ -10,6 +10,7 @@ from aiohttp import web
 
 from service.http import openapi, probes
 from service.http.access import Access, guarded
+from service.http.assistants import Assistants
 from service.http.console.app import Console
 from service.http.ingest import Ingest
 from service.http.lineage import LineageApi
@@ -39,7 +40,8 @@ class Api:
         ingest = Ingest(store, pipeline, settings.http, settings.pipeline, settings.openlineage, settings.lineage)
         self._console = Console(settings, store, self._access, acts=False)
         lineage = LineageApi(store, ingest, settings.http.max_edges)
-        self._parts = (lineage, OpenLineageApi(ingest), ReadApi(store, ingest.renaming))
+        self._assistants = Assistants(store, ingest.renaming)
+        self._parts = (lineage, OpenLineageApi(ingest), ReadApi(store, ingest.renaming), self._assistants)
 
     @property
     def host(self) -> str:
@@ -53,6 +55,7 @@ class Api:
         )
         for part in self._parts:
             app.add_routes(part.routes())
+        app.cleanup_ctx.append(self._assistants.running)
         app.add_routes([web.get("/openapi.json", _describe, allow_head=False)])
         self._console.add_to(app)
         return app

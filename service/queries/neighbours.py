@@ -1,4 +1,4 @@
-"""What is one step away from an asset in the lineage: what it was made of, and what was made of it."""
+"""What is near an asset in the lineage: what it was made of, and what was made of it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ MAX_EDGES, MAX_NEIGHBOURS = 4000, 50
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """An asset one step away, and how many lineage events lead there."""
+    """An asset some steps away, and how many lineage events lead there."""
 
     asset_id: str
     name: str | None
     asset_type: str | None
     container_id: str | None
+    distance: int
     events: int
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """One direction, those with most events first; all of it is at `/v2/asset_lineages/{asset_id}`."""
+    """One direction, the nearest first, then those with most events; all is at `/v2/asset_lineages/{asset_id}`."""
 
     assets: list[Neighbour]
     #: How many were found; `more`: there are further ones, or further events.
@@ -38,14 +39,25 @@ class Neighbours:
     more: bool
 
 
-async def neighbours(connection: AsyncConnection, asset_id: str, direction: Direction) -> Neighbours:
-    """The neighbours that every member of their container may see."""
-    reach = await walk(connection, asset_id, direction, depth=1, max_edges=MAX_EDGES)
+async def neighbours(
+    connection: AsyncConnection, asset_id: str, direction: Direction, *, depth: int | None = 1, limit: int | None = None
+) -> Neighbours:
+    """What every member of its container may see, of what is at most so many steps away.
+
+    Args:
+        depth: steps at most; None: to the end.
+        limit: neighbours that are told at most, `MAX_NEIGHBOURS` where none is given.
+    """
+    reach = await walk(connection, asset_id, direction, depth=depth, max_edges=MAX_EDGES)
     events = {one: len(set(reach.ways.get(one, ()))) for one, level in reach.assets.items() if level}
     shown = await _shown(connection, events)
-    ranked = sorted(shown, key=lambda one: (-events[one], one))[:MAX_NEIGHBOURS]
+    ranked = sorted(shown, key=lambda one: (reach.assets[one], -events[one], one))
+    ranked = ranked[: MAX_NEIGHBOURS if limit is None else limit]
     names = await told_names(connection, [one for one in ranked if shown[one][0] is None])
-    told = [Neighbour(one, shown[one][0] or names.get(one), *shown[one][1:], events[one]) for one in ranked]
+    told = [
+        Neighbour(one, shown[one][0] or names.get(one), *shown[one][1:], reach.assets[one], events[one])
+        for one in ranked
+    ]
     return Neighbours(told, len(shown), reach.cut or len(shown) > len(ranked))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -17,17 +18,18 @@ from service.openlineage.renaming import Renaming
 from service.queries.artifacts import artifact
 from service.queries.asked import Filters, Kind
 from service.queries.assets import whole
+from service.queries.drift import Change, classes, drifted
 from service.queries.search import Match, search
 
 #: What a search may be narrowed by, as facets name it, and as filters do.
 _NARROWED = {"type": "types", "container": "containers", "owner": "owners", "tag": "tags", "term": "terms",
              "class": "classes"}  # fmt: skip
-#: Matches of one page.
-PAGE = 25
+#: Matches of one page; changes that are shown, and the days within which they were found.
+PAGE, MAX_CHANGES, DAYS, MAX_DAYS = 25, 200, 7, 3650
 
 
 class Finding:
-    """`/search`, `/assets/{id}`, `/artifacts/{id}`."""
+    """`/search`, `/changes`, `/assets/{id}`, `/artifacts/{id}`."""
 
     def __init__(self, store: Store, renaming: Renaming, pages: Pages, door: Door) -> None:
         self._store = store
@@ -40,6 +42,7 @@ class Finding:
         page = self._door.page
         return [
             web.get("/search", page(Scope.READ, self.search), allow_head=False),
+            web.get("/changes", page(Scope.READ, self.changes), allow_head=False),
             web.get("/assets/{asset_id}", page(Scope.READ, self.asset), allow_head=False),
             web.get("/artifacts/{artifact_id}", page(Scope.READ, self.artifact), allow_head=False),
         ]
@@ -61,6 +64,20 @@ class Finding:
             narrowed=narrowed, with_=lambda **more: "/search?" + urlencode(asked | more),
             without=lambda name: "/search?" + urlencode({key: asked[key] for key in asked if key != name}),
             place_of=_place_of,
+        )  # fmt: skip
+
+    async def changes(self, request: web.Request) -> web.Response:
+        """What profiling found otherwise than before: columns that became emptier, of which class."""
+        query = Query(request, "change", "class", "days")
+        change, klass = query.choice("change", Change), query.text("class") or None
+        days = query.number("days", DAYS, 1, MAX_DAYS)
+        async with self._store.reading() as connection:
+            since = datetime.now(UTC) - timedelta(days=days)
+            found = await drifted(connection, change=change, klass=klass, since=since, limit=MAX_CHANGES + 1)
+            known = await classes(connection)
+        return self._pages.show(
+            request, "changes.html", found=found[:MAX_CHANGES], more=len(found) > MAX_CHANGES, changes=list(Change),
+            change=change, classes=known, klass=klass, days=days, max_days=MAX_DAYS,
         )  # fmt: skip
 
     async def asset(self, request: web.Request) -> web.Response:

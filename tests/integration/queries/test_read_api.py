@@ -164,10 +164,12 @@ def _addresses() -> list[str]:
 
 def _address(words: list[str]) -> str:
     """The address that curl makes of its arguments."""
-    url, query = next(word for word in words if word.startswith("http://localhost:8081")), []
+    url = next(word for word in words if word.startswith("http://localhost:8081"))
+    query: list[tuple[str, str]] = []
     for option, value in itertools.pairwise(words):
         if option in ("-d", "--data-urlencode"):
-            query.append(tuple(value.split("=", 1)))
+            name, _, told = value.partition("=")
+            query.append((name, told))
     return url.removeprefix("http://localhost:8081") + (f"?{urlencode(query)}" if query else "")
 
 
