@@ -14,7 +14,7 @@ SCRIPTS := sandbox/install.sh sandbox/root.sh .ci/run
 #: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
 TOOL = $(BIN)/python -m sandbox.tools
 
-.PHONY: help install parts console demo test faults neighbours check style types floors advisories scripts image chart asyncapi audit licences workflows docs instructions migration format bench profile soak lock clean
+.PHONY: help install parts console pictures demo test faults neighbours check style types floors advisories scripts image chart asyncapi audit licences workflows docs instructions migration format bench profile soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,6 +59,9 @@ faults: install ## Run the fault tests alone and print what they counted, as doc
 # A worker for each core that a small machine has; the environments are kept in .neighbours, one for each lock.
 neighbours: install ## Try real producers, receivers, brokers and databases, and print a table of them
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/neighbours $(ARGS)
+
+pictures: install ## Take the pictures of the documents anew, of a running service
+	@$(BIN)/python -m pytest -q tests/acceptance/test_console.py --pictures docs/images
 
 check: install ## Judge style, types, floors, known advisories and scripts
 	@$(MAKE) style

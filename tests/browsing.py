@@ -87,6 +87,24 @@ class Person:
         return int(await self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--pictures docs/images`: where pictures of the documents are written."""
+    parser.addoption("--pictures", metavar="DIR", help="write the pictures of the documents there")
+
+
+@pytest.fixture
+def picture(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """`await picture(person, name)` takes a picture of the page, where that is asked for."""
+    folder = request.config.getoption("--pictures")
+
+    async def take(person: Person, name: str) -> None:
+        if folder:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            await person.page.screenshot(path=Path(folder) / f"{name}.png")
+
+    return take
+
+
 def _executable(do_without: Callable[[Exception], NoReturn]) -> str:
     for name in _BROWSERS:
         if path := shutil.which(name):

@@ -144,7 +144,8 @@ def not_read(
 def not_used(causes: Sequence[Cause]) -> Iterator[Stuck]:
     """What cannot succeed as it is."""
     for cause in causes:
+        letters = "1 dead letter" if cause.letters == 1 else f"{cause.letters} dead letters"
         yield Stuck(
-            Place.DEAD_LETTERS, cause.fingerprint, f"{cause.letters} dead letters: {cause.reason}", cause.remedy,
+            Place.DEAD_LETTERS, cause.fingerprint, f"{letters}: {cause.reason}", cause.remedy,
             f"catalog-mirror dead-letters replay --fingerprint {cause.fingerprint}", cause.last_at,
         )  # fmt: skip

@@ -86,7 +86,7 @@ async def test_a_stuck_event_is_found_mended_and_replayed_in_five_clicks(
 ) -> None:
     await mirror.take(unusable())
     someone = await signed_in(person, console)
-    assert "dead letters" in await someone.text()
+    assert "1 dead letter: " in await someone.text()
     await someone.click("link", "Look at them")
     await someone.page.get_by_role("rowheader").get_by_role("link").first.click()
     someone.clicks += 1

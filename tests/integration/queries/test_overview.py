@@ -128,7 +128,7 @@ async def test_everything_that_is_stuck_is_told_with_what_mends_it(mirror: Mirro
         "Deliveries are held": "catalog-mirror deliveries release",
         "a b is paused": "catalog-mirror targets resume 'a b'",
         "1 batches may have reached broken, or may not": "catalog-mirror usage batches --state uncertain",
-        f"1 dead letters: {letter.error}": f"catalog-mirror dead-letters replay --fingerprint {cause.fingerprint}",
+        f"1 dead letter: {letter.error}": f"catalog-mirror dead-letters replay --fingerprint {cause.fingerprint}",
         "The last reconcile failed": "catalog-mirror reconcile",
         "Events may be missing": "catalog-mirror reconcile --repair",
         "1 things could not be read again": "catalog-mirror doctor",
