@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ from service.queries.artifacts import artifact
 from service.queries.asked import Filters, Kind
 from service.queries.assets import Whole, whole
 from service.queries.neighbours import neighbours
+from service.queries.rows import Rows
 from service.queries.search import search
 
 #: Things of one answer at most, and characters of a text that is asked by.
@@ -170,7 +171,16 @@ async def _search(mirror: Mirror, asked: SearchFor) -> Any:
 
 
 async def _describe(mirror: Mirror, asked: OfAsset) -> Any:
-    return await mirror.asset(asked.asset_id)
+    return _brief(await mirror.asset(asked.asset_id))
+
+
+def _brief(found: Any) -> Any:
+    """The same with lists of at most so many rows; each says where all of them are."""
+    if isinstance(found, Rows):
+        return replace(found, rows=found.rows[:MAX_THINGS], more=found.more or len(found.rows) > MAX_THINGS)
+    if is_dataclass(found) and not isinstance(found, type):
+        return replace(found, **{field.name: _brief(getattr(found, field.name)) for field in fields(found)})
+    return found
 
 
 async def _columns_by_class(mirror: Mirror, asked: ByClass) -> Any:
@@ -216,7 +226,8 @@ async def _drift(mirror: Mirror, asked: DriftOf) -> Any:
 
 async def _quality(mirror: Mirror, asked: OfAsset) -> Any:
     found = await mirror.asset(asked.asset_id)
-    return {"quality": found.quality, "contract_tests": found.contract_tests, "profile": found.profile.columns}
+    told = {"quality": found.quality, "contract_tests": found.contract_tests, "profile": found.profile.columns}
+    return {name: _brief(part) for name, part in told.items()}
 
 
 async def _glossary(mirror: Mirror, asked: Glossary) -> Any:
@@ -226,7 +237,7 @@ async def _glossary(mirror: Mirror, asked: Glossary) -> Any:
     found = await artifact(mirror.connection, asked.artifact_id)
     if found is None:
         raise QueryInvalid(f"There is no artifact {asked.artifact_id!r}", "Look for it by `text`, which tells ids.")
-    return found
+    return _brief(found)
 
 
 async def _page(

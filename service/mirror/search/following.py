@@ -21,8 +21,8 @@ from service.mirror.progress import store_time
 from service.mirror.search import writing
 from service.mirror.search.documents import SOURCES, Document, Source
 from service.mirror.store import Store
+from service.mirror.tables import UtcTime, search_things
 from service.mirror.tables import controls as controls_table
-from service.mirror.tables import search_things
 
 #: Things of one batch.
 BATCH = 200
@@ -141,9 +141,8 @@ async def _work(connection: AsyncConnection, source: Source, rows: Sequence[Any]
 
 def _behind(source: Source, mark: Sequence[str]) -> sa.Select[Any]:
     """Rows written after a place, in that order; all that were written at one moment are told apart by their keys."""
-    at, key = datetime.fromisoformat(mark[0]), mark[1]
-    later = sa.or_(source.written_at > at, source.key > key)
-    query = sa.select(*source.columns).where(source.written_at >= at, later)
+    place = sa.tuple_(sa.literal(datetime.fromisoformat(mark[0]), UtcTime), sa.literal(mark[1], sa.Text))
+    query = sa.select(*source.columns).where(sa.tuple_(source.written_at, source.key) > place)
     return query.order_by(source.written_at, source.key)
 
 

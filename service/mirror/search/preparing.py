@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror.search.writing import ALIKE_FTS, WORDS_FTS
 from service.mirror.store import Store
+from service.mirror.tables import search_words
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,8 @@ async def prepare(store: Store) -> bool:
         return True
     async with store.engine.connect() as connection:
         connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        if not await connection.run_sync(lambda one: sa.inspect(one).has_table(search_words.name, schema=store.schema)):
+            return False  # of a schema that is older than ours
         if await trigrams(connection) is None:
             try:
                 await connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")

@@ -56,7 +56,7 @@ assets = Table(
     _by_text("assets_owner", "owner_id"),
     _by_text("assets_connection", "connection_id"),
     Index("assets_changed", "version_at"),
-    Index("assets_written", "mirrored_at"),
+    Index("assets_written", "mirrored_at", "asset_id"),
     _by_text("assets_source", "source_asset_id"),
 )  # fmt: skip
 
@@ -185,7 +185,7 @@ def _table_of(kind: Kind) -> Table:
 
 #: The tables of the `service.kinds`, by the name of the kind.
 things = {kind.name: _table_of(kind) for kind in THINGS.values()}
-Index("artifacts_written", things["artifact"].c.mirrored_at)
+Index("artifacts_written", things["artifact"].c.mirrored_at, things["artifact"].c.artifact_id)
 
 #: Runs that made nothing of what they name (`service.mirror.lineage.walk`).
 _FAILED = text("event_type IN ('JOB_FAILED', 'JOB_ABORTED')")

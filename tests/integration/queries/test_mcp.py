@@ -15,6 +15,7 @@ from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.client.streamable_http import streamable_http_client
 
+from service.changes import AssetColumn
 from service.mcp import server
 from service.mcp.tools import TOOLS
 from service.mirror.described import VIEWS
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
     from tests.integration.queries.conftest import Write
 
 pytestmark = pytest.mark.usefixtures("catalog")
+
+
+@pytest.fixture
+def store_url(sqlite_url: str) -> str:
+    """What is asked of the store is tried on both kinds elsewhere."""
+    return sqlite_url
 
 
 def data(result: Any) -> Any:
@@ -95,6 +102,15 @@ async def test_texts_of_the_catalog_cannot_leave_their_marks(mirror: Mirror, wri
     assert data(result)["asset"]["name"] == hostile
     (content,) = result.content
     assert content.text.count("</catalog-data>") == 1  # type: ignore[union-attr]
+
+
+async def test_a_list_has_an_end(mirror: Mirror, write: Write) -> None:
+    await write(asset("wide", "Wide", 9, columns=tuple(AssetColumn(f"c{n}", n) for n in range(60))))
+
+    async with Client(server.server_of(mirror.store, NO_RULES)) as client:
+        columns = data(await client.call_tool("describe_asset", {"asset_id": "wide"}))["columns"]
+
+    assert (len(columns["rows"]), columns["more"], columns["filter"]) == (50, True, ["asset_id:eq:wide"])
 
 
 async def test_what_a_tool_cannot_answer_is_told_with_what_to_do(mirror: Mirror) -> None:

@@ -27,6 +27,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("catalog")
 
+
+@pytest.fixture
+def store_url(sqlite_url: str) -> str:
+    """What is asked of the store is tried on both kinds elsewhere."""
+    return sqlite_url
+
+
 PATHS = (
     "/api/overview",
     "/api/search?q=orders",

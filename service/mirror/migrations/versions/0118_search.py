@@ -33,8 +33,8 @@ _TEXTS = {
     "relationships_target_id": ("relationships", "target_id"),
 }
 _OTHERS = {
-    "artifacts_written": ("artifacts", ["mirrored_at"]),
-    "assets_written": ("assets", ["mirrored_at"]),
+    "artifacts_written": ("artifacts", ["mirrored_at", "artifact_id"]),
+    "assets_written": ("assets", ["mirrored_at", "asset_id"]),
     "usage_facts_asset": ("usage_facts", ["asset_id", "occurred_at"]),
 }
 
@@ -62,10 +62,10 @@ def upgrade() -> None:
     op.create_table("search_words", sa.Column("word", sa.Text(), nullable=False), sa.PrimaryKeyConstraint("word"))
     for name, (table, column) in _TEXTS.items():
         if _is_indexed_here(table):
-            op.create_index(name, table, [column], unique=False, postgresql_using="hash")
+            op.create_index(name, table, [column], unique=False, postgresql_using="hash", if_not_exists=True)
     for name, (table, columns) in _OTHERS.items():
         if _is_indexed_here(table):
-            op.create_index(name, table, columns, unique=False)
+            op.create_index(name, table, columns, unique=False, if_not_exists=True)
 
 
 def _is_indexed_here(table: str) -> bool:
