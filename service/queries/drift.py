@@ -1,4 +1,4 @@
-"""What changed from one profiling run to the next, over all data assets: which columns became emptier, of which class."""
+"""What changed from one profiling run to the next, over all data assets: which became emptier, of which class."""
 
 from __future__ import annotations
 

@@ -227,3 +227,14 @@ async def _columns(connection: AsyncConnection, ids: Sequence[str], asked: Asked
         if len(shown) < _SHOWN_COLUMNS and any(word.startswith(beginnings) for word in words_of(name)):
             shown.append(name)
     return found
+
+
+async def container_names(connection: AsyncConnection, container_ids: Sequence[str]) -> dict[str, str]:
+    """The names of containers, as far as they are known."""
+    container = RELATIONS["v1_containers"].c
+    query = sa.select(container.container_id, container.name).where(
+        among(connection, container.container_id, container_ids)
+    )
+    return {
+        row.container_id: row.name for row in (await connection.execute(query) if container_ids else ()) if row.name
+    }

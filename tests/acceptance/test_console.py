@@ -156,7 +156,14 @@ async def test_somebody_new_finds_what_is_stuck_and_which_personal_data_became_e
     await dana.page.get_by_label("class", exact=True).fill("Email Address")
     await dana.click("button", "Show")
     (row,) = await dana.page.locator("tbody tr").all_inner_texts()
-    assert [cell.strip() for cell in row.split("\t")][:6] == ["CUSTOMERS", "EMAIL", "Email Address", "emptier", "2%", "31%"]
+    assert [cell.strip() for cell in row.split("\t")][:6] == [
+        "CUSTOMERS",
+        "EMAIL",
+        "Email Address",
+        "emptier",
+        "2%",
+        "31%",
+    ]
     assert dana.clicks == 2
 
     await dana.click("link", "CUSTOMERS")

@@ -19,11 +19,13 @@ from service.queries.artifacts import artifact
 from service.queries.asked import Filters, Kind
 from service.queries.assets import whole
 from service.queries.drift import Change, classes, drifted
-from service.queries.search import Match, search
+from service.queries.search import Found, Match, container_names, search
 
 #: What a search may be narrowed by, as facets name it, and as filters do.
 _NARROWED = {"type": "types", "container": "containers", "owner": "owners", "tag": "tags", "term": "terms",
              "class": "classes"}  # fmt: skip
+#: The one that is told by an id.
+_IN = "container"
 #: Matches of one page; changes that are shown, and the days within which they were found.
 PAGE, MAX_CHANGES, DAYS, MAX_DAYS = 25, 200, 7, 3650
 
@@ -54,16 +56,19 @@ class Finding:
         narrowed = {name: value for name in _NARROWED if (value := query.text(name))}
         chosen: dict[str, Any] = {_NARROWED[name]: (value,) for name, value in narrowed.items()}
         filters = Filters(kinds=(kind,) if kind else (), **chosen)
-        found = None
+        found, names = None, {}
         if text or kind or narrowed:
             async with self._store.reading() as connection:
                 found = await search(connection, text, filters, limit=PAGE, cursor=query.text("cursor"))
+                names = await container_names(
+                    connection, [*_containers(found), *([narrowed[_IN]] if _IN in narrowed else [])]
+                )
         asked = {"q": text, **narrowed} | ({"kind": str(kind)} if kind else {})
         return self._pages.show(
             request, "search.html", found=found, text=text, asked=asked, kinds=list(Kind), kind=kind,
             narrowed=narrowed, with_=lambda **more: "/search?" + urlencode(asked | more),
             without=lambda name: "/search?" + urlencode({key: asked[key] for key in asked if key != name}),
-            place_of=_place_of,
+            place_of=_place_of, called=lambda label, value: names.get(value, value) if label == _IN else value,
         )  # fmt: skip
 
     async def changes(self, request: web.Request) -> web.Response:
@@ -100,6 +105,11 @@ class Finding:
         if found is None:
             raise not_found("artifact", artifact_id)
         return self._pages.show(request, "artifact.html", whole=found)
+
+
+def _containers(found: Found) -> list[str]:
+    """The containers by which matches are counted."""
+    return [value for facet in found.facets if facet.name == _IN for value in facet.values]
 
 
 def _place_of(match: Match) -> str:
