@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -84,10 +84,13 @@ class LineageScreen:
 
 
 class Drawn:
-    """Nodes and edges as Cytoscape takes them."""
+    """Nodes and edges as Cytoscape takes them: where there are too many, those that are nearest to the start."""
 
-    def __init__(self, nodes: Iterable[Element], edges: Iterable[Element], *, cut: bool) -> None:
+    def __init__(self, nodes: Iterable[Element], edges: Sequence[Element], *, cut: bool) -> None:
         listed = list(nodes)
+        if len(listed) > MAX_NODES:
+            away = _distances([node["id"] for node in listed if node.get("start")], edges)
+            listed.sort(key=lambda node: away.get(node["id"], len(listed)))
         self.nodes = listed[:MAX_NODES]
         kept = {node["id"] for node in self.nodes}
         self.edges = [edge for edge in edges if edge["source"] in kept and edge["target"] in kept]
@@ -97,6 +100,20 @@ class Drawn:
         """The edges with what they join, for who reads instead of looking."""
         known = {node["id"]: node for node in self.nodes}
         return [(known[edge["source"]], edge, known[edge["target"]]) for edge in self.edges[:most]]
+
+
+def _distances(start: Sequence[str], edges: Sequence[Element]) -> dict[str, int]:
+    """How many links each node is away from the start, whichever way they lead."""
+    beside: dict[str, list[str]] = defaultdict(list)
+    for edge in edges:
+        beside[edge["source"]].append(edge["target"])
+        beside[edge["target"]].append(edge["source"])
+    away, front = dict.fromkeys(start, 0), list(start)
+    while front:
+        distance = away[front[0]] + 1
+        front = [near for node in front for near in beside[node] if near not in away]
+        away |= dict.fromkeys(front, distance)
+    return away
 
 
 async def _meant(connection: AsyncConnection, text: str) -> tuple[str | None, list[Any]]:
