@@ -5,7 +5,7 @@ elsewhere or is not answered) fails the test that looks at it.
 """
 
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -29,10 +29,11 @@ NARROW, WIDE = ViewportSize(width=360, height=740), ViewportSize(width=1280, hei
 class Person:
     """Somebody before a browser of their own: `page` is what they look at."""
 
-    def __init__(self, context: BrowserContext, page: Page, url: str) -> None:
+    def __init__(self, context: BrowserContext, page: Page, url: str, others: Sequence[str] = ()) -> None:
         self.context = context
         self.page = page
         self.url = url
+        self._known = {urlsplit(one).netloc for one in (url, *others)}
         #: What pages said that they should not.
         self.complaints: list[str] = []
         #: Clicks of this person, to be counted.
@@ -48,7 +49,7 @@ class Person:
 
     def _asked(self, request: Request) -> None:
         host = urlsplit(request.url)
-        if host.scheme not in ("data", "about") and host.netloc != urlsplit(self.url).netloc:
+        if host.scheme not in ("data", "about") and host.netloc not in self._known:
             self.complaints.append(f"went elsewhere: {request.url}")
 
     async def goto(self, path: str) -> int:
@@ -124,15 +125,17 @@ async def chromium(do_without: Callable[[Exception], NoReturn]) -> AsyncIterator
 
 @pytest.fixture
 async def person(chromium: Browser) -> AsyncIterator[Callable[..., Any]]:
-    """`await person(url, dark=…, screen=…)` is somebody before a browser; ends with nothing to complain of."""
+    """`await person(url, dark=…, screen=…, others=…)` is somebody before a browser, with nothing to complain of."""
     people: list[Person] = []
 
-    async def come(url: str, *, dark: bool = False, screen: ViewportSize | None = None, **options: Any) -> Person:
+    async def come(
+        url: str, *, dark: bool = False, screen: ViewportSize | None = None, others: Sequence[str] = ()
+    ) -> Person:
         context = await chromium.new_context(
-            viewport=screen or WIDE, color_scheme="dark" if dark else "light", reduced_motion="reduce", **options
+            viewport=screen or WIDE, color_scheme="dark" if dark else "light", reduced_motion="reduce"
         )
         context.set_default_timeout(15_000)
-        people.append(Person(context, await context.new_page(), url.rstrip("/")))
+        people.append(Person(context, await context.new_page(), url.rstrip("/"), others))
         return people[-1]
 
     yield come
