@@ -21,7 +21,7 @@ from sandbox.pentaho.server import serve as serve_pentaho
 from service.cli.common import acting, out, show_table
 from service.errors import RunFailed
 from service.mirror.store import Store
-from service.operations.reading import watched
+from service.operations.runs import watched
 from service.process.app import Service
 from service.settings.model import CatalogSettings, Settings, SyncSettings, TargetSettings
 from service.sync.runs import RECONCILE
