@@ -145,10 +145,9 @@ async def _mistyped(connection: AsyncConnection, _: Store, chance: random.Random
 
 
 async def _filtered(connection: AsyncConnection, _: Store, chance: random.Random, assets: int) -> int:
-    by = Filters(
-        (Kind.ASSET,), types=("data_asset",), containers=(f"c{chance.randrange(100)}",),
-        classes=("Email Address",),
-    )  # fmt: skip
+    place = Filters((Kind.ASSET,), types=("data_asset",), containers=(f"c{chance.randrange(100)}",))
+    kind = Filters((Kind.ASSET,), tags=("pii",), classes=("Email Address",))
+    by = chance.choice((place, kind))
     return len((await search(connection, chance.choice(("", "email")), by)).matches)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
 
+from service.cli import PLACES
 from service.errors import NotJson
 from service.events.message import Message
 from service.mirror import controls, dead_letters, deliveries, progress
@@ -135,6 +137,7 @@ async def test_everything_that_is_stuck_is_told_with_what_mends_it(mirror: Mirro
         "asset cannot be read in 1 containers": "catalog-mirror doctor",
         "2 of asset differ from the catalog": "catalog-mirror reconcile --repair",
     }
+    assert {shlex.split(one.mend)[1] for one in found.stuck} <= set(PLACES)
     assert [one.place for one in found.stuck][:2] == [Place.CONSUMING, Place.CONSUMING]
     assert found.switches.paused is not None
     assert found.switches.paused.reason == "maintenance (ann)"
