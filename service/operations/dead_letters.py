@@ -155,8 +155,14 @@ class Replayed:
 
 
 async def find(store: Store, which: Filter, limit: int = 50, after: str | None = None) -> Page:
-    """Matching letters, the newest first; `after`: those that follow on the letter with this id."""
+    """Matching letters, the newest first; `after`: those that follow on the letter with this id.
+
+    Raises:
+        DeadLetterUnknown: there is none with that id (any more).
+    """
     async with store.reading() as connection:
+        if after is not None and await letters.read(connection, after) is None:
+            raise DeadLetterUnknown(which=repr(after))
         rows = await letters.briefly(connection, which, limit, after)
         return Page(tuple(_letter(row) for row in rows), await letters.count(connection, which))
 

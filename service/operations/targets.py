@@ -70,9 +70,13 @@ class Planned:
 async def listed(store: Store, settings: Settings) -> list[TargetState]:
     """Every target that settings know or the store remembers."""
     origins = {target.name: ",".join(sorted(target.origins)) for target in installed_targets(settings)}
-    async with store.writing() as connection:
-        await controls.ensure_targets(connection, list(origins))
-        return [_state(row, origins) for row in await controls.read_targets(connection)]
+    async with store.reading() as connection:
+        rows = await controls.read_targets(connection)
+    if origins.keys() - {row.target for row in rows}:
+        async with store.writing() as connection:
+            await controls.ensure_targets(connection, list(origins))
+            rows = await controls.read_targets(connection)
+    return [_state(row, origins) for row in rows]
 
 
 async def pause(store: Store, name: str, act: Act) -> Switched:

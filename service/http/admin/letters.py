@@ -197,7 +197,8 @@ def _shown(whole: Whole) -> LetterShown:
 _ONE = f"{_ROOT}/{{letter}}"
 #: In the order in which they are described; a fixed word stands before what any letter may be called.
 CALLS: tuple[Call, ...] = (
-    Call("GET", _ROOT, "listDeadLetters", "Dead letters, the newest first", Page, _list, Listing),
+    Call("GET", _ROOT, "listDeadLetters", "Dead letters, the newest first", Page, _list, Listing,
+         refusals=(404,)),
     Call("GET", f"{_ROOT}/groups", "groupDeadLetters", "Open ones by cause", list[Group], _groups),
     Call("POST", f"{_ROOT}/count", "countDeadLetters", "How many open ones a choice is", Chosen, _count,
          body=Choice, refusals=(404,)),

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from service.changes import Origin
 from service.errors import DeliveryRejected
 from service.events.message import Message
 from service.mirror import controls, dead_letters, deliveries, progress
+from service.mirror.tables import collibra_batches
 from service.operations import logs
 from service.settings.model import CatalogSettings, LogSettings, StoreSettings
 
@@ -113,6 +116,8 @@ async def test_a_listing_goes_on_behind_its_last_letter(admin: Client, mirror: M
         seen += [one["dead_letter_id"] for one in letters]
         after = f"&after={seen[-1]}"
     assert len(seen) == len(set(seen)) == 7
+    status, problem = await admin.call("GET", "/dead-letters?after=0000")
+    assert (status, "no dead letter '0000'" in problem["errors"][0]["message"]) == (404, True)
 
 
 async def test_a_delivery_whose_id_begins_as_anothers_is_replayed_alone(admin: Client, mirror: Mirror) -> None:
@@ -253,6 +258,31 @@ async def test_a_gap_is_closed_by_somebody_who_knows(admin: Client, mirror: Mirr
     await admin.refused(f"/gaps/{gap['gap_id']}/close", {}, 404)
     (entry,) = await audited(mirror)
     assert entry[1:4] == ("gap.close", gap["gap_id"], "replayed from the archive")
+
+
+# Usage.
+
+
+async def test_a_batch_in_doubt_is_settled_and_a_window_counted_again(admin: Client, mirror: Mirror) -> None:
+    now = datetime.now(UTC)
+    row = {"batch_id": "b1", "target": "collibra", "window_end": now, "number": 1, "state": "uncertain", "items": 3,
+           "body": "{}", "assets": "[]", "prepared_at": now}  # fmt: skip
+    async with mirror.store.write() as connection:
+        await connection.execute(sa.insert(collibra_batches).values(row))
+        await controls.set_control(connection, "usage_window:collibra", {"end": now.isoformat()})
+
+    (batch,) = await admin.get("/usage/batches?state=uncertain")
+    assert (batch["batch_id"], batch["items"], batch["job_id"]) == ("b1", 3, None)
+    assert "b1 is on its way or uncertain" in await admin.refused("/usage/replan", {}, 409)
+    assert "goes with" in await admin.refused("/usage/batches/b1/settle", {"sent": False, "job": f"{uuid4()}"})
+    settled = {"sent": False, "reason": "not at Collibra"}
+    assert await admin.post("/usage/batches/b/settle", settled) == {"batch_id": "b1", "state": "prepared"}
+    assert "not uncertain" in await admin.refused("/usage/batches/b1/settle", settled, 409)
+    assert "No batch begins" in await admin.refused("/usage/batches/c/settle", settled, 404)
+    assert await admin.post("/usage/replan", {}, expect=202) == {"target": "collibra"}
+    assert [entry[1:4] for entry in await audited(mirror)] == [
+        ("usage.settle", "b1", "not at Collibra"), ("usage.replan", "collibra", None),
+    ]  # fmt: skip
 
 
 # What is wrong, what was done.
