@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,15 +11,18 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from service.changes import AssetDeleted, ContainerDeleted
 from service.errors import QueryInvalid
 from service.mirror import controls
 from service.mirror.search import following, preparing
+from service.mirror.store import Store
 from service.mirror.tables import assets, search_things
 from service.queries.asked import Filters, Kind
 from service.queries.counting import Precision
 from service.queries.search import Found, search
+from service.settings.model import StoreSettings
 from service.text.words import name_of
 from tests.integration.queries.conftest import HR, SALES, asset, version
 
@@ -233,3 +237,9 @@ async def test_whatever_is_typed_is_answered(mirror: Mirror, text: str) -> None:
     text = text.encode("utf-8", "replace").decode()
     if len(name_of(text).split()) <= 10:
         await found(mirror, text)
+
+
+def test_a_sqlite_without_its_search_of_texts_is_told_as_such(sqlite_url: str) -> None:
+    store = Store(StoreSettings(url=SecretStr(sqlite_url)))
+    for problem in ("no such module: fts5", "error in tokenizer: no such tokenizer: trigram"):
+        assert "FTS5" in store.unavailable(sqlite3.OperationalError(problem)).advice()
