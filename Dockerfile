@@ -4,11 +4,22 @@
 #   docker build -t catalog-mirror .                                        the image
 #   docker build --target wheelhouse --output type=local,dest=wheels .      every wheel, to install without a network
 #   docker build --secret id=pip,src=$HOME/.config/pip/pip.conf …           a package index of your own
+#   docker build --secret id=npm,src=$HOME/.npmrc …                         an npm registry of your own
 #
 # docs/production.md tells the rest. A test runs the steps of `wheels` and `installed` without an engine.
 
 #: Pinned; your registry's copy, with its digest, may stand here (`--build-arg PYTHON_IMAGE=…@sha256:…`).
 ARG PYTHON_IMAGE=docker.io/library/python:3.13.9-slim-bookworm
+#: For one step alone: gets what the console's pages load, by a lock with hashes.
+ARG NODE_IMAGE=docker.io/library/node:22.21.1-bookworm-slim
+
+
+FROM ${NODE_IMAGE} AS browser
+ENV CONSOLE=/console
+WORKDIR /console
+COPY service/http/console/package.json service/http/console/package-lock.json ./
+RUN --mount=type=secret,id=npm,target=/root/.npmrc \
+    npm ci --prefix "$CONSOLE" --omit=dev --ignore-scripts --no-audit --no-fund --silent
 
 
 # Wheels of the locked requirements, and of this project; nothing that is not locked takes part.
@@ -22,11 +33,12 @@ RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     && "$BUILD/bin/pip" install --quiet --no-deps --require-hashes -r "$SRC/requirements-build.txt" \
     && "$BUILD/bin/pip" wheel --quiet --no-deps --require-hashes --only-binary :all: \
         --wheel-dir "$WHEELS" -r "$SRC/requirements.txt"
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY catalog_mirror catalog_mirror
 COPY service service
 COPY handlers handlers
 COPY sandbox sandbox
+COPY --from=browser /console/node_modules service/http/console/node_modules
 RUN "$BUILD/bin/pip" wheel --quiet --no-deps --no-build-isolation --no-index --wheel-dir "$WHEELS" "$SRC"
 
 

@@ -14,12 +14,12 @@ SCRIPTS := sandbox/install.sh sandbox/root.sh .ci/run
 #: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
 TOOL = $(BIN)/python -m sandbox.tools
 
-.PHONY: help install parts demo test faults neighbours check style types floors advisories scripts image chart asyncapi audit licences workflows docs instructions migration format bench profile soak lock clean
+.PHONY: help install parts console pictures demo test faults neighbours check style types floors advisories scripts image chart asyncapi audit licences workflows docs instructions migration format bench profile soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-install: parts $(STAMP) ## Build .venv from the locked requirements, with what tests need
+install: parts $(STAMP) console ## Build .venv from the locked requirements, with what tests need
 
 # Sees to the programs beside Python (broker, database); quick when they are there.
 parts:
@@ -38,6 +38,10 @@ $(STAMP): requirements-dev.txt requirements.txt pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
+# Other people's work that the console's pages load: quick when it is there; without npm, pages are not live.
+console: $(STAMP)
+	@$(BIN)/python service/http/console/parts.py || { [ -z "$$CI" ]; }
+
 demo: install ## Tell the whole story against the sandbox, in a minute
 	@$(BIN)/catalog-mirror demo
 
@@ -55,6 +59,9 @@ faults: install ## Run the fault tests alone and print what they counted, as doc
 # A worker for each core that a small machine has; the environments are kept in .neighbours, one for each lock.
 neighbours: install ## Try real producers, receivers, brokers and databases, and print a table of them
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/neighbours $(ARGS)
+
+pictures: install ## Take the pictures of the documents anew, of a running service
+	@$(BIN)/python -m pytest -q tests/acceptance/test_console.py --pictures docs/images
 
 check: install ## Judge style, types, floors, known advisories and scripts
 	@$(MAKE) style
@@ -99,7 +106,7 @@ audit: $(STAMP) ## Look for what is unsafe in the code that runs (bandit)
 	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml service handlers && echo "bandit: nothing found"
 
 # Whoever ships the image passes these packages on: all are permissive, none asks for the source of what links to it.
-PERMISSIVE := Apache-2.0;Apache 2.0;Apache Software License;BSD-2-Clause;BSD-3-Clause;ISC License (ISCL);MIT;MIT-0;$\
+PERMISSIVE := Apache-2.0;Apache 2.0;Apache Software License;BSD License;BSD-2-Clause;BSD-3-Clause;ISC License (ISCL);MIT;MIT-0;$\
 	MIT License;PSF-2.0;Python Software Foundation License;Apache-2.0 AND MIT;Apache-2.0 AND BSD-2-Clause;MIT AND PSF-2.0;$\
 	MIT OR Apache-2.0;Apache-2.0 OR BSD-3-Clause
 licences: $(STAMP) ## List the licences of what is shipped; fails on one that is not known to be permissive

@@ -15,13 +15,13 @@ from typing import Any
 from benchmarks.stopwatch import peak_rss_mib
 from service.kinds import KINDS
 from service.mirror import schema
+from service.mirror.progress import RECONCILE, SNAPSHOT
 from service.mirror.store import Store
 from service.pipeline.building import pipeline_of
 from service.process.app import spare_the_garbage_collector
 from service.settings.model import Settings
 from service.sync.director import director_of
 from service.sync.findings import Options
-from service.sync.runs import RECONCILE, SNAPSHOT
 from service.telemetry.logs import configure_logging
 from service.telemetry.metrics import Metrics
 

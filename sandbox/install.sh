@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sees to what the demo, the tests and the checks need beside Python packages: Python itself, a broker, a database, a
-# pooler, the AMQP command line tools, promtool, Valgrind and Node.js. Run by `make install`; quick and silent when everything is there.
+# pooler, the AMQP command line tools, promtool, Valgrind, Node.js and a browser. Run by `make install`; quick and silent when everything is there.
 #
 #   sh sandbox/install.sh                 install what is missing, or say what to install
 #   sh sandbox/install.sh --print-python  print the Python to build with, install nothing
@@ -105,7 +105,8 @@ look_for_parts() {
     have faketime || missing "the clock that steps" faketime libfaketime
     have promtool || missing "the judge of alerts" prometheus golang-github-prometheus
     have valgrind || missing "the counter of instructions" valgrind valgrind
-    { have node && have npm; } || missing "the judge of AsyncAPI" "nodejs npm" nodejs
+    { have node && have npm; } || missing "what gets the console's browser parts" "nodejs npm" nodejs
+    have chromium || have chromium-browser || have google-chrome || missing "the browser" chromium chromium
 }
 
 missing() {

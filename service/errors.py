@@ -443,6 +443,16 @@ class StoreNotWritable(ConfigurationError):
     remedy = "Create its directory and let user {user} write there, or set CATALOG_MIRROR_STORE__URL elsewhere."
 
 
+class QueryInvalid(MirrorError):
+    """{problem}."""
+
+    error_class = "invalid_parameter"
+    remedy = "{advice}"
+
+    def __init__(self, problem: str, advice: str) -> None:
+        super().__init__(problem=problem, advice=advice)
+
+
 class BrakePulled(MirrorError):
     """{failed} of the last {seen} events would have become dead letters, so consuming has stopped."""
 

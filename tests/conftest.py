@@ -22,7 +22,7 @@ from sandbox.parts.tls import Certificates, make_certificates
 from service.mirror import schema
 from service.settings.model import StoreSettings
 
-pytest_plugins = ["tests.fixtures"]
+pytest_plugins = ["tests.fixtures", "tests.browsing"]
 
 #: Services and commands are forked, unless this is set to have Python start anew for each.
 MirrorProcess.is_prepared = not os.environ.get("CATALOG_MIRROR_TEST_EXEC")

@@ -19,6 +19,8 @@ PGBOUNCER = Packages("PgBouncer", "pgbouncer", "pgbouncer", has_image=False)
 AMQP_TOOLS = Packages("amqp-publish and amqp-consume", "amqp-tools", "librabbitmq-tools", has_image=False)
 FAKETIME = Packages("libfaketime", "faketime", "libfaketime", has_image=False)
 
+BROWSER = Packages("Chromium", "chromium", "chromium", has_image=False)
+
 
 class PartMissing(Exception):
     """A part is neither given, nor in reach through Docker, nor installed; the text says what to do."""

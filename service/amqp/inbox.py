@@ -39,6 +39,8 @@ class Inbox:
         self._max_bytes = batch_max_bytes
         self._waiting: deque[tuple[int, float, Message]] = deque()
         self._arrived = asyncio.Event()
+        #: When the last batch was taken, on the monotonic clock.
+        self._took_at = 0.0
         #: The incarnation is over.
         self.closed = False
         #: The broker took the consumer away: the queue may be about to go.
@@ -64,14 +66,20 @@ class Inbox:
         return self._waiting[0][1] if self._waiting else None
 
     async def take(self) -> Batch | None:
-        """The next batch, after a short wait for it to fill; None when the incarnation is over."""
+        """The next batch; None when the incarnation is over.
+
+        After a quiet time it goes at once. Where one batch follows on another, it may fill for as long as a batch wants
+        to have to itself: a transaction for each event would cost its store many times as much.
+        """
         while not self._waiting:
             if self.closed:
                 return None
             self._arrived.clear()
             await self._arrived.wait()
-        if len(self._waiting) < self._size():
-            await self._fill(self._size())
+        left_s = self._took_at + self._wait_s - time.monotonic()
+        if left_s > 0 and len(self._waiting) < self._size():
+            await self._fill(self._size(), left_s)
+        self._took_at = time.monotonic()
         return None if self.closed else self._cut(self._size())
 
     def _highest_count(self) -> int:
@@ -81,9 +89,9 @@ class Inbox:
         highest = self._highest_count()
         return min(self._max, next((size for count, size in BATCH_BY_COUNT if highest >= count), self._max))
 
-    async def _fill(self, size: int) -> None:
+    async def _fill(self, size: int, left_s: float) -> None:
         try:
-            async with asyncio.timeout(self._wait_s):
+            async with asyncio.timeout(left_s):
                 while len(self._waiting) < size and not self.closed:
                     self._arrived.clear()
                     await self._arrived.wait()

@@ -29,6 +29,7 @@ PLACES = {
     "replay": "replay:replay",
     "capture": "capture:capture",
     "lineage": "lineage:app",
+    "mcp": "mcp:mcp",
     "doctor": "doctor:doctor",
     "dead-letters": "dead_letters:app",
     "deliveries": "deliveries:app",

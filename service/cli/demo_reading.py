@@ -20,11 +20,11 @@ from sandbox.pentaho.server import PASSWORD, USERNAME, PocketPentaho
 from sandbox.pentaho.server import serve as serve_pentaho
 from service.cli.common import acting, out, show_table
 from service.errors import RunFailed
+from service.mirror.progress import RECONCILE
 from service.mirror.store import Store
 from service.operations.runs import watched
 from service.process.app import Service
 from service.settings.model import CatalogSettings, Settings, SyncSettings, TargetSettings
-from service.sync.runs import RECONCILE
 from service.sync.sweep import Options
 from service.targets.pentaho import links
 from service.targets.pentaho.links import Link

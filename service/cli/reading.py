@@ -21,11 +21,11 @@ from service.cli.common import (
     show_table,
 )
 from service.errors import MirrorError, UsageError
-from service.mirror.progress import Run
+from service.mirror.progress import RECONCILE, SNAPSHOT, Run
 from service.operations import reading as operations
 from service.operations import runs
 from service.sync.readings import TABLES
-from service.sync.runs import COUNTS, RECONCILE, SNAPSHOT
+from service.sync.runs import COUNTS
 from service.sync.sweep import Estimate, Options
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import asdict
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 import typer
 
 from service.cli.common import (
@@ -19,79 +18,65 @@ from service.cli.common import (
     run_async,
     show_table,
 )
-from service.mirror import controls, dead_letters, progress
-from service.mirror.progress import Run
-from service.mirror.tables import assets, containers, data_profiles, deliveries, lineage_events, refreshes, things
 from service.operations import consuming
-from service.sync.runs import RECONCILE, SNAPSHOT
+from service.queries.overview import Overview, overview
+from service.queries.parts import Target, TargetState
 
 
 def status(as_json: Json = False) -> None:
     """Show the running replicas, what is mirrored, what waits, and what needs a person."""
-    found = run_async(_status())
+    found = run_async(_overview())
     if as_json:
-        print_json(found)
+        print_json(_as_json(found))
         return
-    rows = [
-        (name, r["consumer"], "; ".join(r["reasons"]), r["delivered"], r["seen_at"])
-        for name, r in found["replicas"].items()
-    ]
+    rows = [(r.replica_id, r.consumer, "; ".join(r.reasons), r.delivered, r.seen_at) for r in found.replicas]
     show_table("Replicas", ("replica", "consumer", "because", "delivered", "last seen"), rows, "No replica is running.")
-    runs = [(r["mode"], r["state"], r["reason"], r["started_at"], r["finished_at"], r["problem"])
-            for r in found["runs"]]  # fmt: skip
+    runs = [(r.mode, r.state, r.reason, r.started_at, r.finished_at, r.problem) for r in found.readings]
     show_table("Reading", ("run", "state", "because", "started", "ended", "problem"), runs, "Nothing was read yet.")
-    show_table("Mirror", ("what", "rows"), found["mirror"].items(), "")
-    waiting = (*found["waiting"].items(), ("dead letters", found["dead_letters"]), ("gaps", len(found["gaps"])))
+    mirrored = [(name, count.number) for name, count in found.mirror.items()]
+    show_table("Mirror", ("what", "rows"), mirrored, "")
+    waiting = (*_waiting(found).items(), ("dead letters", found.dead_letters.number), ("gaps", len(found.gaps)))
     show_table("Waiting", ("what", "number"), waiting, "")
-    targets = [(t["target"], _target_state(t), t["delivered"], t["last_delivered_at"]) for t in found["targets"]]
-    show_table("Targets", ("target", "state", "delivered", "last"), targets, "No target has run yet.")
-    for gap in found["gaps"]:
-        out.print(f"Gap ({gap['kind']}): {gap['detail']}. Events may be missing.", markup=False)
-    if found["held"]:
-        out.print(f"Deliveries are held: {found['held']}.", markup=False)
-        out.print("`catalog-mirror deliveries release` lets them go.", markup=False)
-    if found["paused"]:
-        out.print(f"Paused: {found['paused']}. `catalog-mirror resume` goes on.", markup=False)
+    targets = [(t.target, _state(t), t.waiting.number, t.delivered, t.last_delivered_at) for t in found.targets]
+    show_table("Targets", ("target", "state", "waiting", "delivered", "last"), targets, "No target has run yet.")
+    stuck = [(one.what, one.why, one.mend) for one in found.stuck]
+    show_table("Stuck", ("what", "why", "what to do"), stuck, "Nothing is stuck.")
 
 
-def _target_state(target: dict[str, Any]) -> str:
-    if target["paused"]:
-        return f"paused: {target['pause_reason'] or ''}"
-    return target["notice"] or "open"
+def _state(target: Target) -> str:
+    """Such as `open` (delivered to), or `paused: maintenance`."""
+    if target.state is TargetState.DELIVERING:
+        return "open"
+    return f"{target.state}: {target.because or ''}" if target.state is TargetState.PAUSED else target.because or ""
 
 
-async def _status() -> dict[str, Any]:
+def _waiting(found: Overview) -> dict[str, int]:
+    return {
+        "deliveries": sum(target.waiting.number for target in found.targets),
+        "refreshes": found.refreshing.waiting.number,
+    }
+
+
+async def _overview() -> Overview:
     async with opened_store(quiet_settings()) as store, store.read() as connection:
-        replicas = await controls.live_replicas(connection, store)
-        known = await controls.read_controls(connection)
-        return {
-            "replicas": {
-                row.replica_id: json.loads(row.status) | {"started_at": row.started_at, "seen_at": row.seen_at}
-                for row in replicas
-            },
-            "leader": await progress.leader(connection, store),
-            "runs": [_run(run) for mode in (SNAPSHOT, RECONCILE) if (run := await progress.newest(connection, mode))],
-            "paused": known[controls.PAUSE][0].get("reason", "") if controls.PAUSE in known else None,
-            "held": known[controls.HELD][0].get("reason", "") if controls.HELD in known else None,
-            "mirror": {
-                table.name: await _rows(connection, table)
-                for table in (containers, assets, data_profiles, lineage_events, *things.values())
-            },
-            "waiting": {table.name: await _rows(connection, table) for table in (deliveries, refreshes)},
-            "dead_letters": await dead_letters.count(connection, dead_letters.Filter()),
-            "gaps": [dict(row._mapping) for row in await controls.open_gaps(connection)],
-            "targets": [dict(row._mapping) for row in await controls.read_targets(connection)],
-        }
+        return await overview(connection, store, exact=True)
 
 
-def _run(run: Run) -> dict[str, Any]:
-    shown = ("run_id", "mode", "state", "reason", "started_at", "updated_at", "finished_at", "problem")
-    steps = {name: run.progress.get(name) for name in ("step", "steps")}
-    return {name: getattr(run, name) for name in shown} | steps
-
-
-async def _rows(connection: Any, table: sa.Table) -> int:
-    return int((await connection.execute(sa.select(sa.func.count()).select_from(table))).scalar_one())
+def _as_json(found: Overview) -> dict[str, Any]:
+    switches = found.switches
+    return {
+        "replicas": {replica.replica_id: asdict(replica) for replica in found.replicas},
+        "leader": found.leader,
+        "runs": [asdict(reading) for reading in found.readings],
+        "paused": switches.paused.reason if switches.paused else None,
+        "held": switches.held.reason if switches.held else None,
+        "mirror": {name: count.number for name, count in found.mirror.items()},
+        "waiting": _waiting(found),
+        "dead_letters": found.dead_letters.number,
+        "gaps": [asdict(gap) for gap in found.gaps],
+        "targets": [asdict(target) | {"waiting": target.waiting.number} for target in found.targets],
+        "stuck": [asdict(one) for one in found.stuck],
+    }
 
 
 def pause(reason: Annotated[str, typer.Option(help="Why, for whoever looks next.")] = consuming.NO_REASON) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import hashlib
+import hmac
+from collections.abc import AsyncIterator, Iterable
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 ANYBODY = Caller("anybody", frozenset({Scope.READ}))
 #: What a handler needs; handlers without it may be called by everybody.
 _NEEDS = "needs_scope"
+#: The proof of a session whose token an issuer vouched for: it lasts as long as it was given.
+BY_ISSUER = "issuer"
 CALLER = web.RequestKey("caller", Caller)
 
 
@@ -40,6 +44,11 @@ class Access:
         self._guesses = Guesses()
 
     @property
+    def issuer(self) -> Issuer | None:
+        """Who issues tokens that we take beside our own."""
+        return self._issuer
+
+    @property
     def has_tokens(self) -> bool:
         """Somebody may be told from somebody else."""
         return self._tokens is not None or self._issuer is not None
@@ -52,13 +61,34 @@ class Access:
                 came from this address. A right one is always taken.
         """
         if not self.has_tokens:
-            if not _is_local(request.host):  # a page of somebody else's, whose name leads here
+            if not is_local(request.host):  # a page of somebody else's, whose name leads here
                 raise forbidden("Without tokens the API answers this machine alone, under the name localhost.")
             return ANYBODY
         scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
             raise _unauthorized("Send `Authorization: Bearer …` with a token of this API.")
         return await self._whose(token.strip(), request.remote or "")
+
+    async def signed_in(self, request: web.Request, token: str) -> tuple[Caller, str]:
+        """Whose token this is, and the proof that a session of theirs keeps; it tells nothing of the token.
+
+        Raises:
+            Problem: 401, it is not known; 429 as for `caller`.
+        """
+        caller = await self._whose(token, request.remote or "")
+        for named in self._tokens.value if self._tokens else ():
+            if named.caller == caller:
+                return caller, _proof(named)
+        return caller, BY_ISSUER
+
+    def still(self, name: str, proof: str, scopes: Iterable[str]) -> frozenset[Scope]:
+        """What a session may do now: what its token may, as long as the file has it; none once it is gone."""
+        if proof == BY_ISSUER:
+            return frozenset(map(Scope, scopes)) if self._issuer else frozenset()
+        for named in self._tokens.value if self._tokens else ():
+            if named.caller.name == name and hmac.compare_digest(_proof(named), proof):
+                return named.caller.scopes
+        return frozenset()
 
     async def _whose(self, token: str, address: str) -> Caller:
         found = find(self._tokens.value, token) if self._tokens else None
@@ -99,6 +129,11 @@ def guarded(access: Access) -> Middleware:
     return guard
 
 
+def _proof(named: NamedToken) -> str:
+    """Whether it is the same token, to be told without the token and without what it is compared with."""
+    return hashlib.sha256(named.sha256).hexdigest()
+
+
 def _lacks(scope: Scope, caller: Caller) -> str:
     if caller is ANYBODY:
         return f"Without tokens the API only reads; {scope} needs one of CATALOG_MIRROR_HTTP__TOKENS_FILE."
@@ -121,7 +156,8 @@ async def findings(settings: Settings) -> AsyncIterator[Finding]:
     yield await checked("api", door)
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether the name by which we are called leads to this machine from everywhere, so that it is meant."""
     name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
     if name.lower() == "localhost":
         return True

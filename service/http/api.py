@@ -10,10 +10,13 @@ from aiohttp import web
 
 from service.http import openapi, probes
 from service.http.access import Access, guarded
+from service.http.assistants import Assistants
+from service.http.console.app import Console
 from service.http.ingest import Ingest
 from service.http.lineage import LineageApi
 from service.http.openlineage import OpenLineageApi
 from service.http.problems import in_shape
+from service.http.reading import ReadApi
 from service.mirror.store import Store
 from service.pipeline.pipeline import Pipeline
 from service.settings.model import HttpSettings, Settings
@@ -35,7 +38,10 @@ class Api:
         self._settings: HttpSettings = settings.http
         self._access = Access(settings.http)
         ingest = Ingest(store, pipeline, settings.http, settings.pipeline, settings.openlineage, settings.lineage)
-        self._parts = (LineageApi(store, ingest, settings.http.max_edges), OpenLineageApi(ingest))
+        self._console = Console(settings, store, self._access, acts=False)
+        lineage = LineageApi(store, ingest, settings.http.max_edges)
+        self._assistants = Assistants(store, ingest.renaming)
+        self._parts = (lineage, OpenLineageApi(ingest), ReadApi(store, ingest.renaming), self._assistants)
 
     @property
     def host(self) -> str:
@@ -49,7 +55,9 @@ class Api:
         )
         for part in self._parts:
             app.add_routes(part.routes())
+        app.cleanup_ctx.append(self._assistants.running)
         app.add_routes([web.get("/openapi.json", _describe, allow_head=False)])
+        self._console.add_to(app)
         return app
 
     @asynccontextmanager

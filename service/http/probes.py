@@ -21,6 +21,9 @@ from service.settings.model import HttpSettings
 
 log = structlog.get_logger(__name__)
 
+#: Bytes of a request's first line: a cursor and several filters, each byte of them written as three.
+MAX_LINE_BYTES = 64 * 1024
+
 
 @dataclass(slots=True)
 class Health:
@@ -76,7 +79,7 @@ async def listening(app: web.Application, host: str, port: int, setting: str) ->
     Raises:
         SettingInvalid: the port, which `setting` names, cannot be taken.
     """
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, max_line_size=MAX_LINE_BYTES)
     await runner.setup()
     try:
         site = web.TCPSite(runner, host, port)

@@ -13,6 +13,7 @@ from service.errors import (
     DataError,
     EventFromTheFuture,
     MirrorError,
+    QueryInvalid,
     StoreUnavailable,
     TransientError,
     UsageError,
@@ -33,9 +34,13 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Problem(Exception):
     """An answer that is no success."""
 
-    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None, trace: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.headers = status, code, message, dict(headers or {})
+        #: Under which the log tells more, and by which whoever got the answer can name it.
+        self.trace = trace or uuid4().hex
 
 
 def bad_request(message: str) -> Problem:
@@ -69,27 +74,34 @@ async def in_shape(request: web.Request, handler: Handler) -> web.StreamResponse
     """Put every failure into the catalog's shape."""
     try:
         return await handler(request)
-    except Problem as problem:
-        return response(problem)
-    except DataError as error:
-        return response(refused(error))
-    except (ConfigurationError, Unknown, Conflict) as error:
-        return response(_of_action(error))
-    except StoreUnavailable as error:
-        log.warning("api_waits_for_store", path=request.path, problem=str(error))
-        message = "The store cannot be used now; nothing was written. Try again."
-        return response(try_again("store_unavailable", message))
-    except TransientError as error:
-        return response(try_again(error.error_class, sentence(error)))
-    except web.HTTPException as told:
-        kept = {"Allow": told.headers["Allow"]} if "Allow" in told.headers else {}
-        code = _CODES.get(told.status, "bad_request")
-        return response(Problem(told.status, code, f"{told.reason}: {request.method} {request.path}", kept))
-    except Exception:
-        trace = uuid4().hex
-        log.exception("api_failed", method=request.method, path=request.path, trace=trace)
-        message = f"This is a bug of the mirror; its log tells more under {trace}."
-        return response(Problem(500, "internal_error", message), trace)
+    except Exception as error:  # noqa: BLE001 (what is ours to mend is logged by problem_of)
+        return response(problem_of(error, request))
+
+
+def problem_of(error: Exception, request: web.Request) -> Problem:
+    """What is answered for an error; one that is ours to mend is logged, under a trace that the answer names."""
+    match error:
+        case Problem():
+            return error
+        case DataError():
+            return refused(error)
+        case QueryInvalid():
+            return bad_request(sentence(error))
+        case ConfigurationError() | Unknown() | Conflict():
+            return _of_action(error)
+        case StoreUnavailable():
+            log.warning("api_waits_for_store", path=request.path, problem=str(error))
+            return try_again("store_unavailable", "The store cannot be used now; nothing was written. Try again.")
+        case TransientError():
+            return try_again(error.error_class, sentence(error))
+        case web.HTTPException():
+            kept = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+            code = _CODES.get(error.status, "bad_request")
+            return Problem(error.status, code, f"{error.reason}: {request.method} {request.path}", kept)
+    trace = uuid4().hex
+    log.error("api_failed", method=request.method, path=request.path, trace=trace, exc_info=error)
+    message = f"This is a bug of the mirror; its log tells more under {trace}."
+    return Problem(500, "internal_error", message, trace=trace)
 
 
 def _of_action(error: MirrorError) -> Problem:
@@ -111,7 +123,7 @@ def sentence(error: MirrorError) -> str:
     return " ".join(part for part in (str(error), error.advice()) if part)
 
 
-def response(problem: Problem, trace: str | None = None) -> web.Response:
+def response(problem: Problem) -> web.Response:
     """The problem as an answer."""
-    body = {"trace": trace or uuid4().hex, "errors": [{"code": problem.code, "message": problem.message}]}
+    body = {"trace": problem.trace, "errors": [{"code": problem.code, "message": problem.message}]}
     return web.json_response(body, status=problem.status, headers=problem.headers)

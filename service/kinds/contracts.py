@@ -74,7 +74,7 @@ DATA_CONTRACT_TEST = Kind(
         integer("failed_checks", f"{_QUALITY}.failed_checks", "Checks that it did not"),
         integer("error_checks", f"{_QUALITY}.error_checks", "Checks that could not be made"),
     ),
-    ids="id", asset="data_contract_id", parent="data_contract", within=_WITHIN,
+    ids="id", asset="data_contract_id", parent="data_contract", indexed=("data_contract_id",), within=_WITHIN,
     # Of a contract that was never tested they are not there; of a catalog's contract the last run is all there is.
     is_absent_when_empty=True,
     listed=(

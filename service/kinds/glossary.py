@@ -84,7 +84,7 @@ ARTIFACT_VERSION = Kind(
         common.updated("metadata.modified_at"),
         text("updated_by", "metadata.modified_by", "Who changed it last"),
     ),
-    ids="metadata.version_id", parent="artifact",
+    ids="metadata.version_id", parent="artifact", indexed=("artifact_id",),
     listed=(Listing("versions", "/v3/{type}/{parent}/versions", paging="offset", size=200, types=VERSIONED),),
 )  # fmt: skip
 
@@ -102,7 +102,7 @@ ARTIFACT_RELATIONSHIP = Kind(
     ids="metadata.artifact_id|relationship_id",
     named_by=("entity.relationship_type|entity.type", "entity.source_id|entity.child_id",
               "entity.target_id|entity.parent_id"),
-    is_followed=True,
+    indexed=("source_id", "target_id"), is_followed=True,
     listed=(Listing("artifact_relationships", "/v3/relationships", "relationships", "offset", 200, since="since"),),
 )  # fmt: skip
 
@@ -117,7 +117,7 @@ REFERENCE_VALUE = Kind(
         truth("has_children", "has_children", "There are values below it"),
         text("revision", "revision", "As the catalog counts"),
     ),
-    ids="artifact_id", parent="artifact", parent_type="reference_data",
+    ids="artifact_id", parent="artifact", parent_type="reference_data", indexed=("reference_set_id",),
     # Those of the version that is active now; whether children come flat is not told, so root values are not asked for.
     listed=(Listing("reference_values", "/v4/reference_data_sets/{parent}/versions/ACTIVE/values", "values", "offset",
                     200),),

@@ -27,7 +27,7 @@ QUALITY_ASSET = Kind(
         number("weight", "weight", "In the score of its parent"),
         common.created("created_at"),
     ),
-    ids="id", within=_WITHIN, listed=(_listing("assets", include_children=True),),
+    ids="id", indexed=("native_id",), within=_WITHIN, listed=(_listing("assets", include_children=True),),
 )  # fmt: skip
 
 QUALITY_CHECK = Kind(
@@ -54,7 +54,7 @@ QUALITY_ISSUE = Kind(
         integer("tested_records", "number_of_tested_records", "Records looked at"),
         common.created("created_at"), common.updated("updated_at"),
     ),
-    ids="id", within=_WITHIN, is_followed=True,
+    ids="id", indexed=("quality_asset_id",), within=_WITHIN, is_followed=True,
     # The last updated first.
     listed=(_listing("issues", include_children=True, sort="updated_at", direction="desc"),),
     topics=("v4.data_quality_issues.*.#",),
@@ -118,7 +118,7 @@ QUALITY_RULE = Kind(
         text("job_id", "job.id", "The job that runs it"),
         text("output_table_id", "output_table.id", "The asset with the records that it keeps"),
     ),
-    ids="id", derived=_bound, within=(PROJECT,),
+    ids="id", derived=_bound, indexed=("asset_id",), within=(PROJECT,),
     listed=(Listing("quality_rules", "/data_quality/v3/projects/{container_id}/rules", "rules", "link", 200,
                     "total_count"),),
 )  # fmt: skip

@@ -62,7 +62,7 @@ RELATIONSHIP = Kind(
         common.created("create_time"), common.updated("update_time"),
     ),
     ids="relationship_id|id", named_by=("relationship_name", "relationship_type_id", "source", "target"),
-    derived=_ends, within=EVERYWHERE, is_followed=True,
+    derived=_ends, indexed=("source_id", "target_id"), within=EVERYWHERE, is_followed=True,
     # It lives between containers.
     lacks=frozenset({"container_kind", "container_id", "is_stub"}),
     # Least recently updated first; deletions are not told.

@@ -313,19 +313,31 @@ async def close(connection: AsyncConnection, ids: Sequence[str], state: str) -> 
     return int((await connection.execute(sa.update(dead_letters).where(*these).values(closed))).rowcount)
 
 
-async def count_by_fingerprint(connection: AsyncConnection) -> list[Any]:
-    """Open dead letters grouped by cause: fingerprint, class, number, newest, one reason."""
+async def count_by_fingerprint(
+    connection: AsyncConnection, newest: int | None = None, limit: int | None = None
+) -> list[Any]:
+    """Open dead letters grouped by cause, those of most letters first: fingerprint, class, number, newest, one reason
+    with its remedy, one id.
+
+    Args:
+        newest: only the newest so many letters are looked at.
+        limit: causes at most.
+    """
     column = dead_letters.c
+    told = (column.dead_letter_id, column.fingerprint, column.error_class, column.last_at, column.reason, column.remedy)
+    letter = sa.select(*told).where(column.state == OPEN).order_by(column.last_at.desc()).limit(newest).subquery().c
     query = (
         sa.select(
-            column.fingerprint,
-            column.error_class,
+            letter.fingerprint,
+            letter.error_class,
             sa.func.count().label("letters"),
-            sa.func.max(column.last_at).label("last_at"),
-            sa.func.min(column.reason).label("reason"),
+            sa.func.max(letter.last_at).label("last_at"),
+            sa.func.min(letter.reason).label("reason"),
+            sa.func.min(letter.remedy).label("remedy"),
+            sa.func.min(letter.dead_letter_id).label("dead_letter_id"),
         )
-        .where(column.state == OPEN)
-        .group_by(column.fingerprint, column.error_class)
-        .order_by(sa.desc("letters"))
+        .group_by(letter.fingerprint, letter.error_class)
+        .order_by(sa.desc("letters"), letter.fingerprint)
+        .limit(limit)
     )
     return list(await connection.execute(query))

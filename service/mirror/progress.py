@@ -17,6 +17,8 @@ from service.mirror.clock import store_now
 from service.mirror.store import Store
 from service.mirror.tables import controls, sync_runs, sync_states
 
+#: What a run does: it reads everything, or compares everything.
+SNAPSHOT, RECONCILE = MODES = ("snapshot", "reconcile")
 #: The control that names who reads the catalog just now; it has to be renewed.
 LEADER = "sync_leader"
 #: The control by which a person pauses or stops a run.

@@ -26,6 +26,7 @@ from service.mirror.tables import (
     pentaho_jobs,
     profile_runs,
     replicas,
+    sessions,
     sync_runs,
     usage_facts,
 )
@@ -77,6 +78,7 @@ def _overdue(store: Store, settings: RetentionSettings) -> list[tuple[sa.Table, 
         (pentaho_jobs, sa.and_(job.finished_at.is_not(None), job.finished_at < store.later(-settings.closed_s))),
         (gaps, sa.and_(gap.closed_at.is_not(None), gap.closed_at < store.later(-settings.closed_s))),
         (replicas, replicas.c.seen_at < store.later(-_REPLICA_S)),
+        (sessions, sessions.c.ends_at < store.now()),
     ]
 
 

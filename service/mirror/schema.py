@@ -13,6 +13,7 @@ import structlog
 from service.errors import SchemaLocked, SchemaMissing
 from service.mirror import indexes, rights
 from service.mirror.described import describe
+from service.mirror.search import preparing
 from service.mirror.store import STORE_ERRORS, Store
 from service.settings.model import StoreSettings
 
@@ -21,7 +22,7 @@ log = structlog.get_logger(__name__)
 #: The generation that this code reads and writes: revisions `01xx`. A later generation may lack what we need.
 GENERATION = "01"
 #: The oldest revision that this code runs on.
-OLDEST = "0117"
+OLDEST = "0119"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Names the advisory lock that lets only one replica migrate.
 _LOCK = 7_283_412_001
@@ -79,6 +80,7 @@ async def upgrade(store: Store) -> str:
         await asyncio.sleep(LOCK_PAUSE_S)
     try:
         await indexes.build_missing(store)
+        await preparing.prepare(store)
     except STORE_ERRORS as error:
         raise store.unavailable(error) from error
     return await current(store) or newest()

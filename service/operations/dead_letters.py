@@ -170,7 +170,8 @@ async def find(store: Store, which: Filter, limit: int = 50, after: str | None =
 async def groups(store: Store) -> list[Group]:
     """Open letters by cause, the most frequent first."""
     async with store.reading() as connection:
-        return [Group(**row._mapping) for row in await letters.count_by_fingerprint(connection)]
+        rows = await letters.count_by_fingerprint(connection)
+    return [Group(*(getattr(row, field.name) for field in dataclasses.fields(Group))) for row in rows]
 
 
 async def show(store: Store, beginning: str) -> list[Whole]:

@@ -14,13 +14,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.changes import Container, ContainerKind, RefreshAsked
 from service.errors import ConfigurationError, UsageError
 from service.mirror import controls, progress, refreshes
-from service.mirror.progress import Run
+from service.mirror.progress import RECONCILE, SNAPSHOT, Run
 from service.mirror.store import Store
 from service.operations.acting import Act, Conflict, Unknown
 from service.operations.work import Desk, Tell, Work
 from service.sync.director import ASKED, Director
 from service.sync.readings import TABLES
-from service.sync.runs import RECONCILE, SNAPSHOT
 from service.sync.sweep import Options
 
 

@@ -10,14 +10,14 @@ from uuid import uuid4
 
 from service.errors import MassDeletion, MirrorError, RunFailed
 from service.mirror import controls, progress, refreshes
-from service.mirror.progress import Run
+from service.mirror.progress import RECONCILE, Run
 from service.mirror.store import Store
 from service.operations.acting import Act
 from service.operations.reading import ask, record, refresh
 from service.pipeline.building import pipeline_of
 from service.settings.model import Settings
 from service.sync.director import ASKED, LEAD_S, Director, director_of
-from service.sync.runs import RECONCILE, Stopped
+from service.sync.runs import Stopped
 from service.sync.sweep import Options
 from service.telemetry.metrics import Metrics
 

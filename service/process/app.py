@@ -23,6 +23,7 @@ from service.mirror.store import Store
 from service.operations.work import Desk
 from service.pipeline.building import bindings_of, pipeline_of
 from service.process.heartbeat import Heartbeat
+from service.process.indexing import Indexing
 from service.settings.model import Settings
 from service.sync.director import Director, director_of
 from service.sync.epoch import Epoch, marker_of
@@ -79,6 +80,7 @@ class Service:
             settings.log.level,
             bindings_of(settings),
         )
+        self.indexing = Indexing(self.store, settings.search)
         self.consumer: Consumer | None = None
         self.watchdog: Watchdog | None = None
         if settings.amqp.url is not None:
@@ -204,6 +206,7 @@ class Service:
         await self.heartbeat.beat()  # a pause that a person set holds from the first moment
         async with asyncio.TaskGroup() as group:
             lookouts = [group.create_task(self.heartbeat.run(), name="heartbeat")]
+            lookouts.append(group.create_task(self.indexing.run(), name="indexing"))
             if self.watchdog:
                 lookouts.append(group.create_task(self.watchdog.run(), name="watchdog"))
             if self.epoch:

@@ -27,6 +27,7 @@ from service.mirror.retention import note_lost_runs, prune
 from service.mirror.store import STORE_ERRORS, Store
 from service.operations import logs
 from service.pipeline.pipeline import Pipeline
+from service.process.flow import Flow
 from service.settings.model import AmqpSettings, RetentionSettings
 from service.sync.director import Director
 from service.targets.relay import Relay
@@ -69,6 +70,7 @@ class Heartbeat:
         self._pipeline = pipeline
         self._relay = relay
         self._metrics = metrics
+        self._flow = Flow(metrics)
         self._retention = retention
         self._usual_level = self._level = log_level
         self._bindings = tuple(bindings)
@@ -181,15 +183,18 @@ class Heartbeat:
 
     def status(self) -> dict[str, Any]:
         """How this replica is, as `status` shows it."""
-        consumer = self.consumer
-        problems = [part.problem for part in (consumer, self.watchdog) if part and part.problem]
+        consumer, closed = self.consumer, self._gate.reasons
+        found = [part.problem for part in (consumer, self.watchdog) if part and part.problem]
+        problems = [f"{problem} {problem.advice()}" for problem in found]
         return {
             "version": __version__,
             "consumer": consumer.state.value if consumer else "none",
-            "reasons": [*self._gate.reasons.values(), *(f"{problem} {problem.advice()}" for problem in problems)],
+            "reasons": [*closed.values(), *problems],
+            "waits_for": [*(why for who, why in closed.items() if who not in (PERSON, BRAKE)), *problems],
             "delivered": consumer.deliveries_seen if consumer else 0,
             "in_hand_s": round(consumer.oldest_in_hand_s, 1) if consumer else 0.0,
             "reading": self.director.status() if self.director else None,
+            "flow": self._flow.look(),
         }
 
     async def leave(self) -> None:

@@ -30,6 +30,7 @@ from service.settings.sections import (
     RetentionSettings,
     RoutesSettings,
     ScopeSettings,
+    SearchSettings,
     Section,
     StoreSettings,
     SyncSettings,
@@ -50,6 +51,7 @@ __all__ = [
     "RetentionSettings",
     "RoutesSettings",
     "ScopeSettings",
+    "SearchSettings",
     "Section",
     "Settings",
     "StoreSettings",
@@ -87,6 +89,7 @@ class Settings(BaseSettings):
     targets: dict[str, TargetSettings] = {}
     openlineage: OpenLineageSettings = OpenLineageSettings()
     lineage: LineageSettings = LineageSettings()
+    search: SearchSettings = SearchSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
 

@@ -238,7 +238,9 @@ class PipelineSettings(Section):
     """How events are read and written."""
 
     batch_max: int = Field(500, ge=1, le=10_000, description="Events in one transaction at most.")
-    batch_wait_s: float = Field(0.05, ge=0, le=10, description="Seconds to wait for a batch to fill.")
+    batch_wait_s: float = Field(
+        0.05, ge=0, le=10, description="Seconds from one batch to the next that is not full; after a pause none."
+    )
     batch_max_bytes: int = Field(16 * 1024**2, ge=1024, description="Bytes of bodies in one transaction at most.")
     max_body_bytes: int = Field(
         16 * 1024**2,
@@ -415,13 +417,20 @@ class HttpSettings(Section):
     )
     oidc_client_secret: SecretStr | None = Field(None, description="Its secret. Unset: a public client, by PKCE alone.")
     oidc_redirect_url: Annotated[str | None, AfterValidator(_is_http_url)] = Field(
-        None, description="Where the issuer sends people back to, as it is registered there."
+        None, description="Where the issuer sends people back to, as it is registered there: `https://…/signin/done`."
     )
     oidc_scopes: str = Field(
         "openid profile", description="What the console asks the issuer for, with spaces between; openid among it."
     )
     oidc_scope_claim: str = Field("scope", description="Claim that holds the scopes: text with spaces, or a list.")
     oidc_scope_prefix: str = Field("", description="What the issuer puts before our scopes, such as `mirror:`.")
+    session_s: Duration = Field(
+        8 * 3600,
+        alias="session",
+        gt=0,
+        le=7 * 86400,
+        description="How long somebody stays signed in at the console: 8h.",
+    )
     max_body_bytes: int = Field(4 * 1024**2, ge=1024, description="Larger bodies are refused.")
     max_batch: int = Field(1000, ge=1, le=100_000, description="Events of one request at most.")
     answer_within_s: float = Field(
@@ -431,6 +440,15 @@ class HttpSettings(Section):
     )
     max_edges: int = Field(
         50_000, ge=10, description="Edges that one question may read, and a tenth of it the assets of one event."
+    )
+
+
+class SearchSettings(Section):
+    """How things are made findable."""
+
+    index: bool = Field(True, description="Follow what is mirrored, so that search finds it.")
+    share: float = Field(
+        0.1, gt=0, le=1, description="Share of the time that following may take while much is new: 0.1 is a tenth."
     )
 
 

@@ -20,7 +20,7 @@ from service.catalog.turns import Lane
 from service.changes import Container, Origin
 from service.errors import MassDeletion, MirrorError, ReadingFailed, TransientError
 from service.mirror import controls, progress
-from service.mirror.progress import Run
+from service.mirror.progress import RECONCILE, SNAPSHOT, Run
 from service.mirror.store import Store
 from service.pipeline.pipeline import Pipeline
 from service.settings.model import Settings, SyncSettings
@@ -29,7 +29,7 @@ from service.sync.containers import Containers
 from service.sync.poll import Poller
 from service.sync.refresh import Refresher
 from service.sync.rotation import Rotation
-from service.sync.runs import RECONCILE, SNAPSHOT, Runner, Stopped
+from service.sync.runs import Runner, Stopped
 from service.sync.sweep import Options, Sweeper
 from service.telemetry.metrics import Metrics
 from service.text.privacy import Privacy

@@ -27,7 +27,7 @@ from service.kinds import KINDS, Kind
 from service.kinds.assets import ASSET
 from service.mirror import controls, progress
 from service.mirror.profiling import documents
-from service.mirror.progress import Run
+from service.mirror.progress import RECONCILE, Run
 from service.mirror.store import Store
 from service.settings.model import SyncSettings
 from service.settings.scope import Scope
@@ -37,7 +37,6 @@ from service.sync.sweep import Estimate, Options, Result, Sweeper
 
 log = structlog.get_logger(__name__)
 
-SNAPSHOT, RECONCILE = "snapshot", "reconcile"
 #: Seconds between two looks whether somebody holds or stops the run.
 HOLD_LOOK_S = 1.0
 #: Seconds after which the place that a run has come to is written down: what an interruption has read again at most.

@@ -93,6 +93,8 @@ class Lane:
         self._probe_at = 0.0
         self._age_checked_at = 0.0
         self._claimed_at = 0.0
+        #: The last look into the store found something, so there may be more.
+        self._finds = True
         self._tended_at = 0.0
         self.name = target.name
         self.paused = False
@@ -140,6 +142,8 @@ class Lane:
 
     async def _rest(self) -> None:
         self._wake.clear()
+        if self._memory and not (self.paused or self.notice):
+            return  # it came while the step was ending
         with suppress(TimeoutError):
             async with asyncio.timeout(self._settings.poll_s):
                 await self._wake.wait()
@@ -160,9 +164,11 @@ class Lane:
             return True
         if self._memory and time.monotonic() - self._claimed_at < CLAIM_EVERY_S:
             return await self._deliver(self._take())
+        if not self._finds and time.monotonic() - self._claimed_at < self._settings.poll_s:
+            return False
         started = self._claimed_at = time.monotonic()
         batch = await self._claim(self._at_once)
-        busy = await self._deliver(batch)
+        self._finds = busy = await self._deliver(batch)
         if self._memory:  # the consumer is at work: leave it half of the time
             await asyncio.sleep(time.monotonic() - started)
         return busy

@@ -49,6 +49,7 @@ async def test_without_a_broker_it_becomes_ready_takes_a_snapshot_by_itself_foll
         assert await rows.one("SELECT reason FROM sync_runs") == "the first run"
         pocket.create_asset(pocket.container_ids("catalog")[0], "made while it runs")
         await rows.until("SELECT count(*) FROM v1_assets WHERE name = 'made while it runs'", 1)
+        await rows.until("SELECT count(*) FROM search_things WHERE sort_name = 'made while it runs'", 1)
 
         told = json.loads(await run_command("status", "--json", **settings))
         assert told["leader"] in told["replicas"]

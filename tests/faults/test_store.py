@@ -64,8 +64,9 @@ async def test_an_event_whose_dead_letter_cannot_be_written_stays_in_the_queue(
         await service.wait_for(lambda status, body: "lacks a table or column" in str(body["reasons"]))
         assert await service.terminate() == 0
         queue = await catalog.channel.declare_queue("catalog-mirror", passive=True)
-        assert queue.declaration_result.message_count == 3, "nothing of the batch is acknowledged"
-        assert await rows.one("SELECT count(*) FROM data_profiles") == 0, "nor any of it written"
+        written = await rows.one("SELECT count(*) FROM data_profiles")
+        assert written <= 1, "the first may have gone before the others came; of their batch nothing is written"
+        assert queue.declaration_result.message_count == 3 - written, "nor is anything of it acknowledged"
         await rows.execute("ALTER TABLE not_dead_letters RENAME TO dead_letters")
         await service.start()
         await rows.until("SELECT count(*) FROM data_profiles", 2)

@@ -66,7 +66,7 @@ UNLIKE = {
     "dead-letters replay", "dead-letters discard", "deliveries release", "deliveries retry", "targets pause",
     "targets resume", "targets plan", "targets backfill", "links import", "links remove", "links check",
     "topology show", "topology apply", "usage import", "usage locators", "usage settle", "usage replan", "db upgrade",
-    "mirror rebuild", "scope purge", "links export",
+    "mirror rebuild", "scope purge", "links export", "mcp",
 }  # fmt: skip
 
 

@@ -209,3 +209,26 @@ async def test_a_delivery_that_waited_too_long_becomes_a_dead_letter(store: Stor
     await task
     async with store.read() as connection:
         assert (await connection.execute(sa.text("SELECT error_class FROM dead_letters"))).scalar_one() == "too_old"
+
+
+async def test_what_is_committed_while_the_store_is_looked_through_goes_out_at_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toy = Toy()
+    relay = Relay(store, [toy], RelaySettings(poll_s=30), Metrics())
+    (lane,) = relay.lanes
+    claim = lane._claim
+
+    async def claim_while_one_comes(limit: int) -> list[Delivery]:
+        found = await claim(limit)
+        if not toy.got:
+            lane.accept(_delivery(1, "a", "{}"))
+        return found
+
+    monkeypatch.setattr(lane, "_claim", claim_while_one_comes)
+    task = asyncio.create_task(relay.run())
+    async with asyncio.timeout(10):
+        while not toy.got:
+            await asyncio.sleep(0.01)
+    relay.stop()
+    await task

@@ -37,12 +37,17 @@ def place() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def installed(place: Path) -> Path:
     """The prefix that the Dockerfile's own steps make out of the locked requirements, then made read-only."""
-    wheels, installed = STAGES["wheels"], STAGES["installed"]
-    source = place / "src"
+    browser, wheels, installed = STAGES["browser"], STAGES["wheels"], STAGES["installed"]
+    source, console = place / "src", place / "console"
     source.mkdir()
+    console.mkdir()
+    for name in browser.copied:
+        shutil.copy(ROOT / name, console)
     for name in wheels.copied:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, source / name)
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=_what_docker_ignores)
+        else:
+            shutil.copy(ROOT / name, source / name)
     (place / "bin").mkdir()
     (place / "bin" / "python").symlink_to(_python_for_everybody())
     environment = {
@@ -50,18 +55,29 @@ def installed(place: Path) -> Path:
         "PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
         "PIP_ROOT_USER_ACTION": "ignore",
+        "CONSOLE": str(console),
         "SRC": str(source),
         "WHEELS": str(place / "wheels"),
         "BUILD": str(place / "build"),
         "PREFIX": str(place / "opt"),
     }
-    for command in [*wheels.commands, *installed.commands]:
-        done = subprocess.run(["sh", "-euc", command], env=environment, cwd=source, capture_output=True, text=True)
-        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    _take(browser.commands, environment, console)
+    shutil.copytree(console / "node_modules", source / "service/http/console/node_modules")
+    _take([*wheels.commands, *installed.commands], environment, source)
     for path in [place / "opt", *(place / "opt").rglob("*")]:
         if not path.is_symlink():
             path.chmod(stat.S_IMODE(path.stat().st_mode) & ~0o222)
     return place / "opt"
+
+
+#: Of .dockerignore, what lies below the folders that are copied.
+_what_docker_ignores = shutil.ignore_patterns("node_modules", "vendor", "__pycache__")
+
+
+def _take(commands: list[str], environment: dict[str, str], where: Path) -> None:
+    for command in commands:
+        done = subprocess.run(["sh", "-euc", command], env=environment, cwd=where, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
 def _python_for_everybody() -> Path:
@@ -136,8 +152,15 @@ def test_the_last_stage_holds_nothing_that_builds_and_is_not_root() -> None:
     assert "org.opencontainers.image.version" in LAST.all("LABEL")[0]
 
 
-def test_every_base_is_the_one_pinned_argument() -> None:
-    assert {stage.image for stage in STAGES.values()} == {"${PYTHON_IMAGE}", "scratch"}
+def test_what_the_console_loads_is_inside(installed: Path) -> None:
+    (vendor,) = installed.glob("lib/python*/site-packages/service/http/console/vendor")
+    found = {str(path.relative_to(vendor)) for path in vendor.rglob("*.js")}
+    assert {"htmx.org/htmx.min.js", "cytoscape/cytoscape.min.js", "uplot/uPlot.iife.min.js"} <= found
+    assert not list(installed.rglob("node_modules")), "what is not shipped stays out"
+
+
+def test_every_base_is_a_pinned_argument() -> None:
+    assert {stage.image for stage in STAGES.values()} == {"${PYTHON_IMAGE}", "${NODE_IMAGE}", "scratch"}
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert "ARG PYTHON_IMAGE=docker.io/library/python:3." in text
     assert ":latest" not in text

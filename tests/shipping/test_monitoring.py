@@ -58,6 +58,9 @@ def test_every_alert_links_to_its_section_of_the_runbook(render: Callable[..., l
     base = "https://git.example.com/catalog-mirror/blob/main/docs/runbook.md"
     for rule in made["spec"]["groups"][0]["rules"]:
         assert rule["annotations"]["runbook_url"] == f"{base}#{rule['alert'].lower()}"
+        assert rule["annotations"]["console_url"] in {"/", "/dead-letters", "/targets", "/reading"}, (
+            "a page that is there"
+        )
 
 
 def test_every_alert_is_tested_to_fire() -> None:

@@ -14,6 +14,7 @@ from service.http.access import Access, guarded, needs
 from service.http.admin import openapi
 from service.http.admin.calls import Means, answer
 from service.http.admin.door import from_our_origin
+from service.http.console.app import Console
 from service.http.problems import in_shape
 from service.http.query import Query
 from service.http.tokens import Scope
@@ -24,7 +25,7 @@ _SETTING = "CATALOG_MIRROR_HTTP__ADMIN_PORT"
 
 
 class AdminApi:
-    """What answers on the admin port, for tokens with the scope `operate` alone.
+    """What answers on the admin port: calls, for the scope `operate` alone, and the console with its actions.
 
     Raises:
         SettingInvalid: the token file cannot be used, or an issuer lacks its audience.
@@ -34,6 +35,7 @@ class AdminApi:
         self._means = means
         self._http = means.settings.http
         self._access = Access(self._http)
+        self._console = Console(means.settings, means.store, self._access, acts=True)
 
     def application(self) -> web.Application:
         """The admin API as an aiohttp application."""
@@ -42,6 +44,7 @@ class AdminApi:
         )
         app.add_routes([call.route(self._means, openapi.CALLS) for call in openapi.CALLS])
         app.add_routes([web.get(openapi.PATH, needs(Scope.OPERATE, _describe), allow_head=False)])
+        self._console.add_to(app)
         return app
 
     @asynccontextmanager

@@ -10,6 +10,8 @@ from service.http.problems import Handler, Problem, forbidden
 
 #: What browsers tell of a request that a page of this origin, or a person in the address line, caused.
 _OURS = ("same-origin", "none")
+#: Where calls are; beside them are the pages of the console.
+_CALLS = "/api/"
 
 
 @web.middleware
@@ -23,6 +25,7 @@ async def from_our_origin(request: web.Request, handler: Handler) -> web.StreamR
     if site not in _OURS or (origin is not None and not _is_ours(origin, request.host)):
         raise forbidden("Pages of other origins may not call the admin API, whatever token they send.")
     is_call = request.match_info.http_exception is None  # else it is no call at all, which is told in its turn
+    is_call = is_call and request.path.startswith(_CALLS)  # pages have forms, each with a token of its session
     if is_call and request.method == "POST" and request.content_type != "application/json":
         raise Problem(415, "unsupported_media_type", "Send a body of JSON, with `Content-Type: application/json`.")
     return await handler(request)

@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from service import __version__
 from service.http.admin import letters, looking, reading, steering, usage
 from service.http.admin.calls import Body, Call
-from service.http.openapi import PROBLEM, REFUSALS
+from service.http.describing import PROBLEM, REFUSALS
 
 PATH = "/api/admin/openapi.json"
 #: Every call but this description.

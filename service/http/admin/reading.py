@@ -9,12 +9,12 @@ from pydantic import AfterValidator, ConfigDict, Field
 
 from service.errors import UsageError
 from service.http.admin.calls import MAX_WORD, Asked, Body, Call, Parameters, Word, storable
+from service.mirror.progress import RECONCILE, SNAPSHOT
 from service.operations import reading as operations
 from service.operations.reading import Asked as RunAsked
 from service.operations.reading import Gap, NoCatalog, Standing
 from service.operations.work import Work
 from service.sync.readings import TABLES
-from service.sync.runs import RECONCILE, SNAPSHOT
 from service.sync.sweep import Options
 
 _ROOT = "/api/admin"

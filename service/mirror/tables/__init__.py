@@ -30,6 +30,7 @@ from service.mirror.tables.mirrored import (
     usage_facts,
 )
 from service.mirror.tables.openlineage import column_facets, column_flows, run_facts
+from service.mirror.tables.search import search_things, search_words
 from service.mirror.tables.targets import collibra_batches, collibra_told, links, pentaho_job_parts, pentaho_jobs
 from service.mirror.tables.work import (
     audit_log,
@@ -39,6 +40,7 @@ from service.mirror.tables.work import (
     gaps,
     refreshes,
     replicas,
+    sessions,
     suspects,
     sync_runs,
     sync_states,
@@ -84,6 +86,9 @@ __all__ = [
     "refreshes",
     "replicas",
     "run_facts",
+    "search_things",
+    "search_words",
+    "sessions",
     "suspects",
     "sync_runs",
     "sync_states",

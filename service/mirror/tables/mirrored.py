@@ -56,6 +56,8 @@ assets = Table(
     _by_text("assets_owner", "owner_id"),
     _by_text("assets_connection", "connection_id"),
     Index("assets_changed", "version_at"),
+    Index("assets_written", "mirrored_at", "asset_id"),
+    _by_text("assets_source", "source_asset_id"),
 )  # fmt: skip
 
 asset_columns = Table(
@@ -183,6 +185,7 @@ def _table_of(kind: Kind) -> Table:
 
 #: The tables of the `service.kinds`, by the name of the kind.
 things = {kind.name: _table_of(kind) for kind in THINGS.values()}
+Index("artifacts_written", things["artifact"].c.mirrored_at, things["artifact"].c.artifact_id)
 
 #: Runs that made nothing of what they name (`service.mirror.lineage.walk`).
 _FAILED = text("event_type IN ('JOB_FAILED', 'JOB_ABORTED')")
@@ -287,4 +290,5 @@ usage_facts = Table(
     Index("usage_facts_time", "occurred_at"),
     Index("usage_facts_counter", "counter", "occurred_at"),
     Index("usage_facts_event", "event_id"),
+    Index("usage_facts_asset", "asset_id", "occurred_at"),
 )  # fmt: skip

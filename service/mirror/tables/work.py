@@ -154,3 +154,14 @@ target_states = Table(
     Column("delivered", BigInteger, nullable=False, server_default=text("0")),
     Column("last_delivered_at", UtcTime),
 )  # fmt: skip
+
+sessions = Table(
+    "sessions", metadata,
+    Column("session_id", Text, primary_key=True, comment="SHA-256 of what the browser holds"),
+    Column("who", Text, nullable=False),
+    Column("scopes", Text, nullable=False, comment="Joined with spaces"),
+    Column("proof", Text, nullable=False, comment="Of its token, with which the session ends"),
+    Column("began_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Column("ends_at", UtcTime, nullable=False),
+)  # fmt: skip

@@ -15,6 +15,7 @@ from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
 from service.catalog.client import CatalogClient, Patience
 from service.changes import Container
+from service.mirror.progress import RECONCILE, SNAPSHOT
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.profile_watch import ProfileWatch
 from service.settings.model import CatalogSettings, ScopeSettings, SyncSettings
@@ -22,7 +23,7 @@ from service.settings.scope import Scope
 from service.sync.containers import Containers
 from service.sync.poll import Poller
 from service.sync.refresh import Refresher
-from service.sync.runs import RECONCILE, SNAPSHOT, Report, Runner
+from service.sync.runs import Report, Runner
 from service.sync.sweep import Options, Sweeper
 from service.telemetry.metrics import Metrics
 from service.text.privacy import Privacy

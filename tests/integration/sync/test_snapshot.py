@@ -13,10 +13,11 @@ from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.shapes import CLEAR_SECRET
 from service.mirror import controls, progress
 from service.mirror.lineage.datasets import located
+from service.mirror.progress import SNAPSHOT
 from service.mirror.tables import assets, metadata
 from service.settings.model import ScopeSettings, SyncSettings
 from service.sync import runs
-from service.sync.runs import SNAPSHOT, Stopped
+from service.sync.runs import Stopped
 from service.sync.sweep import Options
 from tests.integration.sync.kinds import only
 from tests.integration.sync.truth import differences

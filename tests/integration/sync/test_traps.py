@@ -21,11 +21,11 @@ from service.errors import TransientError
 from service.kinds import KINDS
 from service.mirror import refreshes
 from service.mirror.dead_letters import Filter
+from service.mirror.progress import RECONCILE, SNAPSHOT
 from service.operations import dead_letters as letters
 from service.operations.acting import Act, Way
 from service.settings.model import CatalogSettings, Settings, StoreSettings
 from service.sync import cleaning, runs
-from service.sync.runs import SNAPSHOT
 from service.sync.sweep import Options
 from tests.integration.sync.kinds import on_one_store, only
 from tests.integration.sync.truth import differences
@@ -419,7 +419,7 @@ async def test_a_reconcile_that_was_interrupted_finds_what_is_gone_all_the_same(
         for one in gone:
             catalog.delete_asset(one, purge=True)
         options = Options(deletions=True)
-        run = await reader.runner.begin(runs.RECONCILE, "a test", options)
+        run = await reader.runner.begin(RECONCILE, "a test", options)
 
         async def die(run: Run) -> None:
             if run.progress["current"]["cursor"]:
@@ -427,7 +427,7 @@ async def test_a_reconcile_that_was_interrupted_finds_what_is_gone_all_the_same(
 
         with pytest.raises(KeyboardInterrupt):
             await reader.runner.carry_out(run, die)
-        again = await reader.runner.begin(runs.RECONCILE, "a test", options)
+        again = await reader.runner.begin(RECONCILE, "a test", options)
         assert again.run_id == run.run_id
         await reader.runner.carry_out(again)
         assert "assets" not in await differences(reader.mirror, catalog)

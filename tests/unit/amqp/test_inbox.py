@@ -76,3 +76,16 @@ async def test_a_closed_inbox_gives_nothing_and_drops_what_waits() -> None:
     await asyncio.sleep(0)
     assert not waiting.done()
     waiting.cancel()
+
+
+async def test_after_a_pause_a_batch_goes_at_once_and_the_next_one_may_fill() -> None:
+    inbox, loop = Inbox(500, 0.2, 1 << 20), asyncio.get_running_loop()
+    inbox.put(_delivered(1))
+    began = loop.time()
+    first = await inbox.take()
+    assert loop.time() - began < 0.1
+    inbox.put(_delivered(2))
+    loop.call_later(0.05, inbox.put, _delivered(3))
+    second = await inbox.take()
+    assert loop.time() - began >= 0.2
+    assert [len(batch.messages) for batch in (first, second) if batch] == [1, 2]

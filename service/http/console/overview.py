@@ -1,0 +1,90 @@
+"""The first page: how things flow, what is stuck and why; it stays up to date while it is open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
+
+from aiohttp import hdrs, web
+
+from service.http.access import CALLER
+from service.http.console.door import HEADERS, Door, form_token
+from service.http.console.live import Full, Live
+from service.http.console.rendering import Pages, render
+from service.http.problems import try_again
+from service.http.tokens import Scope
+from service.mirror.store import Store
+from service.queries.overview import Overview, overview
+
+#: Seconds of silence after which a comment tells proxies that the connection lives.
+_ALIVE_S = 15.0
+
+
+class Flow:
+    """`/` and `/live`."""
+
+    def __init__(self, store: Store, pages: Pages, door: Door) -> None:
+        self._store = store
+        self._pages = pages
+        self._door = door
+        self._live: Live[Overview] = Live(self._look)
+
+    def routes(self) -> list[web.RouteDef]:
+        """What is answered, and which scope it takes."""
+        page = self._door.page
+        return [
+            web.get("/", page(Scope.READ, self.show), allow_head=False),
+            web.get("/live", page(Scope.READ, self.follow), allow_head=False),
+        ]
+
+    async def end(self, _: web.Application) -> None:
+        """Let all go who look on, so that the service can end."""
+        await self._live.end()
+
+    async def _look(self) -> Overview:
+        async with self._store.reading() as connection:
+            return await overview(connection, self._store)
+
+    async def show(self, request: web.Request) -> web.Response:
+        """The page, as things are now."""
+        return self._pages.show(request, "overview.html", now=await self._look(), token=form_token(request))
+
+    async def follow(self, request: web.Request) -> web.StreamResponse:
+        """What changes, as server-sent events, each the part of the page that shows it."""
+        caller = request[CALLER]
+        operates = Scope.OPERATE in caller.scopes
+        told = {"may_operate": operates, "acts": self._pages.acts and operates, "token": form_token(request)}
+        headers = {hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store", "X-Accel-Buffering": "no"}
+        answer = web.StreamResponse(headers={**HEADERS, **headers})
+        try:
+            async with aclosing(self._live.watch()) as changes, aclosing(_or_silence(changes)) as told_or_not:
+                await answer.prepare(request)
+                async for now in told_or_not:
+                    event = ": alive\n\n" if now is None else _event(render("overview_now.html", now=now, **told))
+                    await answer.write(event.encode())
+        except Full:
+            raise try_again("too_many_watchers", "Too many pages are open; this one does not follow.") from None
+        except ConnectionError:
+            pass  # the page was closed
+        return answer
+
+
+async def _or_silence(changes: AsyncIterator[Overview]) -> AsyncGenerator[Overview | None]:
+    """The changes, and None where nothing changes for long."""
+    while True:
+        coming = asyncio.ensure_future(anext(changes))
+        try:
+            while not (await asyncio.wait([coming], timeout=_ALIVE_S))[0]:
+                yield None
+            yield coming.result()
+        except StopAsyncIteration:
+            return
+        finally:
+            coming.cancel()
+            with suppress(asyncio.CancelledError, StopAsyncIteration):
+                await coming
+
+
+def _event(text: str) -> str:
+    return "".join(f"data: {line}\n" for line in text.splitlines()) + "\n"
