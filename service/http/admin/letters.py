@@ -203,7 +203,7 @@ CALLS: tuple[Call, ...] = (
     Call("POST", f"{_ROOT}/count", "countDeadLetters", "How many open ones a choice is", Chosen, _count,
          body=Choice, refusals=(404,)),
     Call("POST", f"{_ROOT}/replay", "replayDeadLetters", "Try many again", Work, _replay_many,
-         body=ReplayMany, status=202, refusals=(404, 409)),
+         body=ReplayMany, status=202, look="/api/admin/work/{work_id}", refusals=(404, 409)),
     Call("POST", f"{_ROOT}/discard", "discardDeadLetters", "Close many without trying them again", Chosen,
          _discard_many, body=Choice, refusals=(404,)),
     Call("GET", _ONE, "getDeadLetter", "One whole, with what was done to it", LetterShown, _show,

@@ -74,5 +74,5 @@ CALLS: tuple[Call, ...] = (
     Call("POST", f"{_ROOT}/batches/{{batch}}/settle", "settleUsageBatch", "Say what became of one", Settled, _settle,
          body=Settle, refusals=(404, 409)),
     Call("POST", f"{_ROOT}/replan", "replanUsage", "Count the newest window again", Replanned, _replan, body=Replan,
-         status=202, refusals=(409,)),
+         status=202, look="/api/admin/usage/batches", refusals=(409,)),
 )  # fmt: skip
