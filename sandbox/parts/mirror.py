@@ -90,7 +90,12 @@ class MirrorProcess:
 
     async def get(self, path: str) -> tuple[int, str]:
         """One HTTP request; answers status and body."""
-        return await asyncio.to_thread(_get, f"http://127.0.0.1:{self._port}{path}")
+        return await asyncio.to_thread(_get, f"{self.url}{path}")
+
+    @property
+    def url(self) -> str:
+        """Where probes and metrics are."""
+        return f"http://127.0.0.1:{self._port}"
 
     async def kill(self) -> None:
         """SIGKILL: it ends between two instructions."""

@@ -57,6 +57,8 @@ class Outgoing:
     message_id: str
     routing_key: str
     body: bytes
+    #: Goes along as the header `traceparent`.
+    trace: str | None = None
 
 
 @dataclass(slots=True)
@@ -93,7 +95,13 @@ class ConfirmingChannel(Channel):
         batch = self._begin(messages)
         payload = b"".join(
             wire.publish_frames(
-                self.number, exchange, message.routing_key, message.message_id, message.body, self.max_content_size
+                self.number,
+                exchange,
+                message.routing_key,
+                message.message_id,
+                message.body,
+                self.max_content_size,
+                message.trace,
             )
             for message in messages
         )

@@ -56,25 +56,41 @@ def install() -> None:
 _PUBLISH = b"\x00\x3c\x00\x28\x00\x00"
 _MANDATORY = b"\x01"
 #: Flags of the properties that we send: content type, delivery mode, message id, application id.
-_PROPERTIES = (0x8000 | 0x1000 | 0x0080 | 0x0008).to_bytes(2, "big")
+_FLAGS = 0x8000 | 0x1000 | 0x0080 | 0x0008
+_PROPERTIES = _FLAGS.to_bytes(2, "big")
 _JSON, _APP_ID = b"\x10application/json", b"\x0ecatalog-mirror"
 _PERSISTENT = b"\x02"
+#: The same with headers, which stand behind the content type; and the beginning of the one header that we send.
+_PROPERTIES_WITH_HEADERS = (_FLAGS | 0x2000).to_bytes(2, "big")
+_TRACEPARENT = b"\x0btraceparentS"
 
 
-def publish_frames(channel: int, exchange: str, routing_key: str, message_id: str, body: bytes, max_body: int) -> bytes:
+def publish_frames(
+    channel: int, exchange: str, routing_key: str, message_id: str, body: bytes, max_body: int, trace: str | None = None
+) -> bytes:
     """The frames of one persistent, mandatory JSON message, as bytes; a sixth of what building them as objects takes.
+
+    Args:
+        trace: goes along as the header `traceparent`.
 
     Raises:
         ValueError: a name is longer than the 255 bytes that the protocol has room for.
     """
     method = _PUBLISH + _short(exchange) + _short(routing_key) + _MANDATORY
     size = len(body).to_bytes(8, "big")
-    properties = _PROPERTIES + _JSON + _PERSISTENT + _short(message_id) + _APP_ID
+    flags, headers = (_PROPERTIES, b"") if trace is None else (_PROPERTIES_WITH_HEADERS, _headers(trace))
+    properties = flags + _JSON + headers + _PERSISTENT + _short(message_id) + _APP_ID
     header = b"\x00\x3c\x00\x00" + size + properties
     frames = [_frame(constants.FRAME_METHOD, channel, method), _frame(constants.FRAME_HEADER, channel, header)]
     for start in range(0, len(body), max_body):
         frames.append(_frame(constants.FRAME_BODY, channel, body[start : start + max_body]))
     return b"".join(frames)
+
+
+def _headers(trace: str) -> bytes:
+    raw = trace.encode()
+    table = _TRACEPARENT + len(raw).to_bytes(4, "big") + raw
+    return len(table).to_bytes(4, "big") + table
 
 
 def _short(text: str) -> bytes:

@@ -25,6 +25,7 @@ from service.errors import (
 )
 from service.settings.model import CatalogSettings
 from service.settings.proxies import proxy_for
+from service.telemetry import traces
 
 #: Seconds to connect in, where the deadline of the whole call leaves more.
 CONNECT_S = 10.0
@@ -109,7 +110,7 @@ class Transport:
             for _ in range(MAX_REDIRECTS + 1):
                 started = time.monotonic()
                 async with self._session.request(
-                    call.method, URL(url, encoded=True), data=call.body, headers=call.headers,
+                    call.method, URL(url, encoded=True), data=call.body, headers={**call.headers, **traces.headers()},
                     allow_redirects=False, ssl=self._context(call.base), proxy=self._proxies[call.base],
                 ) as response:  # fmt: skip
                     took_s = time.monotonic() - started

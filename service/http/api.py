@@ -17,9 +17,11 @@ from service.http.lineage import LineageApi
 from service.http.openlineage import OpenLineageApi
 from service.http.problems import in_shape
 from service.http.reading import ReadApi
+from service.http.tracing import traced
 from service.mirror.store import Store
 from service.pipeline.pipeline import Pipeline
 from service.settings.model import HttpSettings, Settings
+from service.telemetry.traces import OFF, Traces
 
 log = structlog.get_logger(__name__)
 
@@ -34,8 +36,9 @@ class Api:
         SettingInvalid: the token file cannot be used, an issuer lacks its audience, or a naming rule is none.
     """
 
-    def __init__(self, settings: Settings, store: Store, pipeline: Pipeline) -> None:
+    def __init__(self, settings: Settings, store: Store, pipeline: Pipeline, traces: Traces = OFF) -> None:
         self._settings: HttpSettings = settings.http
+        self._traces = traces
         self._access = Access(settings.http)
         ingest = Ingest(store, pipeline, settings.http, settings.pipeline, settings.openlineage, settings.lineage)
         self._console = Console(settings, store, self._access, acts=False)
@@ -51,7 +54,8 @@ class Api:
     def application(self) -> web.Application:
         """The API as an aiohttp application."""
         app = web.Application(
-            middlewares=[in_shape, guarded(self._access)], client_max_size=self._settings.max_body_bytes
+            middlewares=[*traced(self._traces), in_shape, guarded(self._access)],
+            client_max_size=self._settings.max_body_bytes,
         )
         for part in self._parts:
             app.add_routes(part.routes())

@@ -60,27 +60,33 @@ class Delivery:
     waits: bool = False
     #: Seconds until it is due.
     settles_s: float = 0.0
+    #: The `traceparent` of the event that it is of, where that is traced.
+    trace: str | None = None
 
 
-def of_lineage(target: str, event_id: str, document: str | None) -> Delivery:
+def of_lineage(target: str, event_id: str, document: str | None, trace: str | None = None) -> Delivery:
     """The delivery of one lineage event; it goes out once."""
-    return Delivery(f"{target}:{event_id}", target, LINEAGE, event_id, LineageRecorded.__name__, document=document)
+    name = LineageRecorded.__name__
+    return Delivery(f"{target}:{event_id}", target, LINEAGE, event_id, name, document=document, trace=trace)
 
 
-def of_run(target: str, run_id: str, openlineage_id: str) -> Delivery:
+def of_run(target: str, run_id: str, openlineage_id: str, trace: str | None = None) -> Delivery:
     """The delivery of one OpenLineage event as it was sent; those of a run go in the order in which they came."""
-    return Delivery(f"{target}:{openlineage_id}", target, RUN, run_id, LineageRecorded.__name__, waits=True)
+    name = LineageRecorded.__name__
+    return Delivery(f"{target}:{openlineage_id}", target, RUN, run_id, name, waits=True, trace=trace)
 
 
-def of_state(target: str, change: Any, settles_s: float = 0.0) -> Delivery:
+def of_state(target: str, change: Any, settles_s: float = 0.0, trace: str | None = None) -> Delivery:
     """The delivery of one state of one thing; `change` has a version. One that settles waits in the store."""
     entity_kind, entity_id = entity_of(change)
     delivery_id = f"{target}:{entity_kind}:{entity_id}:{change.version.key.hex()}"
     name = type(change).__name__
-    return Delivery(delivery_id, target, entity_kind, entity_id, name, waits=settles_s > 0, settles_s=settles_s)
+    return Delivery(
+        delivery_id, target, entity_kind, entity_id, name, waits=settles_s > 0, settles_s=settles_s, trace=trace
+    )
 
 
-_COLUMNS = ("delivery_id", "target", "entity_kind", "entity_id", "change")
+_COLUMNS = ("delivery_id", "target", "entity_kind", "entity_id", "change", "trace")
 _insert = BulkInsert(
     deliveries,
     (*_COLUMNS, "lease_token", "lease_until"),
@@ -126,8 +132,8 @@ async def create(connection: AsyncConnection, store: Store, new: Sequence[Delive
     return created
 
 
-def _values(new: Delivery) -> tuple[str, ...]:
-    return new.delivery_id, new.target, new.entity_kind, new.entity_id, new.change
+def _values(new: Delivery) -> tuple[str | None, ...]:
+    return new.delivery_id, new.target, new.entity_kind, new.entity_id, new.change, new.trace
 
 
 async def create_in_turn(connection: AsyncConnection, store: Store, new: Sequence[Delivery]) -> set[str]:
@@ -190,7 +196,7 @@ async def _read(connection: AsyncConnection, rows: Sequence[Any], clock: datetim
     return [
         Delivery(
             row.delivery_id, row.target, row.entity_kind, row.entity_id, row.change, row.attempts,
-            documents.get(row.delivery_id), (clock - row.created_at).total_seconds(),
+            documents.get(row.delivery_id), (clock - row.created_at).total_seconds(), trace=row.trace,
         )
         for row in rows
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from service.pipeline.profile_watch import ProfileWatch
 from service.settings.model import Settings
 from service.settings.scope import Scope
 from service.telemetry.metrics import Metrics
+from service.telemetry.traces import OFF, Traces
 
 
 def router_of(settings: Settings) -> routing.Router:
@@ -35,6 +36,7 @@ def pipeline_of(
     targets: Sequence[Subscriber] = (),
     outlet: Outlet | None = None,
     horizon_s: float | None = None,
+    traces: Traces = OFF,
 ) -> Pipeline:
     """The pipeline that these settings describe."""
     principals, oldest_s = settings.pipeline.principals, settings.retention.usage_s
@@ -56,4 +58,5 @@ def pipeline_of(
             keeps_s=settings.retention.profiles_s,
             limits=settings.profiles,
         ),
+        traces=traces,
     )

@@ -161,7 +161,10 @@ class _Batch:
         if not indices:
             return
         connection = self._connection
-        changes = [(index, change) for index in indices for change in self._reads[index].changes]
+        reads = self._reads
+        changes = [(index, change) for index in indices for change in reads[index].changes]
+        spans = {index: span.traceparent for index in indices if (span := reads[index].span)}
+        traces = {id(change): spans[index] for index, change in changes if index in spans} if spans else {}
         applied = await writer.apply(connection, changes, self._origin)
         if self._by.watch:
             drifts = await self._by.watch.after(connection, changes, applied, self._origin)
@@ -170,7 +173,7 @@ class _Batch:
         if self._by.observer:
             readings = self._by.observer.readings(change for _, change in applied.effective)
             await writer.write_facts(connection, readings)
-        await self._send(await self._by.outgoing.of(connection, self._origin, changes, applied))
+        await self._send(await self._by.outgoing.of(connection, self._origin, changes, applied, traces))
         for index in indices:
             was_own = index in applied.own
             written = Fate.APPLIED if index in applied.events else Fate.UNCHANGED

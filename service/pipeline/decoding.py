@@ -6,7 +6,7 @@ What cannot be used carries its error; only the errors of our own code are raise
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +27,10 @@ from service.events.found import Found
 from service.events.keys import words_of
 from service.events.message import Event, Message
 from service.mirror.usage.observing import Observer
-from service.pipeline.routing import Router
+from service.pipeline.routing import Handler, Router
 from service.settings.model import PipelineSettings
 from service.settings.scope import Scope
+from service.telemetry.traces import Span, during
 from service.text import documents
 from service.text.redaction import may_hold_secrets, redact
 from service.text.times import to_datetime
@@ -56,6 +57,8 @@ class Read:
     #: It lies beyond the retention horizon.
     expired: bool = False
     at_us: int | None = None
+    #: Its span, where it is traced; it ends with the commit.
+    span: Span | None = None
 
 
 class Decoder:
@@ -86,8 +89,8 @@ class Decoder:
         self._verifies_hints = verifies_hints
         self._observer = observer
 
-    def read(self, message: Message) -> Read:
-        """Decode, redact and handle one message; what cannot be used carries its error."""
+    def read(self, message: Message, span: Span | None = None) -> Read:
+        """Decode, redact and handle one message, within a span; what cannot be used carries its error."""
         if message.problem is not None:
             return Read(message, error=message.problem)
         words = words_of(message.routing_key)
@@ -98,7 +101,8 @@ class Decoder:
         too_large = self._too_large(message)
         try:
             body = self._envelope(message, too_large) if too_large else self._body(message, read)
-            changes = tuple(route.handler.run(Event(message.routing_key, words, body)))
+            run = route.handler.run if span is None else _traced(route.handler, span)
+            changes = tuple(run(Event(message.routing_key, words, body)))
             if too_large and not any(map(_can_be_read, changes)):
                 raise too_large
             settled = tuple(self._settled(change) for change in changes)
@@ -167,6 +171,14 @@ class Decoder:
         if self._verifies_hints:
             return RefreshAsked("asset", change.asset_id, reason="deletion_hinted")
         return AssetDeleted(change.asset_id, Version(change.at_us, Rank.DELETED), hinted=True)
+
+
+def _traced(handler: Handler, span: Span) -> Callable[[Event], Iterable[Change]]:
+    def run(event: Event) -> Iterable[Change]:
+        with during(span.child("handle", attributes={"catalog_mirror.handler": handler.name})):
+            return tuple(handler.run(event))
+
+    return run
 
 
 def _can_be_read(change: Change) -> bool:

@@ -6,7 +6,7 @@ what took effect.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -22,6 +22,8 @@ from service.pipeline.answers import Answerer
 
 #: Changes of a batch, each with the place of its event in it.
 Placed = Sequence[tuple[int, Change]]
+#: By the identity of a change, the `traceparent` of its event, where that is traced.
+Traced = Mapping[int, str]
 
 
 class Subscriber(Protocol):
@@ -54,7 +56,7 @@ class Outgoing:
         self._subscribers = tuple(subscribers)
 
     async def of(
-        self, connection: AsyncConnection, origin: Origin, changes: Placed, applied: Applied
+        self, connection: AsyncConnection, origin: Origin, changes: Placed, applied: Applied, traces: Traced
     ) -> list[Delivery]:
         """Deliveries of a batch, to those who want this origin's."""
         active = [subscriber for subscriber in self._subscribers if origin in subscriber.origins]
@@ -62,28 +64,43 @@ class Outgoing:
         for subscriber in active if applied.effective else ():
             await subscriber.prepare(connection)
         return [
-            *(await self._answers(connection, changes, applied, lineage) if lineage else ()),
-            *_of_effects(applied, active, lineage),
-            *(await self._originals(connection, changes, applied, lineage) if applied.originals else ()),
+            *(await self._answers(connection, changes, applied, lineage, traces) if lineage else ()),
+            *_of_effects(applied, active, lineage, traces),
+            *(await self._originals(connection, changes, applied, lineage, traces) if applied.originals else ()),
         ]
 
     async def _answers(
-        self, connection: AsyncConnection, changes: Placed, applied: Applied, lineage: Sequence[Subscriber]
+        self,
+        connection: AsyncConnection,
+        changes: Placed,
+        applied: Applied,
+        lineage: Sequence[Subscriber],
+        traces: Traced,
     ) -> list[Delivery]:
         """Our answers that were not on record, per distinct event."""
         effects = {id(change) for _, change in applied.effective}
         answered = (change for _, change in changes if not was_read(change) or id(change) in effects)
-        events = [answer for change in answered if (answer := self._answerer.answer(change)) is not None]
+        events, traced = [], {}
+        for change in answered:
+            if (answer := self._answerer.answer(change)) is not None:
+                events.append(answer)
+                if id(change) in traces:
+                    traced[answer.event_id] = traces[id(change)]
         fresh = await writer.record_own_lineage(connection, events)
         own = {event.event_id: event for event in events if event.event_id in fresh}
         return [
-            deliveries.of_lineage(subscriber.name, event.event_id, event.document.text)
-            for event in own.values()
+            deliveries.of_lineage(subscriber.name, event_id, event.document.text, traced.get(event_id))
+            for event_id, event in own.items()
             for subscriber in lineage
         ]
 
     async def _originals(
-        self, connection: AsyncConnection, changes: Placed, applied: Applied, lineage: Sequence[Subscriber]
+        self,
+        connection: AsyncConnection,
+        changes: Placed,
+        applied: Applied,
+        lineage: Sequence[Subscriber],
+        traces: Traced,
     ) -> list[Delivery]:
         """OpenLineage events that were not on record, in their order; who takes one event per run is told once."""
         fresh = [
@@ -97,38 +114,42 @@ class Outgoing:
             delivery
             for change in fresh
             for delivery in _forwarded(
-                structs.replace(change, is_complete=False) if change.event_id in told else change, lineage
+                structs.replace(change, is_complete=False) if change.event_id in told else change,
+                lineage,
+                traces.get(id(change)),
             )
         ]
 
 
-def _of_effects(applied: Applied, active: Sequence[Subscriber], lineage: Sequence[Subscriber]) -> Iterator[Delivery]:
+def _of_effects(
+    applied: Applied, active: Sequence[Subscriber], lineage: Sequence[Subscriber], traces: Traced
+) -> Iterator[Delivery]:
     """What took effect: lineage that came in the catalog's words, and states."""
     for _, change in applied.effective:
         if not isinstance(change, LineageRecorded):
-            yield from _of_state(change, active)
+            yield from _of_state(change, active, traces.get(id(change)))
         elif change.original is None:
-            yield from _forwarded(change, lineage)
+            yield from _forwarded(change, lineage, traces.get(id(change)))
 
 
-def _of_state(change: Change, targets: Iterable[Subscriber]) -> Iterator[Delivery]:
+def _of_state(change: Change, targets: Iterable[Subscriber], trace: str | None) -> Iterator[Delivery]:
     """A state that took effect, to whoever wants it."""
     for target in targets:
         if not target.lineage and target.wants(change):
-            yield deliveries.of_state(target.name, change, target.settles_s)
+            yield deliveries.of_state(target.name, change, target.settles_s, trace)
 
 
-def _forwarded(change: LineageRecorded, targets: Iterable[Subscriber]) -> Iterator[Delivery]:
+def _forwarded(change: LineageRecorded, targets: Iterable[Subscriber], trace: str | None) -> Iterator[Delivery]:
     """Lineage that others told, to every target but the one that it came from."""
     for target in targets:
         if not target.forwards or change.came_from in target.sources:
             continue
         if change.original and target.takes_originals:
-            yield deliveries.of_run(target.name, change.event_id, change.original.openlineage_id)
+            yield deliveries.of_run(target.name, change.event_id, change.original.openlineage_id, trace)
         elif change.original is None:
-            yield deliveries.of_lineage(target.name, change.event_id, change.document.text)
+            yield deliveries.of_lineage(target.name, change.event_id, change.document.text, trace)
         elif change.is_complete:  # told when it is read from the store, with what all events of the run say
-            yield replace(deliveries.of_lineage(target.name, change.event_id, None), waits=True)
+            yield replace(deliveries.of_lineage(target.name, change.event_id, None, trace), waits=True)
 
 
 def _by_time(changes: Iterable[Change]) -> list[LineageRecorded]:

@@ -11,6 +11,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 
@@ -34,9 +35,11 @@ from service.pipeline.decoding import Decoder, Read
 from service.pipeline.outgoing import Outgoing, Subscriber
 from service.pipeline.profile_watch import ProfileWatch
 from service.pipeline.routing import Router
+from service.pipeline.tracing import committing, traced
 from service.settings.model import PipelineSettings, ScopeSettings
 from service.settings.scope import Scope
 from service.telemetry.metrics import Metrics
+from service.telemetry.traces import OFF, Traces
 from service.text import documents
 
 log = structlog.get_logger(__name__)
@@ -68,12 +71,14 @@ class Pipeline:
         horizon_s: float | None = None,
         observer: Observer | None = None,
         watch: ProfileWatch | None = None,
+        traces: Traces = OFF,
     ) -> None:
         self._store = store
         self._observer = observer
         self._settings = settings
         self.metrics = metrics
         self._outlet = outlet
+        self._traces = traces
         self._decoder = Decoder(
             router,
             settings,
@@ -83,6 +88,7 @@ class Pipeline:
             horizon_s=horizon_s,
             observer=observer,
         )
+        self._read = partial(traced, self._decoder, traces) if traces.is_on else self._decoder.read
         self.brake = Brake(settings.brake_window, settings.brake_failures)
         self._committer = Committer(
             store, settings, Outgoing(answerer, subscribers), outlet, observer, self.brake, watch
@@ -117,15 +123,17 @@ class Pipeline:
             await self._observer.prepare(self._store)
         reads: list[Read] = []
         for start in range(0, len(messages), DECODE_SLICE):
-            reads += [self._decoder.read(message) for message in messages[start : start + DECODE_SLICE]]
+            reads += [self._read(message) for message in messages[start : start + DECODE_SLICE]]
             await asyncio.sleep(0)
         return reads
 
     async def commit(self, reads: list[Read], origin: Origin, *, braked: bool = False, alone: bool = False) -> Outcome:
         """Commit what `decode` read, and hand fresh deliveries to the outlet; raises as `process` does."""
         started = time.perf_counter()
-        async with self._store.translated():
-            outcome = await self._committer.commit(reads, origin, braked=braked, suspects=alone)
+        with committing(reads if self._traces.is_on else ()) as failed:
+            async with self._store.translated():
+                outcome = await self._committer.commit(reads, origin, braked=braked, suspects=alone)
+            failed.update(outcome.failed)
         self._met.difference_update(read.source.key for read in reads if alone)
         self._observe(reads, outcome, time.perf_counter() - started, origin)
         if outcome.fresh and self._outlet:
@@ -189,7 +197,8 @@ class Pipeline:
             now_us = time.time_ns() // 1000
             for read in reads:
                 if read.at_us is not None:
-                    metrics.event_age.observe(max(0, now_us - read.at_us) / SECOND_US)
+                    exemplar = read.span.exemplar if read.span else None
+                    metrics.event_age.observe(max(0, now_us - read.at_us) / SECOND_US, exemplar)
         for drift in outcome.drifts:
             metrics.profile_drift.labels(drift.change).inc()
         if outcome.drifts:

@@ -17,12 +17,13 @@ from service.amqp.watchdog import Watchdog
 from service.errors import NothingToConsume, SchemaMissing, SettingInvalid, StoreUnavailable
 from service.http import probes
 from service.http.api import Api
-from service.mirror import controls, schema
+from service.mirror import controls, schema, statements
 from service.mirror.store import Store
 from service.operations.work import Desk
 from service.pipeline.building import bindings_of, pipeline_of
 from service.process.heartbeat import Heartbeat
 from service.process.indexing import Indexing
+from service.process.tracing import traces_of
 from service.settings.model import Settings
 from service.sync.director import Director, director_of
 from service.sync.epoch import Epoch, marker_of
@@ -66,11 +67,16 @@ class Service:
         self.metrics = Metrics()
         self.store = Store(settings.store)
         self.store.check_writable()
+        self.traces = traces_of(settings.traces, self.metrics)
+        if self.traces.is_on:
+            statements.follow(self.store)
         self.targets = reachable_targets(settings)
-        self.relay = Relay(self.store, self.targets, settings.relay, self.metrics)
+        self.relay = Relay(self.store, self.targets, settings.relay, self.metrics, self.traces)
         self.gate = Gate()
         horizon_s = settings.retention.lineage_s  # what a person replays may be older
-        self.pipeline = pipeline_of(settings, self.store, self.metrics, self.targets, self.relay, horizon_s)
+        self.pipeline = pipeline_of(
+            settings, self.store, self.metrics, self.targets, self.relay, horizon_s, self.traces
+        )
         self.heartbeat = Heartbeat(
             self.store,
             settings.amqp,
@@ -95,15 +101,17 @@ class Service:
         self.heartbeat.watchdog = self.watchdog
         marker = marker_of(settings)
         self.epoch = Epoch(self.store, marker) if marker else None
-        self.api = Api(settings, self.store, self.pipeline)
+        self.api = Api(settings, self.store, self.pipeline, self.traces)
         self.desk = Desk(self.store)
         self.admin: AdminApi | None = None
         if settings.http.admin_port is not None:
             from service.http.admin.api import AdminApi  # large, and mostly off
             from service.http.admin.calls import Means
 
-            self.admin = AdminApi(Means(settings, self.store, self.desk, self.director))
+            self.admin = AdminApi(Means(settings, self.store, self.desk, self.director), self.traces)
         self._stop = asyncio.Event()
+        #: On the loop's clock: when what is in hand has to be finished.
+        self._done_by = 0.0
         self._reason: str | None = "waiting for the store"
         #: The port of the probes, once they are served.
         self.port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -164,6 +172,7 @@ class Service:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
             await self.store.close()
+            await asyncio.to_thread(self.traces.close, max(0.1, self._done_by - loop.time()))
             log.info("stopped")
 
     @asynccontextmanager
@@ -241,7 +250,7 @@ class Service:
 
     async def _drain(self, parts: Sequence[tuple[Callable[[], None], asyncio.Task[None]]]) -> None:
         """Sources first, then the relay, so that what they just committed still goes out."""
-        deadline = asyncio.get_running_loop().time() + self.settings.pipeline.drain_s
+        deadline = self._done_by = asyncio.get_running_loop().time() + self.settings.pipeline.drain_s
         for stop, task in parts:
             stop()
             left = max(0.1, deadline - asyncio.get_running_loop().time())

@@ -35,6 +35,7 @@ from service.settings.sections import (
     StoreSettings,
     SyncSettings,
     TargetSettings,
+    TracesSettings,
     UsageSettings,
 )
 
@@ -57,6 +58,7 @@ __all__ = [
     "StoreSettings",
     "SyncSettings",
     "TargetSettings",
+    "TracesSettings",
     "UsageSettings",
     "hide_password",
     "load",
@@ -92,6 +94,7 @@ class Settings(BaseSettings):
     search: SearchSettings = SearchSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+    traces: TracesSettings = TracesSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -459,3 +459,19 @@ class LogSettings(Section):
         "info", description="Least important line shown."
     )
     format: Literal["auto", "console", "json"] = Field("auto", description="auto: console on a terminal, else JSON.")
+
+
+class TracesSettings(Section):
+    """Where traces go: the way of a message, or of a call, through all parts. Needs the extra `otel`."""
+
+    endpoint: Annotated[str | None, AfterValidator(_is_http_url)] = Field(
+        None, description="An OpenTelemetry collector that takes OTLP over HTTP: `http://collector:4318`. Unset: off."
+    )
+    sampled: float = Field(
+        0.01, ge=0, le=1, description="Share of the traces that begin here; one that began elsewhere says so itself."
+    )
+    headers: SecretStr | None = Field(
+        None, description="Headers that the collector asks for: `name=value, name=value`."
+    )
+    ca_file: Path | None = Field(None, description="Certificates (PEM) that the collector's certificate must lead to.")
+    timeout_s: float = Field(10, gt=0, description="Seconds after which the collector has not taken what was sent.")

@@ -26,6 +26,8 @@ from service.mirror.deliveries import Delivery
 from service.settings.model import AmqpSettings, CatalogSettings, Settings
 from service.targets.base import Sending, Target
 from service.targets.options import setting_of
+from service.targets.tracing import passing
+from service.telemetry.traces import within
 
 #: Seconds that a batch of posts may take within the budget of calls; a lease is longer.
 BATCH_S = 10
@@ -54,8 +56,7 @@ class CatalogLineage(Target):
     async def deliver(self, batch: Sequence[Delivery]) -> list[MirrorError | None]:
         """Tell the catalog; what is no longer in the store is refused."""
         ready = [delivery for delivery in batch if delivery.document is not None]
-        bodies = [(delivery.entity_id, (delivery.document or "").encode()) for delivery in ready]
-        results = dict(zip(ready, await self.tell(bodies), strict=True)) if bodies else {}
+        results = dict(zip(ready, await self.tell(ready), strict=True)) if ready else {}
         lost = DeliveryRejected(target=self.name, problem="its lineage event is no longer in the store")
         return [results.get(delivery, lost) for delivery in batch]
 
@@ -69,8 +70,8 @@ class CatalogLineage(Target):
         """Where an event goes, for people."""
 
     @abstractmethod
-    async def tell(self, events: Sequence[tuple[str, bytes]]) -> list[MirrorError | None]:
-        """Tell events, each with its id: the result of each, as `deliver` answers it."""
+    async def tell(self, events: Sequence[Delivery]) -> list[MirrorError | None]:
+        """Tell events that have a document: the result of each, as `deliver` answers it."""
 
 
 class LineageOverAmqp(CatalogLineage):
@@ -90,13 +91,13 @@ class LineageOverAmqp(CatalogLineage):
         """Exchange and routing key."""
         return f"AMQP {self._amqp.exchange} {self._key(event_id)}"
 
-    async def tell(self, events: Sequence[tuple[str, bytes]]) -> list[MirrorError | None]:
+    async def tell(self, events: Sequence[Delivery]) -> list[MirrorError | None]:
         """Publish all at once and await their confirms."""
         if self._amqp.url is None:
             raise TargetUnavailable(target=self.name, problem="CATALOG_MIRROR_AMQP__URL is not set")
-        messages = [Outgoing(event_id, self._key(event_id), body) for event_id, body in events]
+        messages = [Outgoing(one.entity_id, self._key(one.entity_id), _body(one), one.trace) for one in events]
         results = await self._publisher.publish(messages)
-        return [self._result(event_id, result) for (event_id, _), result in zip(events, results, strict=True)]
+        return [self._result(one.entity_id, result) for one, result in zip(events, results, strict=True)]
 
     def _result(self, event_id: str, result: str | None) -> MirrorError | None:
         if result is None:
@@ -132,7 +133,7 @@ class LineageOverRest(CatalogLineage):
         """Method and URL."""
         return f"POST {self._url.rstrip('/')}{endpoints.LINEAGE_PATH}"
 
-    async def tell(self, events: Sequence[tuple[str, bytes]]) -> list[MirrorError | None]:
+    async def tell(self, events: Sequence[Delivery]) -> list[MirrorError | None]:
         """Post several at a time. After the first that could not be told now, the rest is not tried."""
         if not self._client_is_open:
             self._client.open()
@@ -142,8 +143,8 @@ class LineageOverRest(CatalogLineage):
         waiting = iter(enumerate(events))
 
         async def work() -> None:
-            for number, (_, body) in waiting:
-                results[number] = obstacles[0] if obstacles else await self._post(body)
+            for number, delivery in waiting:
+                results[number] = obstacles[0] if obstacles else await self._post(delivery)
                 if not obstacles and isinstance(error := results[number], TransientError):
                     obstacles.append(error)
 
@@ -152,9 +153,10 @@ class LineageOverRest(CatalogLineage):
                 group.create_task(work())
         return results
 
-    async def _post(self, body: bytes) -> MirrorError | None:
+    async def _post(self, delivery: Delivery) -> MirrorError | None:
         try:
-            await endpoints.post_lineage(self._client.on(Lane.DELIVERY), body)
+            with within(passing(delivery)):
+                await endpoints.post_lineage(self._client.on(Lane.DELIVERY), _body(delivery))
         except CatalogRejected as error:
             return DeliveryRejected(target=self.name, problem=str(error))
         except DataError as error:  # there is no such call, or its answer is absurd: not this event's fault
@@ -167,3 +169,7 @@ class LineageOverRest(CatalogLineage):
         """Close the connections."""
         self._client_is_open = False
         await self._client.close()
+
+
+def _body(delivery: Delivery) -> bytes:
+    return (delivery.document or "").encode()

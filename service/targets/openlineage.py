@@ -27,6 +27,8 @@ from service.targets.base import Sending, Target
 from service.targets.options import options_of, setting_of
 from service.targets.posting import Poster, Reply
 from service.targets.sign_in import AsCatalog, given
+from service.targets.tracing import passing
+from service.telemetry.traces import within
 from service.text import documents
 
 #: Where backends take single events, and several at once, below their URL.
@@ -182,7 +184,8 @@ class OpenLineage(Target):
     async def _post_one(self, parcel: _Parcel) -> MirrorError | None:
         for event in parcel.events:
             try:
-                reply = await self._poster.post(self._path, event)
+                with within(passing(parcel.delivery)):
+                    reply = await self._poster.post(self._path, event)
             except TransientError as error:
                 return error
             if problem := self._poster.judge(reply, parcel.delivery.attempts):

@@ -17,6 +17,7 @@ from service.errors import AnswerLost, DeliveryRejected, MirrorError, TargetUnav
 from service.settings.proxies import proxy_for
 from service.settings.trust import leading_to
 from service.targets.sign_in import SignIn
+from service.telemetry import traces
 from service.text import documents
 from service.text.redaction import redact_bytes
 
@@ -136,6 +137,7 @@ class Poster:
         self, method: str, path: str, body: bytes | None, parameters: Mapping[str, str], signed: str | None
     ) -> Reply:
         headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers |= traces.headers()
         if signed:
             headers["Authorization"] = signed
         try:

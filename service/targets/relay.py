@@ -22,8 +22,10 @@ from service.mirror import controls, deliveries
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import Store
 from service.settings.model import RelaySettings
+from service.targets import tracing
 from service.targets.base import Target, announced_to
 from service.telemetry.metrics import Metrics
+from service.telemetry.traces import OFF, Traces
 
 log = structlog.get_logger(__name__)
 
@@ -36,14 +38,21 @@ AGE_CHECK_S = 60.0
 class Relay:
     """All lanes; the pipeline's outlet."""
 
-    def __init__(self, store: Store, targets: Sequence[Target], settings: RelaySettings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        store: Store,
+        targets: Sequence[Target],
+        settings: RelaySettings,
+        metrics: Metrics,
+        traces: Traces = OFF,
+    ) -> None:
         self._settings = settings
         lineage = announced_to(targets)
         for target in targets:
             target.attach(store)
             target.metrics, target.announces_to = metrics, lineage
         token = uuid4().hex
-        self.lanes = [Lane(store, target, settings, metrics, token) for target in targets]
+        self.lanes = [Lane(store, target, settings, metrics, token, traces) for target in targets]
         self._by_name = {lane.name: lane for lane in self.lanes}
         self._token = token
 
@@ -77,12 +86,15 @@ class Relay:
 class Lane:
     """The way to one target."""
 
-    def __init__(self, store: Store, target: Target, settings: RelaySettings, metrics: Metrics, token: str) -> None:
+    def __init__(
+        self, store: Store, target: Target, settings: RelaySettings, metrics: Metrics, token: str, traces: Traces = OFF
+    ) -> None:
         self._store = store
         self._target = target
         self._at_once = target.at_once or settings.batch_max
         self._settings = settings
         self._metrics = metrics
+        self._traces = traces
         self._lease = Lease(token, settings.lease_s)
         self._memory: deque[tuple[float, Delivery]] = deque()
         self._wake = asyncio.Event()
@@ -192,15 +204,18 @@ class Lane:
         if not batch:
             return False
         started = time.monotonic()
+        spans = tracing.begun(self._traces, self.name, batch)
         try:
-            results = await self._target.deliver(batch)
+            with tracing.sending(spans):
+                results = await self._target.deliver(tracing.carrying(batch, spans))
         except TransientError as error:
             results = [error] * len(batch)
+        tracing.end(spans, results)
         age = self._metrics.delivery_age.labels(self.name)
         took = time.monotonic() - started
-        for delivery, result in zip(batch, results, strict=True):
+        for delivery, result, span in zip(batch, results, spans, strict=True):
             if result is None:
-                age.observe(delivery.age_s + took)
+                age.observe(delivery.age_s + took, span.exemplar if span else None)
         self._unsettled = batch, results
         await self._settle_last()
         return True

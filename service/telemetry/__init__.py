@@ -1,4 +1,5 @@
-"""What the service says about itself: `logs` and `metrics`.
+"""What the service says about itself: `logs`, `metrics` and `traces`.
 
-Comes in: settings of the log. Goes out: log lines with stable names, numbers for Prometheus. It imports settings alone.
+Comes in: settings of log and traces. Goes out: log lines with stable names, numbers for
+Prometheus, spans for a collector. It imports settings alone.
 """

@@ -70,6 +70,9 @@ class Metrics:
         self.poll_lag = self._histogram(
             "poll_lag_seconds", "From modified in the catalog to found by polling, on its clock", buckets=_AGE_BUCKETS
         )
+        self.traces_dropped = self._counter(
+            "traces_dropped", "Spans that no collector was told of: too many waited (full), or not_taken", "reason"
+        )
         self.expired = self._counter("expired_events", "Lineage events beyond RETENTION__LINEAGE, refused")
         self.expired_usage = self._counter("expired_usage", "Uses of assets beyond RETENTION__USAGE, refused")
         self.profile_drift = self._counter(

@@ -18,6 +18,8 @@ from service.http.console.app import Console
 from service.http.problems import in_shape
 from service.http.query import Query
 from service.http.tokens import Scope
+from service.http.tracing import traced
+from service.telemetry.traces import OFF, Traces
 
 log = structlog.get_logger(__name__)
 
@@ -31,8 +33,9 @@ class AdminApi:
         SettingInvalid: the token file cannot be used, or an issuer lacks its audience.
     """
 
-    def __init__(self, means: Means) -> None:
+    def __init__(self, means: Means, traces: Traces = OFF) -> None:
         self._means = means
+        self._traces = traces
         self._http = means.settings.http
         self._access = Access(self._http)
         self._console = Console(means.settings, means.store, self._access, acts=True)
@@ -40,7 +43,8 @@ class AdminApi:
     def application(self) -> web.Application:
         """The admin API as an aiohttp application."""
         app = web.Application(
-            middlewares=[in_shape, from_our_origin, guarded(self._access)], client_max_size=self._http.max_body_bytes
+            middlewares=[*traced(self._traces), in_shape, from_our_origin, guarded(self._access)],
+            client_max_size=self._http.max_body_bytes,
         )
         app.add_routes([call.route(self._means, openapi.CALLS) for call in openapi.CALLS])
         app.add_routes([web.get(openapi.PATH, needs(Scope.OPERATE, _describe), allow_head=False)])

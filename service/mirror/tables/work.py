@@ -36,6 +36,7 @@ deliveries = Table(
     Column("last_error", Text),
     Column("lease_token", Text),
     Column("lease_until", UtcTime),
+    Column("trace", Text, comment="The traceparent of the event that it is of, where that is traced"),
     Index("deliveries_head", "target", "entity_kind", "entity_id", "seq"),
     Index("deliveries_turn", "target", "seq"),
 )  # fmt: skip
