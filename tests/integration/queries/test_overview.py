@@ -17,7 +17,7 @@ from service.mirror import controls, dead_letters, deliveries, progress
 from service.mirror.clock import store_now
 from service.mirror.deliveries import Delivery
 from service.mirror.progress import RECONCILE, SNAPSHOT
-from service.mirror.tables import assets, collibra_batches, refreshes
+from service.mirror.tables import assets, collibra_batches, refreshes, sync_runs
 from service.process.flow import Flow
 from service.queries import counting
 from service.queries.counting import Precision
@@ -99,6 +99,7 @@ async def test_everything_that_is_stuck_is_told_with_what_mends_it(mirror: Mirro
         letter = dead_letters.dead_letter_of(Message("a.b", b"{"), NotJson(problem="it ends"), 100, Privacy())
         await dead_letters.store_events(connection, [letter])
         await progress.begin(connection, SNAPSHOT, "the first run", {})
+        await connection.execute(sa.update(sync_runs).values(started_at=NOW))  # SQLite's clock tells milliseconds
         failed = await progress.begin(connection, RECONCILE, "a person", {})
         failed.state, failed.problem = "failed", "it was too much"
         await progress.save(connection, failed, ended=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from pydantic import SecretStr
 
 from service.changes import AssetDeleted, ContainerDeleted
 from service.errors import QueryInvalid
-from service.mirror import controls
+from service.mirror import controls, writer
 from service.mirror.search import following, preparing
 from service.mirror.store import Store
 from service.mirror.tables import assets, search_things
@@ -24,7 +26,7 @@ from service.queries.counting import Precision
 from service.queries.search import Found, search
 from service.settings.model import StoreSettings
 from service.text.words import name_of
-from tests.integration.queries.conftest import HR, SALES, asset, version
+from tests.integration.queries.conftest import CATALOG, HR, SALES, asset, version
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror
@@ -243,3 +245,27 @@ def test_a_sqlite_without_its_search_of_texts_is_told_as_such(sqlite_url: str) -
     store = Store(StoreSettings(url=SecretStr(sqlite_url)))
     for problem in ("no such module: fts5", "error in tokenizer: no such tokenizer: trigram"):
         assert "FTS5" in store.unavailable(sqlite3.OperationalError(problem)).advice()
+
+
+async def test_search_finds_in_a_schema_of_its_own_and_without_the_right_to_make_the_extension(
+    empty_postgres_url: str, opened: Callable[..., AbstractAsyncContextManager[Mirror]], mirror: Mirror
+) -> None:
+    if mirror.store.dialect == "sqlite":
+        pytest.skip("schemas are PostgreSQL's")
+    role = "reader_" + empty_postgres_url.rpartition("_")[2][:12]
+    async with opened(empty_postgres_url, migrate=False) as owner:
+        await owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'", f"CREATE SCHEMA own AUTHORIZATION {role}")
+        url = sa.make_url(empty_postgres_url).set(username=role, password="x").render_as_string(hide_password=False)
+        try:
+            async with opened(url, schema="own") as other:
+                async with other.store.write() as connection:
+                    await writer.apply(connection, enumerate(CATALOG))
+                while await following.step(other.store):
+                    pass
+                assert ids(await found(other, "customer"))[:2] == ["t-customer", "a-orders"]
+                assert not (await found(other, "custmoer")).finds_mistyped
+                await owner.execute("CREATE EXTENSION pg_trgm")
+                assert await preparing.prepare(other.store)
+                assert ids(await found(other, "custmoer"))[:2] == ["t-customer", "a-orders"]
+        finally:
+            await owner.execute(f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
