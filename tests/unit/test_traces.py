@@ -6,6 +6,8 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from queue import Queue
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -118,7 +120,16 @@ def dropped(metrics: Metrics, reason: str) -> float:
     return float(metrics.traces_dropped.labels(reason)._value.get())
 
 
-def test_a_collector_that_hangs_costs_what_finds_no_room_and_nobody_waits(collector: Collector) -> None:
+def test_a_collector_that_hangs_costs_what_finds_no_room_and_nobody_waits(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = Queue.put
+
+    def never_waiting(queue: Queue[Any], item: Any, block: bool = True, timeout: float | None = None) -> None:
+        assert not block, "it would wait for room"
+        put(queue, item, block, timeout)
+
+    monkeypatch.setattr(Queue, "put", never_waiting)
     metrics = Metrics()
     outbox = Outbox(collector, metrics.traces_dropped)
     outbox.on_end(ReadableSpan("first"))
