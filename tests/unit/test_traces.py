@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from queue import Queue
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +18,7 @@ from pydantic import SecretStr
 
 from service.errors import SettingInvalid
 from service.mirror.statements import described
+from service.process.tracing import traces_of
 from service.settings.model import TracesSettings
 from service.telemetry import exporting, traces
 from service.telemetry.exporting import FULL, NOT_TAKEN, QUEUE_MAX, Exporting, Outbox
@@ -115,7 +120,16 @@ def dropped(metrics: Metrics, reason: str) -> float:
     return float(metrics.traces_dropped.labels(reason)._value.get())
 
 
-def test_a_collector_that_hangs_costs_what_finds_no_room_and_nobody_waits(collector: Collector) -> None:
+def test_a_collector_that_hangs_costs_what_finds_no_room_and_nobody_waits(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = Queue.put
+
+    def never_waiting(queue: Queue[Any], item: Any, block: bool = True, timeout: float | None = None) -> None:
+        assert not block, "it would wait for room"
+        put(queue, item, block, timeout)
+
+    monkeypatch.setattr(Queue, "put", never_waiting)
     metrics = Metrics()
     outbox = Outbox(collector, metrics.traces_dropped)
     outbox.on_end(ReadableSpan("first"))
@@ -171,3 +185,17 @@ def test_headers_that_cannot_be_used_are_told_without_what_they_hold(headers: st
     with pytest.raises(SettingInvalid, match="TRACES__HEADERS") as caught:
         Exporting(settings, Metrics().traces_dropped)
     assert "s3cret" not in str(caught.value) + caught.value.advice()
+
+
+def test_a_collector_without_the_extra_is_told_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "service.telemetry.exporting")
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    with pytest.raises(SettingInvalid, match=r"TRACES__ENDPOINT.*catalog-mirror\[otel\]"):
+        traces_of(TracesSettings(endpoint="http://127.0.0.1:1"), Metrics())
+    assert traces_of(TracesSettings(), Metrics()) is OFF
+
+
+def test_certificates_that_are_not_there_are_told(tmp_path: Path) -> None:
+    settings = TracesSettings(endpoint="https://127.0.0.1:1", ca_file=tmp_path / "none.pem")
+    with pytest.raises(SettingInvalid, match="TRACES__CA_FILE"):
+        traces_of(settings, Metrics())
