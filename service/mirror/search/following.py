@@ -24,8 +24,8 @@ from service.mirror.store import Store
 from service.mirror.tables import UtcTime, search_things
 from service.mirror.tables import controls as controls_table
 
-#: Things of one batch.
-BATCH = 200
+#: Things of one batch, and of one step of going round, which reads little of each.
+BATCH, ROUND_BATCH = 200, 2000
 #: Seconds after which whoever wrote a row has committed it, or never will.
 SETTLED_S = 60.0
 #: The control that says how far each table was followed.
@@ -159,4 +159,5 @@ async def _next_things(connection: AsyncConnection, after: int) -> list[tuple[in
         )
     )
     query = sa.select(_thing.seq, is_there.label("is_there")).where(_thing.seq > after)
-    return [(row.seq, bool(row.is_there)) for row in await connection.execute(query.order_by(_thing.seq).limit(BATCH))]
+    rows = await connection.execute(query.order_by(_thing.seq).limit(ROUND_BATCH))
+    return [(row.seq, bool(row.is_there)) for row in rows]
