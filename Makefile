@@ -106,7 +106,7 @@ audit: $(STAMP) ## Look for what is unsafe in the code that runs (bandit)
 	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml service handlers && echo "bandit: nothing found"
 
 # Whoever ships the image passes these packages on: all are permissive, none asks for the source of what links to it.
-PERMISSIVE := Apache-2.0;Apache 2.0;Apache Software License;BSD-2-Clause;BSD-3-Clause;ISC License (ISCL);MIT;MIT-0;$\
+PERMISSIVE := Apache-2.0;Apache 2.0;Apache Software License;BSD License;BSD-2-Clause;BSD-3-Clause;ISC License (ISCL);MIT;MIT-0;$\
 	MIT License;PSF-2.0;Python Software Foundation License;Apache-2.0 AND MIT;Apache-2.0 AND BSD-2-Clause;MIT AND PSF-2.0;$\
 	MIT OR Apache-2.0;Apache-2.0 OR BSD-3-Clause
 licences: $(STAMP) ## List the licences of what is shipped; fails on one that is not known to be permissive

@@ -22,7 +22,7 @@ from service.cli.common import acting, out, show_table
 from service.errors import RunFailed
 from service.mirror.progress import RECONCILE
 from service.mirror.store import Store
-from service.operations.reading import watched
+from service.operations.runs import watched
 from service.process.app import Service
 from service.settings.model import CatalogSettings, Settings, SyncSettings, TargetSettings
 from service.sync.sweep import Options

@@ -23,6 +23,7 @@ from service.cli.common import (
 from service.errors import MirrorError, UsageError
 from service.mirror.progress import RECONCILE, SNAPSHOT, Run
 from service.operations import reading as operations
+from service.operations import runs
 from service.sync.readings import TABLES
 from service.sync.runs import COUNTS
 from service.sync.sweep import Estimate, Options
@@ -76,14 +77,14 @@ def refresh(
     """Read one thing again: in a running service, else here."""
     settings = quiet_settings()
     done = on_store(
-        lambda store: operations.refresh_here(store, settings, kind, entity_id, container, acting()), migrate=True
+        lambda store: runs.refresh_here(store, settings, kind, entity_id, container, acting()), migrate=True
     )
     out.print("It was read." if done else "A running service reads it within seconds.")
 
 
 async def _estimate() -> tuple[list[Estimate], int]:
     settings = quiet_settings()
-    async with opened_store(settings, migrate=True) as store, operations.directing(settings, store) as director:
+    async with opened_store(settings, migrate=True) as store, runs.directing(settings, store) as director:
         return await director.runner.estimate(), settings.catalog.calls_per_minute
 
 
@@ -92,8 +93,8 @@ async def _carry_out(mode: str, options: Options, as_json: bool) -> tuple[Run, M
     settings = quiet_settings()
     async with opened_store(settings, migrate=True) as store:
         with _Display(mode, hidden=as_json) as display:
-            watch = operations.Watch(display.show, display.say)
-            return await operations.carry_out(store, settings, mode, options, acting(), watch)
+            watch = runs.Watch(display.show, display.say)
+            return await runs.carry_out(store, settings, mode, options, acting(), watch)
 
 
 class _Display:

@@ -221,8 +221,8 @@ def settle(
     reason: Annotated[str | None, typer.Option("--reason", help="How you know, for the audit log.")] = None,
 ) -> None:
     """Say what became of a batch that is uncertain; one that was not sent goes again while its window is the newest."""
-    state = on_store(lambda store: operations.settle(store, batch, sent, job, acting(reason)))
-    out.print(f"It is {state} now.")
+    done = on_store(lambda store: operations.settle(store, batch, sent, job, acting(reason)))
+    out.print(f"It is {done.state} now.")
 
 
 @app.command("replan")

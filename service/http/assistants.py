@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -23,12 +25,14 @@ _OURS = frozenset({hdrs.CONTENT_LENGTH.lower(), hdrs.TRANSFER_ENCODING.lower(), 
 
 
 class Assistants:
-    """The protocol's end here; its SDK is large, and imported when the API begins to answer."""
+    """The protocol's end here; its SDK is large, and imported when the first assistant asks."""
 
     def __init__(self, store: Store, renaming: Renaming) -> None:
         self._store = store
         self._renaming = renaming
-        self._exchange: Exchange | None = None
+        self._exchange: asyncio.Future[Exchange] | None = None
+        self._holding: asyncio.Task[None] | None = None
+        self._ends = asyncio.Event()
 
     @property
     def is_installed(self) -> bool:
@@ -41,18 +45,30 @@ class Assistants:
 
     async def running(self, _: web.Application) -> AsyncIterator[None]:
         """Answer as long as the application does."""
-        if not self.is_installed:
-            yield
-            return
-        from service.mcp.exchange import Exchange
+        yield
+        if self._holding is not None:
+            self._ends.set()
+            await self._holding
 
-        self._exchange = Exchange(self._store, self._renaming)
-        async with self._exchange.running():
-            yield
+    async def _hold(self, begun: asyncio.Future[Exchange]) -> None:
+        """Keep what answers, from the first call to the end of the application."""
+        try:
+            module = await asyncio.to_thread(import_module, "service.mcp.exchange")
+            exchange: Exchange = module.Exchange(self._store, self._renaming)
+            async with exchange.running():
+                begun.set_result(exchange)
+                await self._ends.wait()
+        except Exception as error:
+            if begun.done():
+                raise
+            begun.set_exception(error)
 
     async def post(self, request: web.Request) -> web.Response:
         """One call of the protocol."""
-        assert self._exchange is not None
-        found = await self._exchange.answer(request.method, request.headers.items(), await body_of(request))
+        if self._exchange is None:
+            self._exchange = asyncio.get_running_loop().create_future()
+            self._holding = asyncio.create_task(self._hold(self._exchange), name="assistants")
+        exchange = await asyncio.shield(self._exchange)
+        found = await exchange.answer(request.method, request.headers.items(), await body_of(request))
         headers = [(name, value) for name, value in found.headers if name.lower() not in _OURS]
         return web.Response(status=found.status, body=found.body, headers=headers)

@@ -14,12 +14,13 @@ from ipaddress import IPv6Address, ip_address
 
 import structlog
 
-from service.http.problems import Problem
+from service.http.problems import RETRY_AFTER_S, Problem
 
 log = structlog.get_logger(__name__)
 
-#: Wrong tokens that one address has free, and seconds after which it has one more.
-FREE, RENEWED_S = 10, 6.0
+#: Wrong tokens that one address has free, and seconds after which it has one more: no longer than what keeps a
+#: producer's task waiting anyway (`problems.RETRY_AFTER_S`), whose token may just have been taken back.
+FREE, RENEWED_S = 10, float(RETRY_AFTER_S)
 #: Addresses that are remembered, and answers that are held back at once.
 ADDRESSES, WAITING = 10_000, 100
 #: Seconds that an answer is held back.

@@ -306,10 +306,11 @@ async def count(connection: AsyncConnection, which: Filter) -> int:
     return int((await connection.execute(sa.select(sa.func.count()).where(which.where()))).scalar_one())
 
 
-async def close(connection: AsyncConnection, ids: Sequence[str], state: str) -> None:
-    """Mark dead letters as replayed, superseded or discarded."""
+async def close(connection: AsyncConnection, ids: Sequence[str], state: str) -> int:
+    """Mark open dead letters as replayed, superseded or discarded; answers how many were open."""
     closed = {"state": state, "closed_at": store_now(connection.dialect.name)}
-    await connection.execute(sa.update(dead_letters).where(dead_letters.c.dead_letter_id.in_(ids)).values(closed))
+    these = (dead_letters.c.dead_letter_id.in_(ids), dead_letters.c.state == OPEN)
+    return int((await connection.execute(sa.update(dead_letters).where(*these).values(closed))).rowcount)
 
 
 async def count_by_fingerprint(

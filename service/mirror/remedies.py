@@ -7,10 +7,16 @@ from collections.abc import Iterator
 from service.errors import SettingInvalid
 from service.settings import trust
 
+_FTS5 = (
+    "Search needs SQLite 3.34 or later with FTS5, which this Python's has not: take another Python, or PostgreSQL "
+    "(CATALOG_MIRROR_STORE__URL)."
+)
 _OURS = "CATALOG_MIRROR_STORE__CERT_FILE and CATALOG_MIRROR_STORE__KEY_FILE"
 
 #: Words that are looked for in this order → what to do.
 _REMEDIES = (
+    ("no such module: fts5", _FTS5),
+    ("no such tokenizer: trigram", _FTS5),
     ("requires a valid client certificate", f"It asks for a certificate of ours: set {_OURS}."),
     (
         '"trust" authentication failed',

@@ -15,29 +15,25 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.changes import Origin
-from service.errors import BodyTooLarge, LineInvalid, UsageError
-from service.events.message import Message
-from service.events.recording import read_line
+from service.errors import BodyTooLarge, UsageError
 from service.mirror import dead_letters as letters
-from service.mirror import deliveries, refreshes
-from service.mirror.dead_letters import DELIVERY, DISCARDED, OPEN, READING, REPLAYED, Filter
+from service.mirror.dead_letters import DELIVERY, DISCARDED, OPEN, READING, Filter
 from service.mirror.store import Store
 from service.operations import history
 from service.operations.acting import Act, Conflict, Unknown
 from service.operations.differences import Line, differences
 from service.operations.history import Entry
-from service.operations.replaying import replaying_pipeline
+from service.operations.replaying import Replayer, replaying_pipeline
 from service.operations.work import Desk, Tell, Work
-from service.pipeline.committing import Fate
-from service.pipeline.pipeline import Pipeline
 from service.settings.model import PipelineSettings, Settings
 from service.text.privacy import clean_body
 
 #: Nesting of an edited body.
 MAX_DEPTH = 200
+#: Letters that are discarded in one transaction: others wait for it where the store has one writer.
+_AT_ONCE = 200
 #: The actions, as the audit log names them.
-_EDIT, _REPLAY, _DISCARD = "dead_letter.edit", "dead_letter.replay", "dead_letter.discard"
+_EDIT, _DISCARD = "dead_letter.edit", "dead_letter.discard"
 
 
 class DeadLetterUnknown(Unknown):
@@ -159,8 +155,14 @@ class Replayed:
 
 
 async def find(store: Store, which: Filter, limit: int = 50, after: str | None = None) -> Page:
-    """Matching letters, the newest first; `after`: those that follow on the letter with this id."""
+    """Matching letters, the newest first; `after`: those that follow on the letter with this id.
+
+    Raises:
+        DeadLetterUnknown: there is none with that id (any more).
+    """
     async with store.reading() as connection:
+        if after is not None and await letters.read(connection, after) is None:
+            raise DeadLetterUnknown(which=repr(after))
         rows = await letters.briefly(connection, which, limit, after)
         return Page(tuple(_letter(row) for row in rows), await letters.count(connection, which))
 
@@ -227,10 +229,10 @@ async def diff(store: Store, rules: PipelineSettings, beginning: str, body: byte
     Raises:
         DeadLetterUnknown, UsageError, BodyTooLarge: as `edit`.
     """
-    new, _ = _clean(body, rules)
+    new, _ = await asyncio.to_thread(_clean, body, rules)
     async with store.reading() as connection:
         row = await _editable(connection, beginning)
-    return differences(row.body, new, MAX_DEPTH)
+    return await asyncio.to_thread(differences, row.body, new, MAX_DEPTH)
 
 
 async def edit(store: Store, rules: PipelineSettings, beginning: str, body: bytes, digest: str, act: Act) -> Edited:
@@ -246,7 +248,7 @@ async def edit(store: Store, rules: PipelineSettings, beginning: str, body: byte
         BodyTooLarge: the body is larger than PIPELINE__MAX_BODY_BYTES.
         EditedMeanwhile: somebody else changed it since.
     """
-    new, blanked = _clean(body, rules)
+    new, blanked = await asyncio.to_thread(_clean, body, rules)
     async with store.writing() as connection:
         row = await _editable(connection, beginning, hold=True)
         if digest_of(row.body) != digest:
@@ -259,7 +261,7 @@ async def edit(store: Store, rules: PipelineSettings, beginning: str, body: byte
 
 
 async def choose(store: Store, which: Filter) -> list[str]:
-    """Ids of the letters that `replay` would try.
+    """Ids of the letters that `replay` would try, or `discard` close.
 
     Raises:
         DeadLetterUnknown: ids were given, and no letter begins so.
@@ -289,7 +291,7 @@ async def replay(
     if not chosen:
         return Replayed()
     pipeline = await replaying_pipeline(settings, store, deliver=deliver)
-    replayer = _Replayer(store, pipeline, act, deliver=deliver, can_read=settings.catalog.url is not None)
+    replayer = Replayer(store, pipeline, act, deliver=deliver, can_read=settings.catalog.url is not None)
     counts = Replayed()
     for dead_letter_id in chosen:
         started = time.monotonic()
@@ -330,69 +332,14 @@ async def discard(store: Store, which: Filter, act: Act) -> int:
     Raises:
         DeadLetterUnknown: ids were given, and no letter begins so.
     """
-    async with store.writing() as connection:
-        found = await letters.ids(connection, which)
-        if not found and which.ids:
-            raise DeadLetterUnknown(which=" ".join(which.ids))
-        for dead_letter_id in found:
-            await letters.close(connection, [dead_letter_id], DISCARDED)
-            await act.record(connection, _DISCARD, dead_letter_id)
-    return len(found)
-
-
-class _Replayer:
-    """Tries letters again, one by one: a letter may be megabytes."""
-
-    def __init__(self, store: Store, pipeline: Pipeline, act: Act, *, deliver: bool, can_read: bool) -> None:
-        self._store = store
-        self._pipeline = pipeline
-        self._act = act
-        self._deliver = deliver
-        self._can_read = can_read
-
-    async def replay(self, dead_letter_id: str) -> str | None:
-        """How it went, as `Replayed` counts it; None where somebody else closed it meanwhile."""
-        async with self._store.reading() as connection:
-            letter = await letters.read(connection, dead_letter_id)
-        if letter is None or letter.state != OPEN:
-            return None
-        if letters.was_read(letter):
-            return await self._read_again(letter)
-        if letter.truncated:
-            return await self._end(letter, "cut_off")
-        if letter.kind == DELIVERY:
-            return await self._send_again(letter)
-        outcome = await self._pipeline.process([_message(letter)], Origin.REPLAY)
-        if outcome.fates[Fate.DEAD_LETTERED]:
-            return await self._end(letter, "failed_again")
-        return await self._end(letter, "replayed", REPLAYED)
-
-    async def _read_again(self, letter: Any) -> str:
-        """Ask for what could not be read to be read again, by the service that runs."""
-        origin = Origin.LIVE if self._deliver else Origin.REPLAY
-        asked = letters.reading_of(letter, origin) if self._can_read else None
-        if asked is None:
-            return await self._end(letter, "cannot_be_read")
-        async with self._store.writing() as connection:
-            await refreshes.ask(connection, [asked])
-            return await self._close(connection, letter, "to_be_read", REPLAYED)
-
-    async def _send_again(self, letter: Any) -> str:
-        async with self._store.writing() as connection:
-            state = await deliveries.revive(connection, self._store, letter)
-            return await self._close(connection, letter, "replayed", state)
-
-    async def _end(self, letter: Any, result: str, state: str | None = None) -> str:
-        async with self._store.writing() as connection:
-            return await self._close(connection, letter, result, state)
-
-    async def _close(self, connection: AsyncConnection, letter: Any, result: str, state: str | None) -> str:
-        """Write down how it went; the letter stays open without a state."""
-        if state is not None:
-            await letters.close(connection, [letter.dead_letter_id], state)
-        detail = {"result": result, "delivered": self._deliver}
-        await self._act.record(connection, _REPLAY, letter.dead_letter_id, detail)
-        return result
+    chosen, number = await choose(store, which), 0
+    for start in range(0, len(chosen), _AT_ONCE):
+        async with store.writing() as connection:
+            for dead_letter_id in chosen[start : start + _AT_ONCE]:
+                if await letters.close(connection, [dead_letter_id], DISCARDED):
+                    await act.record(connection, _DISCARD, dead_letter_id)
+                    number += 1
+    return number
 
 
 def digest_of(body: bytes | None) -> str:
@@ -461,11 +408,3 @@ async def _whole(connection: AsyncConnection, row: Any) -> Whole:
     done = await history.read(connection, row.dead_letter_id)
     headers = json.loads(row.headers) if row.headers else None
     return Whole(_letter(row), headers, row.body, row.original_body, tuple(done))
-
-
-def _message(letter: Any) -> Message:
-    """The message that the letter keeps, under the name that it has."""
-    if letter.error_class == LineInvalid.error_class:
-        return dataclasses.replace(read_line(letter.body), known_as=letter.dead_letter_id)
-    headers = json.loads(letter.headers) if letter.headers else {}
-    return Message(letter.routing_key, letter.body, headers, known_as=letter.dead_letter_id)

@@ -43,7 +43,7 @@ def _lines(body: bytes, max_depth: int) -> list[str]:
         text = msgspec.json.format(documents.canonical(documents.read(body, max_depth)), indent=2).decode()
     except DataError:
         text = body.decode("utf-8", "backslashreplace")
-    return text.splitlines()
+    return text.split("\n")
 
 
 def _alike(pairs: Iterable[tuple[str, str]]) -> int:
@@ -57,11 +57,12 @@ def _alike(pairs: Iterable[tuple[str, str]]) -> int:
 
 
 def _compared(old: list[str], new: list[str]) -> Iterator[Line]:
-    if max(len(old), len(new)) > _MOST:  # the time that comparing takes grows with the square
+    if max(len(old), len(new)) > _MOST:  # the time that comparing takes may grow with the square
         yield from (Line("removed", text) for text in old)
         yield from (Line("added", text) for text in new)
         return
-    for what, start, end, new_start, new_end in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+    # Lines that stand everywhere (`autojunk`) are left out of the search: they would make it take minutes.
+    for what, start, end, new_start, new_end in SequenceMatcher(None, old, new, autojunk=True).get_opcodes():
         if what == "equal":
             yield from (Line("same", text) for text in old[start:end])
             continue

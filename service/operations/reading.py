@@ -1,45 +1,29 @@
 """Reading the catalog: how far it is, ask for a run or for one thing, hold it, stop it, and close gaps.
 
-Where a service runs it does the work, and whoever asked looks on through the store; else a command does it itself.
+A running service does the work; whoever asked looks on through the store.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Container, ContainerKind, RefreshAsked
-from service.errors import MassDeletion, MirrorError, RunFailed, UsageError
+from service.errors import ConfigurationError, UsageError
 from service.mirror import controls, progress, refreshes
 from service.mirror.progress import RECONCILE, SNAPSHOT, Run
 from service.mirror.store import Store
 from service.operations.acting import Act, Conflict, Unknown
 from service.operations.work import Desk, Tell, Work
-from service.pipeline.building import pipeline_of
-from service.settings.model import Settings
-from service.sync.director import ASKED, LEAD_S, Director, director_of
+from service.sync.director import ASKED, Director
 from service.sync.readings import TABLES
-from service.sync.runs import Stopped
 from service.sync.sweep import Options
-from service.telemetry.metrics import Metrics
-
-#: Seconds between two looks at a run that another process does.
-LOOK_S = 0.5
-#: Seconds without anybody who reads after which nobody looks on any more; another replica takes over before that.
-ALONE_S = 40.0
-_NOBODY = "the service that was to do it is gone; start it again, or run this command again."
-#: What the names of commands that read begin with.
-_COMMAND = "command-"
 
 
-class NoRun(Conflict):
+class NoRun(Conflict, ConfigurationError):
     """No run is going on."""
 
     remedy = "`catalog-mirror status` shows what was read."
@@ -91,14 +75,6 @@ class Asked:
     run_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """What is told of a run while it is looked on: how far it is, and what is waited for."""
-
-    show: Callable[[Run], Awaitable[None]]
-    say: Callable[[str], None]
-
-
 async def standing(store: Store) -> Standing:
     """How reading stands."""
     async with store.reading() as connection:
@@ -121,7 +97,7 @@ async def ask(store: Store, mode: str, options: Options, act: Act) -> Asked:
         if before is not None and before.options == told:
             return Asked(mode, before.run_id)
         await controls.set_control(connection, ASKED, {"mode": mode, **told, "who": act.by})
-        await _record(connection, mode, options, act)
+        await record(connection, mode, options, act)
     return Asked(mode, None)
 
 
@@ -196,29 +172,6 @@ async def refresh(store: Store, kind: str, entity_id: str, container: str | None
         await act.record(connection, "reading.refresh", f"{kind} {entity_id}")
 
 
-async def refresh_here(
-    store: Store, settings: Settings, kind: str, entity_id: str, container: str | None, act: Act
-) -> bool:
-    """The same, read here where no service runs; answers whether it was.
-
-    Raises:
-        UsageError: as `refresh`.
-        RunFailed: it could not be read.
-    """
-    await refresh(store, kind, entity_id, container, act)
-    leader = await _leader(store)
-    if leader is not None and not leader.startswith(_COMMAND):
-        return False
-    async with directing(settings, store) as director:
-        while await director.refresher.once():
-            pass
-    async with store.reading() as connection:
-        problem = await refreshes.waiting(connection, kind, entity_id)
-    if problem is not None:
-        raise RunFailed(mode="refresh", problem=problem or "somebody else reads it just now")
-    return True
-
-
 def _kind(kind: str) -> str:
     if kind not in TABLES:
         raise UsageError(problem=f"there is no kind {kind!r}; there are {', '.join(TABLES)}")
@@ -257,124 +210,11 @@ async def close_gap(store: Store, gap_id: str, act: Act) -> Gap:
     return Gap(row.gap_id, row.kind, row.detail, row.began_at, row.noticed_at)
 
 
-@asynccontextmanager
-async def directing(settings: Settings, store: Store) -> AsyncIterator[Director]:
-    """What reads the catalog, in this process; its client is open."""
-    metrics = Metrics()
-    pipeline = pipeline_of(settings, store, metrics)
-    director = director_of(settings, store, pipeline, metrics, f"{_COMMAND}{uuid4().hex[:8]}")
-    async with director.client:
-        yield director
-
-
-async def carry_out(
-    store: Store, settings: Settings, mode: str, options: Options, act: Act, watch: Watch
-) -> tuple[Run, MirrorError | None]:
-    """Have a run done, by a running service or else here, and look on to its end.
-
-    Returns:
-        The run, and why it failed if it did.
-    """
-    while True:
-        leader = await _leader(store)
-        if leader is None:
-            if done := await _here(store, settings, mode, options, act, watch):
-                return done
-        elif leader.startswith(_COMMAND):
-            watch.say(f"{mode}: waits for another command that reads the catalog")
-        else:
-            return await _there(store, mode, options, act, watch)
-        await asyncio.sleep(LOOK_S)
-
-
-async def _leader(store: Store) -> str | None:
-    """Who reads the catalog: a running service, or another command."""
-    async with store.reading() as connection:
-        return await progress.leader(connection, store)
-
-
-async def _there(
-    store: Store, mode: str, options: Options, act: Act, watch: Watch
-) -> tuple[Run, MirrorError | None]:  # fmt: skip
-    """Have a running service do it."""
-    try:
-        return await watched(store, mode, options, act, watch.show), None
-    except RunFailed as error:
-        async with store.reading() as connection:
-            run = await progress.newest(connection, mode, ("failed",))
-        if run is None:
-            raise
-        return run, error
-
-
-async def _here(
-    store: Store, settings: Settings, mode: str, options: Options, act: Act, watch: Watch
-) -> tuple[Run, MirrorError | None] | None:
-    """Do the run in this process, which leads meanwhile; None where somebody else was quicker."""
-    async with directing(settings, store) as director:
-        if not await director.lead():
-            return None
-        leading = asyncio.create_task(_keep_leading(director))
-        try:
-            async with store.writing() as connection:
-                await _record(connection, mode, options, act)
-            run = await director.runner.begin(mode, f"asked by {act.by}", options)
-            try:
-                await director.runner.carry_out(run, watch.show)
-            except MassDeletion as error:
-                return run, error
-            except Stopped:
-                return run, None
-            if mode == RECONCILE and options.repair:
-                async with store.writing() as connection:
-                    await controls.close_gaps(connection, run.started_at)
-            return run, None
-        finally:
-            leading.cancel()
-            with suppress(asyncio.CancelledError):
-                await leading
-            await director.step_down()
-
-
-async def _keep_leading(director: Director) -> None:
-    while True:
-        await asyncio.sleep(LEAD_S)
-        await director.lead()
-
-
-async def watched(
-    store: Store, mode: str, options: Options, act: Act, show: Callable[[Run], Awaitable[None]]
-) -> Run:  # fmt: skip
-    """Ask the running service for the run, unless it is doing just that, and look on until it is over.
-
-    Raises:
-        RunFailed: it failed, or nobody does it any more.
-    """
-    async with store.reading() as connection:
-        before = await progress.newest(connection, mode)
-    await ask(store, mode, options, act)
-    alone_s = 0.0
-    while True:
-        await asyncio.sleep(LOOK_S)
-        async with store.reading() as connection:
-            run = await progress.newest(connection, mode)
-            pending = ASKED in await controls.read_controls(connection)
-            alone_s = 0.0 if await progress.leader(connection, store) else alone_s + LOOK_S
-        if alone_s > ALONE_S:
-            raise RunFailed(mode=mode, problem=_NOBODY)
-        if run is None or pending or (before and run.run_id == before.run_id and before.finished_at):
-            continue
-        await show(run)
-        if run.finished_at is not None:
-            if run.state == "failed":
-                raise RunFailed(mode=mode, problem=run.problem or "it does not say why")
-            return run
-
-
 def _told(options: Options) -> dict[str, bool]:
     """The options as a run keeps them."""
     return {"repair": options.repair, "accept_deletions": options.accept_deletions}
 
 
-async def _record(connection: AsyncConnection, mode: str, options: Options, act: Act) -> None:
+async def record(connection: AsyncConnection, mode: str, options: Options, act: Act) -> None:
+    """Write down that somebody has a run done."""
     await act.record(connection, f"reading.{mode}", "the catalog", _told(options))

@@ -20,6 +20,8 @@ from service.targets.base import Sending, Target, installed_targets
 
 #: What `origins` tells of a target that settings turn off.
 TURNED_OFF = "turned off"
+#: The same where neither broker nor catalog is set, by which it would be told.
+LEADS_NOWHERE = "off: nothing leads there"
 
 
 class TargetUnknown(Unknown):
@@ -69,10 +71,17 @@ class Planned:
 
 async def listed(store: Store, settings: Settings) -> list[TargetState]:
     """Every target that settings know or the store remembers."""
-    origins = {target.name: ",".join(sorted(target.origins)) for target in installed_targets(settings)}
-    async with store.writing() as connection:
-        await controls.ensure_targets(connection, list(origins))
-        return [_state(row, origins) for row in await controls.read_targets(connection)]
+    origins = {
+        target.name: LEADS_NOWHERE if target.leads_nowhere else ",".join(sorted(target.origins))
+        for target in installed_targets(settings)
+    }
+    async with store.reading() as connection:
+        rows = await controls.read_targets(connection)
+    if origins.keys() - {row.target for row in rows}:
+        async with store.writing() as connection:
+            await controls.ensure_targets(connection, list(origins))
+            rows = await controls.read_targets(connection)
+    return [_state(row, origins) for row in rows]
 
 
 async def pause(store: Store, name: str, act: Act) -> Switched:

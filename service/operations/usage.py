@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +41,36 @@ class NothingPlanned(Conflict):
     remedy = "A running service plans the newest window by itself; `catalog-mirror targets list` shows the targets."
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Figures of usage that are told together; what they hold is left out."""
+
+    batch_id: str
+    target: str
+    #: The end of the 30 days that are told.
+    window_end: datetime
+    items: int
+    state: str
+    sent_at: datetime | None
+    job_id: str | None
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A batch and its state, now that somebody said what became of it."""
+
+    batch_id: str
+    state: str
+
+
+async def listed(store: Store, states: Sequence[str] = (), limit: int = 50) -> list[Batch]:
+    """Batches, the newest first; all states where none is named."""
+    async with store.reading() as connection:
+        rows = await batches.in_state(connection, None, *states, limit=limit)
+    return [Batch(*(getattr(row, field.name) for field in fields(Batch))) for row in rows]
+
+
 async def batch(connection: AsyncConnection, beginning: str) -> Any:
     """The one batch (a row) whose id begins so.
 
@@ -50,8 +83,8 @@ async def batch(connection: AsyncConnection, beginning: str) -> Any:
     return rows[0]
 
 
-async def settle(store: Store, beginning: str, sent: bool, job: str | None, act: Act) -> str:
-    """Say what became of a batch that is uncertain; answers its state now.
+async def settle(store: Store, beginning: str, sent: bool, job: str | None, act: Act) -> Settled:
+    """Say what became of a batch that is uncertain.
 
     Args:
         sent: whether Collibra took it; one that it did not take goes again while its window is the newest.
@@ -69,7 +102,7 @@ async def settle(store: Store, beginning: str, sent: bool, job: str | None, act:
         if state is None:
             raise BatchCertain(batch=row.batch_id, state=row.state)
         await act.record(connection, "usage.settle", row.batch_id, {"sent": sent, "job": job, "state": state})
-        return str(state)
+        return Settled(row.batch_id, str(state))
 
 
 async def replan(store: Store, name: str, act: Act, *, everything: bool = False) -> None:

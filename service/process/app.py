@@ -7,6 +7,7 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -15,8 +16,6 @@ from service.amqp.gate import Gate
 from service.amqp.watchdog import Watchdog
 from service.errors import NothingToConsume, SchemaMissing, SettingInvalid, StoreUnavailable
 from service.http import probes
-from service.http.admin.api import AdminApi
-from service.http.admin.calls import Means
 from service.http.api import Api
 from service.mirror import controls, schema, statements
 from service.mirror.store import Store
@@ -31,6 +30,9 @@ from service.sync.epoch import Epoch, marker_of
 from service.targets.base import Target, installed_targets
 from service.targets.relay import Relay
 from service.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from service.http.admin.api import AdminApi
 
 log = structlog.get_logger(__name__)
 
@@ -103,6 +105,9 @@ class Service:
         self.desk = Desk(self.store)
         self.admin: AdminApi | None = None
         if settings.http.admin_port is not None:
+            from service.http.admin.api import AdminApi  # large, and mostly off
+            from service.http.admin.calls import Means
+
             self.admin = AdminApi(Means(settings, self.store, self.desk, self.director), self.traces)
         self._stop = asyncio.Event()
         #: On the loop's clock: when what is in hand has to be finished.

@@ -18,7 +18,7 @@ from service.mirror.tables import UtcTime, search_things
 from service.queries.asked import Asked, Filters
 
 #: Things that each way finds at most.
-CANDIDATES = 2000
+CANDIDATES = 1000
 #: Characters from which on a word counts as the beginning of others, too.
 BEGINNING = 2
 
@@ -31,10 +31,14 @@ async def ranked_things(
     """Rows of what matches behind a place (rank, sort_name, seq), in that order; `found` is how many there are."""
     on_postgresql = connection.dialect.name == "postgresql"
     matching = (_PostgreSQL if on_postgresql else _SQLite)(asked)
-    named = _bounded(matching.named()) if asked.typed or not asked.marks else None
-    worded = _bounded(matching.worded()) if asked.words or asked.marks else None
-    parts = [part for part in (named, worded) if part is not None]
-    either = sa.union(*parts).subquery() if len(parts) > 1 else parts[0].subquery()
+    parts = [_bounded(matching.named())] if asked.typed or not asked.marks else []
+    if asked.words or asked.marks:
+        worded = matching.worded()
+        for named in parts:  # names that begin so come first: where they are enough, nothing else is read
+            worded = worded.where(sa.select(sa.func.count()).select_from(named).scalar_subquery() <= CANDIDATES)
+        parts.append(_bounded(worded))
+    ways = [sa.select(part.c.seq) for part in parts]
+    either = sa.union(*ways).subquery() if len(ways) > 1 else ways[0].subquery()
     begins = _begins(asked.typed)
     rank = sa.case((begins, 0), (matching.in_name(), 1), else_=2) if asked.words else sa.literal(0)
     ranked = (
@@ -54,10 +58,9 @@ async def ranked_things(
     return (await connection.execute(query)).all()
 
 
-def _bounded(query: sa.Select[Any]) -> sa.Select[Any]:
-    """The numbers of at most so many, whichever part of the question finds them; read before anything is joined."""
-    part = query.limit(CANDIDATES + 1).cte().prefix_with("MATERIALIZED", dialect="postgresql")
-    return sa.select(part.c.seq)
+def _bounded(query: sa.Select[Any]) -> sa.CTE:
+    """The numbers of at most so many things; read before anything is joined."""
+    return query.limit(CANDIDATES + 1).cte().prefix_with("MATERIALIZED", dialect="postgresql")
 
 
 def _begins(typed: str) -> sa.ColumnElement[bool]:

@@ -69,6 +69,13 @@ def test_large_bodies_that_share_nothing_are_told_at_once() -> None:
     assert len(lines) == 60_000 + 2
 
 
+def test_lines_that_repeat_cost_no_more() -> None:
+    old, new = (json.dumps([f"a{number % 3 % share}" for number in range(4_900)]).encode() for share in (2, 3))
+    started = time.monotonic()
+    assert differences(old, new, 64)
+    assert time.monotonic() - started < 5
+
+
 def test_a_body_is_shown_over_several_lines_as_it_is() -> None:
     assert pretty(b'{"b":1.50,"a":1e400}') == '{\n  "b": 1.50,\n  "a": 1e400\n}'
     assert pretty(b"no \xff json") == "no \\xff json"

@@ -122,6 +122,7 @@ class Call:
         name: as the description names it.
         answer: the type of what `do` answers, a dataclass or a list of them.
         refusals: statuses that it may answer besides those of the door.
+        look: where to look on, after what is only begun (202): a path, with names of the answer's members in it.
     """
 
     method: str
@@ -134,6 +135,7 @@ class Call:
     body: type[Body] = Body
     status: int = 200
     refusals: tuple[int, ...] = ()
+    look: str = ""
 
     def route(self, means: Means, beside: Sequence[Call]) -> web.RouteDef:
         """Where it is answered, for whoever may operate; the fixed words of calls beside it are no names."""
@@ -156,12 +158,14 @@ class Call:
         body = _body(await body_of(request), self.body) if self.method == "POST" else self.body()
         act = Act(request[CALLER].name, Way.API, body.reason)
         names = {name: path_id(request, name) for name in request.match_info}
-        return answer(await self.do(Asked(means, act, names, query, body)), self.status)
+        told = msgspec.to_builtins(await self.do(Asked(means, act, names, query, body)))
+        headers = {"Location": self.look.format_map(told)} if self.look else {}
+        return answer(told, self.status, headers)
 
 
-def answer(value: Any, status: int = 200) -> web.Response:
-    """A dataclass, or a list of them, as JSON; half of a surrogate pair, which a message's header may hold, stays."""
-    return web.Response(text=json.dumps(msgspec.to_builtins(value)), status=status, content_type=JSON_TYPE)
+def answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Plain values as JSON; half of a surrogate pair, which a message's header may hold, stays."""
+    return web.Response(text=json.dumps(value), status=status, content_type=JSON_TYPE, headers=headers)
 
 
 def _query(request: web.Request, model: type[P]) -> P:

@@ -20,12 +20,13 @@ async def from_our_origin(request: web.Request, handler: Handler) -> web.StreamR
 
     A page of another origin cannot send a body of this type without asking first, which is never allowed.
     """
+    if not request.path.startswith(_CALLS):  # pages are linked to from anywhere, and judge their forms themselves
+        return await handler(request)
     origin = request.headers.get(hdrs.ORIGIN)
     site = request.headers.get("Sec-Fetch-Site", "none")
     if site not in _OURS or (origin is not None and not _is_ours(origin, request.host)):
         raise forbidden("Pages of other origins may not call the admin API, whatever token they send.")
     is_call = request.match_info.http_exception is None  # else it is no call at all, which is told in its turn
-    is_call = is_call and request.path.startswith(_CALLS)  # pages have forms, each with a token of its session
     if is_call and request.method == "POST" and request.content_type != "application/json":
         raise Problem(415, "unsupported_media_type", "Send a body of JSON, with `Content-Type: application/json`.")
     return await handler(request)

@@ -197,12 +197,13 @@ def _shown(whole: Whole) -> LetterShown:
 _ONE = f"{_ROOT}/{{letter}}"
 #: In the order in which they are described; a fixed word stands before what any letter may be called.
 CALLS: tuple[Call, ...] = (
-    Call("GET", _ROOT, "listDeadLetters", "Dead letters, the newest first", Page, _list, Listing),
+    Call("GET", _ROOT, "listDeadLetters", "Dead letters, the newest first", Page, _list, Listing,
+         refusals=(404,)),
     Call("GET", f"{_ROOT}/groups", "groupDeadLetters", "Open ones by cause", list[Group], _groups),
     Call("POST", f"{_ROOT}/count", "countDeadLetters", "How many open ones a choice is", Chosen, _count,
          body=Choice, refusals=(404,)),
     Call("POST", f"{_ROOT}/replay", "replayDeadLetters", "Try many again", Work, _replay_many,
-         body=ReplayMany, status=202, refusals=(404, 409)),
+         body=ReplayMany, status=202, look="/api/admin/work/{work_id}", refusals=(404, 409)),
     Call("POST", f"{_ROOT}/discard", "discardDeadLetters", "Close many without trying them again", Chosen,
          _discard_many, body=Choice, refusals=(404,)),
     Call("GET", _ONE, "getDeadLetter", "One whole, with what was done to it", LetterShown, _show,

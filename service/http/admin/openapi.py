@@ -10,13 +10,13 @@ import msgspec
 from pydantic.json_schema import models_json_schema
 
 from service import __version__
-from service.http.admin import letters, looking, reading, steering
+from service.http.admin import letters, looking, reading, steering, usage
 from service.http.admin.calls import Body, Call
 from service.http.describing import PROBLEM, REFUSALS
 
 PATH = "/api/admin/openapi.json"
 #: Every call but this description.
-CALLS: tuple[Call, ...] = (*letters.CALLS, *steering.CALLS, *reading.CALLS, *looking.CALLS)
+CALLS: tuple[Call, ...] = (*letters.CALLS, *steering.CALLS, *reading.CALLS, *usage.CALLS, *looking.CALLS)
 _TEMPLATE = "#/components/schemas/{name}"
 #: What any call may be refused with: by the door, for its parameters, or for the store's sake.
 _ALWAYS = (400, 401, 403, 429, 503)
@@ -65,6 +65,8 @@ def _operation(call: Call, schema: dict[str, Any]) -> dict[str, Any]:
     if "{" in call.path:
         refusals.add(404)
     told = _described(call.name, call.summary, call.status, schema, sorted(refusals))
+    if call.look:
+        told["responses"][str(call.status)]["headers"] = {"Location": {"schema": {"type": "string"}}}
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": _ID} for name in re.findall(r"{(\w+)}", call.path)
     ]
@@ -80,7 +82,7 @@ def _operation(call: Call, schema: dict[str, Any]) -> dict[str, Any]:
 def _described(name: str, summary: str, status: int, schema: dict[str, Any], refusals: Any) -> dict[str, Any]:
     responses: dict[str, Any] = {str(status): {"description": "Done.", "content": _json(schema)}}
     if status == 202:
-        responses["202"]["description"] = "Begun: `getWork` or `getReading` tells how far it is."
+        responses["202"]["description"] = "Begun: `Location` names where to look how far it is."
     problem = {"$ref": _TEMPLATE.format(name="Problem")}
     for refusal in refusals:
         responses[str(refusal)] = {"description": _REFUSALS[str(refusal)], "content": _json(problem)}

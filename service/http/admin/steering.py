@@ -157,7 +157,7 @@ CALLS: tuple[Call, ...] = (
     Call("POST", f"{_TARGET}/resume", "resumeTarget", "Deliver to it again", Switched, _resume_target,
          refusals=(404,)),
     Call("POST", f"{_TARGET}/backfill", "backfillTarget", "Tell it what the mirror holds already", Work,
-         _backfill, body=Backfill, status=202, refusals=(404, 409)),
+         _backfill, body=Backfill, status=202, look="/api/admin/work/{work_id}", refusals=(404, 409)),
     Call("GET", _LEVEL, "getLogLevel", "How much the log shows", LogLevel, _level),
     Call("POST", _LEVEL, "setLogLevel", "Have it show more, or less, for a while", LogLevel, _set_level,
          body=Level),

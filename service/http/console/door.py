@@ -27,7 +27,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: What the browser holds; hosts differ by port, cookies do not, and both ports may be open in one browser.
 COOKIE = "catalog_mirror_session"
 #: The field of a form that no other page can know.
-FORM_TOKEN = "form_token"
+FORM_FIELD = "form_token"
 SESSION = web.RequestKey("session", Session)
 #: What a page may load and do: what we serve, nothing else (docs/console.md).
 _POLICY = (
@@ -139,7 +139,7 @@ class Door:
             Problem: 403, this one came from elsewhere or is old.
         """
         _check_origin(request)
-        brought = (await request.post()).get(FORM_TOKEN, "")
+        brought = (await request.post()).get(FORM_FIELD, "")
         known = form_token(request)
         if not isinstance(brought, str) or not hmac.compare_digest(brought.encode(), known.encode()):
             raise forbidden("The form is not of this session: load the page again, and send it from there.")

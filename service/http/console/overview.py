@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, suppress
 
 from aiohttp import hdrs, web
 
@@ -58,9 +58,9 @@ class Flow:
         headers = {hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store", "X-Accel-Buffering": "no"}
         answer = web.StreamResponse(headers={**HEADERS, **headers})
         try:
-            async with aclosing(self._live.watch()) as changes:
+            async with aclosing(self._live.watch()) as changes, aclosing(_or_silence(changes)) as told_or_not:
                 await answer.prepare(request)
-                async for now in _or_silence(changes):
+                async for now in told_or_not:
                     event = ": alive\n\n" if now is None else _event(render("overview_now.html", now=now, **told))
                     await answer.write(event.encode())
         except Full:
@@ -70,7 +70,7 @@ class Flow:
         return answer
 
 
-async def _or_silence(changes: AsyncIterator[Overview]) -> AsyncIterator[Overview | None]:
+async def _or_silence(changes: AsyncIterator[Overview]) -> AsyncGenerator[Overview | None]:
     """The changes, and None where nothing changes for long."""
     while True:
         coming = asyncio.ensure_future(anext(changes))
@@ -82,6 +82,8 @@ async def _or_silence(changes: AsyncIterator[Overview]) -> AsyncIterator[Overvie
             return
         finally:
             coming.cancel()
+            with suppress(asyncio.CancelledError, StopAsyncIteration):
+                await coming
 
 
 def _event(text: str) -> str:

@@ -68,7 +68,7 @@ class Steering:
         if name not in known:
             raise TargetUnknown(name=name)
         waiting = await deliveries.pending(self._store, name, PAGE, after)
-        is_on = known[name].origins != targets.TURNED_OFF
+        is_on = known[name].origins not in (targets.TURNED_OFF, targets.LEADS_NOWHERE)
         plan = await targets.plan(self._store, self._settings, name, PLANNED) if is_on else None
         more = f"/targets/{quote(name)}?" + urlencode({"after": waiting[-1].seq}) if len(waiting) == PAGE else None
         bodies = [(one.to, len(one.deliveries), _parsed(one.body)) for one in plan.sendings] if plan else []

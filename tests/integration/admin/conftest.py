@@ -32,6 +32,8 @@ class Client:
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self.url = url
+        #: Where the last answer leads, if it does.
+        self.location: str | None = None
 
     async def call(
         self, method: str, path: str, body: Any = None, token: str | None = "dana", **headers: str
@@ -45,6 +47,7 @@ class Client:
         data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         url = URL(f"{self.url}/api/admin{path}", encoded=True)
         async with self._session.request(method, url, data=data, headers=told) as response:
+            self.location = response.headers.get("Location")
             return response.status, await response.json(content_type=None)
 
     async def get(self, path: str, **options: Any) -> Any:

@@ -1,18 +1,21 @@
-"""What the calls do, on both stores; each is in the audit log with who did it, by which way and why."""
+"""What the calls do; each is in the audit log with who did it, by which way and why."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from service.changes import Origin
 from service.errors import DeliveryRejected
 from service.events.message import Message
 from service.mirror import controls, dead_letters, deliveries, progress
+from service.mirror.tables import collibra_batches
 from service.operations import logs
 from service.settings.model import CatalogSettings, LogSettings, StoreSettings
 
@@ -24,6 +27,10 @@ CATALOG = CatalogSettings(url="https://catalog.example")
 KEY = "v2.data_profiles.p1.PATCH"
 BROKEN = {"published": "yesterday", "state": {"metadata": {"guid": "p1", "dataset_id": "a1", "catalog_id": "c1"}}}
 MENDED = BROKEN | {"published": "2026-05-10T15:04:15Z"}
+
+
+#: For what asks nothing of a store that other tests do not.
+on_one_store = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
 
 async def audited(mirror: Mirror) -> list[tuple[Any, ...]]:
@@ -68,6 +75,7 @@ async def test_a_letter_is_found_looked_at_mended_and_replayed(admin: Client, mi
     ]  # fmt: skip
 
 
+@on_one_store
 async def test_two_people_at_once_do_not_overwrite_each_other(admin: Client, mirror: Mirror, letter: str) -> None:
     digest = (await admin.get(f"/dead-letters/{letter}"))["digest"]
     await admin.post(f"/dead-letters/{letter}/edit", {"body": "{}", "digest": digest}, token="erik")
@@ -87,6 +95,7 @@ async def test_many_letters_are_replayed_as_work_that_tells_how_far_it_is(admin:
     work = await admin.post("/dead-letters/replay", {"error_class": "not_json", "reason": "again"}, expect=202)
 
     assert (work["what"], work["by"], work["state"]) == ("replay", "dana", "running")
+    assert admin.location == f"/api/admin/work/{work['work_id']}"
     done = await admin.until(f"/work/{work['work_id']}", lambda found: found["state"] != "running")
     assert (done["state"], done["told"]["failed_again"]) == ("done", 5)
     assert await admin.get("/work") == [done]
@@ -96,6 +105,7 @@ async def test_many_letters_are_replayed_as_work_that_tells_how_far_it_is(admin:
     assert (status, "forgotten" in problem["errors"][0]["message"]) == (404, True)
 
 
+@on_one_store
 async def test_a_choice_or_one_is_discarded(admin: Client, mirror: Mirror, letter: str) -> None:
     await mirror.take(Message("v2.data_profiles.p2.PATCH", b"nul"))
     assert await admin.post(f"/dead-letters/{letter}/discard", {"reason": "a test"}) == {"letters": 1}
@@ -113,6 +123,8 @@ async def test_a_listing_goes_on_behind_its_last_letter(admin: Client, mirror: M
         seen += [one["dead_letter_id"] for one in letters]
         after = f"&after={seen[-1]}"
     assert len(seen) == len(set(seen)) == 7
+    status, problem = await admin.call("GET", "/dead-letters?after=0000")
+    assert (status, "no dead letter '0000'" in problem["errors"][0]["message"]) == (404, True)
 
 
 async def test_a_delivery_whose_id_begins_as_anothers_is_replayed_alone(admin: Client, mirror: Mirror) -> None:
@@ -131,6 +143,7 @@ async def test_a_delivery_whose_id_begins_as_anothers_is_replayed_alone(admin: C
 # Switches.
 
 
+@on_one_store
 async def test_consuming_is_paused_and_resumed(admin: Client, mirror: Mirror) -> None:
     assert await admin.post("/consuming/pause", {"reason": "maintenance"}) == {"reason": "maintenance (dana)"}
     async with mirror.store.write() as connection:
@@ -177,6 +190,7 @@ async def test_a_target_is_switched_planned_and_told_what_is_there(
         assert "There is no target 'nobody'" in await admin.refused(path, {}, 404)
 
 
+@on_one_store
 async def test_held_deliveries_are_let_go(admin: Client, mirror: Mirror) -> None:
     assert await admin.post("/deliveries/release") == {"number": None}
     async with mirror.store.write() as connection:
@@ -186,6 +200,7 @@ async def test_held_deliveries_are_let_go(admin: Client, mirror: Mirror) -> None
     assert (await admin.get("/consuming"))["deliveries_held"] is None
 
 
+@on_one_store
 async def test_the_log_shows_more_for_a_while(served: Served, mirror: Mirror) -> None:
     async with served(log=LogSettings(level="warning")) as admin:
         assert await admin.get("/log-level") == {"usual": "warning", "chosen": None}
@@ -210,7 +225,7 @@ async def test_a_run_is_asked_for_held_let_go_and_stopped(served: Served, mirror
     async with served(catalog=CATALOG) as admin:
         told = {"repair": True, "accept_deletions": True, "reason": "looked at"}
         asked = await admin.post("/reading/reconcile", told, expect=202)
-        assert asked == {"mode": "reconcile", "run_id": None}
+        assert (asked, admin.location) == ({"mode": "reconcile", "run_id": None}, "/api/admin/reading")
         assert (await admin.get("/reading"))["asked"] == "reconcile"
         assert "No run is going on" in await admin.refused("/reading/pause", {}, 409)
         async with mirror.store.write() as connection:
@@ -226,6 +241,7 @@ async def test_a_run_is_asked_for_held_let_go_and_stopped(served: Served, mirror
     ]  # fmt: skip
 
 
+@on_one_store
 async def test_one_thing_is_read_again_at_once(served: Served, mirror: Mirror) -> None:
     async with served(catalog=CATALOG) as admin:
         told = {"id": "a1", "container": "catalog:c1", "reason": "stale"}
@@ -237,12 +253,14 @@ async def test_one_thing_is_read_again_at_once(served: Served, mirror: Mirror) -
     assert [entry[1:4] for entry in await audited(mirror)] == [("reading.refresh", "asset a1", "stale")]
 
 
+@on_one_store
 @pytest.mark.parametrize("path", ["/reading/snapshot", "/reading/reconcile", "/reading/estimate", "/refresh"])
 async def test_without_a_catalog_nothing_is_asked_for(admin: Client, mirror: Mirror, path: str) -> None:
     assert "CATALOG__URL" in await admin.refused(path, {"id": "a1"} if path == "/refresh" else {}, 409)
     assert await audited(mirror) == []
 
 
+@on_one_store
 async def test_a_gap_is_closed_by_somebody_who_knows(admin: Client, mirror: Mirror) -> None:
     async with mirror.store.write() as connection:
         await controls.record_gap(connection, "absence", "nothing was consumed", None)
@@ -253,6 +271,31 @@ async def test_a_gap_is_closed_by_somebody_who_knows(admin: Client, mirror: Mirr
     await admin.refused(f"/gaps/{gap['gap_id']}/close", {}, 404)
     (entry,) = await audited(mirror)
     assert entry[1:4] == ("gap.close", gap["gap_id"], "replayed from the archive")
+
+
+# Usage.
+
+
+async def test_a_batch_in_doubt_is_settled_and_a_window_counted_again(admin: Client, mirror: Mirror) -> None:
+    now = datetime.now(UTC)
+    row = {"batch_id": "b1", "target": "collibra", "window_end": now, "number": 1, "state": "uncertain", "items": 3,
+           "body": "{}", "assets": "[]", "prepared_at": now}  # fmt: skip
+    async with mirror.store.write() as connection:
+        await connection.execute(sa.insert(collibra_batches).values(row))
+        await controls.set_control(connection, "usage_window:collibra", {"end": now.isoformat()})
+
+    (batch,) = await admin.get("/usage/batches?state=uncertain")
+    assert (batch["batch_id"], batch["items"], batch["job_id"]) == ("b1", 3, None)
+    assert "b1 is on its way or uncertain" in await admin.refused("/usage/replan", {}, 409)
+    assert "goes with" in await admin.refused("/usage/batches/b1/settle", {"sent": False, "job": f"{uuid4()}"})
+    settled = {"sent": False, "reason": "not at Collibra"}
+    assert await admin.post("/usage/batches/b/settle", settled) == {"batch_id": "b1", "state": "prepared"}
+    assert "not uncertain" in await admin.refused("/usage/batches/b1/settle", settled, 409)
+    assert "No batch begins" in await admin.refused("/usage/batches/c/settle", settled, 404)
+    assert await admin.post("/usage/replan", {}, expect=202) == {"target": "collibra"}
+    assert [entry[1:4] for entry in await audited(mirror)] == [
+        ("usage.settle", "b1", "not at Collibra"), ("usage.replan", "collibra", None),
+    ]  # fmt: skip
 
 
 # What is wrong, what was done.

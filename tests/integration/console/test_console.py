@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -17,9 +17,10 @@ from playwright.async_api import expect
 
 from service.changes import Origin
 from service.events.message import Message
-from service.http.console import files
+from service.http.console import files, overview
 from service.http.console.door import COOKIE
 from service.http.console.lineage import Drawn
+from service.http.console.live import Live
 from service.mirror import audit
 from service.mirror.tables import sessions
 from tests.browsing import NARROW
@@ -287,6 +288,19 @@ async def test_the_overview_follows_and_says_when_the_service_is_gone(
     async with serve(port=port):
         await expect(someone.page.locator("#live-state")).to_have_text("Live.", timeout=15_000)
     someone.complaints.clear()  # that nobody listened is what this is about
+
+
+async def test_who_looks_away_while_nothing_changes_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never() -> Any:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr(overview, "_ALIVE_S", 0.01)
+    live: Live[Any] = Live(never)
+    async with aclosing(live.watch()) as changes, aclosing(overview._or_silence(changes)) as told:
+        assert [await anext(told) for _ in range(3)] == [None, None, None], "comments keep the connection alive"
+    await live.end()
+    await asyncio.sleep(0)
+    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
 
 
 async def test_switches_are_thrown_and_are_on_record(mirror: Mirror, console: Served, person: People) -> None:

@@ -11,10 +11,17 @@ import pytest
 from aiohttp import web
 
 from sandbox.parts.process import free_port
+from service.http.admin.api import AdminApi
+from service.http.admin.calls import Means
 from service.http.probes import listening
+from service.operations.work import Desk
+from service.settings.model import HttpSettings, Settings
 from tests.integration.test_signin import Provider
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.conftest import Mirror
     from tests.integration.console.conftest import Serve
     from tests.integration.console.test_console import People
 
@@ -24,8 +31,12 @@ class SignsIn(Provider):
 
     def application(self) -> web.Application:
         app = super().application()
-        app.add_routes([web.get("/authorize", self.authorize)])
+        app.add_routes([web.get("/authorize", self.authorize), web.get("/link", self.link)])
         return app
+
+    async def link(self, request: web.Request) -> web.Response:
+        """A page of another site that leads to ours."""
+        return web.Response(text=f'<a href="{request.query["to"]}">The page</a>', content_type="text/html")
 
     async def authorize(self, request: web.Request) -> web.Response:
         asked = dict(request.query)
@@ -62,6 +73,20 @@ async def test_somebody_signs_in_at_the_issuer_and_is_led_to_where_they_wanted(
         held = {one["name"]: one for one in await dana.context.cookies()}
         assert set(held) == {"catalog_mirror_session"}, "what was kept for the way is gone"
         assert held["catalog_mirror_session"]["sameSite"] == "Strict"
+
+
+async def test_at_the_admin_port_people_come_from_links_and_from_the_issuer(
+    mirror: Mirror, tokens_file: Path, issuer: SignsIn, person: People
+) -> None:
+    port = free_port()
+    http = HttpSettings(tokens_file=tokens_file, admin_port=port, **settings_of(issuer, port))
+    async with AdminApi(Means(Settings(http=http), mirror.store, Desk(mirror.store))).serving():
+        dana = await person(f"http://localhost:{port}", others=(issuer.url,))
+        await dana.page.goto(f"{issuer.url}/link?to=http://localhost:{port}/targets")  # as an alert has it
+        await dana.page.get_by_role("link", name="The page").click()
+        await dana.click("link", "Sign in with your organisation")
+        await dana.page.wait_for_url(f"http://localhost:{port}/targets")
+        assert await dana.page.get_by_role("heading", level=1).inner_text() == "Targets"
 
 
 async def test_who_may_nothing_does_not_come_in(serve: Serve, issuer: SignsIn, person: People) -> None:

@@ -22,7 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from service.changes import AssetSaved, Change, ConnectionDetails, Container, Origin, Rank, Version
 from service.errors import SettingInvalid
 from service.http import openapi
+from service.http.access import Access
 from service.http.api import Api
+from service.http.console.app import Console
 from service.http.probes import listening
 from service.mirror import writer
 from service.mirror.lineage.graph import graph
@@ -539,10 +541,13 @@ async def test_a_run_that_is_over_its_time_goes_with_the_events_that_told_of_it(
 
 
 async def test_the_description_has_every_route_and_no_other(mirror: Mirror) -> None:
-    application = Api(Settings(), mirror.store, mirror.pipeline()).application()
-    served = {
-        (route.method.lower(), route.resource.canonical) for route in application.router.routes() if route.resource
-    } - {("post", "/mcp")}  # a protocol of its own, which describes itself
+    application, pages = Api(Settings(), mirror.store, mirror.pipeline()).application(), web.Application()
+    Console(Settings(), mirror.store, Access(HttpSettings()), acts=False).add_to(pages)
+    apart = _routes(pages) | {("post", "/mcp")}  # pages for people, and a protocol that describes itself
     described = {(method, path) for path, methods in openapi.document()["paths"].items() for method in methods}
 
-    assert served == described
+    assert _routes(application) - apart == described
+
+
+def _routes(app: web.Application) -> set[tuple[str, str]]:
+    return {(route.method.lower(), route.resource.canonical) for route in app.router.routes() if route.resource}

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import shlex
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
 
+from service.cli import PLACES
 from service.errors import NotJson
 from service.events.message import Message
 from service.mirror import controls, dead_letters, deliveries, progress
 from service.mirror.clock import store_now
 from service.mirror.deliveries import Delivery
 from service.mirror.progress import RECONCILE, SNAPSHOT
-from service.mirror.tables import assets, collibra_batches, refreshes
+from service.mirror.tables import assets, collibra_batches, refreshes, sync_runs
 from service.process.flow import Flow
 from service.queries import counting
 from service.queries.counting import Precision
@@ -97,6 +99,7 @@ async def test_everything_that_is_stuck_is_told_with_what_mends_it(mirror: Mirro
         letter = dead_letters.dead_letter_of(Message("a.b", b"{"), NotJson(problem="it ends"), 100, Privacy())
         await dead_letters.store_events(connection, [letter])
         await progress.begin(connection, SNAPSHOT, "the first run", {})
+        await connection.execute(sa.update(sync_runs).values(started_at=NOW))  # SQLite's clock tells milliseconds
         failed = await progress.begin(connection, RECONCILE, "a person", {})
         failed.state, failed.problem = "failed", "it was too much"
         await progress.save(connection, failed, ended=True)
@@ -135,6 +138,7 @@ async def test_everything_that_is_stuck_is_told_with_what_mends_it(mirror: Mirro
         "asset cannot be read in 1 containers": "catalog-mirror doctor",
         "2 of asset differ from the catalog": "catalog-mirror reconcile --repair",
     }
+    assert {shlex.split(one.mend)[1] for one in found.stuck} <= set(PLACES)
     assert [one.place for one in found.stuck][:2] == [Place.CONSUMING, Place.CONSUMING]
     assert found.switches.paused is not None
     assert found.switches.paused.reason == "maintenance (ann)"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,17 +13,20 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from service.changes import AssetDeleted, ContainerDeleted
 from service.errors import QueryInvalid
-from service.mirror import controls
+from service.mirror import controls, writer
 from service.mirror.search import following, preparing
+from service.mirror.store import Store
 from service.mirror.tables import assets, search_things
 from service.queries.asked import Filters, Kind
 from service.queries.counting import Precision
 from service.queries.search import Found, search
+from service.settings.model import StoreSettings
 from service.text.words import name_of
-from tests.integration.queries.conftest import HR, SALES, asset, version
+from tests.integration.queries.conftest import CATALOG, HR, SALES, asset, version
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror
@@ -233,3 +239,33 @@ async def test_whatever_is_typed_is_answered(mirror: Mirror, text: str) -> None:
     text = text.encode("utf-8", "replace").decode()
     if len(name_of(text).split()) <= 10:
         await found(mirror, text)
+
+
+def test_a_sqlite_without_its_search_of_texts_is_told_as_such(sqlite_url: str) -> None:
+    store = Store(StoreSettings(url=SecretStr(sqlite_url)))
+    for problem in ("no such module: fts5", "error in tokenizer: no such tokenizer: trigram"):
+        assert "FTS5" in store.unavailable(sqlite3.OperationalError(problem)).advice()
+
+
+async def test_search_finds_in_a_schema_of_its_own_and_without_the_right_to_make_the_extension(
+    empty_postgres_url: str, opened: Callable[..., AbstractAsyncContextManager[Mirror]], mirror: Mirror
+) -> None:
+    if mirror.store.dialect == "sqlite":
+        pytest.skip("schemas are PostgreSQL's")
+    role = "reader_" + empty_postgres_url.rpartition("_")[2][:12]
+    async with opened(empty_postgres_url, migrate=False) as owner:
+        await owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'", f"CREATE SCHEMA own AUTHORIZATION {role}")
+        url = sa.make_url(empty_postgres_url).set(username=role, password="x").render_as_string(hide_password=False)
+        try:
+            async with opened(url, schema="own") as other:
+                async with other.store.write() as connection:
+                    await writer.apply(connection, enumerate(CATALOG))
+                while await following.step(other.store):
+                    pass
+                assert ids(await found(other, "customer"))[:2] == ["t-customer", "a-orders"]
+                assert not (await found(other, "custmoer")).finds_mistyped
+                await owner.execute("CREATE EXTENSION pg_trgm")
+                assert await preparing.prepare(other.store)
+                assert ids(await found(other, "custmoer"))[:2] == ["t-customer", "a-orders"]
+        finally:
+            await owner.execute(f"DROP OWNED BY {role} CASCADE", f"DROP ROLE {role}")
