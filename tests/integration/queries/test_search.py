@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
@@ -13,18 +12,15 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from service.changes import AssetDeleted, ContainerDeleted
 from service.errors import QueryInvalid
 from service.mirror import controls, writer
 from service.mirror.search import following, preparing
-from service.mirror.store import Store
 from service.mirror.tables import assets, search_things
 from service.queries.asked import Filters, Kind
 from service.queries.counting import Precision
 from service.queries.search import Found, search
-from service.settings.model import StoreSettings
 from service.text.words import name_of
 from tests.integration.queries.conftest import CATALOG, HR, SALES, asset, version
 
@@ -233,18 +229,12 @@ async def test_two_replicas_that_follow_write_everything_once(mirror: Mirror, wr
     assert ids(await found(mirror, "customer"))[:2] == ["t-customer", "a-orders"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.text(max_size=60))
 async def test_whatever_is_typed_is_answered(mirror: Mirror, text: str) -> None:
     text = text.encode("utf-8", "replace").decode()
     if len(name_of(text).split()) <= 10:
         await found(mirror, text)
-
-
-def test_a_sqlite_without_its_search_of_texts_is_told_as_such(sqlite_url: str) -> None:
-    store = Store(StoreSettings(url=SecretStr(sqlite_url)))
-    for problem in ("no such module: fts5", "error in tokenizer: no such tokenizer: trigram"):
-        assert "FTS5" in store.unavailable(sqlite3.OperationalError(problem)).advice()
 
 
 async def test_search_finds_in_a_schema_of_its_own_and_without_the_right_to_make_the_extension(
