@@ -63,6 +63,7 @@ async def test_its_handler_and_its_target_are_found_and_do_their_work(
         await catalog.publish([("quality.checks.a1.done", b"{}"), profile_event(1)])
         rows = rows_of(sqlite_url)
         await rows.until("SELECT count(*) FROM refreshes WHERE entity_id = 'a1' AND reason = 'quality_check'", 1)
+        await rows.until("SELECT count(*) FROM data_profiles", 1)
         await rows.until("SELECT count(*) FROM deliveries WHERE target = 'journal'", 0)
         assert await service.terminate() == 0
     assert [json.loads(line) for line in journal.read_text().splitlines()] == [{"what": "ProfileSaved", "id": "p1"}]
