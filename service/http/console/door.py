@@ -16,6 +16,7 @@ from aiohttp import hdrs, web
 
 from service.http.access import ANYBODY, CALLER, Access, is_local
 from service.http.console.rendering import Pages
+from service.http.origins import is_foreign
 from service.http.problems import Problem, forbidden, problem_of
 from service.http.tokens import Caller, Scope
 from service.mirror import sessions
@@ -159,9 +160,7 @@ def local_path(text: str) -> str:
 
 
 def _check_origin(request: web.Request) -> None:
-    origin = request.headers.get(hdrs.ORIGIN)
-    site = request.headers.get("Sec-Fetch-Site", "same-origin")
-    if site not in ("same-origin", "none") or (origin is not None and urlsplit(origin).netloc != request.host):
+    if is_foreign(request):
         raise forbidden("The form came from another site's page: forms of the console's own pages alone are taken.")
 
 

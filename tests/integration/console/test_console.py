@@ -259,6 +259,7 @@ async def test_a_form_of_somebody_elses_page_is_refused(console: Served, mirror:
         forged: list[tuple[dict[str, str], str, str]] = [
             ({"Origin": "https://elsewhere.example"}, token, "another site"),
             ({"Origin": "null"}, token, "another site"),
+            ({"Origin": "http://["}, token, "another site"),
             ({"Sec-Fetch-Site": "cross-site"}, token, "another site"),
             ({"Sec-Fetch-Site": "same-site"}, token, "another site"),
             ({}, "0" * 64, "not of this session"),
