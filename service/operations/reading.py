@@ -6,7 +6,6 @@ A running service does the work; whoever asked looks on through the store.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,6 +17,8 @@ from service.mirror.progress import RECONCILE, SNAPSHOT, Run
 from service.mirror.store import Store
 from service.operations.acting import Act, Conflict, Unknown
 from service.operations.work import Desk, Tell, Work
+from service.queries.parts import Gap
+from service.queries.parts import gaps as open_gaps
 from service.sync.director import ASKED, Director
 from service.sync.readings import TABLES
 from service.sync.sweep import Options
@@ -39,18 +40,6 @@ class GapUnknown(Unknown):
     """There is no open gap {gap!r}."""
 
     remedy = "`catalog-mirror status` shows the open ones."
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A time in which events may have been lost."""
-
-    gap_id: str
-    #: `absence`, `queue_recreated`, `queue_full`, `queue_purged`, …
-    kind: str
-    detail: str
-    began_at: datetime | None
-    noticed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +180,7 @@ def _container(text: str | None) -> Container | None:
 async def gaps(store: Store) -> list[Gap]:
     """Gaps that nobody has closed, the oldest first."""
     async with store.reading() as connection:
-        rows = await controls.open_gaps(connection)
-    return [Gap(row.gap_id, row.kind, row.detail, row.began_at, row.noticed_at) for row in rows]
+        return await open_gaps(connection)
 
 
 async def close_gap(store: Store, gap_id: str, act: Act) -> Gap:
@@ -202,12 +190,11 @@ async def close_gap(store: Store, gap_id: str, act: Act) -> Gap:
         GapUnknown: none is open by that name.
     """
     async with store.writing() as connection:
-        found = [row for row in await controls.open_gaps(connection) if row.gap_id == gap_id]
-        if not found or not await controls.close_gap(connection, gap_id):
+        found = next((gap for gap in await open_gaps(connection) if gap.gap_id == gap_id), None)
+        if found is None or not await controls.close_gap(connection, gap_id):
             raise GapUnknown(gap=gap_id)
-        (row,) = found
-        await act.record(connection, "gap.close", gap_id, {"kind": row.kind, "detail": row.detail})
-    return Gap(row.gap_id, row.kind, row.detail, row.began_at, row.noticed_at)
+        await act.record(connection, "gap.close", gap_id, {"kind": found.kind, "detail": found.detail})
+    return found
 
 
 def _told(options: Options) -> dict[str, bool]:

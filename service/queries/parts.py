@@ -154,6 +154,7 @@ class Gap:
     """A time in which events may have been lost."""
 
     gap_id: str
+    #: `absence`, `queue_recreated`, `queue_full`, `queue_purged`, …
     kind: str
     detail: str
     began_at: datetime | None

@@ -170,9 +170,7 @@ async def _matches(connection: AsyncConnection, page: Sequence[Any], asked: Aske
         connection, "v1_artifacts", "artifact_id", artifacts, "artifact_type", "steward_ids", "short_description"
     )
     containers = {one for row in page if (one := row.container_id)}
-    places = await _told_by(
-        connection, "v1_containers", "container_id", sorted(containers), "kind", "creator_id", "description"
-    )
+    places = await _places(connection, sorted(containers))
     called = await told_names(connection, by_kind.get(Kind.DATA_SET, []))
     columns = await _columns(connection, by_kind.get(Kind.ASSET, []), asked)
     matches = []
@@ -231,10 +229,9 @@ async def _columns(connection: AsyncConnection, ids: Sequence[str], asked: Asked
 
 async def container_names(connection: AsyncConnection, container_ids: Sequence[str]) -> dict[str, str]:
     """The names of containers, as far as they are known."""
-    container = RELATIONS["v1_containers"].c
-    query = sa.select(container.container_id, container.name).where(
-        among(connection, container.container_id, container_ids)
-    )
-    return {
-        row.container_id: row.name for row in (await connection.execute(query) if container_ids else ()) if row.name
-    }
+    return {place.id: place.name for place in (await _places(connection, container_ids)).values() if place.name}
+
+
+async def _places(connection: AsyncConnection, container_ids: Sequence[str]) -> dict[str, Any]:
+    told = "kind", "creator_id", "description"
+    return await _told_by(connection, "v1_containers", "container_id", container_ids, *told)

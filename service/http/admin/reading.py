@@ -12,8 +12,9 @@ from service.http.admin.calls import MAX_WORD, Asked, Body, Call, Parameters, Wo
 from service.mirror.progress import RECONCILE, SNAPSHOT
 from service.operations import reading as operations
 from service.operations.reading import Asked as RunAsked
-from service.operations.reading import Gap, NoCatalog, Standing
+from service.operations.reading import NoCatalog, Standing
 from service.operations.work import Work
+from service.queries.parts import Gap
 from service.sync.readings import TABLES
 from service.sync.sweep import Options
 

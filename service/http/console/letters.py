@@ -79,7 +79,7 @@ class Letters:
         body = whole.body or b""
         return self._pages.show(
             request, "letter.html", whole=whole, letter=whole.letter, token=form_token(request),
-            body=dead_letters.pretty(body[:SHOWN_BYTES] if len(body) > SHOWN_BYTES else body),
+            body=dead_letters.pretty(body[:SHOWN_BYTES]),
             cut=len(body) > SHOWN_BYTES, has_body=whole.letter.state == OPEN and whole.letter.kind == EVENT,
             original=dead_letters.pretty(whole.original_body[:SHOWN_BYTES]) if whole.original_body else None,
         )  # fmt: skip
@@ -105,7 +105,9 @@ class Letters:
         act = await act_of(request)
         edited = await dead_letters.edit(self._store, self._settings.pipeline, letter, body.encode(), digest, act)
         if await field(request, "then") == "replay":
-            counts = await dead_letters.replay(self._store, self._settings, Filter((edited.dead_letter_id,)), act)
+            counts = await dead_letters.replay(
+                self._store, self._settings, Filter((edited.dead_letter_id,), exact=True), act
+            )
             return on(f"/dead-letters/{quote(edited.dead_letter_id)}", *_outcome(counts))
         return on(f"/dead-letters/{quote(edited.dead_letter_id)}", "edited", 1)
 
@@ -123,7 +125,7 @@ class Letters:
     async def _chosen(self, request: web.Request) -> tuple[Filter, str]:
         letter, cause = await field(request, "letter"), await field(request, "cause")
         if letter:
-            return Filter((letter,)), f"/dead-letters/{quote(letter, safe='')}"
+            return Filter((letter,), exact=True), f"/dead-letters/{quote(letter, safe='')}"
         if not cause:
             raise bad_request("Name a letter or a cause.")
         which = Filter(fingerprint=cause)

@@ -17,8 +17,10 @@ from service.http.problems import Problem, bad_request, forbidden, sentence
 from service.http.query import Query
 from service.http.signin import PATIENCE_S, Pending, SignIn, SignInRefused
 from service.http.tokens import Scope
-from service.mirror import audit, sessions
+from service.mirror import sessions
 from service.mirror.store import Store
+from service.operations import history
+from service.operations.acting import Act, Way
 from service.settings.model import HttpSettings
 
 #: What a browser keeps while the issuer asks who somebody is, and where it comes back to.
@@ -145,7 +147,7 @@ class People:
         ended = await sessions.end(self._store, wanted)
         if ended and not is_own:
             async with self._store.writing() as connection:
-                await audit.record(connection, mine.who, "session.end", ended.who, detail={"way": "console"})
+                await Act(mine.who, Way.CONSOLE).record(connection, "session.end", ended.who)
         place = "/signin" if is_own else f"/sessions?note=ended&n={1 if ended else 0}"
         return web.Response(status=303, headers={hdrs.LOCATION: place})
 
@@ -153,8 +155,7 @@ class People:
         """What people did, the newest first."""
         query = Query(request, "subject", "action")
         subject, action = query.text("subject") or None, query.text("action") or None
-        async with self._store.reading() as connection:
-            found = await audit.entries(connection, subject, action, ENTRIES + 1)
+        found = await history.entries(self._store, subject, action, ENTRIES + 1)
         told: dict[str, Any] = {
             "entries": found[:ENTRIES],
             "cut": len(found) > ENTRIES,

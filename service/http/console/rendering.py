@@ -87,7 +87,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "ago": ago, "moment": moment, "seconds": seconds, "number": number, "percent": percent, "short": short,
-        "indented": indented, "as_is": escape, "as_json": as_json,
+        "indented": indented, "in_line": json.dumps, "as_is": escape, "as_json": as_json,
     }  # fmt: skip
     environment.globals |= {"static": files.link, "version": __version__}
     return environment
