@@ -15,9 +15,9 @@ from service.http.console.overview import Flow
 from service.http.console.people import People
 from service.http.console.reading import ReadingScreen
 from service.http.console.rendering import Pages
+from service.http.console.screens import Means, Screen
 from service.http.console.steering import Steering
 from service.mirror.store import Store
-from service.openlineage.renaming import Renaming
 from service.settings.model import Settings
 
 log = structlog.get_logger(__name__)
@@ -28,17 +28,10 @@ class Console:
 
     def __init__(self, settings: Settings, store: Store, access: Access, *, acts: bool) -> None:
         pages = Pages(acts=acts)
-        door = Door(access, store, pages, settings.http.session_s)
-        self._flow = Flow(store, pages, door)
-        self._screens = (
-            self._flow,
-            Finding(store, Renaming(settings.lineage.names), pages, door),
-            LineageScreen(store, pages, door),
-            Letters(store, settings, pages, door),
-            Steering(store, settings, pages, door),
-            ReadingScreen(store, pages, door),
-            People(settings.http, access, store, pages, door),
-        )
+        means = Means(settings, store, access, pages, Door(access, store, pages, settings.http.session_s))
+        self._flow = Flow(means)
+        others = (Finding, LineageScreen, Letters, Steering, ReadingScreen, People)
+        self._screens: list[Screen] = [self._flow, *(screen(means) for screen in others)]
         if not parts.are_there():
             log.warning("console_without_scripts", remedy="run `make install` where Node.js is, or install the wheel")
 

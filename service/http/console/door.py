@@ -7,7 +7,6 @@ whatever it brings.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
 from urllib.parse import quote, urlsplit
@@ -15,6 +14,7 @@ from urllib.parse import quote, urlsplit
 from aiohttp import hdrs, web
 
 from service.http.access import ANYBODY, CALLER, Access, is_local
+from service.http.console.forms import COOKIE, FORM_FIELD, form_token
 from service.http.console.rendering import Pages
 from service.http.origins import is_foreign
 from service.http.problems import Problem, forbidden, problem_of
@@ -25,10 +25,6 @@ from service.mirror.store import Store
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-#: What the browser holds; hosts differ by port, cookies do not, and both ports may be open in one browser.
-COOKIE = "catalog_mirror_session"
-#: The field of a form that no other page can know.
-FORM_FIELD = "form_token"
 SESSION = web.RequestKey("session", Session)
 #: What a page may load and do: what we serve, nothing else (docs/console.md).
 _POLICY = (
@@ -144,12 +140,6 @@ class Door:
         known = form_token(request)
         if not isinstance(brought, str) or not hmac.compare_digest(brought.encode(), known.encode()):
             raise forbidden("The form is not of this session: load the page again, and send it from there.")
-
-
-def form_token(request: web.Request) -> str:
-    """What a form of this session brings."""
-    held = request.cookies.get(COOKIE, "")
-    return hashlib.sha256(f"form of {held}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def local_path(text: str) -> str:

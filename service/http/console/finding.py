@@ -8,12 +8,10 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from service.http.console.door import Door, form_token
-from service.http.console.rendering import Pages
+from service.http.console.screens import Means, Screen
 from service.http.problems import not_found
 from service.http.query import Query, path_id
 from service.http.tokens import Scope
-from service.mirror.store import Store
 from service.openlineage.renaming import Renaming
 from service.queries.artifacts import artifact
 from service.queries.asked import Filters, Kind
@@ -30,23 +28,20 @@ _IN = "container"
 PAGE, MAX_CHANGES, DAYS, MAX_DAYS = 25, 200, 7, 3650
 
 
-class Finding:
+class Finding(Screen):
     """`/search`, `/changes`, `/assets/{id}`, `/artifacts/{id}`."""
 
-    def __init__(self, store: Store, renaming: Renaming, pages: Pages, door: Door) -> None:
-        self._store = store
-        self._renaming = renaming
-        self._pages = pages
-        self._door = door
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
+        self._renaming = Renaming(self._settings.lineage.names)
 
-    def routes(self) -> list[web.RouteDef]:
-        """What is answered, and which scope it takes."""
-        page = self._door.page
+    def shown(self) -> list[web.RouteDef]:
+        """What is answered at either port."""
         return [
-            web.get("/search", page(Scope.READ, self.search), allow_head=False),
-            web.get("/changes", page(Scope.READ, self.changes), allow_head=False),
-            web.get("/assets/{asset_id}", page(Scope.READ, self.asset), allow_head=False),
-            web.get("/artifacts/{artifact_id}", page(Scope.READ, self.artifact), allow_head=False),
+            self.see("/search", self.search, Scope.READ),
+            self.see("/changes", self.changes, Scope.READ),
+            self.see("/assets/{asset_id}", self.asset, Scope.READ),
+            self.see("/artifacts/{artifact_id}", self.artifact, Scope.READ),
         ]
 
     async def search(self, request: web.Request) -> web.Response:
@@ -94,7 +89,7 @@ class Finding:
         if found is None:
             raise not_found("asset", asset_id)
         figures = {row["column_name"]: row for row in found.profile.columns.rows}
-        return self._pages.show(request, "asset.html", whole=found, figures=figures, token=form_token(request))
+        return self._pages.show(request, "asset.html", whole=found, figures=figures)
 
     async def artifact(self, request: web.Request) -> web.Response:
         """All that the mirror knows of one artifact of the glossary, and where it is used."""

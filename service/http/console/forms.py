@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from urllib.parse import urlencode
 
 from aiohttp import hdrs, web
 
 from service.http.access import CALLER
 from service.operations.acting import Act, Way
+
+#: What the browser holds; hosts differ by port, cookies do not, and both ports may be open in one browser.
+COOKIE = "catalog_mirror_session"
+#: The field of a form that no other page can know.
+FORM_FIELD = "form_token"
+
+
+def form_token(request: web.Request) -> str:
+    """What a form of this session brings."""
+    held = request.cookies.get(COOKIE, "")
+    return hashlib.sha256(f"form of {held}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 async def field(request: web.Request, name: str) -> str:

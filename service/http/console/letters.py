@@ -7,17 +7,13 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from service.http.console.door import Door, form_token
 from service.http.console.forms import act_of, field, on
-from service.http.console.rendering import Pages
+from service.http.console.screens import Screen
 from service.http.problems import bad_request
 from service.http.query import Query
-from service.http.tokens import Scope
 from service.mirror.dead_letters import DISCARDED, EVENT, OPEN, REPLAYED, SUPERSEDED, Filter
-from service.mirror.store import Store
 from service.operations import dead_letters
 from service.operations.dead_letters import Replayed
-from service.settings.model import Settings
 
 #: Letters of one page.
 PAGE = 50
@@ -28,30 +24,23 @@ SHOWN_BYTES = 200_000
 _STATES = (OPEN, REPLAYED, DISCARDED, SUPERSEDED)
 
 
-class Letters:
+class Letters(Screen):
     """`/dead-letters`."""
 
-    def __init__(self, store: Store, settings: Settings, pages: Pages, door: Door) -> None:
-        self._store = store
-        self._settings = settings
-        self._pages = pages
-        self._door = door
-
-    def routes(self) -> list[web.RouteDef]:
-        """What is answered; actions where this port takes them."""
-        page = self._door.page
-        seen = [
-            web.get("/dead-letters", page(Scope.OPERATE, self.list), allow_head=False),
-            web.get("/dead-letters/{letter:[^/]+}", page(Scope.OPERATE, self.one), allow_head=False),
-        ]
-        if not self._pages.acts:
-            return seen
+    def shown(self) -> list[web.RouteDef]:
+        """What is answered at either port."""
         return [
-            *seen,
-            web.post("/dead-letters/replay", page(Scope.OPERATE, self.replay)),
-            web.post("/dead-letters/discard", page(Scope.OPERATE, self.discard)),
-            web.post("/dead-letters/{letter:[^/]+}/diff", page(Scope.OPERATE, self.diff)),
-            web.post("/dead-letters/{letter:[^/]+}/edit", page(Scope.OPERATE, self.edit)),
+            self.see("/dead-letters", self.list),
+            self.see("/dead-letters/{letter:[^/]+}", self.one),
+        ]
+
+    def acted(self) -> list[web.RouteDef]:
+        """What is answered where actions are taken."""
+        return [
+            self.act("/dead-letters/replay", self.replay),
+            self.act("/dead-letters/discard", self.discard),
+            self.act("/dead-letters/{letter:[^/]+}/diff", self.diff),
+            self.act("/dead-letters/{letter:[^/]+}/edit", self.edit),
         ]
 
     async def list(self, request: web.Request) -> web.Response:
@@ -70,7 +59,6 @@ class Letters:
         return self._pages.show(
             request, "letters.html", groups=groups, found=found, cause=cause, topic=topic, state=state, states=_STATES,
             chosen=next((group for group in groups if group.fingerprint == cause), None), more=more,
-            token=form_token(request), at_once=AT_ONCE,
         )  # fmt: skip
 
     async def one(self, request: web.Request) -> web.Response:
@@ -78,7 +66,7 @@ class Letters:
         whole = await dead_letters.one(self._store, request.match_info["letter"])
         body = whole.body or b""
         return self._pages.show(
-            request, "letter.html", whole=whole, letter=whole.letter, token=form_token(request),
+            request, "letter.html", whole=whole, letter=whole.letter,
             body=dead_letters.pretty(body[:SHOWN_BYTES]),
             cut=len(body) > SHOWN_BYTES, has_body=whole.letter.state == OPEN and whole.letter.kind == EVENT,
             original=dead_letters.pretty(whole.original_body[:SHOWN_BYTES]) if whole.original_body else None,
@@ -94,7 +82,6 @@ class Letters:
             "body": body,
             "digest": digest,
             "lines": lines,
-            "token": form_token(request),
         }
         return self._pages.show(request, "diff.html", **told)
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.http.console.door import Door
-from service.http.console.rendering import Pages
+from service.http.console.screens import Screen
 from service.http.problems import bad_request, not_found
 from service.http.query import Query
 from service.http.tokens import Scope
@@ -19,7 +17,6 @@ from service.mirror.lineage.columns import ColumnGraph, Impact, Node, column_gra
 from service.mirror.lineage.graph import EventNode, Graph, graph
 from service.mirror.lineage.questions import find_asset, find_named
 from service.mirror.lineage.walk import Direction
-from service.mirror.store import Store
 from service.text.visible import visible_line
 
 #: Nodes of one drawing; a browser lays out so many within seconds.
@@ -34,19 +31,14 @@ _CHOICES = 50
 Element = dict[str, Any]
 
 
-class LineageScreen:
+class LineageScreen(Screen):
     """`/lineage`."""
 
-    def __init__(self, store: Store, pages: Pages, door: Door) -> None:
-        self._store = store
-        self._pages = pages
-        self._door = door
-
-    def routes(self) -> list[web.RouteDef]:
-        """What is answered, and which scope it takes."""
+    def shown(self) -> list[web.RouteDef]:
+        """What is answered at either port."""
         return [
-            web.get("/lineage", self._door.page(Scope.READ, self.show), allow_head=False),
-            web.get("/lineage/graph", self._door.page(Scope.READ, self.elements), allow_head=False),
+            self.see("/lineage", self.show, Scope.READ),
+            self.see("/lineage/graph", self.elements, Scope.READ),
         ]
 
     async def show(self, request: web.Request) -> web.Response:
@@ -55,7 +47,7 @@ class LineageScreen:
         text, column = query.text("of") or "", query.text("column") or None
         depth, asks_impact = query.number("depth", DEPTH, 1, MAX_DEPTH), query.flag("impact")
         told: dict[str, Any] = {"text": text, "column": column, "depth": depth, "impact": None, "drawn": None,
-                                "choices": [], "source": None, "max_depth": MAX_DEPTH}  # fmt: skip
+                                "choices": [], "max_depth": MAX_DEPTH}  # fmt: skip
         if text:
             async with self._store.reading() as connection:
                 asset_id, told["choices"] = await _meant(connection, text)
@@ -63,10 +55,7 @@ class LineageScreen:
                     told["impact"] = await _impact(connection, asset_id, column)
                 if asset_id:
                     told["drawn"] = await _drawn(connection, asset_id, column, depth)
-            if asset_id:
-                asked = {"of": asset_id, "depth": depth} | ({"column": column} if column else {})
-                told["source"] = "/lineage/graph?" + urlencode(asked)
-            elif not told["choices"]:
+            if not asset_id and not told["choices"]:
                 raise not_found("asset", text)
         drawn: Drawn | None = told["drawn"]
         told["links"] = drawn.links(_LISTED) if drawn else []
@@ -80,7 +69,7 @@ class LineageScreen:
             raise bad_request("of is missing: the id of an asset.")
         async with self._store.reading() as connection:
             drawn = await _drawn(connection, asset_id, query.text("column"), query.number("depth", 1, 1, MAX_DEPTH))
-        return web.json_response({"nodes": drawn.nodes, "edges": drawn.edges, "cut": drawn.cut})
+        return web.json_response(drawn.told)
 
 
 class Drawn:
@@ -95,6 +84,11 @@ class Drawn:
         kept = {node["id"] for node in self.nodes}
         self.edges = [edge for edge in edges if edge["source"] in kept and edge["target"] in kept]
         self.cut = cut or len(listed) > MAX_NODES
+
+    @property
+    def told(self) -> Element:
+        """What the script draws."""
+        return {"nodes": self.nodes, "edges": self.edges, "cut": self.cut}
 
     def links(self, most: int) -> list[tuple[Element, Element, Element]]:
         """The edges with what they join, for who reads instead of looking."""

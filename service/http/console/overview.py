@@ -9,33 +9,31 @@ from contextlib import aclosing, suppress
 from aiohttp import hdrs, web
 
 from service.http.access import CALLER
-from service.http.console.door import HEADERS, Door, form_token
+from service.http.console.door import HEADERS
+from service.http.console.forms import form_token
 from service.http.console.live import Full, Live
-from service.http.console.rendering import Pages, render
+from service.http.console.rendering import render
+from service.http.console.screens import Means, Screen
 from service.http.problems import try_again
 from service.http.tokens import Scope
-from service.mirror.store import Store
 from service.queries.overview import Overview, overview
 
 #: Seconds of silence after which a comment tells proxies that the connection lives.
 _ALIVE_S = 15.0
 
 
-class Flow:
+class Flow(Screen):
     """`/` and `/live`."""
 
-    def __init__(self, store: Store, pages: Pages, door: Door) -> None:
-        self._store = store
-        self._pages = pages
-        self._door = door
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
         self._live: Live[Overview] = Live(self._look)
 
-    def routes(self) -> list[web.RouteDef]:
-        """What is answered, and which scope it takes."""
-        page = self._door.page
+    def shown(self) -> list[web.RouteDef]:
+        """What is answered at either port."""
         return [
-            web.get("/", page(Scope.READ, self.show), allow_head=False),
-            web.get("/live", page(Scope.READ, self.follow), allow_head=False),
+            self.see("/", self.show, Scope.READ),
+            self.see("/live", self.follow, Scope.READ),
         ]
 
     async def end(self, _: web.Application) -> None:
@@ -48,7 +46,7 @@ class Flow:
 
     async def show(self, request: web.Request) -> web.Response:
         """The page, as things are now."""
-        return self._pages.show(request, "overview.html", now=await self._look(), token=form_token(request))
+        return self._pages.show(request, "overview.html", now=await self._look())
 
     async def follow(self, request: web.Request) -> web.StreamResponse:
         """What changes, as server-sent events, each the part of the page that shows it."""

@@ -9,19 +9,17 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from service.http.access import BY_ISSUER, Access, is_local
+from service.http.access import BY_ISSUER, is_local
 from service.http.console import parts
-from service.http.console.door import SESSION, Door, form_token, local_path, unknown_token
-from service.http.console.rendering import Pages
+from service.http.console.door import SESSION, local_path, unknown_token
+from service.http.console.screens import Means, Screen
 from service.http.problems import Problem, bad_request, forbidden, sentence
 from service.http.query import Query
 from service.http.signin import PATIENCE_S, Pending, SignIn, SignInRefused
 from service.http.tokens import Scope
 from service.mirror import sessions
-from service.mirror.store import Store
 from service.operations import history
 from service.operations.acting import Act, Way
-from service.settings.model import HttpSettings
 
 #: What a browser keeps while the issuer asks who somebody is, and where it comes back to.
 _PENDING, _BACK = "catalog_mirror_signing_in", "/signin/done"
@@ -31,33 +29,32 @@ ENTRIES = 200
 _MAX_TOKEN = 16_384
 
 
-class People:
+class People(Screen):
     """`/signin`, `/signout`, `/sessions`, `/audit`, `/about`.
 
     Raises:
         SettingInvalid: people are to sign in with an issuer, and settings say only half of how.
     """
 
-    def __init__(self, http: HttpSettings, access: Access, store: Store, pages: Pages, door: Door) -> None:
-        self._access = access
-        self._store = store
-        self._pages = pages
-        self._door = door
-        self._by_issuer = SignIn(http, access.issuer) if access.issuer and http.oidc_client_id else None
+    def __init__(self, means: Means) -> None:
+        super().__init__(means)
+        http, self._access = means.settings.http, means.access
+        issuer = means.access.issuer
+        self._by_issuer = SignIn(http, issuer) if issuer and http.oidc_client_id else None
 
-    def routes(self) -> list[web.RouteDef]:
-        """What is answered, and which scope it takes."""
-        page, open_page = self._door.page, self._door.open_page
+    def shown(self) -> list[web.RouteDef]:
+        """What is answered at either port."""
+        everybody = self._door.open_page
         return [
-            web.get("/signin", open_page(self.ask), allow_head=False),
-            web.post("/signin", open_page(self.sign_in)),
-            web.get("/signin/issuer", open_page(self.go_to_issuer), allow_head=False),
-            web.get("/signin/done", open_page(self.come_back), allow_head=False),
-            web.post("/signout", open_page(self._door.sign_out)),
-            web.get("/sessions", page(Scope.READ, self.sessions), allow_head=False),
-            web.post("/sessions/end", page(Scope.READ, self.end)),
-            web.get("/audit", page(Scope.OPERATE, self.audit), allow_head=False),
-            web.get("/about", open_page(self.about), allow_head=False),
+            web.get("/signin", everybody(self.ask), allow_head=False),
+            web.post("/signin", everybody(self.sign_in)),
+            web.get("/signin/issuer", everybody(self.go_to_issuer), allow_head=False),
+            web.get("/signin/done", everybody(self.come_back), allow_head=False),
+            web.post("/signout", everybody(self._door.sign_out)),
+            web.get("/about", everybody(self.about), allow_head=False),
+            self.see("/sessions", self.sessions, Scope.READ),
+            self.act("/sessions/end", self.end, Scope.READ),
+            self.see("/audit", self.audit),
         ]
 
     async def ask(self, request: web.Request) -> web.Response:
@@ -132,7 +129,6 @@ class People:
         shown: dict[str, Any] = {
             "sessions": found,
             "mine": mine.session_id if mine else None,
-            "token": form_token(request),
         }
         return self._pages.show(request, "sessions.html", **shown)
 

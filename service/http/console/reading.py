@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from service.http.console.door import Door, form_token
 from service.http.console.forms import act_of, field, on
-from service.http.console.rendering import Pages
+from service.http.console.screens import Screen
 from service.http.problems import bad_request
 from service.http.query import Query
-from service.http.tokens import Scope
 from service.mirror.progress import RECONCILE, SNAPSHOT
-from service.mirror.store import Store
 from service.operations import reading
 from service.queries import parts
 from service.sync.readings import TABLES
@@ -27,26 +24,22 @@ _RUNS = {
 }
 
 
-class ReadingScreen:
+class ReadingScreen(Screen):
     """`/reading`."""
 
-    def __init__(self, store: Store, pages: Pages, door: Door) -> None:
-        self._store = store
-        self._pages = pages
-        self._door = door
-
-    def routes(self) -> list[web.RouteDef]:
-        """What is answered; actions where this port takes them."""
-        page = self._door.page
-        seen = [web.get("/reading", page(Scope.OPERATE, self.show), allow_head=False)]
-        if not self._pages.acts:
-            return seen
+    def shown(self) -> list[web.RouteDef]:
+        """What is answered at either port."""
         return [
-            *seen,
-            web.post("/reading/ask", page(Scope.OPERATE, self.ask)),
-            web.post("/reading/hold", page(Scope.OPERATE, self.hold)),
-            web.post("/reading/refresh", page(Scope.OPERATE, self.refresh)),
-            web.post("/reading/gaps/close", page(Scope.OPERATE, self.close_gap)),
+            self.see("/reading", self.show),
+        ]
+
+    def acted(self) -> list[web.RouteDef]:
+        """What is answered where actions are taken."""
+        return [
+            self.act("/reading/ask", self.ask),
+            self.act("/reading/hold", self.hold),
+            self.act("/reading/refresh", self.refresh),
+            self.act("/reading/gaps/close", self.close_gap),
         ]
 
     async def show(self, request: web.Request) -> web.Response:
@@ -58,7 +51,7 @@ class ReadingScreen:
             waiting = await parts.refreshing(connection, parts.WAITING_ROWS)
         return self._pages.show(
             request, "reading.html", standing=standing, freshness=fresh, refreshing=waiting, counts=COUNTS,
-            gaps=await reading.gaps(self._store), kinds=sorted(TABLES), token=form_token(request),
+            gaps=await reading.gaps(self._store), kinds=sorted(TABLES),
         )  # fmt: skip
 
     async def ask(self, request: web.Request) -> web.Response:

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from service import __version__
 from service.http.access import CALLER
 from service.http.console import files, parts
+from service.http.console.forms import form_token
 from service.http.problems import Problem
 from service.http.tokens import Scope
 from service.text.visible import visible, visible_json
@@ -58,6 +59,7 @@ class Pages:
             "acts": self.acts and caller is not None and Scope.OPERATE in caller.scopes,
             "path": request.path,
             "note": _note(request),
+            "token": form_token(request),
             "scripts": parts.are_there(),
         }
         return web.Response(text=render(name, **common, **told), status=status, content_type="text/html")

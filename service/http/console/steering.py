@@ -8,47 +8,36 @@ from urllib.parse import quote, urlencode
 
 from aiohttp import web
 
-from service.http.console.door import Door, form_token
 from service.http.console.forms import act_of, field, on
-from service.http.console.rendering import Pages
+from service.http.console.screens import Screen
 from service.http.query import Query
-from service.http.tokens import Scope
-from service.mirror.store import Store
 from service.operations import consuming, deliveries, targets
 from service.operations.targets import TargetUnknown
 from service.queries import parts
-from service.settings.model import Settings
 
 #: Deliveries of one page, and those of which it is shown what would be sent.
 PAGE, PLANNED = 50, 5
 
 
-class Steering:
+class Steering(Screen):
     """`/consuming` and `/targets`."""
 
-    def __init__(self, store: Store, settings: Settings, pages: Pages, door: Door) -> None:
-        self._store = store
-        self._settings = settings
-        self._pages = pages
-        self._door = door
-
-    def routes(self) -> list[web.RouteDef]:
-        """What is answered; actions where this port takes them."""
-        page = self._door.page
-        seen = [
-            web.get("/targets", page(Scope.OPERATE, self.list), allow_head=False),
-            web.get("/targets/{target:[^/]+}", page(Scope.OPERATE, self.one), allow_head=False),
-        ]
-        if not self._pages.acts:
-            return seen
+    def shown(self) -> list[web.RouteDef]:
+        """What is answered at either port."""
         return [
-            *seen,
-            web.post("/consuming/pause", page(Scope.OPERATE, self.pause_consuming)),
-            web.post("/consuming/resume", page(Scope.OPERATE, self.resume_consuming)),
-            web.post("/deliveries/release", page(Scope.OPERATE, self.release)),
-            web.post("/targets/{target:[^/]+}/pause", page(Scope.OPERATE, self.pause)),
-            web.post("/targets/{target:[^/]+}/resume", page(Scope.OPERATE, self.resume)),
-            web.post("/targets/{target:[^/]+}/retry", page(Scope.OPERATE, self.retry)),
+            self.see("/targets", self.list),
+            self.see("/targets/{target:[^/]+}", self.one),
+        ]
+
+    def acted(self) -> list[web.RouteDef]:
+        """What is answered where actions are taken."""
+        return [
+            self.act("/consuming/pause", self.pause_consuming),
+            self.act("/consuming/resume", self.resume_consuming),
+            self.act("/deliveries/release", self.release),
+            self.act("/targets/{target:[^/]+}/pause", self.pause),
+            self.act("/targets/{target:[^/]+}/resume", self.resume),
+            self.act("/targets/{target:[^/]+}/retry", self.retry),
         ]
 
     async def list(self, request: web.Request) -> web.Response:
@@ -57,7 +46,7 @@ class Steering:
         async with self._store.reading() as connection:
             _, flows = await parts.replicas(connection, self._store)
             found = await parts.targets(connection, flows, held=held is not None, bound=parts.WAITING_ROWS)
-        return self._pages.show(request, "targets.html", targets=found, held=held, token=form_token(request))
+        return self._pages.show(request, "targets.html", targets=found, held=held)
 
     async def one(self, request: web.Request) -> web.Response:
         """One target: what waits, and what it would be told."""
@@ -73,7 +62,7 @@ class Steering:
         more = f"/targets/{quote(name)}?" + urlencode({"after": waiting[-1].seq}) if len(waiting) == PAGE else None
         bodies = [(one.to, len(one.deliveries), _parsed(one.body)) for one in plan.sendings] if plan else []
         return self._pages.show(
-            request, "target.html", target=known[name], waiting=waiting, more=more, token=form_token(request),
+            request, "target.html", target=known[name], waiting=waiting, more=more,
             plan=plan, bodies=bodies,
         )  # fmt: skip
 

@@ -18,7 +18,7 @@ from playwright.async_api import expect
 from service.changes import Origin
 from service.events.message import Message
 from service.http.console import files, overview
-from service.http.console.door import COOKIE
+from service.http.console.forms import COOKIE
 from service.http.console.lineage import Drawn
 from service.http.console.live import Live
 from service.mirror import audit
