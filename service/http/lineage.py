@@ -130,7 +130,7 @@ class LineageApi:
             raise bad_request("column is missing: it is asked what breaks if a column goes.")
         async with self._store.reading() as connection:
             asset = await self._allowed(connection, asset_id, query)
-            nodes = await _nodes(connection, asset.asset_id, column)
+            nodes = await column_nodes(connection, asset.asset_id, column)
             found = await impact(connection, nodes, max_edges=self._max_edges)
         return web.json_response(found.data())
 
@@ -170,7 +170,7 @@ class LineageApi:
         directions = _DIRECTIONS.get(question.lineage_type)
         if directions is None:
             raise bad_request(f"{question.lineage_type} is asked of an asset, not of a column.")
-        nodes = await _nodes(connection, question.asset_id, column)
+        nodes = await column_nodes(connection, question.asset_id, column)
         depth = 1 if question.lineage_type is LineageType.PARTIAL else None
         return await column_graph(
             connection, nodes, directions, depth=depth, failed=question.failed, max_edges=self._max_edges
@@ -208,7 +208,7 @@ _DIRECTIONS = {
 }
 
 
-async def _nodes(connection: AsyncConnection, asset_id: str, column: str) -> list[Node]:
+async def column_nodes(connection: AsyncConnection, asset_id: str, column: str) -> list[Node]:
     """The column as the graph knows it.
 
     Raises:

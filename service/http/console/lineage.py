@@ -10,10 +10,11 @@ from aiohttp import web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.http.console.screens import Screen
+from service.http.lineage import column_nodes
 from service.http.problems import bad_request, not_found
 from service.http.query import Query
 from service.http.tokens import Scope
-from service.mirror.lineage.columns import ColumnGraph, Impact, Node, column_graph, impact, nodes_of
+from service.mirror.lineage.columns import ColumnGraph, Node, column_graph, impact
 from service.mirror.lineage.graph import EventNode, Graph, graph
 from service.mirror.lineage.questions import find_asset, find_named
 from service.mirror.lineage.walk import Direction
@@ -52,7 +53,8 @@ class LineageScreen(Screen):
             async with self._store.reading() as connection:
                 asset_id, told["choices"] = await _meant(connection, text)
                 if asset_id and column and asks_impact:
-                    told["impact"] = await _impact(connection, asset_id, column)
+                    nodes = await column_nodes(connection, asset_id, column)
+                    told["impact"] = await impact(connection, nodes, max_edges=MAX_EDGES)
                 if asset_id:
                     told["drawn"] = await _drawn(connection, asset_id, column, depth)
             if not asset_id and not told["choices"]:
@@ -118,20 +120,9 @@ async def _meant(connection: AsyncConnection, text: str) -> tuple[str | None, li
     return (named[0].asset_id, []) if len(named) == 1 else (None, named)
 
 
-async def _impact(connection: AsyncConnection, asset_id: str, column: str) -> Impact:
-    return await impact(connection, await _nodes(connection, asset_id, column), max_edges=MAX_EDGES)
-
-
-async def _nodes(connection: AsyncConnection, asset_id: str, column: str) -> list[Node]:
-    nodes = await nodes_of(connection, asset_id, column)
-    if not nodes:
-        raise not_found("column", column)
-    return nodes
-
-
 async def _drawn(connection: AsyncConnection, asset_id: str, column: str | None, depth: int) -> Drawn:
     if column:
-        nodes = await _nodes(connection, asset_id, column)
+        nodes = await column_nodes(connection, asset_id, column)
         return _of_columns(await column_graph(connection, nodes, tuple(Direction), depth=depth, max_edges=MAX_EDGES))
     return _of_assets(await graph(connection, asset_id, depth))
 
