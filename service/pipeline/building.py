@@ -59,4 +59,5 @@ def pipeline_of(
             limits=settings.profiles,
         ),
         traces=traces,
+        histories=settings.retention.history_s is not None,
     )

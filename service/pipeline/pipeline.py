@@ -72,6 +72,7 @@ class Pipeline:
         observer: Observer | None = None,
         watch: ProfileWatch | None = None,
         traces: Traces = OFF,
+        histories: bool = False,
     ) -> None:
         self._store = store
         self._observer = observer
@@ -91,7 +92,7 @@ class Pipeline:
         self._read = partial(traced, self._decoder, traces) if traces.is_on else self._decoder.read
         self.brake = Brake(settings.brake_window, settings.brake_failures)
         self._committer = Committer(
-            store, settings, Outgoing(answerer, subscribers), outlet, observer, self.brake, watch
+            store, settings, Outgoing(answerer, subscribers), outlet, observer, self.brake, watch, histories
         )
         #: Keys of the messages that we noted as met, alone in hand, and whose batch has not been committed.
         self._met: set[str] = set()

@@ -23,6 +23,7 @@ from service.operations.work import Desk
 from service.pipeline.building import bindings_of, pipeline_of
 from service.process.heartbeat import Heartbeat
 from service.process.indexing import Indexing
+from service.process.remembering import Remembering
 from service.process.tracing import traces_of
 from service.settings.model import Settings
 from service.sync.director import Director, director_of
@@ -89,6 +90,7 @@ class Service:
             bindings_of(settings),
         )
         self.indexing = Indexing(self.store, settings.search)
+        self.remembering = Remembering(self.store, settings.retention)
         self.consumer: Consumer | None = None
         self.watchdog: Watchdog | None = None
         if settings.amqp.url is not None:
@@ -221,6 +223,7 @@ class Service:
         async with asyncio.TaskGroup() as group:
             lookouts = [group.create_task(self.heartbeat.run(), name="heartbeat")]
             lookouts.append(group.create_task(self.indexing.run(), name="indexing"))
+            lookouts.append(group.create_task(self.remembering.run(), name="remembering"))
             if self.watchdog:
                 lookouts.append(group.create_task(self.watchdog.run(), name="watchdog"))
             if self.epoch:

@@ -78,6 +78,7 @@ class Mirror:
         verifies_hints: bool = False,
         settings: PipelineSettings | None = None,
         watch: ProfileWatch | None = None,
+        histories: bool = False,
     ) -> Pipeline:
         """A pipeline into this store."""
         return Pipeline(
@@ -90,6 +91,7 @@ class Mirror:
             outlet=outlet,
             verifies_hints=verifies_hints,
             watch=watch,
+            histories=histories,
         )
 
     async def take(self, *messages: Message, **options: Any) -> Outcome:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from service.mirror.tables.columns import MAPPING, UtcTime, metadata
 from service.mirror.tables.figures import profile_classes, profile_documents, profile_drift, profile_runs
+from service.mirror.tables.kept import HISTORIES, STATES
 from service.mirror.tables.mirrored import (
     asset_attachments,
     asset_attributes,
@@ -48,7 +49,9 @@ from service.mirror.tables.work import (
 )
 
 __all__ = [
+    "HISTORIES",
     "MAPPING",
+    "STATES",
     "UtcTime",
     "asset_attachments",
     "asset_attributes",
