@@ -32,6 +32,7 @@ PLACES = {
     "lineage": "lineage:app",
     "mcp": "mcp:mcp",
     "doctor": "doctor:doctor",
+    "contract": "contract:app",
     "dead-letters": "dead_letters:app",
     "deliveries": "deliveries:app",
     "targets": "targets:app",

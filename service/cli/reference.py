@@ -71,7 +71,10 @@ def tables() -> str:
     """Every table with its columns."""
     lines = ["# Tables", "", "Made by `catalog-mirror docs tables`. They are ours and change with the schema:"]
     lines += ["query the views ([mirror.md](mirror.md)), which do not."]
-    lines += ["", "Each table of states has a history beside it (`assets_history`): the same columns without `replaces`,"]
+    lines += [
+        "",
+        "Each table of states has a history beside it (`assets_history`): the same columns without `replaces`,",
+    ]
     lines += ["named by the key and `version`, and `is_exact`: an event tells the moment, else a reading found it so."]
     for table in metadata.sorted_tables:
         if table in HISTORIES.values():

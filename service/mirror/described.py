@@ -367,8 +367,7 @@ HISTORY_VIEWS: dict[str, View] = {kind: _history_of(_NOW_KNOWN[f"v1_{table.name}
 
 #: Every view by its name.
 VIEWS: dict[str, View] = {
-    view.name: view
-    for view in sorted((*_NOW_KNOWN.values(), *HISTORY_VIEWS.values()), key=lambda view: view.name)
+    view.name: view for view in sorted((*_NOW_KNOWN.values(), *HISTORY_VIEWS.values()), key=lambda view: view.name)
 }
 
 #: View → the kind that has to be read for it (`v1_freshness.kind`). What events alone tell has none.

@@ -70,10 +70,9 @@ async def _copy(connection: AsyncConnection, kind: str, condition: sa.ColumnElem
     rank = sa.func.substr(rows.c.version, _RANK_AT, 1)
     is_exact = rank >= sa.literal(bytes([Rank.EVENT + 1]), sa.LargeBinary)
     source = sa.select(*(rows.c[name] for name in names), is_exact).where(condition, rows.c.version_at.is_not(None))
-    if connection.dialect.name == "postgresql":
-        insert, order = postgresql.insert(kept), as_python_sorts(_key(kind))
-    else:
-        insert, order = sqlite.insert(kept), _key(kind)
+    on_postgres = connection.dialect.name == "postgresql"
+    insert: Any = (postgresql if on_postgres else sqlite).insert(kept)
+    order = as_python_sorts(_key(kind)) if on_postgres else _key(kind)
     statement = insert.from_select([*names, "is_exact"], source.order_by(order), include_defaults=False)
     return int((await connection.execute(statement.on_conflict_do_nothing())).rowcount)
 

@@ -13,6 +13,7 @@ from service.events.things import container_change, thing_change
 from service.kinds import THINGS
 from service.text.documents import number
 
+
 def change_of(kind: str, row: Any, key: str) -> Change:
     """The change that a row's document says, with the version that the row has; `key` names its key.
 

@@ -449,6 +449,20 @@ class HttpSettings(Section):
     )
 
 
+class ContractSettings(Section):
+    """How the shapes of the catalog's events and answers are watched."""
+
+    sample: int = Field(
+        100, ge=0, description="One event of a topic, or answer of an endpoint, in so many is looked at; 0: none."
+    )
+    learn_s: Duration = Field(
+        7 * 86_400,
+        alias="learn",
+        ge=0,
+        description="What a source has within so long, and in its first hundred samples, is its normal: 7d.",
+    )
+
+
 class SearchSettings(Section):
     """How things are made findable."""
 

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from service.pipeline.pipeline import Pipeline
     from tests.integration.conftest import Events, Mirror
 
-INTERVALS = "SELECT profile_id, status, valid_from, valid_to FROM v1_data_profiles_history ORDER BY profile_id, valid_from"
+INTERVALS = (
+    "SELECT profile_id, status, valid_from, valid_to FROM v1_data_profiles_history ORDER BY profile_id, valid_from"
+)
 
 
 def at(second: int) -> str:
@@ -110,7 +112,7 @@ async def test_secrets_are_as_blank_in_the_history_as_in_the_row(mirror: Mirror,
     state = {"metadata": {"guid": "p1", "dataset_id": "a1", "access_token": "hunter2"}}
     await keeping(mirror).process([events.profile(state=state)], Origin.LIVE)
 
-    (document,) = await mirror.one("SELECT document FROM data_profiles_history"),
+    (document,) = (await mirror.one("SELECT document FROM data_profiles_history"),)
     assert document
     assert "hunter2" not in document
 
@@ -157,9 +159,7 @@ async def test_histories_begin_with_what_is_mirrored_already(mirror: Mirror, eve
     assert await seconds(mirror) == [("a", "10", "20"), ("b", "20", None)]
 
 
-async def test_what_a_replica_without_the_setting_wrote_is_found_by_going_round(
-    mirror: Mirror, events: Events
-) -> None:
+async def test_what_a_replica_without_the_setting_wrote_is_found_by_going_round(mirror: Mirror, events: Events) -> None:
     while not await history.go_round(mirror.store):
         pass
     await mirror.pipeline().process([profile(events, 10, "a")], Origin.LIVE)
@@ -172,9 +172,9 @@ async def test_what_a_replica_without_the_setting_wrote_is_found_by_going_round(
 async def test_what_ended_before_the_horizon_goes_and_what_held_then_stays(mirror: Mirror, events: Events) -> None:
     await keeping(mirror).process([profile(events, 10, "a"), profile(events, 20, "b")], Origin.LIVE)
 
-    assert await prune(mirror.store, RetentionSettings(history=60)) == {"data_profiles_history": 1}
+    assert await prune(mirror.store, RetentionSettings(history_s=60)) == {"data_profiles_history": 1}
     assert await seconds(mirror) == [("b", "20", None)]
-    assert await prune(mirror.store, RetentionSettings(history=60)) == {}
+    assert await prune(mirror.store, RetentionSettings(history_s=60)) == {}
 
 
 async def test_what_leaves_the_scope_leaves_the_history(mirror: Mirror, events: Events) -> None:
