@@ -29,6 +29,7 @@ PLACES = {
     "replay": "replay:replay",
     "capture": "capture:capture",
     "lineage": "lineage:app",
+    "explain": "explain:explain",
     "mcp": "mcp:mcp",
     "doctor": "doctor:doctor",
     "dead-letters": "dead_letters:app",

@@ -376,13 +376,14 @@ def principals_in_bytes(body: bytes, mode: Principals) -> bytes:
 
 def principal(name: str, mode: Principals) -> str:
     """A user's name as `mode` has it; one that is hashed already stays as it is."""
-    return name if mode is Principals.KEEP or name.startswith(_HASHED) else _hide(name, mode)
+    return name if mode is Principals.KEEP or name.startswith(HASHED) else _hide(name, mode)
 
 
-_HASHED = "sha256:"
+#: How a name that is hashed begins.
+HASHED = "sha256:"
 
 
 def _hide(name: str, mode: Principals) -> str:
     if mode is Principals.DROP or not name:
         return ""
-    return _HASHED + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return HASHED + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -317,3 +317,15 @@ async def test_the_audit_log_is_read_page_by_page(admin: Client) -> None:
     rest = await admin.get(f"/audit?before={first[-1]['seq']}")
     assert [entry["reason"] for entry in [*first, *rest]] == ["4", "3", "2", "1", "0"]
     assert await admin.get("/audit?subject=nobody") == []
+
+
+# What happened to one thing.
+
+
+async def test_a_thing_is_explained_with_who_did_what_to_it(admin: Client, mirror: Mirror, events: Events) -> None:
+    await mirror.take(events.profile())
+    found = await admin.get("/explain/p1")
+    assert [state["rule"] for state in found["states"]] == ["first"]
+    assert {"state", "lineage"} <= {step["source"] for step in found["steps"]}
+    assert (await admin.call("GET", "/explain/nobody"))[0] == 404
+    assert (await admin.call("GET", "/explain/p1", token="reader"))[0] == 403
