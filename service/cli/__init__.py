@@ -42,6 +42,7 @@ PLACES = {
     "db": "store:app",
     "mirror": "mirror:app",
     "scope": "scope:app",
+    "privacy": "privacy:app",
     "docs": "docs:app",
 }
 

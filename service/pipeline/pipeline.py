@@ -87,6 +87,7 @@ class Pipeline:
             verifies_hints=verifies_hints,
             horizon_s=horizon_s,
             observer=observer,
+            forgotten=store.forgotten,
         )
         self._read = partial(traced, self._decoder, traces) if traces.is_on else self._decoder.read
         self.brake = Brake(settings.brake_window, settings.brake_failures)

@@ -266,7 +266,7 @@ def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: M
         pipeline,
         settings.sync,
         Scope(settings.scope),
-        settings.pipeline.privacy,
+        settings.pipeline.privacy(store.forgotten),
         replica_id,
         metrics=metrics,
     )

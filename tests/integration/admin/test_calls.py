@@ -319,6 +319,29 @@ async def test_the_audit_log_is_read_page_by_page(admin: Client) -> None:
     assert await admin.get("/audit?subject=nobody") == []
 
 
+# People.
+
+
+async def test_somebody_is_found_and_forgotten_with_the_names_in_bodies_alone(
+    admin: Client, mirror: Mirror, events: Events
+) -> None:
+    await mirror.take(events.lineage(user_id="IBMid-ann"))
+    found = await admin.post("/privacy/report", {"names": ["IBMid-ann"]})
+    assert found["rewritten"] == {"lineage_events": 1}
+
+    work = await admin.post("/privacy/forget", {"names": ["IBMid-ann"], "reason": "letter 17"}, expect=202)
+    done = await admin.until(f"/work/{work['work_id']}", lambda work: work["state"] != "running")
+
+    assert (done["state"], done["told"]["rewritten"]) == ("done", {"lineage_events": 1})
+    assert await mirror.one("SELECT user_id FROM lineage_events WHERE NOT own") == "[forgotten]"
+    assert "names the person" in await admin.refused(
+        "/privacy/forget", {"names": ["Ann Lee"], "reason": "Ann Lee asks"}
+    )
+    assert "3 to 320" in await admin.refused("/privacy/report", {"names": ["Al"]})
+    assert (await admin.call("POST", "/privacy/report", {"names": ["Ann Lee"]}, token="reader"))[0] == 403
+    assert "IBMid" not in str(await audited(mirror))
+
+
 # What happened to one thing.
 
 
