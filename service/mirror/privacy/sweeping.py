@@ -229,10 +229,11 @@ def _note(swept: Swept, table: sa.Table, row: Any, changes: dict[str, Any]) -> N
     if table is search_things:
         return
     counts = swept.removed if _goes(table, changes) else swept.rewritten
-    counts[table.name] = counts.get(table.name, 0) + 1
+    name = str(table.name)  # plain, as it is told over HTTP
+    counts[name] = counts.get(name, 0) + 1
     if len(swept.places) < MAX_PLACES:
         key = "/".join(str(row._mapping[column.name]) for column in table.primary_key)
-        swept.places.append(Place(table.name, key, list(changes)))
+        swept.places.append(Place(name, key, [str(column) for column in changes]))
 
 
 async def _forget_words(connection: AsyncConnection, person: Person) -> None:
