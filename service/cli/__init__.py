@@ -30,6 +30,7 @@ PLACES = {
     "capture": "capture:capture",
     "as-of": "as_of:as_of",
     "lineage": "lineage:app",
+    "explain": "explain:explain",
     "mcp": "mcp:mcp",
     "doctor": "doctor:doctor",
     "contract": "contract:app",
@@ -43,6 +44,7 @@ PLACES = {
     "db": "store:app",
     "mirror": "mirror:app",
     "scope": "scope:app",
+    "privacy": "privacy:app",
     "docs": "docs:app",
 }
 

@@ -83,6 +83,6 @@ async def _capture(
                         message = Message(
                             incoming.routing_key or "", incoming.body, incoming.headers, incoming.message_id
                         )
-                        stream.write(line_of(message, settings.pipeline.max_depth, settings.pipeline.privacy))
+                        stream.write(line_of(message, settings.pipeline.max_depth, settings.pipeline.privacy()))
                         recorded += 1
     return recorded

@@ -31,6 +31,7 @@ from service.mirror.clock import store_later, store_now
 from service.mirror.preparing import Preparing
 from service.settings.model import StoreSettings, hide_password, refreshed
 from service.settings.trust import mutual
+from service.text.forgotten import Forgotten
 
 #: How often, and after how many seconds each, switching a new file to WAL is tried again.
 _WAL_ATTEMPTS, _WAL_PAUSE_S = 200, 0.05
@@ -65,6 +66,8 @@ class Store:
         self.schema = settings.schema_name if self.dialect == "postgresql" else None
         #: Who reads and writes what this role makes, where that is somebody else.
         self.runtime_role = _other_role(settings, self.url) if migrating else None
+        #: People who were forgotten in it, as far as this process has heard (`service.mirror.privacy.held`).
+        self.forgotten = Forgotten()
         self._timeout_s = settings.timeout_s
         self._shows_certificate = settings.cert_file is not None
         self.engine = _engine(self.url, self.schema, settings, migrating=migrating)
