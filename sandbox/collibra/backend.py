@@ -18,6 +18,7 @@ import msgspec
 from aiohttp import web
 
 from sandbox.collibra import checks
+from sandbox.collibra.imports import PocketImports
 from sandbox.serving import serving
 
 BASE = "/rest/dataUsage/v1"
@@ -106,6 +107,8 @@ class PocketCollibra:
         self.calls: list[str] = []
         self._tokens: dict[str, tuple[str, float]] = {}
         self._told = told or (lambda line: None)
+        #: Its assets, and the imports that made them.
+        self.imports = PocketImports(self._told)
 
     def issue_token(self, username: str = USERNAME) -> str:
         """A JSON Web Token, as its documents ask for one without saying where it comes from."""
@@ -124,12 +127,22 @@ class PocketCollibra:
         return job.job_id
 
     def application(self) -> web.Application:
-        """The three operations."""
+        """The three operations of its popularity, and those of its assets."""
         app = web.Application(client_max_size=64 * 1024**2, middlewares=[self._watched])
         app.router.add_post(f"{BASE}/aggregatedData/submit", self._submit)
         app.router.add_get(f"{BASE}/aggregatedData/jobs", self._find_jobs)
         app.router.add_get(f"{BASE}/aggregatedData/jobs/{{id}}", self._find_job)
+        app.add_routes(self.imports.routes(self._guarded))
         return app
+
+    def _guarded(self, handler: Any) -> Any:
+        """Only for who is signed in, and may do something."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            who = self._signed_in(request)
+            return who if isinstance(who, web.Response) else await handler(request)
+
+        return answer
 
     @web.middleware
     async def _watched(self, request: web.Request, handler: Any) -> web.StreamResponse:

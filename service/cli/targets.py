@@ -26,6 +26,7 @@ from service.cli.common import (
 )
 from service.operations import targets as operations
 from service.targets.backfill import Chosen
+from service.text.visible import visible
 
 app = typer.Typer(help="Destinations of changes.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The target's name.")]
@@ -67,12 +68,14 @@ def plan(
     """Print exactly what would be sent to a target now, oldest first; sends nothing."""
     told = on_store(lambda store: operations.plan(store, quiet_settings(), name, limit))
     if as_json:
-        print_json([{"to": one.to, "deliveries": one.deliveries, "body": _parsed(one.body)} for one in told.sendings])
+        print_json([asdict(one) | {"body": _parsed(one.body)} for one in told.sendings])
         return
     if told.waiting:
         out.print(f"{name} is not being told now: {told.waiting}.", markup=False)
     for one in told.sendings:
         out.print(one.to, style="bold", markup=False)
+        for change in one.changes:
+            out.print(visible(change), markup=False, soft_wrap=True)
         out.print(json.dumps(_parsed(one.body), indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
     if not told.sendings:
         out.print("Nothing would be sent.")

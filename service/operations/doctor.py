@@ -22,7 +22,7 @@ from service.mirror.usage.observing import STATISTIC
 from service.operations.broker_findings import broker_findings
 from service.operations.findings import Finding, Verdict, checked
 from service.settings.model import Settings, hide_password
-from service.targets.base import installed_targets
+from service.targets.base import Target, installed_targets
 from service.targets.collibra import batches
 
 log = structlog.get_logger(__name__)
@@ -190,7 +190,25 @@ async def _remarks(settings: Settings) -> AsyncIterator[Finding]:
             target.attach(store)
             for remark in await target.remarks():
                 yield Finding(f"target {target.name}", Verdict.WARNING, remark)
+            async for fault in _faults(target):
+                yield fault
     except TransientError as error:
         log.debug("targets_not_asked", problem=str(error))
     finally:
         await store.close()
+
+
+async def _faults(target: Target) -> AsyncIterator[Finding]:
+    """What the other system says of our settings; silent for targets that have nothing to ask it."""
+    check = f"settings of {target.name}"
+    try:
+        faults = await target.check()
+    except TransientError as error:
+        yield Finding(check, Verdict.WARNING, str(error), "Look again once it can be reached.")
+        return
+    finally:
+        await target.close()
+    for fault in faults or ():
+        yield Finding(check, Verdict.FAILED, fault, "Correct the settings, or create it there.")
+    if faults == []:
+        yield Finding(check, Verdict.OK, "all that they name is there")

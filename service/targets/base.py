@@ -32,6 +32,8 @@ class Sending:
     to: str
     body: str
     deliveries: tuple[str, ...]
+    #: What it changes there, a line each, where that is known.
+    changes: tuple[str, ...] = ()
 
 
 class Target(ABC):
@@ -125,6 +127,16 @@ class Target(ABC):
     async def remarks(self) -> list[str]:
         """What a person should know beside the plan, such as what is missing for more to be sent; a sentence each."""
         return []
+
+    async def check(self) -> list[str] | None:
+        """What is wrong with settings that only the other system can tell, a sentence each, for `doctor`.
+
+        None where there is nothing to ask it.
+
+        Raises:
+            TransientError: it cannot be asked now.
+        """
+        return None
 
     async def close(self) -> None:
         """Let go of connections."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -34,6 +34,8 @@ _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp
 #: Statuses with which a backend may ask for a pause, and seconds of it that it gets at most.
 _PAUSING = (429, 503)
 _MAX_PAUSE_S = 3600.0
+#: What is sent: JSON as bytes, or what makes a form.
+Body = bytes | Callable[[], aiohttp.FormData] | None
 #: Attempts after which "internal error" counts as the event's fault: such answers were seen for valid events for days.
 MAX_INTERNAL_ERRORS = 8
 
@@ -118,11 +120,19 @@ class Poster:
         """
         return await self._call("POST", path, documents.canonical(value), {})
 
+    async def post_form(self, path: str, form: Callable[[], aiohttp.FormData]) -> Reply:
+        """Post a form with files, made anew for each try; otherwise as `post`."""
+        return await self._call("POST", path, form, {})
+
+    async def delete(self, path: str, value: Any = None) -> Reply:
+        """Delete what a path, or the value beside it, names; raises as `post` does."""
+        return await self._call("DELETE", path, None if value is None else documents.canonical(value), {})
+
     async def get(self, path: str, parameters: Mapping[str, str] = MappingProxyType({})) -> Reply:
         """Ask; raises as `post` does."""
         return await self._call("GET", path, None, parameters)
 
-    async def _call(self, method: str, path: str, body: bytes | None, parameters: Mapping[str, str]) -> Reply:
+    async def _call(self, method: str, path: str, body: Body, parameters: Mapping[str, str]) -> Reply:
         if (left_s := self._quiet_until - time.monotonic()) > 0:
             raise TargetUnavailable(target=self._target, problem=f"it asked us to wait for another {left_s:.0f} s")
         signed = await self._sign_in.authorization()
@@ -134,9 +144,9 @@ class Poster:
         return reply
 
     async def _send(
-        self, method: str, path: str, body: bytes | None, parameters: Mapping[str, str], signed: str | None
+        self, method: str, path: str, body: Body, parameters: Mapping[str, str], signed: str | None
     ) -> Reply:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers = {"Content-Type": "application/json"} if isinstance(body, bytes) else {}
         headers |= traces.headers()
         if signed:
             headers["Authorization"] = signed
@@ -144,15 +154,15 @@ class Poster:
             async with self._opened().request(
                 method,
                 self.url + path,
-                data=body,
+                data=body() if callable(body) else body,
                 params=parameters,
                 headers=headers,
                 allow_redirects=False,
                 ssl=self._tls,
                 proxy=self._proxy,
             ) as response:
-                body = await read_all(response.content, self._max_answer)
-                return Reply(response.status, body, response.headers, len(body) >= self._max_answer)
+                answer = await read_all(response.content, self._max_answer)
+                return Reply(response.status, answer, response.headers, len(answer) >= self._max_answer)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             way = f" through proxy {self._proxy.host}:{self._proxy.port}" if self._proxy else ""
             problem = f"{type(error).__name__} at {self.url}{path}{way}"

@@ -112,6 +112,20 @@ class AsCatalog:
         await self._transport.close()
 
 
+def user_or_token(name: str, chosen: TargetSettings) -> SignIn:
+    """User and password, or else the token, that settings give.
+
+    Raises:
+        SettingInvalid: they give neither, or what they give cannot be used.
+    """
+    if chosen.username:
+        return basic(name, chosen)
+    if chosen.token is None and chosen.token_file is None:
+        problem = "neither a user with a password nor a TOKEN is set to sign in with"
+        raise SettingInvalid(setting=setting_of(name, "USERNAME"), problem=problem)
+    return given(name, chosen)
+
+
 def given(name: str, chosen: TargetSettings) -> Given:
     """The token that settings give.
 

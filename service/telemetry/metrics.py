@@ -44,7 +44,7 @@ class Metrics:
         )
         self.unlinked = self._counter(
             "unlinked_changes",
-            "Changes that a target was not told because nothing is linked, by kind",
+            "Changes that a target was not told because nothing is linked, or mapped, by kind",
             "target",
             "kind",
         )

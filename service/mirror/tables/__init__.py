@@ -33,7 +33,14 @@ from service.mirror.tables.mirrored import (
 )
 from service.mirror.tables.openlineage import column_facets, column_flows, run_facts
 from service.mirror.tables.search import search_things, search_words
-from service.mirror.tables.targets import collibra_batches, collibra_told, links, pentaho_job_parts, pentaho_jobs
+from service.mirror.tables.targets import (
+    collibra_assets,
+    collibra_batches,
+    collibra_told,
+    links,
+    pentaho_job_parts,
+    pentaho_jobs,
+)
 from service.mirror.tables.work import (
     audit_log,
     controls,
@@ -62,6 +69,7 @@ __all__ = [
     "asset_terms",
     "assets",
     "audit_log",
+    "collibra_assets",
     "collibra_batches",
     "collibra_told",
     "column_classifications",

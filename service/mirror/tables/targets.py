@@ -92,3 +92,22 @@ pentaho_job_parts = Table(
     Column("pentaho_id", Text, primary_key=True, comment="What the delivery brings to the job's scope"),
     Index("pentaho_job_parts_job", "job_key"),
 )  # fmt: skip
+
+collibra_assets = Table(
+    "collibra_assets", metadata,
+    Column("target", Text, primary_key=True),
+    Column("external_id", Text, primary_key=True, comment="Under which id Collibra keeps it"),
+    Column("entity_kind", Text, nullable=False, comment="Of what it goes with: an asset's columns go with it"),
+    Column("entity_id", Text, nullable=False),
+    Column("kind", Text, nullable=False, comment="asset, column or artifact"),
+    Column("name", Text, nullable=False, comment="How it is called there"),
+    Column("command", Text, comment="JSON: what was taken last; null: nothing was"),
+    Column("pending", Text, comment="JSON: what was sent, and not answered for yet"),
+    Column("job_id", Text, comment="The job that has what was sent; null: not known"),
+    Column("state", Text, nullable=False, comment="told, or gone: the catalog has it no longer"),
+    Column("waits_for", Text, comment="An external id that it has a relation to, once that is there"),
+    Column("told_at", UtcTime, comment="When it was taken last"),
+    Index("collibra_assets_entity", "target", "entity_id"),
+    Index("collibra_assets_job", "target", "job_id"),
+    Index("collibra_assets_waits", "target", "waits_for"),
+)  # fmt: skip

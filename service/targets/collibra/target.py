@@ -30,7 +30,7 @@ from service.errors import (
 from service.mirror.deliveries import Delivery
 from service.mirror.store import Store
 from service.mirror.usage.window import Window, last_window
-from service.settings.model import Settings, TargetSettings
+from service.settings.model import Settings
 from service.settings.scope import Scope
 from service.targets.base import Sending, Target
 from service.targets.collibra import batches
@@ -42,7 +42,7 @@ from service.targets.collibra.planning import Plan, plan_of
 from service.targets.collibra.uncertain import taken_by
 from service.targets.options import options_of, setting_of
 from service.targets.posting import Poster
-from service.targets.sign_in import SignIn, basic, given
+from service.targets.sign_in import user_or_token
 from service.text.documents import canonical
 
 log = structlog.get_logger(__name__)
@@ -86,7 +86,7 @@ class Collibra(Target):
         if chosen.via == "amqp":
             raise SettingInvalid(setting=setting_of(name, "VIA"), problem="Collibra is told over HTTP alone")
         options = options_of(name, chosen, Options)
-        sign_in = _sign_in(name, chosen)
+        sign_in = user_or_token(name, chosen)
         poster = Poster(
             name, chosen.url, sign_in, options.timeout_s, chosen.ca_file, fresh=True, max_answer=_MAX_ANSWER
         )
@@ -313,12 +313,3 @@ def _is_to_be_looked_for(batch: Any, now: datetime, poll_s: float) -> bool:
         return True
     in_doubt_s = (batch.looked_at - batch.sent_at).total_seconds()
     return bool((now - batch.looked_at).total_seconds() >= max(poll_s, LOOK_SHARE * in_doubt_s))
-
-
-def _sign_in(name: str, chosen: TargetSettings) -> SignIn:
-    if chosen.username:
-        return basic(name, chosen)
-    if chosen.token is None and chosen.token_file is None:
-        problem = "neither a user with a password nor a TOKEN is set to sign in with"
-        raise SettingInvalid(setting=setting_of(name, "USERNAME"), problem=problem)
-    return given(name, chosen)
