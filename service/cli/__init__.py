@@ -39,6 +39,7 @@ PLACES = {
     "targets": "targets:app",
     "links": "links:app",
     "pentaho": "pentaho:app",
+    "collibra": "collibra:app",
     "topology": "topology:app",
     "usage": "usage:app",
     "db": "store:app",

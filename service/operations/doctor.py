@@ -179,6 +179,9 @@ async def _targets(settings: Settings) -> AsyncIterator[Finding]:
     if found.verdict is Verdict.OK:
         async for remark in _remarks(settings):
             yield remark
+        for target in installed_targets(settings):
+            async for fault in _faults(target):
+                yield fault
 
 
 async def _remarks(settings: Settings) -> AsyncIterator[Finding]:
@@ -190,8 +193,6 @@ async def _remarks(settings: Settings) -> AsyncIterator[Finding]:
             target.attach(store)
             for remark in await target.remarks():
                 yield Finding(f"target {target.name}", Verdict.WARNING, remark)
-            async for fault in _faults(target):
-                yield fault
     except TransientError as error:
         log.debug("targets_not_asked", problem=str(error))
     finally:

@@ -159,6 +159,12 @@ class Imports:
         results = told.get("results", [told])
         return [one for one in results if isinstance(one, dict)] if isinstance(results, list) else []
 
+    async def asset_of(self, system: str, external: str) -> str | None:
+        """Collibra's own id of what it keeps under an external id; None: it has nothing there, or not any more."""
+        found = await self.ask(_mapping(system, external))
+        resource = found[0].get("mappedResource") if found else None
+        return _word(resource.get("id")) or None if isinstance(resource, dict) else None
+
     async def remove(self, asset_ids: Sequence[str]) -> None:
         """Remove assets.
 
@@ -171,8 +177,7 @@ class Imports:
 
     async def forget(self, system: str, external: str) -> None:
         """Remove what is kept of an external id; raises as `remove`."""
-        place = f"externalSystem/{quote(system, safe='')}/externalEntity/{quote(external, safe='')}"
-        reply = await self._poster.delete(f"{self._path}/mappings/{place}")
+        reply = await self._poster.delete(f"{self._path}/{_mapping(system, external)}")
         if reply.status != 404 and (problem := self._poster.judge(reply, 0)):
             raise problem
 
@@ -184,6 +189,11 @@ class Imports:
 
     def _unavailable(self, problem: str) -> TargetUnavailable:
         return TargetUnavailable(target=self._target, problem=problem)
+
+
+def _mapping(system: str, external: str) -> str:
+    """Where Collibra keeps what an external id stands for."""
+    return f"mappings/externalSystem/{quote(system, safe='')}/externalEntity/{quote(external, safe='')}"
 
 
 def _fault(told: Any) -> Fault:
