@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import sqlalchemy as sa
 from msgspec import structs
 
 from service.changes import Change, Container, Rank, Version
 from service.events.cards import profile_change, read_card
 from service.events.things import container_change, thing_change
 from service.kinds import THINGS
-from service.mirror.tables import assets, containers, data_profiles, things
 from service.text.documents import number
-
-#: The tables of states by kind.
-STATES: dict[str, sa.Table] = {"container": containers, "asset": assets, "data_profile": data_profiles, **things}
 
 
 def change_of(kind: str, row: Any, key: str) -> Change:

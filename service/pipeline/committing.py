@@ -89,6 +89,8 @@ class Committer:
     observer: Observer | None
     brake: Brake
     watch: ProfileWatch | None = None
+    #: Every state is kept, not only the row.
+    histories: bool = False
 
     async def commit(self, reads: list[Read], origin: Origin, *, braked: bool, suspects: bool) -> Outcome:
         """Write everything and commit; raises as `Pipeline.process` does."""
@@ -165,7 +167,7 @@ class _Batch:
         changes = [(index, change) for index in indices for change in reads[index].changes]
         spans = {index: span.traceparent for index in indices if (span := reads[index].span)}
         traces = {id(change): spans[index] for index, change in changes if index in spans} if spans else {}
-        applied = await writer.apply(connection, changes, self._origin)
+        applied = await writer.apply(connection, changes, self._origin, histories=self._by.histories)
         if self._by.watch:
             drifts = await self._by.watch.after(connection, changes, applied, self._origin)
             applied.effective += drifts

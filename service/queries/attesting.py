@@ -12,8 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror import controls
-from service.mirror.stored import STATES
-from service.mirror.tables import containers, dead_letters, refreshes, sync_states
+from service.mirror.tables import STATES, containers, dead_letters, refreshes, sync_states
 from service.text.digest_tree import Gathering, Thing, Tree, place_of, thing_of
 
 #: Rows that are fetched at once.

@@ -14,8 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Rank, Version
 from service.mirror.rows import moment_of
-from service.mirror.stored import STATES
-from service.mirror.tables import lineage_events
+from service.mirror.tables import STATES, lineage_events
 from service.text.redaction import BLANK, HASHED
 
 #: Places of a document that are told at most.

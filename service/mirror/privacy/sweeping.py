@@ -20,8 +20,9 @@ from service.mirror.bulk import among
 from service.mirror.clock import store_now
 from service.mirror.search import writing
 from service.mirror.store import Store
-from service.mirror.stored import STATES, version_of
+from service.mirror.stored import version_of
 from service.mirror.tables import (
+    STATES,
     audit_log,
     dead_letters,
     forgotten,
