@@ -45,6 +45,7 @@ PLACES = {
     "mirror": "mirror:app",
     "scope": "scope:app",
     "privacy": "privacy:app",
+    "attest": "attest:attest",
     "docs": "docs:app",
 }
 
