@@ -31,6 +31,7 @@ PLACES = {
     "rehearse": "rehearse:rehearse",
     "as-of": "as_of:as_of",
     "lineage": "lineage:app",
+    "explain": "explain:explain",
     "mcp": "mcp:mcp",
     "doctor": "doctor:doctor",
     "contract": "contract:app",
@@ -44,6 +45,7 @@ PLACES = {
     "db": "store:app",
     "mirror": "mirror:app",
     "scope": "scope:app",
+    "privacy": "privacy:app",
     "docs": "docs:app",
 }
 

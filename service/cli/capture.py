@@ -99,4 +99,4 @@ async def _record(settings: Settings, recording: Recording, count: int | None, b
                     await asyncio.sleep(EMPTY_S)
                     continue
                 message = Message(incoming.routing_key or "", incoming.body, incoming.headers, incoming.message_id)
-                recording.add(line_of(message, settings.pipeline.max_depth, settings.pipeline.privacy))
+                recording.add(line_of(message, settings.pipeline.max_depth, settings.pipeline.privacy()))

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from service.errors import ConfigurationError, MirrorError, UsageError
 from service.mirror import schema
+from service.mirror.privacy import held
 from service.mirror.store import Store
 from service.operations.acting import Act, Way
 from service.settings.model import LogSettings, Settings, load
@@ -93,6 +94,7 @@ async def opened_store(settings: Settings, *, migrate: bool = False) -> AsyncIte
         if migrate and settings.store.migrate:
             await schema.migrate(settings.store)
         await schema.check(store)
+        await held.load(store)
         async with store.translated():
             yield store
     finally:

@@ -264,6 +264,7 @@ def _where_next(path: Path) -> None:
         ("status", "what is mirrored and what waits"),
         ("dead-letters list", "the body that was cut off, with its reason"),
         ("lineage orders", "the graph from the other end"),
+        ("explain customers", "why its row is as it is, and what happened to it"),
     ):
         out.print(f"  {store} {program} {command}    # {why}", markup=False, soft_wrap=True)
     store = store.replace("mirror.db", "catalog.db")

@@ -141,7 +141,9 @@ class _Side:
         return json.loads(said.read_text("utf-8").splitlines()[-1]), _children_s() - before
 
     def _failed(self, problem: str) -> RehearsalFailed:
-        advice = "Try `catalog-mirror replay` with what that side has; with --keep all that it said stays in the folder."
+        advice = (
+            "Try `catalog-mirror replay` with what that side has; with --keep all that it said stays in the folder."
+        )
         return RehearsalFailed(side=self.name, problem=problem, advice=advice)
 
 

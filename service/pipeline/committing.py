@@ -194,12 +194,12 @@ class _Batch:
         self._outcome.deliveries += len(created)
 
     async def _store_dead_letters(self) -> None:
-        settings = self._by.settings
+        settings, privacy = self._by.settings, self._by.settings.privacy(self._by.store.forgotten)
         letters = []
         for index, error in self._errors.items():
             read = self._reads[index]
             letters.append(
-                dead_letters.dead_letter_of(_told(read), error, settings.max_body_bytes, settings.privacy, read.clean)
+                dead_letters.dead_letter_of(_told(read), error, settings.max_body_bytes, privacy, read.clean)
             )
         await dead_letters.store_events(self._connection, letters)
 

@@ -32,6 +32,7 @@ from service.settings.model import PipelineSettings
 from service.settings.scope import Scope
 from service.telemetry.traces import Span, during
 from service.text import documents
+from service.text.forgotten import NOBODY, Forgotten
 from service.text.redaction import may_hold_secrets, redact
 from service.text.shapes import Shapes, key_shape
 from service.text.times import to_datetime
@@ -68,6 +69,7 @@ class Decoder:
     Args:
         own_service: the `event_source_service` of our own lineage events, which are ignored when they come back.
         verifies_hints: a catalog can be asked, so hints ask for a refresh; else they count as deletions.
+        forgotten: people who were forgotten in the mirror.
     """
 
     def __init__(
@@ -81,10 +83,11 @@ class Decoder:
         horizon_s: float | None = None,
         observer: Observer | None = None,
         shapes: Shapes | None = None,
+        forgotten: Forgotten = NOBODY,
     ) -> None:
         self._router = router
         self._settings = settings
-        self._privacy = settings.privacy
+        self._privacy = settings.privacy(forgotten)
         self._own_service = own_service
         self._scope = scope
         self._horizon_us = None if horizon_s is None else round(horizon_s * SECOND_US)

@@ -91,6 +91,7 @@ class Pipeline:
             horizon_s=horizon_s,
             observer=observer,
             shapes=shapes,
+            forgotten=store.forgotten,
         )
         self._read = partial(traced, self._decoder, traces) if traces.is_on else self._decoder.read
         self.brake = Brake(settings.brake_window, settings.brake_failures)

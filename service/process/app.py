@@ -18,6 +18,7 @@ from service.errors import NothingToConsume, SchemaMissing, SettingInvalid, Stor
 from service.http import probes
 from service.http.api import Api
 from service.mirror import controls, schema, statements
+from service.mirror.privacy import held
 from service.mirror.store import Store
 from service.operations.work import Desk
 from service.pipeline.building import bindings_of, pipeline_of
@@ -207,6 +208,7 @@ class Service:
                 if self.settings.store.migrate:
                     await schema.migrate(self.settings.store)
                 await schema.check(self.store)
+                await held.load(self.store)
                 async with self.store.write() as connection:
                     await controls.ensure_targets(connection, [target.name for target in self.targets])
                 self._reason = None

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import NoDecode
 
 from service.changes import Origin
+from service.text.forgotten import NOBODY, Forgotten
 from service.text.privacy import Privacy
 from service.text.profile_values import ProfileValues
 from service.text.redaction import Principals
@@ -258,10 +259,9 @@ class PipelineSettings(Section):
     handler_deadline_s: float = Field(60, gt=0, description="Oldest event in hand before the consumer counts as dead.")
     drain_s: float = Field(20, gt=0, description="Seconds to finish what is in hand after SIGTERM.")
 
-    @property
-    def privacy(self) -> Privacy:
-        """What is hidden before anything is written."""
-        return Privacy(self.principals, self.profile_values)
+    def privacy(self, forgotten: Forgotten = NOBODY) -> Privacy:
+        """What is hidden before anything is written; `forgotten`: who was, in the mirror that is written to."""
+        return Privacy(self.principals, self.profile_values, forgotten)
 
 
 class RelaySettings(Section):

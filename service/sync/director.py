@@ -270,7 +270,7 @@ def director_of(
         pipeline,
         settings.sync,
         Scope(settings.scope),
-        settings.pipeline.privacy,
+        settings.pipeline.privacy(store.forgotten),
         replica_id,
         metrics=metrics,
     )

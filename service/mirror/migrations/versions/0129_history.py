@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0129"
-down_revision = "0120"
+down_revision = "0125"
 branch_labels = None
 depends_on = None
 
