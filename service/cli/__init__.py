@@ -28,6 +28,7 @@ PLACES = {
     "refresh": "reading:refresh",
     "replay": "replay:replay",
     "capture": "capture:capture",
+    "rehearse": "rehearse:rehearse",
     "as-of": "as_of:as_of",
     "lineage": "lineage:app",
     "explain": "explain:explain",
