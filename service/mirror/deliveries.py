@@ -1,8 +1,9 @@
 """The outbox: changes on their way to targets.
 
 A delivery says which change of which thing goes where; what is sent is read from the mirror when it is sent, so the
-newest state goes out and nothing is stored twice. Order holds for one thing at one target: only the head, the oldest
-open delivery of a (target, entity), may be claimed, for a time, with a token, on the store's clock.
+newest state goes out and nothing is stored twice. Where the change itself is told, what was before and what is after,
+it is kept with the delivery, and each goes out. Order holds for one thing at one target: only the head, the oldest open
+delivery of a (target, entity), may be claimed, for a time, with a token, on the store's clock.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class Delivery:
     attempts: int = 0
     #: What is sent, where it is known already (lineage bodies); else it is read from the mirror.
     document: str | None = None
+    #: The document is kept with the delivery: it tells a change, which nobody could read from the mirror later.
+    keeps: bool = False
     #: Seconds since the change was committed.
     age_s: float = 0.0
     #: Never goes from memory, where it could overtake an older one: the store gives it out in its turn.
@@ -76,17 +79,24 @@ def of_run(target: str, run_id: str, openlineage_id: str, trace: str | None = No
     return Delivery(f"{target}:{openlineage_id}", target, RUN, run_id, name, waits=True, trace=trace)
 
 
-def of_state(target: str, change: Any, settles_s: float = 0.0, trace: str | None = None) -> Delivery:
-    """The delivery of one state of one thing; `change` has a version. One that settles waits in the store."""
+def of_state(
+    target: str, change: Any, settles_s: float = 0.0, trace: str | None = None, told: str | None = None
+) -> Delivery:
+    """The delivery of one state of one thing; `change` has a version. One that settles waits in the store.
+
+    Args:
+        told: what is told of it, where that is fixed with the change: each goes out then, in their order.
+    """
     entity_kind, entity_id = entity_of(change)
     delivery_id = f"{target}:{entity_kind}:{entity_id}:{change.version.key.hex()}"
     name = type(change).__name__
     return Delivery(
-        delivery_id, target, entity_kind, entity_id, name, waits=settles_s > 0, settles_s=settles_s, trace=trace
-    )
+        delivery_id, target, entity_kind, entity_id, name, document=told, keeps=told is not None,
+        waits=settles_s > 0, settles_s=settles_s, trace=trace,
+    )  # fmt: skip
 
 
-_COLUMNS = ("delivery_id", "target", "entity_kind", "entity_id", "change", "trace")
+_COLUMNS = ("delivery_id", "target", "entity_kind", "entity_id", "change", "trace", "document")
 _insert = BulkInsert(
     deliveries,
     (*_COLUMNS, "lease_token", "lease_until"),
@@ -133,7 +143,21 @@ async def create(connection: AsyncConnection, store: Store, new: Sequence[Delive
 
 
 def _values(new: Delivery) -> tuple[str | None, ...]:
-    return new.delivery_id, new.target, new.entity_kind, new.entity_id, new.change, new.trace
+    kept = new.document if new.keeps else None
+    return new.delivery_id, new.target, new.entity_kind, new.entity_id, new.change, new.trace, kept
+
+
+async def queue_behind(connection: AsyncConnection, born: Sequence[Delivery]) -> set[str]:
+    """Of deliveries just born leased, leave those to the store that are not the oldest of their thing.
+
+    From memory they would overtake what waits before them; answers their ids.
+    """
+    ids = [delivery.delivery_id for delivery in born]
+    if not ids:
+        return set()
+    mine = key_in(connection, deliveries.c.delivery_id, ids)
+    update = sa.update(deliveries).where(mine, ~_IS_HEAD).values(lease_token=None, lease_until=None)
+    return {row[0] for row in await connection.execute(update.returning(deliveries.c.delivery_id))}
 
 
 async def create_in_turn(connection: AsyncConnection, store: Store, new: Sequence[Delivery]) -> set[str]:
@@ -196,14 +220,15 @@ async def _read(connection: AsyncConnection, rows: Sequence[Any], clock: datetim
     return [
         Delivery(
             row.delivery_id, row.target, row.entity_kind, row.entity_id, row.change, row.attempts,
-            documents.get(row.delivery_id), (clock - row.created_at).total_seconds(), trace=row.trace,
+            documents.get(row.delivery_id, row.document), row.document is not None,
+            (clock - row.created_at).total_seconds(), trace=row.trace,
         )
         for row in rows
     ]  # fmt: skip
 
 
 async def _collapse(connection: AsyncConnection, heads: Sequence[Any]) -> None:
-    states = [row.seq for row in heads if row.entity_kind not in EVENT_KINDS]
+    states = [row.seq for row in heads if row.entity_kind not in EVENT_KINDS and row.document is None]
     head, later = deliveries.alias("head"), deliveries.alias("later")
     superseded = (
         sa.select(later.c.seq)
@@ -264,9 +289,10 @@ async def give_back(
 
 async def bury(connection: AsyncConnection, delivery: Any, error: DataError) -> None:
     """Turn a delivery into a dead letter, unless it was delivered meanwhile; the rest of its entity's go on."""
-    gone = sa.delete(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id)
-    if (await connection.execute(gone)).rowcount:
-        await letters.store_delivery(connection, delivery, error)
+    this = deliveries.c.delivery_id == delivery.delivery_id
+    gone = (await connection.execute(sa.delete(deliveries).where(this).returning(deliveries.c.document))).all()
+    for row in gone:
+        await letters.store_delivery(connection, delivery, error, row.document)
 
 
 async def too_old(connection: AsyncConnection, store: Store, target: str, max_age_s: float, limit: int) -> list[Any]:
@@ -302,13 +328,19 @@ async def retry_now(connection: AsyncConnection, target: str | None, ids: Sequen
 async def revive(connection: AsyncConnection, store: Store, letter: Any) -> str:
     """Send a dead-lettered delivery again; answers the state its letter gets.
 
-    A newer open delivery of the same entity carries the newer state, so the old one is superseded.
+    A newer open delivery of the same entity carries the newer state, so the old one is superseded; what tells a change
+    is told again as it was.
     """
     same = (deliveries.c.target == letter.target, deliveries.c.entity_kind == letter.entity_kind)
     newer = sa.select(sa.func.count()).where(*same, deliveries.c.entity_id == letter.entity_id)
-    if letter.entity_kind not in EVENT_KINDS and (await connection.execute(newer)).scalar_one():
+    told = letter.body.decode() if letter.body else None
+    is_state = letter.entity_kind not in EVENT_KINDS and told is None
+    if is_state and (await connection.execute(newer)).scalar_one():
         return letters.SUPERSEDED
-    again = Delivery(letter.dead_letter_id, letter.target, letter.entity_kind, letter.entity_id, "replayed")
+    again = Delivery(
+        letter.dead_letter_id, letter.target, letter.entity_kind, letter.entity_id, "replayed",
+        document=told, keeps=told is not None,
+    )  # fmt: skip
     await create(connection, store, [again], None)
     return letters.REPLAYED
 

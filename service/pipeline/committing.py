@@ -165,7 +165,8 @@ class _Batch:
         changes = [(index, change) for index in indices for change in reads[index].changes]
         spans = {index: span.traceparent for index in indices if (span := reads[index].span)}
         traces = {id(change): spans[index] for index, change in changes if index in spans} if spans else {}
-        applied = await writer.apply(connection, changes, self._origin)
+        watched = self._by.outgoing.watched(self._origin)
+        applied = await writer.apply(connection, changes, self._origin, watched=watched)
         if self._by.watch:
             drifts = await self._by.watch.after(connection, changes, applied, self._origin)
             applied.effective += drifts
@@ -187,7 +188,9 @@ class _Batch:
         lease = outlet.lease(len(ready)) if outlet and ready else None
         created = await deliveries.create(connection, store, ready, lease)
         if lease:
-            self._outcome.fresh += [delivery for delivery in ready if delivery.delivery_id in created]
+            fresh = [delivery for delivery in ready if delivery.delivery_id in created]
+            behind = await deliveries.queue_behind(connection, [delivery for delivery in fresh if delivery.keeps])
+            self._outcome.fresh += [delivery for delivery in fresh if delivery.delivery_id not in behind]
         created |= await deliveries.create_in_turn(connection, store, waiting)
         self._outcome.deliveries += len(created)
 
