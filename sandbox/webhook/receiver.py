@@ -125,8 +125,13 @@ class PocketReceiver:
 def _events(headers: Mapping[str, str], body: bytes) -> list[BaseCloudEvent]:
     """The events of a call, by its mode."""
     content_type = headers.get("Content-Type", "").split(";")[0]
+    told = json.loads(body)
+    if content_type in {BATCH, STRUCTURED}:
+        # The SDK would read what does not say its version as one of today.
+        if any(one.get("specversion") != "1.0" for one in (told if content_type == BATCH else [told])):
+            raise Refused("specversion is not 1.0")
     if content_type == BATCH:
-        return [_FORMAT.read(CloudEvent, json.dumps(one)) for one in json.loads(body)]
+        return [_FORMAT.read(CloudEvent, json.dumps(one)) for one in told]
     if content_type == STRUCTURED or "ce-id" in headers:
         return [http.from_http(http.HTTPMessage(dict(headers), body), _FORMAT, CloudEvent)]
     raise Refused(f"{content_type!r} is no content type of CloudEvents")

@@ -6,13 +6,12 @@ watches. A row that another transaction wrote between the look and the write has
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Rank
@@ -37,8 +36,8 @@ PARTS = {
     "asset_attributes": ("attributes", 2),  # the number is its place among all leaves
     "asset_attachments": ("attachments", 1),
 }
-#: Rows of one part that are told at most, on either side; and characters of a text.
-MAX_ROWS, MAX_TEXT = 200, 8192
+#: Rows of one part that are told at most, on either side.
+MAX_ROWS = 200
 
 
 class Watched(NamedTuple):
@@ -52,16 +51,16 @@ class Watched(NamedTuple):
 NOBODY = Watched()
 
 
-class Changed(msgspec.Struct, omit_defaults=True):
-    """A field that differs.
+class Difference(NamedTuple):
+    """The fields that differ: what they said before, and what they say now.
 
-    Of a part (`columns`, `terms`, …) `before` are its rows that are no longer so, `after` those that are new, and
-    `left_out` says of how many more nothing is told.
+    `before` is None where there was nothing to be seen, `after` where there is nothing. Of a part (`columns`, `terms`,
+    …) it is the rows that are no longer so, and those that are new; `left_out` says of how many more nothing is told.
     """
 
-    before: Any
-    after: Any
-    left_out: int = 0
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    left_out: dict[str, int]
 
 
 class PartRows(NamedTuple):
@@ -72,45 +71,83 @@ class PartRows(NamedTuple):
     after: Sequence[tuple[Any, ...]]
 
 
+class Shape:
+    """The columns of a kind's states that are told: all that are their own, but their key."""
+
+    def __init__(self, insert: BulkInsert) -> None:
+        own = insert.columns[1:-_TAIL]
+        self.names = tuple(name for name in own if name not in _OURS)
+        self._places = {name: place for place, name in enumerate(self.names)}
+        #: The values of a row that is written.
+        self.of_row: Callable[[tuple[Any, ...]], tuple[Any, ...]] = itemgetter(
+            *(place for place, name in enumerate(insert.columns) if name in self._places)
+        )
+        self.visibility = self._places.get("visibility_mode")
+
+    def picking(self, *names: str) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+        """What gives the values of some columns, None for what such states do not have."""
+        places = [self._places.get(name) for name in names]
+        return lambda values: tuple(None if place is None else values[place] for place in places)
+
+
 @dataclass(slots=True)
 class Effect:
-    """What one change did to its row: values by `names`, None where nothing was, or is, to be seen."""
+    """What one change did to its row: values as `shape` names them, None where nothing was, or is, to be seen."""
 
-    names: tuple[str, ...]
+    shape: Shape
     before: Sequence[Any] | None
     after: Sequence[Any] | None
     #: By what they are called.
     parts: dict[str, PartRows] = field(default_factory=dict)
 
-    def value(self, name: str) -> Any:
-        """What a column says now, or said last."""
-        values = self.after if self.after is not None else self.before
-        return values[self.names.index(name)] if values is not None and name in self.names else None
+    @property
+    def last(self) -> Sequence[Any] | None:
+        """What the thing says now, or said last."""
+        return self.before if self.after is None else self.after
 
-    def changed(self) -> dict[str, Changed]:
-        """The fields that differ, with values as JSON has them."""
-        nothing = (None,) * len(self.names)
-        pairs = zip(self.names, self.before or nothing, self.after or nothing, strict=True)
-        found = {
-            name: Changed(old, new)
-            for name, was, now in pairs
-            if was != now and (old := told(was)) != (new := told(now))
-        }
+    def difference(self) -> Difference:
+        """The fields that differ."""
+        names, before, after = self.shape.names, self.before, self.after
+        if before is not None and after is not None:
+            pairs = [
+                (name, was, now)
+                for name, was, now in zip(names, before, after, strict=True)
+                if was != now and _plain(was) != _plain(now)
+            ]
+            found = Difference({name: old for name, old, _ in pairs}, {name: new for name, _, new in pairs}, {})
+        else:
+            found = Difference(_known(names, before), _known(names, after), {})
         for name, rows in self.parts.items():
-            if difference := _rows_that_differ(rows):
-                found[name] = difference
+            _add_part(found, name, rows)
         return found
 
 
-def names_of(insert: BulkInsert) -> tuple[str, ...]:
-    """The columns of a state that are told: all that are its own, but its key."""
-    return tuple(name for name in insert.columns[1:-_TAIL] if name not in _OURS)
+def _known(names: tuple[str, ...], values: Sequence[Any] | None) -> dict[str, Any] | None:
+    if values is None:
+        return None
+    return {name: value for name, value in zip(names, values, strict=True) if value is not None}
+
+
+_shapes: dict[str, Shape] = {}
+
+
+def shape_of(insert: BulkInsert) -> Shape:
+    """What is told of the states that this writes."""
+    shape = _shapes.get(insert.table.name)
+    if shape is None:
+        shape = _shapes[insert.table.name] = Shape(insert)
+    return shape
 
 
 async def before(connection: AsyncConnection, insert: BulkInsert, rows: Mapping[str, StateRow]) -> dict[str, Any]:
     """What the mirror holds of these things before they are written, by their ids."""
     ids = [row_id for row_id, row in rows.items() if row.change is not None]
-    names = names_of(insert)
+    return await read(connection, insert, ids)
+
+
+async def read(connection: AsyncConnection, insert: BulkInsert, ids: Sequence[str]) -> dict[str, Any]:
+    """The rows of things, by their ids."""
+    names = shape_of(insert).names
     return await rows_by_key(connection, insert.table, insert.key[0], ids, *names, "version", "deleted_at")
 
 
@@ -122,22 +159,19 @@ def effect_of(insert: BulkInsert, there: Any, row: StateRow, replaced: bytes | N
     """
     if replaced != (there.version if there is not None else None):
         raise Overtaken(insert.table.name)
-    names = names_of(insert)
+    shape = shape_of(insert)
     was = _seen(there) if there is not None else None
-    now = None
-    if row.values[-2] is None:
-        told_now = dict(zip(insert.columns, row.values, strict=True))
-        now = [told_now[name] for name in names]
-    return _as_shown(Effect(names, was, now))
+    now = shape.of_row(row.values) if row.values[-2] is None else None
+    return _as_shown(Effect(shape, was, now))
 
 
-def state_of(names: tuple[str, ...], there: Any) -> Effect:
-    """A thing as it is: a row as `before` reads it."""
-    return _as_shown(Effect(names, None, _seen(there)))
+def state_of(insert: BulkInsert, there: Any) -> Effect:
+    """A thing as it is: a row as it is `read`."""
+    return _as_shown(Effect(shape_of(insert), None, _seen(there)))
 
 
 def _seen(there: Any) -> Sequence[Any] | None:
-    """The values of a row as `before` reads it; None: it is deleted, or only referred to."""
+    """The values of a row as it is `read`; None: it is deleted, or only referred to."""
     if there.deleted_at is not None or there.version[_RANK] == _STUB:
         return None
     values: Sequence[Any] = there[1:-2]
@@ -146,8 +180,7 @@ def _seen(there: Any) -> Sequence[Any] | None:
 
 def _as_shown(effect: Effect) -> Effect:
     """An asset that not every member of its container may see counts as not there, as it does in the views."""
-    if "visibility_mode" in effect.names:
-        place = effect.names.index("visibility_mode")
+    if (place := effect.shape.visibility) is not None:
         if effect.before is not None and effect.before[place] in PRIVATE_MODES:
             effect.before = None
         if effect.after is not None and effect.after[place] in PRIVATE_MODES:
@@ -155,29 +188,28 @@ def _as_shown(effect: Effect) -> Effect:
     return effect
 
 
-def told(value: Any) -> Any:
-    """A value of a column as JSON has it."""
-    if isinstance(value, str):
-        return value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + "…"
-    if isinstance(value, datetime):
-        return value.replace(tzinfo=None).isoformat() + "Z"  # every moment of a row is in UTC
-    return float(value) if isinstance(value, Decimal) else value
+def _plain(value: Any) -> Any:
+    """A number as it compares with others: that of a row is a double, that of a change may be exact."""
+    return float(value) if type(value) is Decimal else value
 
 
-def _rows_that_differ(rows: PartRows) -> Changed | None:
+def _add_part(found: Difference, name: str, rows: PartRows) -> None:
     if set(rows.before) == set(rows.after):
-        return None
-    was, now = _told_rows(rows.before), _told_rows(rows.after)
+        return
+    was, now = _plain_rows(rows.before), _plain_rows(rows.after)
     gone, new = [row for row in was if row not in now], [row for row in now if row not in was]
     if not (gone or new):
-        return None
-    left_out = max(0, len(gone) - MAX_ROWS) + max(0, len(new) - MAX_ROWS)
-    return Changed(_named(rows.names, gone), _named(rows.names, new), left_out)
+        return
+    for side, differing in ((found.before, gone), (found.after, new)):
+        if side is not None:
+            side[name] = _named(rows.names, differing)
+    if left_out := max(0, len(gone) - MAX_ROWS) + max(0, len(new) - MAX_ROWS):
+        found.left_out[name] = left_out
 
 
-def _told_rows(rows: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], None]:
-    """Rows as they are told, each once and in their order."""
-    return dict.fromkeys(tuple(told(value) for value in row) for row in rows)
+def _plain_rows(rows: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], None]:
+    """Each row once, in their order."""
+    return dict.fromkeys(tuple(map(_plain, row)) for row in rows)
 
 
 def _named(names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:

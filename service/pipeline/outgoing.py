@@ -7,7 +7,6 @@ what took effect.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from msgspec import structs
@@ -157,18 +156,14 @@ def _of_effects(
                 yield from _forwarded(change, lineage, trace)
             continue
         for target in told_states:
-            if target.wants(change):
-                yield from _of_state(change, target, applied.effects.get(id(change)), origin, trace)
-
-
-def _of_state(
-    change: Change, target: Subscriber, effect: Effect | None, origin: Origin, trace: str | None
-) -> Iterator[Delivery]:
-    """A state that took effect, to who wants it; who watches is told the change itself."""
-    told = None
-    if target.watched is not None and (told := target.tells(change, effect, origin)) is None:
-        return
-    yield deliveries.of_state(target.name, change, target.settles_s, trace, told)
+            if not target.wants(change):
+                continue
+            told = None
+            if target.watched is not None:
+                told = target.tells(change, applied.effects.get(id(change)), origin)
+                if told is None:
+                    continue
+            yield deliveries.of_state(target.name, change, target.settles_s, trace, told)
 
 
 def _forwarded(change: LineageRecorded, targets: Iterable[Subscriber], trace: str | None) -> Iterator[Delivery]:
@@ -181,7 +176,7 @@ def _forwarded(change: LineageRecorded, targets: Iterable[Subscriber], trace: st
         elif change.original is None:
             yield deliveries.of_lineage(target.name, change.event_id, change.document.text, trace)
         elif change.is_complete:  # told when it is read from the store, with what all events of the run say
-            yield replace(deliveries.of_lineage(target.name, change.event_id, None, trace), waits=True)
+            yield structs.replace(deliveries.of_lineage(target.name, change.event_id, None, trace), waits=True)
 
 
 def _by_time(changes: Iterable[Change]) -> list[LineageRecorded]:

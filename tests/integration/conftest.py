@@ -8,7 +8,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -55,7 +54,7 @@ class Subscriber:
 
     def tells(self, change: Change, effect: Effect | None, origin: Origin) -> str | None:
         """The fields that differ, and whose change it is."""
-        return None if effect is None else json.dumps(msgspec.to_builtins(effect.changed()))
+        return None if effect is None else json.dumps(effect.difference())
 
 
 @dataclass

@@ -6,41 +6,52 @@ other modes want. Its id is made of what it tells, so a receiver knows a repetit
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from hashlib import blake2b
 from typing import Any, Literal
-from uuid import NAMESPACE_URL, uuid5
 
 import msgspec
 
 from service.changes import Container, Origin, Version
-from service.mirror.effects import Changed, Effect
+from service.mirror.effects import Effect
 from service.text.times import to_datetime
 
 #: What happened to a thing; `state` tells it as it is, because somebody asked (`targets backfill`).
 What = Literal["created", "updated", "deleted", "state"]
 #: What the type of every event begins with.
 PREFIX = "catalog-mirror"
-JSON = "application/json"
+JSON, SPECVERSION = "application/json", "1.0"
 
-_encoder = msgspec.json.Encoder()
-_NAMESPACE = uuid5(NAMESPACE_URL, "urn:catalog-mirror:events")
+#: Bytes of an event that hold no text longer than may be; characters of a text that are told.
+_LARGE, MAX_TEXT = 8192, 8192
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class VersionTold(msgspec.Struct, omit_defaults=True):
     """How new the state is: `key` of a newer state of the thing is the greater text, `at` is on the catalog's clock."""
 
     key: str
-    at: str | None = None
+    at: datetime | None = None
 
 
 class ChangeData(msgspec.Struct, omit_defaults=True):
-    """What changed. Empty `changed`: something that the views do not show, such as figures of a profile."""
+    """What changed: the fields that differ, as they were `before` and are `after`.
+
+    Of what came into sight there is no `before`, of what is gone no `after`. Where both are empty something changed
+    that no column shows, such as figures of a profile. Of a part of an asset (`columns`, `terms`, …) it is the rows
+    that are no longer so, and those that are new; `left_out` says of how many more nothing is told.
+    """
 
     kind: str
     id: str
     what: What
     origin: Origin
     version: VersionTold
-    changed: dict[str, Changed]
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+    left_out: dict[str, int] = msgspec.field(default_factory=dict)
     name: str | None = None
     asset_type: str | None = None
     #: Of what belongs to an asset: the asset.
@@ -48,6 +59,11 @@ class ChangeData(msgspec.Struct, omit_defaults=True):
     container: Container | None = None
     #: Of how many changes this is the sum, where the target lets what was overtaken collapse.
     collapsed: int = 1
+
+    @property
+    def fields(self) -> set[str]:
+        """Names of the fields that differ."""
+        return {*(self.before or ()), *(self.after or ())}
 
 
 class NoticeData(msgspec.Struct, omit_defaults=True):
@@ -59,17 +75,20 @@ class NoticeData(msgspec.Struct, omit_defaults=True):
 
 
 class _Envelope(msgspec.Struct, kw_only=True, omit_defaults=True):
-    specversion: str = "1.0"
+    specversion: str
     id: str
     source: str
     type: str
     subject: str
-    time: str | None = None
+    time: datetime | None = None
     datacontenttype: str
 
     def text(self) -> str:
         """The event in CloudEvents' JSON format."""
-        return _encoder.encode(self).decode()
+        text = _encoder.encode(self)
+        if len(text) > _LARGE:
+            text = _encoder.encode(_cut(msgspec.json.decode(text)))
+        return text.decode()
 
 
 class ChangeEvent(_Envelope, kw_only=True):
@@ -95,22 +114,24 @@ def change_event(
     what = "state" if as_state and effect.after is not None else _what(effect)
     if what is None:
         return None
-    at = None if version.at_us is None else to_datetime(version.at_us).replace(tzinfo=None).isoformat() + "Z"
-    key = version.key.hex()
+    at = None if version.at_us is None else to_datetime(version.at_us)
+    key, differs = version.key.hex(), effect.difference()
+    name, asset_type, asset_id, place_kind, place_id = _about(kind, effect)
+    container = Container(place_kind, place_id or thing_id) if place_kind else None
     data = ChangeData(
-        kind, thing_id, what, origin, VersionTold(key, at), effect.changed(),
-        effect.value("name"), effect.value("asset_type"), effect.value("asset_id"), _container(kind, thing_id, effect),
+        kind, thing_id, what, origin, VersionTold(key, at), differs.before, differs.after, differs.left_out,
+        name, asset_type, asset_id, container,
     )  # fmt: skip
     return ChangeEvent(
-        id=_id(kind, what, thing_id, key), source=source, type=f"{PREFIX}.{kind}.{what}",
+        specversion=SPECVERSION, id=_id(kind, what, thing_id, key), source=source, type=f"{PREFIX}.{kind}.{what}",
         subject=f"{kind}/{thing_id}", time=at, datacontenttype=JSON, data=data,
     )  # fmt: skip
 
 
-def notice_event(notice: str, key: str, title: str, at: str, about: dict[str, Any], source: str) -> NoticeEvent:
+def notice_event(notice: str, key: str, title: str, at: datetime, about: dict[str, Any], source: str) -> NoticeEvent:
     """What is told of a notice; `key` names what it is about, so that the same is told under the same id."""
     return NoticeEvent(
-        id=_id("notice", notice, key), source=source, type=f"{PREFIX}.notice.{notice}", subject=f"{notice}/{key}",
+        specversion=SPECVERSION, id=_id("notice", notice, key), source=source, type=f"{PREFIX}.notice.{notice}", subject=f"{notice}/{key}",
         time=at, datacontenttype=JSON, data=NoticeData(notice, title, about),
     )  # fmt: skip
 
@@ -122,14 +143,14 @@ def merged(former: str, later: str) -> str:
         msgspec.DecodeError: one of them is no change.
     """
     old, new = _decoder.decode(former), _decoder.decode(later)
-    data = new.data
-    data.changed = {
-        name: one
-        for name in old.data.changed | data.changed
-        if (one := _together(old.data.changed.get(name), data.changed.get(name))) is not None
-    }
-    data.collapsed = old.data.collapsed + data.collapsed
-    data.what = _BOTH.get((old.data.what, data.what), data.what)
+    first, data = old.data, new.data
+    data.what = _BOTH.get((first.what, data.what), data.what)
+    before, after = _together(first, data)
+    data.before = None if data.what == "created" else before
+    data.after = None if data.what == "deleted" else after
+    for name, number in first.left_out.items():
+        data.left_out[name] = data.left_out.get(name, 0) + number
+    data.collapsed = first.collapsed + data.collapsed
     new.type = f"{PREFIX}.{data.kind}.{data.what}"
     return new.text()
 
@@ -168,24 +189,43 @@ def _what(effect: Effect) -> What | None:
 
 
 def _id(*words: str) -> str:
-    return str(uuid5(_NAMESPACE, "/".join(words)))
+    return blake2b(
+        "/".join(words).encode("utf-8", "surrogatepass"), digest_size=16, person=b"catalog-mirror"
+    ).hexdigest()
 
 
-def _container(kind: str, thing_id: str, effect: Effect) -> Container | None:
-    if kind == "container":
-        return Container(effect.value("kind"), thing_id)
-    container_id = effect.value("container_id")
-    return Container(effect.value("container_kind"), container_id) if container_id else None
+#: By kind, what gives the columns that every event names.
+_pickers: dict[str, Callable[[Sequence[Any]], tuple[Any, ...]]] = {}
 
 
-def _together(former: Changed | None, later: Changed | None) -> Changed | None:
-    """What became of one field in two steps; None: it is again what it was."""
-    if former is None or later is None:
-        return former or later
-    if isinstance(former.before, list) and isinstance(later.after, list):
-        before = [*former.before, *(row for row in later.before or () if row not in (former.after or ()))]
-        after = [*(row for row in former.after or () if row not in (later.before or ())), *later.after]
-        before, after = ([r for r in before if r not in after], [r for r in after if r not in before])
-        left_out = former.left_out + later.left_out
-        return Changed(before, after, left_out) if before or after or left_out else None
-    return Changed(former.before, later.after) if former.before != later.after else None
+def _about(kind: str, effect: Effect) -> tuple[Any, ...]:
+    """Name, type, asset, and kind and id of the container; of a container itself its kind, and no id."""
+    picker = _pickers.get(kind)
+    if picker is None:
+        place = ("kind", "") if kind == "container" else ("container_kind", "container_id")
+        picker = _pickers[kind] = effect.shape.picking("name", "asset_type", "asset_id", *place)
+    return picker(effect.last or ())
+
+
+def _cut(value: Any) -> Any:
+    """The same with texts of a length that every receiver takes."""
+    if isinstance(value, dict):
+        return {name: _cut(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_cut(one) for one in value]
+    return value[:MAX_TEXT] + "…" if isinstance(value, str) and len(value) > MAX_TEXT else value
+
+
+def _together(first: ChangeData, last: ChangeData) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What differs after two changes; what is again as it was does not."""
+    before, after = {**(last.before or {}), **(first.before or {})}, {**(first.after or {}), **(last.after or {})}
+    for name in first.fields & last.fields:
+        gone, came = (first.before or {}).get(name), (last.after or {}).get(name)
+        if isinstance(gone, list) or isinstance(came, list):  # rows of a part
+            middle, until = (first.after or {}).get(name) or [], (last.before or {}).get(name) or []
+            was = [*(gone or []), *(row for row in until if row not in middle)]
+            now = [*(row for row in middle if row not in until), *(came or [])]
+            before[name], after[name] = [row for row in was if row not in now], [row for row in now if row not in was]
+        if before.get(name) == after.get(name):
+            before.pop(name, None), after.pop(name, None)
+    return before, after

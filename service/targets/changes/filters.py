@@ -45,7 +45,7 @@ class Filter:
             (not self._whats or data.what in self._whats or data.what == "state")
             and (not self._containers or (data.container is not None and data.container.id in self._containers))
             and (not self._asset_types or data.kind != "asset" or data.asset_type in self._asset_types)
-            and (not self._fields or not self._fields.isdisjoint(data.changed))
+            and (not self._fields or not self._fields.isdisjoint(data.fields))
         )
 
     def _matches(self, event: ChangeEvent, expression: Expression) -> bool:
@@ -53,7 +53,7 @@ class Filter:
         from service.targets.changes.expression import TooLong
 
         try:
-            return expression.admits(msgspec.to_builtins(event))
+            return expression.admits(msgspec.json.decode(event.text()))
         except TooLong:
             if not self._has_told:
                 remedy = "Such changes are told as if they matched: make the expression shorter."

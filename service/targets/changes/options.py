@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from service.errors import SettingInvalid
-from service.mirror.effects import PARTS, names_of
+from service.mirror.effects import PARTS, shape_of
 from service.mirror.writer import INSERTS
 from service.targets.options import setting_of
 
 #: Fields that may differ: columns of states, and what belongs to assets.
-FIELDS = frozenset(name for insert in INSERTS.values() for name in names_of(insert)) | {
+FIELDS = frozenset(name for insert in INSERTS.values() for name in shape_of(insert).names) | {
     name for name, _ in PARTS.values()
 }
 NoticeName = Literal["drift", "contracts", "gaps", "brakes", "refused"]

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Origin, Version
-from service.mirror.bulk import rows_by_key
 from service.mirror.deliveries import Delivery
-from service.mirror.effects import names_of, state_of
+from service.mirror.effects import read, state_of
 from service.mirror.writer import INSERTS
 from service.targets.changes.event import ChangeEvent, change_event
 
@@ -24,11 +23,9 @@ async def events_of(connection: AsyncConnection, asked: Sequence[Delivery], sour
     events: dict[str, ChangeEvent] = {}
     for kind, ids in by_kind.items():
         insert = INSERTS[kind]
-        names = names_of(insert)
-        found = await rows_by_key(connection, insert.table, insert.key[0], list(ids), *names, "version", "deleted_at")
-        for thing_id, row in found.items():
+        for thing_id, row in (await read(connection, insert, list(ids))).items():
             version = Version.from_key(row.version)
-            effect = state_of(names, row)
+            effect = state_of(insert, row)
             event = change_event(kind, thing_id, version, effect, Origin.REPLAY, source, as_state=True)
             if event is not None:
                 events[ids[thing_id]] = event

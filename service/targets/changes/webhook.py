@@ -49,7 +49,7 @@ class Options(ChangeOptions):
 
     mode: Literal["batched", "structured", "binary"] = "batched"
     #: Events in one call at most.
-    batch_max: int = Field(100, ge=1, le=1000)
+    batch_max: int = Field(250, ge=1, le=1000)
     timeout_s: float = Field(30, gt=0)
 
 
@@ -132,11 +132,10 @@ class Webhook(ChangeTarget):
         return self._poster.judge(reply, attempts)
 
     def _message(self, group: Sequence[Parcel]) -> tuple[str, Mapping[str, str], bytes]:
-        """Id, headers and body of one call; the id is that of the event, or made of those of all events."""
+        """Id, headers and body of one call; the id is that of the event, or made of what all of them tell."""
         if self._mode == "batched":
-            ids = "\n".join(id_of(parcel.text) for parcel in group)
-            body = "[" + ",".join(parcel.text for parcel in group) + "]"
-            return str(uuid5(NAMESPACE_URL, ids)), _BATCHED, body.encode()
+            body = "[" + ",".join([parcel.text for parcel in group]) + "]"
+            return str(uuid5(NAMESPACE_URL, "\n".join(_ids(group)))), _BATCHED, body.encode()
         (parcel,) = group
         if self._mode == "structured":
             return id_of(parcel.text), _STRUCTURED, parcel.text.encode()
