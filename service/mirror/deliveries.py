@@ -8,8 +8,8 @@ delivery of a (target, entity), may be claimed, for a time, with a token, on the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -97,31 +97,34 @@ def of_state(
 
 
 _COLUMNS = ("delivery_id", "target", "entity_kind", "entity_id", "change", "trace", "document")
+_same = deliveries.alias("same")
+_ENTITY = ("target", "entity_kind", "entity_id")
+
+
+def _oldest_like(row: Callable[[str], sa.ColumnElement[Any]]) -> sa.ScalarSelect[Any]:
+    """The place of the oldest open delivery of an entity at a target; `row` gives those of a delivery."""
+    alike = [_same.c[name] == row(name) for name in _ENTITY]
+    return sa.select(sa.func.min(_same.c.seq)).where(*alike).correlate(deliveries).scalar_subquery()
+
+
+#: It is the oldest open delivery of its entity at its target. Asked row by row, each answered by one entry of an index:
+#: a join would be planned by statistics, which a table that has just grown does not have.
+_IS_HEAD = deliveries.c.seq == _oldest_like(lambda name: deliveries.c[name])
+#: What an insert tells of each row. Its own columns would be written without the table's name there.
+_WAITS_BEFORE = _oldest_like(lambda name: sa.literal_column(f"{deliveries.name}.{name}", sa.Text()))
 _insert = BulkInsert(
     deliveries,
-    (*_COLUMNS, "lease_token", "lease_until"),
+    _COLUMNS,
     key=("delivery_id",),
     on_conflict="nothing",
     returning=("delivery_id",),
     clocked=("created_at", "due_at"),
+    shared=("lease_token", "lease_until"),
 )
+#: The same, telling of each whether others of its entity wait already.
+_insert_in_order = replace(_insert, asks=(_WAITS_BEFORE,))
 _insert_settling = BulkInsert(
     deliveries, (*_COLUMNS, "due_at"), ("delivery_id",), "nothing", ("delivery_id",), clocked=("created_at",)
-)
-
-
-_same = deliveries.alias("same")
-#: It is the oldest open delivery of its entity at its target. Asked row by row, each answered by one entry of an index:
-#: a join would be planned by statistics, which a table that has just grown does not have.
-_IS_HEAD = deliveries.c.seq == (
-    sa.select(sa.func.min(_same.c.seq))
-    .where(
-        _same.c.target == deliveries.c.target,
-        _same.c.entity_kind == deliveries.c.entity_kind,
-        _same.c.entity_id == deliveries.c.entity_id,
-    )
-    .correlate(deliveries)
-    .scalar_subquery()
 )
 
 
@@ -129,12 +132,8 @@ async def create(connection: AsyncConnection, store: Store, new: Sequence[Delive
     """Insert deliveries, born leased where a lease is given; answers the ids that were not there yet."""
     if not new:
         return set()
-    until = None
-    if lease:
-        until = (await connection.execute(sa.select(store.later(lease.seconds)))).scalar_one()
-    token = lease.token if lease else None
-    rows = [(*_values(d), token, until) for d in new if not d.settles_s]
-    created = {row[0] for row in await _insert.run(connection, rows)}
+    terms = await _terms(connection, store, lease)
+    created = {row[0] for row in await _insert.run(connection, [_values(d) for d in new if not d.settles_s], *terms)}
     for settles_s in sorted({d.settles_s for d in new if d.settles_s}):
         due = (await connection.execute(sa.select(store.later(settles_s)))).scalar_one()
         settling = [(*_values(d), due) for d in new if d.settles_s == settles_s]
@@ -142,22 +141,35 @@ async def create(connection: AsyncConnection, store: Store, new: Sequence[Delive
     return created
 
 
+async def create_in_order(
+    connection: AsyncConnection, store: Store, new: Sequence[Delivery], lease: Lease
+) -> tuple[set[str], set[str]]:
+    """Insert deliveries born leased, of which none may overtake another one of its entity.
+
+    Returns:
+        The ids that were not there yet, and those of them that are left to the store, as others wait before them.
+    """
+    if not new:
+        return set(), set()
+    terms = await _terms(connection, store, lease)
+    written = await _insert_in_order.run(connection, [_values(d) for d in new], *terms)
+    behind = [row[0] for row in written if row[1] is not None]
+    if behind:
+        mine = key_in(connection, deliveries.c.delivery_id, behind)
+        await connection.execute(sa.update(deliveries).where(mine).values(lease_token=None, lease_until=None))
+    return {row[0] for row in written}, set(behind)
+
+
+async def _terms(connection: AsyncConnection, store: Store, lease: Lease | None) -> tuple[str | None, datetime | None]:
+    """Token and end of a lease that begins now."""
+    if lease is None:
+        return None, None
+    return lease.token, (await connection.execute(sa.select(store.later(lease.seconds)))).scalar_one()
+
+
 def _values(new: Delivery) -> tuple[str | None, ...]:
     kept = new.document if new.keeps else None
     return new.delivery_id, new.target, new.entity_kind, new.entity_id, new.change, new.trace, kept
-
-
-async def queue_behind(connection: AsyncConnection, born: Sequence[Delivery]) -> set[str]:
-    """Of deliveries just born leased, leave those to the store that are not the oldest of their thing.
-
-    From memory they would overtake what waits before them; answers their ids.
-    """
-    ids = [delivery.delivery_id for delivery in born]
-    if not ids:
-        return set()
-    mine = key_in(connection, deliveries.c.delivery_id, ids)
-    update = sa.update(deliveries).where(mine, ~_IS_HEAD).values(lease_token=None, lease_until=None)
-    return {row[0] for row in await connection.execute(update.returning(deliveries.c.delivery_id))}
 
 
 async def create_in_turn(connection: AsyncConnection, store: Store, new: Sequence[Delivery]) -> set[str]:

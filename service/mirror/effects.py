@@ -60,7 +60,7 @@ class Difference(NamedTuple):
 
     before: dict[str, Any] | None
     after: dict[str, Any] | None
-    left_out: dict[str, int]
+    left_out: dict[str, int] | None = None
 
 
 class PartRows(NamedTuple):
@@ -86,8 +86,8 @@ class Shape:
 
     def picking(self, *names: str) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
         """What gives the values of some columns, None for what such states do not have."""
-        places = [self._places.get(name) for name in names]
-        return lambda values: tuple(None if place is None else values[place] for place in places)
+        pick = itemgetter(*(self._places.get(name, len(self.names)) for name in names))
+        return lambda values: pick((*values, None))
 
 
 @dataclass(slots=True)
@@ -98,7 +98,7 @@ class Effect:
     before: Sequence[Any] | None
     after: Sequence[Any] | None
     #: By what they are called.
-    parts: dict[str, PartRows] = field(default_factory=dict)
+    parts: Mapping[str, PartRows] | None = None
 
     @property
     def last(self) -> Sequence[Any] | None:
@@ -114,12 +114,10 @@ class Effect:
                 for name, was, now in zip(names, before, after, strict=True)
                 if was != now and _plain(was) != _plain(now)
             ]
-            found = Difference({name: old for name, old, _ in pairs}, {name: new for name, _, new in pairs}, {})
+            found = Difference({name: old for name, old, _ in pairs}, {name: new for name, _, new in pairs})
         else:
-            found = Difference(_known(names, before), _known(names, after), {})
-        for name, rows in self.parts.items():
-            _add_part(found, name, rows)
-        return found
+            found = Difference(_known(names, before), _known(names, after))
+        return _with_parts(found, self.parts) if self.parts else found
 
 
 def _known(names: tuple[str, ...], values: Sequence[Any] | None) -> dict[str, Any] | None:
@@ -193,18 +191,27 @@ def _plain(value: Any) -> Any:
     return float(value) if type(value) is Decimal else value
 
 
-def _add_part(found: Difference, name: str, rows: PartRows) -> None:
+def _with_parts(found: Difference, parts: Mapping[str, PartRows]) -> Difference:
+    """The same with the rows of parts that differ."""
+    left_out: dict[str, int] = {}
+    for name, rows in parts.items():
+        gone, new = _rows_that_differ(rows)
+        if not (gone or new):
+            continue
+        for side, differing in ((found.before, gone), (found.after, new)):
+            if side is not None:
+                side[name] = _named(rows.names, differing)
+        if more := max(0, len(gone) - MAX_ROWS) + max(0, len(new) - MAX_ROWS):
+            left_out[name] = more
+    return found._replace(left_out=left_out or None)
+
+
+def _rows_that_differ(rows: PartRows) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    """Those that are no longer so, and those that are new."""
     if set(rows.before) == set(rows.after):
-        return
+        return [], []
     was, now = _plain_rows(rows.before), _plain_rows(rows.after)
-    gone, new = [row for row in was if row not in now], [row for row in now if row not in was]
-    if not (gone or new):
-        return
-    for side, differing in ((found.before, gone), (found.after, new)):
-        if side is not None:
-            side[name] = _named(rows.names, differing)
-    if left_out := max(0, len(gone) - MAX_ROWS) + max(0, len(new) - MAX_ROWS):
-        found.left_out[name] = left_out
+    return [row for row in was if row not in now], [row for row in now if row not in was]
 
 
 def _plain_rows(rows: Iterable[tuple[Any, ...]]) -> dict[tuple[Any, ...], None]:

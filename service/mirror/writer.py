@@ -226,7 +226,8 @@ async def _write_states(
         _note(applied, row, news=news)
         if is_watched and news and row.change is not None:
             effect = effects.effect_of(insert, former.get(row_id), row, replaced)
-            effect.parts = parts.of(row_id, effect) if parts else {}
+            if parts:
+                effect.parts = parts.of(row_id, effect)
             applied.effects[id(row.change)] = effect
         older = [*row.overtaken, *([Version.from_key(replaced)] if replaced else [])]
         # What was only listed, from no known moment, is no rival of a state that has one.

@@ -182,16 +182,19 @@ class _Batch:
 
     async def _send(self, new: Sequence[Delivery]) -> None:
         """Write deliveries down; those that need not wait for their turn go on from memory, where it has room."""
-        ready = [delivery for delivery in new if not delivery.waits]
-        waiting = [delivery for delivery in new if delivery.waits]
         outlet, store, connection = self._by.outlet, self._by.store, self._connection
+        ready = [delivery for delivery in new if not delivery.waits]
         lease = outlet.lease(len(ready)) if outlet and ready else None
-        created = await deliveries.create(connection, store, ready, lease)
+        ordered = [delivery for delivery in ready if delivery.keeps] if lease else []
+        free = [delivery for delivery in ready if not (lease and delivery.keeps)]
+        created = await deliveries.create(connection, store, free, lease)
+        behind: set[str] = set()
         if lease:
-            fresh = [delivery for delivery in ready if delivery.delivery_id in created]
-            behind = await deliveries.queue_behind(connection, [delivery for delivery in fresh if delivery.keeps])
-            self._outcome.fresh += [delivery for delivery in fresh if delivery.delivery_id not in behind]
-        created |= await deliveries.create_in_turn(connection, store, waiting)
+            in_order, behind = await deliveries.create_in_order(connection, store, ordered, lease)
+            created |= in_order
+            fresh = created - behind
+            self._outcome.fresh += [delivery for delivery in ready if delivery.delivery_id in fresh]
+        created |= await deliveries.create_in_turn(connection, store, [delivery for delivery in new if delivery.waits])
         self._outcome.deliveries += len(created)
 
     async def _store_dead_letters(self) -> None:

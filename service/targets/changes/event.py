@@ -6,6 +6,7 @@ other modes want. Its id is made of what it tells, so a receiver knows a repetit
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import blake2b
@@ -51,7 +52,7 @@ class ChangeData(msgspec.Struct, omit_defaults=True):
     version: VersionTold
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
-    left_out: dict[str, int] = msgspec.field(default_factory=dict)
+    left_out: dict[str, int] | None = None
     name: str | None = None
     asset_type: str | None = None
     #: Of what belongs to an asset: the asset.
@@ -131,7 +132,8 @@ def change_event(
 def notice_event(notice: str, key: str, title: str, at: datetime, about: dict[str, Any], source: str) -> NoticeEvent:
     """What is told of a notice; `key` names what it is about, so that the same is told under the same id."""
     return NoticeEvent(
-        specversion=SPECVERSION, id=_id("notice", notice, key), source=source, type=f"{PREFIX}.notice.{notice}", subject=f"{notice}/{key}",
+        specversion=SPECVERSION, id=_id("notice", notice, key), source=source,
+        type=f"{PREFIX}.notice.{notice}", subject=f"{notice}/{key}",
         time=at, datacontenttype=JSON, data=NoticeData(notice, title, about),
     )  # fmt: skip
 
@@ -148,8 +150,8 @@ def merged(former: str, later: str) -> str:
     before, after = _together(first, data)
     data.before = None if data.what == "created" else before
     data.after = None if data.what == "deleted" else after
-    for name, number in first.left_out.items():
-        data.left_out[name] = data.left_out.get(name, 0) + number
+    left_out = Counter(first.left_out or {}) + Counter(data.left_out or {})
+    data.left_out = dict(left_out) or None
     data.collapsed = first.collapsed + data.collapsed
     new.type = f"{PREFIX}.{data.kind}.{data.what}"
     return new.text()

@@ -41,7 +41,7 @@ def asset(asset_id: str = "a1", at_s: int = 1, **fields: Any) -> AssetSaved:
     return AssetSaved(
         asset_id,
         Version(at_s * 1_000_000, Rank.EVENT, digest=document({"at": at_s, **told}).digest),
-        document({"at": at_s}),
+        document({"metadata": {"asset_id": asset_id, "name": told.get("name", "Orders"), "asset_type": "data_asset"}}),
         fields.pop("container", PLACE),
         fields.pop("name", "Orders"),
         fields.pop("asset_type", "data_asset"),

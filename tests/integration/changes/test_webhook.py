@@ -50,17 +50,14 @@ async def test_a_change_is_told_with_what_was_before_and_what_is_after(
     assert [event["type"] for event in (created, updated, deleted)] == [
         "catalog-mirror.asset.created", "catalog-mirror.asset.updated", "catalog-mirror.asset.deleted",
     ]  # fmt: skip
-    assert created["data"]["changed"]["name"] == {"before": None, "after": "Orders"}
-    assert updated["data"]["changed"] == {
-        "name": {"before": "Orders", "after": "Old orders"},
-        "columns": {
-            "before": [{"name": "email", "position": 2, "data_type": "VARCHAR"}],
-            "after": [{"name": "phone", "position": 2, "data_type": "VARCHAR"}],
-        },
-    }
-    assert deleted["data"]["changed"]["name"] == {"before": "Old orders", "after": None}
-    assert [one["name"] for one in deleted["data"]["changed"]["columns"]["before"]] == ["id", "phone"]
+    assert (created["data"]["after"]["name"], "before" in created["data"]) == ("Orders", False)
     about = updated["data"]
+    assert (about["before"], about["after"]) == (
+        {"name": "Orders", "columns": [{"name": "email", "position": 2, "data_type": "VARCHAR"}]},
+        {"name": "Old orders", "columns": [{"name": "phone", "position": 2, "data_type": "VARCHAR"}]},
+    )
+    assert (deleted["data"]["before"]["name"], "after" in deleted["data"]) == ("Old orders", False)
+    assert [one["name"] for one in deleted["data"]["before"]["columns"]] == ["id", "phone"]
     assert (about["kind"], about["id"], about["origin"], about["name"]) == ("asset", "a1", "live", "Old orders")
     assert about["container"] == {"kind": "catalog", "id": "c1"}
     assert about["version"]["at"] == updated["time"] == "1970-01-01T00:00:02Z"
@@ -79,9 +76,9 @@ async def test_kinds_beside_assets_are_told_too(
         await way.emptied()
     (container,), (profile,) = receiver.told("container/c1"), receiver.told("data_profile/p1")
     assert container["data"]["container"] == {"kind": "catalog", "id": "c1"}
-    assert container["data"]["changed"]["name"]["after"] == "Sales"
-    assert (profile["data"]["asset_id"], profile["data"]["changed"]["column_count"]["after"]) == ("a1", 3)
-    assert "figures" not in profile["data"]["changed"]
+    assert container["data"]["after"]["name"] == "Sales"
+    assert (profile["data"]["asset_id"], profile["data"]["after"]["column_count"]) == ("a1", 3)
+    assert "figures" not in profile["data"]["after"]
 
 
 async def test_what_not_everybody_may_see_is_not_told_and_what_is_hidden_is_gone(
@@ -97,7 +94,7 @@ async def test_what_not_everybody_may_see_is_not_told_and_what_is_hidden_is_gone
     assert receiver.told("asset/private") == []
     assert _whats(receiver) == ["created", "deleted", "created"]
     assert "A secret" not in json.dumps(receiver.events)
-    assert "hidden" not in json.dumps(receiver.events[1]["data"]["changed"]["columns"])
+    assert [one["name"] for one in receiver.events[1]["data"]["before"]["columns"]] == ["id"]
 
 
 async def test_order_holds_for_one_thing_and_a_repetition_is_known_by_its_id(
@@ -111,9 +108,9 @@ async def test_order_holds_for_one_thing_and_a_repetition_is_known_by_its_id(
         await way.emptied()
     assert (receiver.refusals, await way.mirror.one("SELECT count(*) FROM dead_letters")) == ([], 0)
     for number in range(10):
-        names = [event["data"]["changed"]["name"] for event in receiver.told(f"asset/a{number}")]
-        assert [one["after"] for one in names] == [f"N{at_s}" for at_s in range(1, 21)]
-        assert [one["before"] for one in names[1:]] == [one["after"] for one in names[:-1]]
+        told = [event["data"] for event in receiver.told(f"asset/a{number}")]
+        assert [one["after"]["name"] for one in told] == [f"N{at_s}" for at_s in range(1, 21)]
+        assert [one["before"]["name"] for one in told[1:]] == [one["after"]["name"] for one in told[:-1]]
 
 
 async def test_two_replicas_at_one_thing_tell_an_unbroken_chain(
@@ -129,11 +126,10 @@ async def test_two_replicas_at_one_thing_tell_an_unbroken_chain(
 
         await asyncio.gather(write(one, range(1, 60, 2)), write(other, range(2, 60, 2)))
         await one.emptied()
-    told = [event["data"]["changed"] for event in receiver.told("asset/a1")]
-    assert (receiver.refusals, told[-1]["name"]["after"]) == ([], "N59")
-    for before, after in itertools.pairwise(told):
-        assert after["name"]["before"] == before["name"]["after"]
-        assert after["columns"]["before"] == before["columns"]["after"]
+    told = [event["data"] for event in receiver.told("asset/a1")]
+    assert (receiver.refusals, told[-1]["after"]["name"]) == ([], "N59")
+    for first, then in itertools.pairwise(told):
+        assert then["before"] == {name: first["after"][name] for name in then["before"]}
 
 
 async def test_secrets_rotate_with_two_valid_at_once(
