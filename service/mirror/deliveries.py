@@ -9,7 +9,7 @@ delivery of a (target, entity), may be claimed, for a time, with a token, on the
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -65,6 +65,18 @@ class Delivery(msgspec.Struct, frozen=True):
     settles_s: float = 0.0
     #: The `traceparent` of the event that it is of, where that is traced.
     trace: str | None = None
+
+
+#: Makes of two changes of one entity, one after the other, the one that they are together.
+Merge = Callable[[str, str], str]
+
+
+@dataclass(slots=True)
+class Merged:
+    """What heads tell instead, by their ids; and the places of those that are in it."""
+
+    documents: dict[str, str] = field(default_factory=dict)
+    seqs: list[int] = field(default_factory=list)
 
 
 def of_lineage(target: str, event_id: str, document: str | None, trace: str | None = None) -> Delivery:
@@ -185,12 +197,14 @@ async def create_in_turn(connection: AsyncConnection, store: Store, new: Sequenc
 
 
 async def claim(
-    connection: AsyncConnection, store: Store, target: str, lease: Lease, limit: int, ahead_s: float = 0.0
-) -> list[Delivery]:
+    connection: AsyncConnection, store: Store, target: str, lease: Lease, limit: int, ahead_s: float = 0.0,
+    merge: Merge | None = None,
+) -> list[Delivery]:  # fmt: skip
     """Lease due heads of one target, oldest first; with `ahead_s` also those due within it, once one is due.
 
     Where an entity has newer pending deliveries of its state, the head carries the newest state already, so they are
-    superseded and removed in the same transaction.
+    superseded and removed in the same transaction. Those that tell changes are merged into the head where `merge` says
+    how; else each goes out.
     """
     if store.dialect == "postgresql":
         # Read in turn, by an index: to sort them is to read all that wait, which a planner without statistics prefers.
@@ -216,19 +230,27 @@ async def claim(
         leased = {"lease_token": lease.token, "lease_until": store.later(lease.seconds)}
         await connection.execute(sa.update(deliveries).where(mine).values(leased))
     await _collapse(connection, rows)
-    return await _read(connection, rows, rows[0].clock) if rows else []
+    merged = await _merge(connection, rows, merge) if merge else Merged()
+    if merged.seqs:
+        await connection.execute(sa.delete(deliveries).where(key_in(connection, deliveries.c.seq, merged.seqs)))
+        set_document = sa.update(deliveries).where(deliveries.c.delivery_id == sa.bindparam("head"))
+        told = [{"head": delivery_id, "told": text} for delivery_id, text in merged.documents.items()]
+        await connection.execute(set_document.values(document=sa.bindparam("told")), told)
+    return await _read(connection, rows, rows[0].clock, merged) if rows else []
 
 
-async def peek(connection: AsyncConnection, store: Store, target: str, limit: int) -> list[Delivery]:
+async def peek(
+    connection: AsyncConnection, store: Store, target: str, limit: int, merge: Merge | None = None
+) -> list[Delivery]:
     """The open heads of one target as `claim` would give them out, due or not, oldest first; leases nothing."""
     query = sa.select(deliveries).where(deliveries.c.target == target, _IS_HEAD).order_by(deliveries.c.seq)
     rows = list(await connection.execute(query.limit(limit)))
     clock = (await connection.execute(sa.select(store.now()))).scalar_one()
-    return await _read(connection, rows, clock)
+    return await _read(connection, rows, clock, await _merge(connection, rows, merge) if merge else Merged())
 
 
-async def _read(connection: AsyncConnection, rows: Sequence[Any], clock: datetime) -> list[Delivery]:
-    documents = await _documents(connection, rows)
+async def _read(connection: AsyncConnection, rows: Sequence[Any], clock: datetime, merged: Merged) -> list[Delivery]:
+    documents = await _documents(connection, rows) | merged.documents
     return [
         Delivery(
             row.delivery_id, row.target, row.entity_kind, row.entity_id, row.change, row.attempts,
@@ -237,6 +259,28 @@ async def _read(connection: AsyncConnection, rows: Sequence[Any], clock: datetim
         )
         for row in rows
     ]  # fmt: skip
+
+
+async def _merge(connection: AsyncConnection, heads: Sequence[Any], merge: Merge) -> Merged:
+    """What heads tell together with what waits behind them; those whose lease somebody has are left out."""
+    told = {row.seq: row for row in heads if row.document is not None}
+    merged, texts = Merged(), {seq: row.document for seq, row in told.items()}
+    seqs = list(told)
+    for start in range(0, len(seqs), _CHUNK):
+        for row in await connection.execute(_behind(connection, seqs[start : start + _CHUNK])):
+            texts[row.head] = merge(texts[row.head], row.document)
+            merged.documents[told[row.head].delivery_id] = texts[row.head]
+            merged.seqs.append(row.seq)
+    return merged
+
+
+def _behind(connection: AsyncConnection, heads: Sequence[int]) -> sa.Select[Any]:
+    """What tells changes and waits behind these heads, in its order."""
+    head, later = deliveries.alias("head"), deliveries.alias("later")
+    same = sa.and_(*(later.c[name] == head.c[name] for name in _ENTITY), later.c.seq > head.c.seq)
+    query = sa.select(later.c.seq, later.c.document, head.c.seq.label("head")).join(head, same)
+    waits = key_in(connection, head.c.seq, heads), later.c.lease_token.is_(None), later.c.document.is_not(None)
+    return query.where(*waits).order_by(later.c.seq)
 
 
 async def _collapse(connection: AsyncConnection, heads: Sequence[Any]) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Change, Origin
 from service.errors import MirrorError, SettingInvalid
-from service.mirror.deliveries import Delivery
+from service.mirror.deliveries import Delivery, Merge
 from service.mirror.effects import Effect, Watched
 from service.mirror.store import Store
 from service.pipeline.installed import loaded
@@ -55,6 +55,8 @@ class Target(ABC):
     settles_s: float = 0.0
     #: Whose effects it tells, as they happened: what was before and what is after; None: it tells states as they are.
     watched: Watched | None = None
+    #: Makes one of two changes of a thing that wait, where it does not want each.
+    merge: Merge | None = None
     #: Names of the targets that take lineage, where a finished job may be announced; the relay tells.
     announces_to: tuple[str, ...] = ()
     #: Where to count; the relay tells.

@@ -202,7 +202,8 @@ class Lane:
     async def _claim(self, limit: int) -> list[Delivery]:
         async with self._store.writing() as connection:
             ahead_s = self._target.settles_s
-            return await deliveries.claim(connection, self._store, self.name, self._lease, limit, ahead_s)
+            merge = self._target.merge
+            return await deliveries.claim(connection, self._store, self.name, self._lease, limit, ahead_s, merge)
 
     async def _deliver(self, batch: list[Delivery]) -> bool:
         if not batch:

@@ -14,7 +14,7 @@ from service.mirror.store import Store
 from service.mirror.writer import INSERTS
 from service.targets.base import Sending, Target
 from service.targets.changes import states
-from service.targets.changes.event import change_event, traced
+from service.targets.changes.event import change_event, merged, traced
 from service.targets.changes.filters import Filter
 from service.targets.changes.options import ChangeOptions
 from service.targets.options import setting_of
@@ -45,6 +45,7 @@ class ChangeTarget(Target):
             self._filter = Filter(name, options)
         except ValueError as error:
             raise SettingInvalid(setting=setting_of(name, "OPTIONS"), problem=f"where: {error}") from None
+        self.merge = merged if options.collapse else None
         self._store: Store | None = None
 
     def attach(self, store: Store) -> None:
