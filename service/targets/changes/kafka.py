@@ -56,6 +56,7 @@ class Kafka(ChangeTarget):
         self._password = password_of(name, chosen)
         self._producer: Producer | None = None
         self._signed_in_with: str | None = None
+        self._check()
 
     @classmethod
     def create(cls, name: str, settings: Settings) -> Kafka | None:
@@ -81,6 +82,21 @@ class Kafka(ChangeTarget):
     async def close(self) -> None:
         """Let go of the client; what it was not told of waits in the store."""
         self._producer = None
+
+    def _check(self) -> None:
+        """Have the client look at its settings, without reaching anybody.
+
+        Raises:
+            SettingInvalid: it cannot use them.
+        """
+        from confluent_kafka import KafkaException, Producer
+
+        signed = {"sasl.password": self._password() or ""} if "sasl.username" in self._settings else {}
+        try:
+            Producer({**self._settings, **signed, "bootstrap.servers": ""})
+        except KafkaException as error:
+            problem = f"client: {error.args[0].str()}"
+            raise SettingInvalid(setting=setting_of(self.name, "OPTIONS"), problem=problem) from None
 
     def _send(self, parcels: Sequence[Parcel]) -> list[MirrorError | None]:
         from confluent_kafka import KafkaException

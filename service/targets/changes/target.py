@@ -6,18 +6,21 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.changes import Change, Origin, entity_of
+from service.changes import Change, DriftFound, Origin, entity_of
 from service.errors import MirrorError, SettingInvalid
 from service.mirror.deliveries import Delivery
 from service.mirror.effects import Effect, Watched
 from service.mirror.store import Store
 from service.mirror.writer import INSERTS
 from service.targets.base import Sending, Target
-from service.targets.changes import states
+from service.targets.changes import notices, states
 from service.targets.changes.event import change_event, merged, traced
 from service.targets.changes.filters import Filter
 from service.targets.changes.options import ChangeOptions
 from service.targets.options import setting_of
+
+#: Seconds between two looks for notices.
+NOTICES_EVERY_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class ChangeTarget(Target):
         except ValueError as error:
             raise SettingInvalid(setting=setting_of(name, "OPTIONS"), problem=f"where: {error}") from None
         self.merge = merged if options.collapse else None
+        self._tells_drift = "drift" in options.notices
+        self.tends_every_s = NOTICES_EVERY_S if set(options.notices) - {"drift"} else None
         self._store: Store | None = None
 
     def attach(self, store: Store) -> None:
@@ -61,10 +66,14 @@ class ChangeTarget(Target):
 
     def wants(self, change: Change) -> bool:
         """Changes of the kinds that were chosen; what else is asked of them takes more to know."""
+        if isinstance(change, DriftFound):
+            return self._tells_drift
         return entity_of(change)[0] in self._kinds
 
     def tells(self, change: Change, effect: Effect | None, origin: Origin) -> str | None:
         """The event, where the change can be seen and the filters let it through."""
+        if isinstance(change, DriftFound):
+            return notices.of_drift(change, self.options.source).text()
         if effect is None:
             return None
         kind, thing_id = entity_of(change)
@@ -76,6 +85,10 @@ class ChangeTarget(Target):
         parcels = await self._parcels(batch)
         fates = dict(zip((one.delivery.delivery_id for one in parcels), await self.send(parcels), strict=True))
         return [fates.get(delivery.delivery_id) for delivery in batch]
+
+    async def tend(self) -> bool | None:
+        """Look for what else is to be told; that nothing came up says nothing of the receiver."""
+        return bool(await notices.look(self.store, self.name, self.options.notices, self.options.source)) or None
 
     async def plan(self, batch: Sequence[Delivery]) -> list[Sending]:
         """What `deliver` would send."""
