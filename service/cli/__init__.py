@@ -46,6 +46,7 @@ PLACES = {
     "mirror": "mirror:app",
     "scope": "scope:app",
     "privacy": "privacy:app",
+    "attest": "attest:attest",
     "docs": "docs:app",
 }
 

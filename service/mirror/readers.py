@@ -111,7 +111,7 @@ class Reader:
         return [*_FIRST, *(name for name in VIEWS if name not in (*_FIRST, *last)), *last]
 
     def _condition(self, name: str) -> str:
-        rule = _RULES.get(name, "{here:v.container_id}")
+        rule = _RULES.get(name.removesuffix("_history"), "{here:v.container_id}")  # a state is seen where it was
         return rule.format(
             here=_Written(self._here), seen=_Written(self._seen), mine=_quote(self.own_schema), all=_quote(self.schema)
         )

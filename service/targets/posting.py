@@ -31,6 +31,7 @@ _MAX_ANSWER = 1_048_576
 _SHOWN = 300
 #: What shows that nothing was sent: no connection, or none through the proxy.
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+_JSON: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 #: Statuses with which a backend may ask for a pause, and seconds of it that it gets at most.
 _PAUSING = (429, 503)
 _MAX_PAUSE_S = 3600.0
@@ -116,28 +117,44 @@ class Poster:
             AnswerLost: it may have been taken: the connection stood, and no answer came.
             TransientError: nothing was taken: no connection, nobody to sign in now, or it asked us to wait.
         """
-        return await self._call("POST", path, documents.canonical(value), {})
+        return await self.post_bytes(documents.canonical(value), _JSON, path)
+
+    async def post_bytes(self, body: bytes, headers: Mapping[str, str], path: str = "") -> Reply:
+        """Post bytes as they are, with headers that say what they are; raises as `post` does."""
+        return await self._call("POST", path, body, {}, headers)
 
     async def get(self, path: str, parameters: Mapping[str, str] = MappingProxyType({})) -> Reply:
         """Ask; raises as `post` does."""
         return await self._call("GET", path, None, parameters)
 
-    async def _call(self, method: str, path: str, body: bytes | None, parameters: Mapping[str, str]) -> Reply:
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        parameters: Mapping[str, str],
+        about: Mapping[str, str] = MappingProxyType({}),
+    ) -> Reply:
         if (left_s := self._quiet_until - time.monotonic()) > 0:
             raise TargetUnavailable(target=self._target, problem=f"it asked us to wait for another {left_s:.0f} s")
         signed = await self._sign_in.authorization()
-        reply = await self._send(method, path, body, parameters, signed)
+        reply = await self._send(method, path, body, parameters, about, signed)
         if reply.status == 401 and (other := await self._sign_in.renewed(signed)) != signed:
-            reply = await self._send(method, path, body, parameters, other)
+            reply = await self._send(method, path, body, parameters, about, other)
         if reply.status in _PAUSING:
             self._quiet_until = time.monotonic() + min(asked_to_wait(reply.headers) or 0.0, _MAX_PAUSE_S)
         return reply
 
     async def _send(
-        self, method: str, path: str, body: bytes | None, parameters: Mapping[str, str], signed: str | None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        parameters: Mapping[str, str],
+        about: Mapping[str, str],
+        signed: str | None,
     ) -> Reply:
-        headers = {"Content-Type": "application/json"} if body is not None else {}
-        headers |= traces.headers()
+        headers = {**about, **traces.headers()}
         if signed:
             headers["Authorization"] = signed
         try:
