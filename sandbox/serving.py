@@ -8,17 +8,14 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 from yarl import URL
 
+from service.http.sites import site
+
 
 @asynccontextmanager
 async def serving(app: web.Application, port: int, host: str) -> AsyncIterator[str]:
     """Answer until it is left; gives the base URL. Port 0 takes a free one."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-        yield f"http://{host}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with site(app, host, port, shutdown_timeout=1.0) as taken:
+        yield f"http://{host}:{taken}"
 
 
 @asynccontextmanager

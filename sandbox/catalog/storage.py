@@ -14,6 +14,7 @@ from aiohttp import web
 from sandbox.catalog.asset_routes import object_of
 from sandbox.catalog.model import PocketCatalog
 from sandbox.parts.tls import Certificates
+from service.http.sites import site
 
 #: What a test does in place of answering; None answers as usual.
 Spoil = Callable[[web.Request, dict[str, Any]], Any]
@@ -48,12 +49,9 @@ async def storing(catalog: PocketCatalog, certificates: Certificates) -> AsyncIt
     app.router.add_get("/pocket/objects/{asset_id}/{attachment_id}", storage.answer)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificates.certificate, certificates.key)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-        storage.origin = catalog.knobs.storage = f"https://localhost:{runner.addresses[0][1]}"
-        yield storage
-    finally:
-        catalog.knobs.storage = None
-        await runner.cleanup()
+    async with site(app, "127.0.0.1", 0, tls=context, shutdown_timeout=1.0) as port:
+        storage.origin = catalog.knobs.storage = f"https://localhost:{port}"
+        try:
+            yield storage
+        finally:
+            catalog.knobs.storage = None

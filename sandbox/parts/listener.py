@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Self
 
+from service.http.sites import close
+
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -39,7 +41,7 @@ class Listener:
     ) -> None:
         self._is_over = True
         if self._server is not None:
-            self._server.close()
+            await close(self._server)
         tasks = list(self._writers)
         for task in tasks:
             task.cancel()

@@ -11,6 +11,7 @@ import copy
 import random
 import time
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar
 
@@ -23,10 +24,18 @@ from service.catalog.names import Names
 from service.catalog.refusals import read_refusal, refusal, sentence
 from service.catalog.transport import Call, Query, Raw, Transport
 from service.catalog.turns import Lane, Turns, turns_for
-from service.errors import CatalogBusy, CatalogFailed, CatalogRefused, CatalogUnreachable, MirrorError
+from service.errors import (
+    CatalogAnswerInvalid,
+    CatalogBusy,
+    CatalogFailed,
+    CatalogRefused,
+    CatalogUnreachable,
+    MirrorError,
+)
 from service.settings.model import CatalogSettings
 from service.telemetry.metrics import Metrics
 from service.text import documents
+from service.text.shapes import Shapes
 
 log = structlog.get_logger(__name__)
 
@@ -72,12 +81,19 @@ class Request:
 class CatalogClient:
     """Calls the catalog. Open it with `async with`, or with `open` and `close`."""
 
-    def __init__(self, settings: CatalogSettings, metrics: Metrics | None = None, patience: Patience | None = None):
+    def __init__(
+        self,
+        settings: CatalogSettings,
+        metrics: Metrics | None = None,
+        patience: Patience | None = None,
+        shapes: Shapes | None = None,
+    ):
         """Raises `SettingInvalid`: no URL, nobody to sign in, an unusable CA file or parameter name."""
         self.settings = settings
         self.names = Names(settings.parameters)
         self._metrics = metrics
         self._patience = patience or Patience()
+        self._shapes = shapes
         self.lane = Lane.SWEEP
         self._turns: Turns | None = None
         self._transport = Transport(settings)
@@ -148,7 +164,15 @@ class CatalogClient:
             raise CatalogRefused(call=call.name, problem=problem, setting=self._tokens.setting, status=401)
         if not 200 <= raw.status < 300:
             raise refusal(raw, call.name, self._tokens.secrets())
-        return Answer(raw.status, raw.body, moment_of(raw.headers, raw.took_s), call.name)
+        answer = Answer(raw.status, raw.body, moment_of(raw.headers, raw.took_s), call.name)
+        self._learn(request.endpoint, answer)
+        return answer
+
+    def _learn(self, endpoint: str, answer: Answer) -> None:
+        """Look at the shape of one answer in some; what is no JSON is told to whoever asked."""
+        if self._shapes and self._shapes.wants(endpoint):
+            with suppress(CatalogAnswerInvalid):
+                self._shapes.learn(f"answer {endpoint}", answer.value)
 
     def _prepared(self, request: Request) -> Call:
         query: Query = list(request.query.items())

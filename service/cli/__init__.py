@@ -28,9 +28,13 @@ PLACES = {
     "refresh": "reading:refresh",
     "replay": "replay:replay",
     "capture": "capture:capture",
+    "rehearse": "rehearse:rehearse",
+    "as-of": "as_of:as_of",
     "lineage": "lineage:app",
+    "explain": "explain:explain",
     "mcp": "mcp:mcp",
     "doctor": "doctor:doctor",
+    "contract": "contract:app",
     "dead-letters": "dead_letters:app",
     "deliveries": "deliveries:app",
     "targets": "targets:app",
@@ -41,6 +45,8 @@ PLACES = {
     "db": "store:app",
     "mirror": "mirror:app",
     "scope": "scope:app",
+    "privacy": "privacy:app",
+    "attest": "attest:attest",
     "docs": "docs:app",
 }
 

@@ -26,7 +26,7 @@ from sandbox.parts.errors import PartFailed, PartMissing
 from sandbox.parts.process import off_loop
 from sandbox.parts.providers import provide_broker
 from service.changes import Origin
-from service.cli import demo_reading, demo_usage
+from service.cli import demo_answers, demo_reading, demo_usage
 from service.cli.common import opened_store, out, run_async, show_table
 from service.cli.drawing import Drawing
 from service.errors import MirrorError
@@ -103,6 +103,7 @@ async def _demo(path: Path, broker: str | None, no_broker: bool) -> None:
 async def _read_a_catalog(path: Path) -> None:
     await demo_reading.tell(_settings(path, None), path, _running, lambda problem: DemoFailed(problem=problem))
     await demo_usage.tell(_settings(path, None), lambda problem: DemoFailed(problem=problem))
+    await demo_answers.tell(_settings(path, None), lambda problem: DemoFailed(problem=problem))
 
 
 def _settings(path: Path, url: str | None) -> Settings:
@@ -264,6 +265,7 @@ def _where_next(path: Path) -> None:
         ("status", "what is mirrored and what waits"),
         ("dead-letters list", "the body that was cut off, with its reason"),
         ("lineage orders", "the graph from the other end"),
+        ("explain customers", "why its row is as it is, and what happened to it"),
     ):
         out.print(f"  {store} {program} {command}    # {why}", markup=False, soft_wrap=True)
     store = store.replace("mirror.db", "catalog.db")

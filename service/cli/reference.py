@@ -11,7 +11,7 @@ from aiohttp import web
 from service.cli.common import WithDefault
 from service.http import openapi, probes
 from service.http.admin import openapi as admin_openapi
-from service.mirror.tables import metadata
+from service.mirror.tables import HISTORIES, metadata
 from service.pipeline.routing import Evidence, Router, installed_handlers
 from service.telemetry.metrics import Metrics
 
@@ -71,7 +71,14 @@ def tables() -> str:
     """Every table with its columns."""
     lines = ["# Tables", "", "Made by `catalog-mirror docs tables`. They are ours and change with the schema:"]
     lines += ["query the views ([mirror.md](mirror.md)), which do not."]
+    lines += [
+        "",
+        "Each table of states has a history beside it (`assets_history`): the same columns without `replaces`,",
+    ]
+    lines += ["named by the key and `version`, and `is_exact`: an event tells the moment, else a reading found it so."]
     for table in metadata.sorted_tables:
+        if table in HISTORIES.values():
+            continue
         lines += ["", f"## {table.name}", ""]
         rows = [
             (f"`{column.name}`" + (" (key)" if column.primary_key else ""), _type(column), column.comment or "")

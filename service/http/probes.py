@@ -7,7 +7,7 @@ until store and first consume succeeded once, and 200 from then on, with `degrad
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from service.errors import SettingInvalid
+from service.http.sites import site
 from service.settings.model import HttpSettings
 
 log = structlog.get_logger(__name__)
@@ -79,14 +80,9 @@ async def listening(app: web.Application, host: str, port: int, setting: str) ->
     Raises:
         SettingInvalid: the port, which `setting` names, cannot be taken.
     """
-    runner = web.AppRunner(app, access_log=None, max_line_size=MAX_LINE_BYTES)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
+    async with AsyncExitStack() as stack:
         try:
-            await site.start()
+            taken = await stack.enter_async_context(site(app, host, port, max_line_size=MAX_LINE_BYTES))
         except OSError as error:
             raise SettingInvalid(setting=setting, problem=str(error)) from None
-        yield int(runner.addresses[0][1])
-    finally:
-        await runner.cleanup()
+        yield taken

@@ -31,7 +31,7 @@ PARENT = "@parent"
 _TAKEN = frozenset(
     {
         "container_kind", "container_id", "version", "replaces", "version_at", "deleted_at", "mirrored_at", "mapping",
-        "document", "changed_at", "is_stub",
+        "document", "changed_at", "is_stub", "valid_from", "valid_to", "is_exact",
     }
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, Literal
 
 import sqlalchemy as sa
@@ -63,7 +64,7 @@ class BulkInsert:
         """Insert the rows, sorted by key as all writers do, and return what was written; `shared` as declared."""
         if not rows:
             return []
-        rows = sorted(rows, key=lambda row: row[: len(self.key)])
+        rows = sorted(rows, key=self._key_of)
         parameters: Callable[[Sequence[tuple[Any, ...]], tuple[Any, ...]], Any]
         if connection.dialect.name == "postgresql":
             # The JSON text of many rows would be held three times over.
@@ -76,6 +77,10 @@ class BulkInsert:
             result = await connection.execute(statement, parameters(rows[start : start + size], shared))
             written += result.all() if self.returning else []
         return written
+
+    @cached_property
+    def _key_of(self) -> Callable[[tuple[Any, ...]], Any]:
+        return itemgetter(*map(self.columns.index, self.key))
 
     def _dicts(self, rows: Sequence[tuple[Any, ...]], shared: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
         names = (*self.columns, *self.shared)
@@ -116,7 +121,7 @@ class BulkInsert:
         if self.on_conflict == "newer":
             source = source.where(~self._is_there_already(incoming))
         # Locks are taken in this order, that of Python, whatever plan the anti-join gets and whatever the locale is.
-        source = source.order_by(*(_as_python_sorts(incoming.c[name]) for name in self.key))
+        source = source.order_by(*(as_python_sorts(incoming.c[name]) for name in self.key))
         names = [*self.columns, *self.shared, *self.clocked, *self.constants]
         return self._finish(postgresql.insert(self.table).from_select(names, source, include_defaults=False))
 
@@ -158,7 +163,8 @@ def _told(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values if values.count(None) < len(values) else ()
 
 
-def _as_python_sorts(column: Any) -> Any:
+def as_python_sorts(column: Any) -> Any:
+    """A column of PostgreSQL in the order in which Python sorts it, whatever the locale is."""
     return column.collate("C") if isinstance(column.type, sa.Text) else column
 
 

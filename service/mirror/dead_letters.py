@@ -25,7 +25,7 @@ from service.mirror.tables import dead_letters
 from service.text import documents
 from service.text.documents import canonical, column_text
 from service.text.privacy import Privacy, clean_body
-from service.text.redaction import Principals, redact
+from service.text.redaction import redact
 
 OPEN, REPLAYED, SUPERSEDED, DISCARDED = "open", "replayed", "superseded", "discarded"
 #: What a letter is of: a message, a thing that was read of the catalog, a delivery to a target.
@@ -99,7 +99,7 @@ def _without_people(read: Found, privacy: Privacy) -> tuple[Found, Any]:
         item = documents.read(read.body, documents.ANSWER_DEPTH) if read.body else None
         return read, item and redact(item)[0]
     except (DataError, RecursionError):
-        return (read if privacy.principals is Principals.KEEP else replace(read, body=b"")), None
+        return (replace(read, body=b"") if privacy.hides_people else read), None
 
 
 def _place(read: Found) -> dict[str, str]:

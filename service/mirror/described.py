@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from service.kinds import THINGS, Kind
-from service.mirror.tables import metadata
+from service.mirror.tables import STATES, metadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,9 +346,28 @@ _HANDWRITTEN = (
     ),
 )  # fmt: skip
 
+_VALID = {
+    "valid_from": "From this moment on the catalog's clock",
+    "valid_to": "Until then, when the next state or a deletion came; null: until now",
+    "is_exact": "An event tells the moment; false: it was read so then, and came to be at some time before",
+}
+_NOW = frozenset({"changed_at", "is_stub"})
+
+
+def _history_of(view: View) -> View:
+    told = {name: meaning for name, meaning in view.columns.items() if name not in _NOW}
+    document = {name: told.pop(name) for name in ("mirrored_at", "document") if name in told}
+    comment = f"{view.comment}: every state since RETENTION__HISTORY is set"
+    return View(f"{view.name}_history", comment, told | _VALID | document, (*view.key, "valid_from"))
+
+
+_NOW_KNOWN = {view.name: view for view in (*_HANDWRITTEN, *map(_view_of, THINGS.values()))}
+#: The view of each history by kind.
+HISTORY_VIEWS: dict[str, View] = {kind: _history_of(_NOW_KNOWN[f"v1_{table.name}"]) for kind, table in STATES.items()}
+
 #: Every view by its name.
 VIEWS: dict[str, View] = {
-    view.name: view for view in sorted((*_HANDWRITTEN, *map(_view_of, THINGS.values())), key=lambda view: view.name)
+    view.name: view for view in sorted((*_NOW_KNOWN.values(), *HISTORY_VIEWS.values()), key=lambda view: view.name)
 }
 
 #: View → the kind that has to be read for it (`v1_freshness.kind`). What events alone tell has none.

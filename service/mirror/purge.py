@@ -10,6 +10,7 @@ from service.kinds import THINGS
 from service.mirror.bulk import key_in
 from service.mirror.store import Store
 from service.mirror.tables import (
+    HISTORIES,
     assets,
     containers,
     data_profiles,
@@ -23,6 +24,7 @@ from service.mirror.tables import (
     things,
     usage_facts,
 )
+from service.mirror.views import asset_column
 from service.mirror.writer import PART_TABLES
 from service.settings.scope import Scope
 
@@ -78,6 +80,7 @@ _OF_ASSETS = (
     usage_facts.c.asset_id,
     quality_assertions.c.asset_id,
     *(things[kind.name].c[kind.asset] for kind in THINGS.values() if kind.asset),
+    *(table.c[asset] for kind, table in HISTORIES.items() if (asset := asset_column(kind))),
 )
 
 
@@ -88,6 +91,7 @@ def _tables() -> dict[str, sa.Table]:
         profile_documents,
         profile_runs,
         *things.values(),
+        *HISTORIES.values(),
         refreshes,
         sync_states,
         containers,

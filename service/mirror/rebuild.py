@@ -17,8 +17,8 @@ from service.errors import DataError
 from service.mirror.profiling import classes
 from service.mirror.rows import plan_of
 from service.mirror.store import Store
-from service.mirror.stored import STATES, change_of
-from service.mirror.tables import MAPPING
+from service.mirror.stored import change_of
+from service.mirror.tables import MAPPING, STATES
 from service.mirror.writer import INSERTS, replace_parts
 
 #: Rows of one transaction.

@@ -1,7 +1,7 @@
 """Retention: what nobody needs any more is removed, piece by piece, so that the store does not grow for ever.
 
-State rows, tombstones and the audit log stay: tombstones are what keeps a late event from bringing back what was
-deleted, and their documents are gone already.
+State rows, tombstones (those of histories, too) and the audit log stay: tombstones are what keeps a late event from
+bringing back what was deleted, and their documents are gone already.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from service.mirror.bulk import key_in
 from service.mirror.lineage import facets
 from service.mirror.store import Store
 from service.mirror.tables import (
+    HISTORIES,
     collibra_batches,
     column_flows,
     dead_letters,
@@ -73,6 +74,11 @@ def _overdue(store: Store, settings: RetentionSettings) -> list[tuple[sa.Table, 
             if settings.profiles_s
             else []
         ),
+        *(
+            [(table, _has_ended(table, store.later(-settings.history_s))) for table in HISTORIES.values()]
+            if settings.history_s
+            else []
+        ),
         (sync_runs, sa.and_(run.finished_at.is_not(None), run.finished_at < store.later(-settings.closed_s))),
         (collibra_batches, collibra_batches.c.closed_at < store.later(-settings.closed_s)),
         (pentaho_jobs, sa.and_(job.finished_at.is_not(None), job.finished_at < store.later(-settings.closed_s))),
@@ -93,17 +99,28 @@ def _is_baseline(horizon: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
     return sa.and_(fact.counter.is_not(None), ~newer)
 
 
+def _has_ended(history: sa.Table, horizon: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
+    """A state that another one followed before the horizon; what held then stays, however old it is."""
+    key = next(iter(history.primary_key)).name
+    later = history.alias("later").c
+    followed = sa.exists().where(
+        later[key] == history.c[key], later.version > history.c.version, later.version_at < horizon
+    )
+    return sa.and_(history.c.version_at < horizon, followed)
+
+
 async def _remove(connection: AsyncConnection, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
     """One batch, in the order of keys, as all writers go, with what belongs to them."""
     key = next(iter(table.primary_key))
-    query = sa.select(key).where(condition).order_by(key).limit(BATCH)
+    query = sa.select(key).distinct().where(condition).order_by(key).limit(BATCH)
     keys = (await connection.execute(query)).scalars().all()
     if not keys:
         return 0
     if table is pentaho_jobs:
         mine = key_in(connection, pentaho_job_parts.c.job_key, keys)
         await connection.execute(sa.delete(pentaho_job_parts).where(mine))
-    over = condition if table is profile_runs else sa.true()  # of a profile only some runs are over their time
+    several = len(table.primary_key) > 1  # of a profile only some runs, and of a thing only some states, are over
+    over = condition if several else sa.true()
     gone = await connection.execute(sa.delete(table).where(key_in(connection, key, keys), over))
     if table is lineage_events:
         originals = key_in(connection, openlineage_events.c.event_id, keys)

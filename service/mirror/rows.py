@@ -62,8 +62,13 @@ class StateRow:
     #: Index of the event that it came from.
     event: int
     change: Change | None
-    #: Versions of the same batch that it overtook.
-    overtaken: list[Version] = field(default_factory=list)
+    #: States of the same batch that it overtook.
+    overtaken: list[StateRow] = field(default_factory=list)
+
+    @property
+    def versions(self) -> list[Version]:
+        """Its version, and those of the states that it overtook."""
+        return [self.version, *(older.version for older in self.overtaken)]
 
 
 @dataclass(slots=True)
@@ -108,14 +113,14 @@ def plan_of(changes: Iterable[tuple[int, Change]]) -> Plan:
 def _put(
     rows: dict[str, StateRow], row_id: str, version: Version, values: tuple[Any, ...], event: int, change: Change | None
 ) -> None:
-    key = version.key
+    row = StateRow(version, version.key, values, event, change)
     there = rows.get(row_id)
     if there is None:
-        rows[row_id] = StateRow(version, key, values, event, change)
-    elif key > there.key:
-        rows[row_id] = StateRow(version, key, values, event, change, [*there.overtaken, there.version])
-    elif key < there.key:
-        there.overtaken.append(version)
+        rows[row_id] = row
+    elif row.key > there.key:
+        rows[row_id], row.overtaken = row, [*there.overtaken, there]
+    elif row.key < there.key:
+        there.overtaken.append(row)
 
 
 @lru_cache(maxsize=4096)

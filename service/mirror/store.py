@@ -19,6 +19,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from pydantic import SecretStr
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -27,8 +28,10 @@ from sqlalchemy.util import await_only
 from service.errors import SettingInvalid, StoreIncomplete, StoreLinkRefused, StoreNotWritable, StoreUnavailable
 from service.mirror import remedies
 from service.mirror.clock import store_later, store_now
+from service.mirror.preparing import Preparing
 from service.settings.model import StoreSettings, hide_password, refreshed
 from service.settings.trust import mutual
+from service.text.forgotten import Forgotten
 
 #: How often, and after how many seconds each, switching a new file to WAL is tried again.
 _WAL_ATTEMPTS, _WAL_PAUSE_S = 200, 0.05
@@ -68,6 +71,8 @@ class Store:
         self.schema = settings.schema_name if self.dialect == "postgresql" else None
         #: Who reads and writes what this role makes, where that is somebody else.
         self.runtime_role = _other_role(settings, self.url) if migrating else None
+        #: People who were forgotten in it, as far as this process has heard (`service.mirror.privacy.held`).
+        self.forgotten = Forgotten()
         self._timeout_s = settings.timeout_s
         self._shows_certificate = settings.cert_file is not None
         self.engine = _engine(self.url, self.schema, settings, migrating=migrating)
@@ -177,7 +182,8 @@ class Store:
 def fault_of(error: BaseException) -> Fault:
     """What a failed statement asks for, read from the driver's own error.
 
-    SQLSTATE classes 22 and 23 are data, and so is 54 (a value beyond a limit of the server); 40 is worth a retry.
+    SQLSTATE classes 22 and 23 are data, and so is 54 (a value beyond a limit of the server); 40 is worth a retry, and
+    so is a kept statement whose columns a migration gave another type.
     SQLite raises bare `UnicodeEncodeError` and `OverflowError` for values that it cannot hold.
     """
     if isinstance(error, UnicodeEncodeError | OverflowError):
@@ -187,6 +193,8 @@ def fault_of(error: BaseException) -> Fault:
     if not isinstance(error, DBAPIError):
         return Fault.DOWN
     state = getattr(error.orig, "sqlstate", None)
+    if isinstance(error.orig, AsyncAdapt_asyncpg_dbapi.InvalidCachedStatementError):
+        return Fault.RETRY
     if state:
         return {"22": Fault.DATA, "23": Fault.DATA, "54": Fault.DATA, "40": Fault.RETRY}.get(state[:2], Fault.DOWN)
     if isinstance(error.orig, sqlite3.IntegrityError | sqlite3.DataError | UnicodeEncodeError | OverflowError):
@@ -233,15 +241,14 @@ def _engine(url: URL, schema: str | None, settings: StoreSettings, *, migrating:
         pool_pre_ping=True,
         pool_recycle=_SESSION_AGE_S,
         connect_args={
-            "prepared_statement_cache_size": 0,
-            "statement_cache_size": 0,
-            "prepared_statement_name_func": lambda: "",
+            "statement_cache_size": 0,  # of the driver's own; `Preparing` keeps statements, where they may be kept
             "command_timeout": None if migrating else settings.timeout_s,  # an index takes the time that it takes
             "timeout": settings.timeout_s,
             "server_settings": {"application_name": "catalog-mirror"},
         },
     )
     sa.event.listen(engine.sync_engine, "do_connect", _FreshCredentials(settings, migrating=migrating))
+    sa.event.listen(engine.sync_engine, "do_connect", Preparing())
     sa.event.listen(engine.sync_engine, "handle_error", _leave_read_only_server)
     return engine.execution_options(schema_translate_map={None: schema}) if schema else engine
 

@@ -26,7 +26,7 @@ from service.changes import (
     Version,
 )
 from service.kinds import THINGS
-from service.mirror import effects, refreshes
+from service.mirror import effects, history, refreshes
 from service.mirror.bulk import BulkInsert, key_in, part_insert, rows_by_key, state_insert
 from service.mirror.effects import NOBODY, Effect, Parts, Watched
 from service.mirror.lineage import facets, identities
@@ -172,13 +172,14 @@ class Applied:
 
 async def apply(
     connection: AsyncConnection, changes: Iterable[tuple[int, Change]], origin: Origin = Origin.LIVE, *,
-    kept: bool = False, watched: Watched = NOBODY,
+    kept: bool = False, histories: bool = False, watched: Watched = NOBODY,
 ) -> Applied:  # fmt: skip
     """Write the changes, each with the index of its event; the caller's transaction holds them.
 
     Args:
         origin: that of the refreshes that equal seconds ask for.
         kept: the OpenLineage events of these changes are kept already, and all that they say is to be written anew.
+        histories: every state is kept, whether it is the row or not.
         watched: whose effects are wanted.
 
     Raises:
@@ -193,7 +194,10 @@ async def apply(
         (_profiles, plan.data_profiles, "data_profile"),
         *((_things[kind], plan.things[kind], kind) for kind in THINGS if kind in plan.things),
     ):
-        asked += await _write_states(connection, insert, rows, kind, applied, origin, watched)
+        written = await _write_states(connection, insert, rows, kind, applied, watched)
+        asked += await _ties(connection, insert, rows, kind, written, origin)
+        if histories and rows:
+            await history.keep(connection, kind, insert.columns, rows.values(), written)
     if plan.documents:
         applied.events |= await documents.write(connection, plan.documents)
     await _write_lineage(connection, plan, applied, kept=kept)
@@ -207,10 +211,9 @@ async def _write_states(
     rows: dict[str, StateRow],
     kind: str,
     applied: Applied,
-    origin: Origin,
     watched: Watched,
-) -> list[RefreshAsked]:
-    """Write one table's rows; answers the refreshes that equal seconds ask for."""
+) -> dict[str, bytes | None]:
+    """Write one table's rows; answers the ids of those that were written, with the version that each replaced."""
     is_watched = kind in watched.kinds and bool(rows)
     former = await effects.before(connection, insert, rows) if is_watched else {}
     written = {row[0]: row.replaces for row in await insert.run(connection, [row.values for row in rows.values()])}
@@ -219,7 +222,6 @@ async def _write_states(
         await _replace_parts(connection, rows, written, parts)
     if insert is _profiles and written:
         await _replace_classes(connection, rows, written)
-    ties = []
     for row_id, replaced in written.items():
         row = rows[row_id]
         news = not replaced or _is_news(row.version, Version.from_key(replaced))
@@ -229,7 +231,22 @@ async def _write_states(
             if parts:
                 effect.parts = parts.of(row_id, effect)
             applied.effects[id(row.change)] = effect
-        older = [*row.overtaken, *([Version.from_key(replaced)] if replaced else [])]
+    return written
+
+
+async def _ties(
+    connection: AsyncConnection,
+    insert: BulkInsert,
+    rows: dict[str, StateRow],
+    kind: str,
+    written: dict[str, bytes | None],
+    origin: Origin,
+) -> list[RefreshAsked]:
+    """The refreshes that equal seconds ask for."""
+    ties = []
+    for row_id, replaced in written.items():
+        row = rows[row_id]
+        older = [*row.versions[1:], *([Version.from_key(replaced)] if replaced else [])]
         # What was only listed, from no known moment, is no rival of a state that has one.
         rivals = [version for version in older if version.at_us is not None or row.version.at_us is None]
         if any(row.version.ties_with(version) for version in rivals):
@@ -293,8 +310,7 @@ def _note(applied: Applied, row: StateRow, *, news: bool = True) -> None:
 
 
 def _ties_with_stored(row: StateRow, stored: Any) -> bool:
-    versions = [row.version, *row.overtaken]
-    return stored is not None and any(version.ties_with(Version.from_key(stored[1])) for version in versions)
+    return stored is not None and any(version.ties_with(Version.from_key(stored[1])) for version in row.versions)
 
 
 def _tie(kind: str, row_id: str, row: StateRow, origin: Origin) -> RefreshAsked:

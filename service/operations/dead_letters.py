@@ -26,6 +26,7 @@ from service.operations.history import Entry
 from service.operations.replaying import Replayer, replaying_pipeline
 from service.operations.work import Desk, Tell, Work
 from service.settings.model import PipelineSettings, Settings
+from service.text.forgotten import Forgotten
 from service.text.privacy import clean_body
 
 #: Nesting of an edited body.
@@ -229,7 +230,7 @@ async def diff(store: Store, rules: PipelineSettings, beginning: str, body: byte
     Raises:
         DeadLetterUnknown, UsageError, BodyTooLarge: as `edit`.
     """
-    new, _ = await asyncio.to_thread(_clean, body, rules)
+    new, _ = await asyncio.to_thread(_clean, body, rules, store.forgotten)
     async with store.reading() as connection:
         row = await _editable(connection, beginning)
     return await asyncio.to_thread(differences, row.body, new, MAX_DEPTH)
@@ -248,7 +249,7 @@ async def edit(store: Store, rules: PipelineSettings, beginning: str, body: byte
         BodyTooLarge: the body is larger than PIPELINE__MAX_BODY_BYTES.
         EditedMeanwhile: somebody else changed it since.
     """
-    new, blanked = await asyncio.to_thread(_clean, body, rules)
+    new, blanked = await asyncio.to_thread(_clean, body, rules, store.forgotten)
     async with store.writing() as connection:
         row = await _editable(connection, beginning, hold=True)
         if digest_of(row.body) != digest:
@@ -355,10 +356,10 @@ def pretty(body: bytes) -> str:
         return body.decode("utf-8", "backslashreplace")
 
 
-def _clean(body: bytes, rules: PipelineSettings) -> tuple[bytes, bool]:
+def _clean(body: bytes, rules: PipelineSettings, forgotten: Forgotten) -> tuple[bytes, bool]:
     if len(body) > rules.max_body_bytes:
         raise BodyTooLarge(size=len(body), limit=rules.max_body_bytes)
-    return clean_body(body, MAX_DEPTH, rules.privacy)
+    return clean_body(body, MAX_DEPTH, rules.privacy(forgotten))
 
 
 async def _editable(connection: AsyncConnection, beginning: str, *, hold: bool = False) -> Any:

@@ -16,6 +16,7 @@ from service.settings.model import Settings
 from service.settings.scope import Scope
 from service.telemetry.metrics import Metrics
 from service.telemetry.traces import OFF, Traces
+from service.text.shapes import Shapes
 
 
 def router_of(settings: Settings) -> routing.Router:
@@ -37,6 +38,7 @@ def pipeline_of(
     outlet: Outlet | None = None,
     horizon_s: float | None = None,
     traces: Traces = OFF,
+    shapes: Shapes | None = None,
 ) -> Pipeline:
     """The pipeline that these settings describe."""
     principals, oldest_s = settings.pipeline.principals, settings.retention.usage_s
@@ -59,4 +61,6 @@ def pipeline_of(
             limits=settings.profiles,
         ),
         traces=traces,
+        histories=settings.retention.history_s is not None,
+        shapes=shapes,
     )

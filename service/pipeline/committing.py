@@ -89,6 +89,8 @@ class Committer:
     observer: Observer | None
     brake: Brake
     watch: ProfileWatch | None = None
+    #: Every state is kept, not only the row.
+    histories: bool = False
 
     async def commit(self, reads: list[Read], origin: Origin, *, braked: bool, suspects: bool) -> Outcome:
         """Write everything and commit; raises as `Pipeline.process` does."""
@@ -166,7 +168,7 @@ class _Batch:
         spans = {index: span.traceparent for index in indices if (span := reads[index].span)}
         traces = {id(change): spans[index] for index, change in changes if index in spans} if spans else {}
         watched = self._by.outgoing.watched(self._origin)
-        applied = await writer.apply(connection, changes, self._origin, watched=watched)
+        applied = await writer.apply(connection, changes, self._origin, watched=watched, histories=self._by.histories)
         if self._by.watch:
             drifts = await self._by.watch.after(connection, changes, applied, self._origin)
             applied.effective += drifts
@@ -198,12 +200,12 @@ class _Batch:
         self._outcome.deliveries += len(created)
 
     async def _store_dead_letters(self) -> None:
-        settings = self._by.settings
+        settings, privacy = self._by.settings, self._by.settings.privacy(self._by.store.forgotten)
         letters = []
         for index, error in self._errors.items():
             read = self._reads[index]
             letters.append(
-                dead_letters.dead_letter_of(_told(read), error, settings.max_body_bytes, settings.privacy, read.clean)
+                dead_letters.dead_letter_of(_told(read), error, settings.max_body_bytes, privacy, read.clean)
             )
         await dead_letters.store_events(self._connection, letters)
 

@@ -32,7 +32,9 @@ from service.settings.model import PipelineSettings
 from service.settings.scope import Scope
 from service.telemetry.traces import Span, during
 from service.text import documents
+from service.text.forgotten import NOBODY, Forgotten
 from service.text.redaction import may_hold_secrets, redact
+from service.text.shapes import Shapes, key_shape
 from service.text.times import to_datetime
 
 log = structlog.get_logger(__name__)
@@ -67,6 +69,7 @@ class Decoder:
     Args:
         own_service: the `event_source_service` of our own lineage events, which are ignored when they come back.
         verifies_hints: a catalog can be asked, so hints ask for a refresh; else they count as deletions.
+        forgotten: people who were forgotten in the mirror.
     """
 
     def __init__(
@@ -79,15 +82,18 @@ class Decoder:
         verifies_hints: bool,
         horizon_s: float | None = None,
         observer: Observer | None = None,
+        shapes: Shapes | None = None,
+        forgotten: Forgotten = NOBODY,
     ) -> None:
         self._router = router
         self._settings = settings
-        self._privacy = settings.privacy
+        self._privacy = settings.privacy(forgotten)
         self._own_service = own_service
         self._scope = scope
         self._horizon_us = None if horizon_s is None else round(horizon_s * SECOND_US)
         self._verifies_hints = verifies_hints
         self._observer = observer
+        self._shapes = shapes
 
     def read(self, message: Message, span: Span | None = None) -> Read:
         """Decode, redact and handle one message, within a span; what cannot be used carries its error."""
@@ -96,11 +102,13 @@ class Decoder:
         words = words_of(message.routing_key)
         route = self._router.route(words)
         if route is None or route.handler is None:
+            self._learn(route.pattern.text if route else OTHER_TOPIC, words, {})
             return Read(message, route.pattern.text if route else OTHER_TOPIC, ignored=True)
         read = Read(message, route.pattern.text)
         too_large = self._too_large(message)
         try:
             body = self._envelope(message, too_large) if too_large else self._body(message, read)
+            self._learn(read.topic, words, body)
             run = route.handler.run if span is None else _traced(route.handler, span)
             changes = tuple(run(Event(message.routing_key, words, body)))
             if too_large and not any(map(_can_be_read, changes)):
@@ -121,6 +129,11 @@ class Decoder:
         elif any(isinstance(c, LineageRecorded) and self._is_too_old(c) for c in read.changes):
             read.ignored, read.expired, read.changes = True, True, ()
         return read
+
+    def _learn(self, topic: str, words: tuple[str, ...], body: dict[str, Any]) -> None:
+        """Look at the shape of one body in some."""
+        if self._shapes and self._shapes.wants(topic):
+            self._shapes.learn(f"event {key_shape(words)}", body)
 
     def _too_large(self, message: Message) -> BodyTooLarge | None:
         limit = self._settings.max_body_bytes

@@ -41,6 +41,7 @@ from service.settings.scope import Scope
 from service.telemetry.metrics import Metrics
 from service.telemetry.traces import OFF, Traces
 from service.text import documents
+from service.text.shapes import Shapes
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +73,8 @@ class Pipeline:
         observer: Observer | None = None,
         watch: ProfileWatch | None = None,
         traces: Traces = OFF,
+        histories: bool = False,
+        shapes: Shapes | None = None,
     ) -> None:
         self._store = store
         self._observer = observer
@@ -87,11 +90,13 @@ class Pipeline:
             verifies_hints=verifies_hints,
             horizon_s=horizon_s,
             observer=observer,
+            shapes=shapes,
+            forgotten=store.forgotten,
         )
         self._read = partial(traced, self._decoder, traces) if traces.is_on else self._decoder.read
         self.brake = Brake(settings.brake_window, settings.brake_failures)
         self._committer = Committer(
-            store, settings, Outgoing(answerer, subscribers), outlet, observer, self.brake, watch
+            store, settings, Outgoing(answerer, subscribers), outlet, observer, self.brake, watch, histories
         )
         #: Keys of the messages that we noted as met, alone in hand, and whose batch has not been committed.
         self._met: set[str] = set()

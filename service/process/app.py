@@ -18,11 +18,14 @@ from service.errors import NothingToConsume, SchemaMissing, SettingInvalid, Stor
 from service.http import probes
 from service.http.api import Api
 from service.mirror import controls, schema, statements
+from service.mirror.privacy import held
 from service.mirror.store import Store
 from service.operations.work import Desk
 from service.pipeline.building import bindings_of, pipeline_of
+from service.process.contracting import Contracting
 from service.process.heartbeat import Heartbeat
 from service.process.indexing import Indexing
+from service.process.remembering import Remembering
 from service.process.tracing import traces_of
 from service.settings.model import Settings
 from service.sync.director import Director, director_of
@@ -30,6 +33,7 @@ from service.sync.epoch import Epoch, marker_of
 from service.targets.base import Target, installed_targets
 from service.targets.relay import Relay
 from service.telemetry.metrics import Metrics
+from service.text.shapes import Shapes
 
 if TYPE_CHECKING:
     from service.http.admin.api import AdminApi
@@ -73,9 +77,11 @@ class Service:
         self.targets = reachable_targets(settings)
         self.relay = Relay(self.store, self.targets, settings.relay, self.metrics, self.traces)
         self.gate = Gate()
+        self.shapes = Shapes(settings.contract.sample)
+        self.contracting = Contracting(self.store, settings.contract, self.shapes, self.metrics)
         horizon_s = settings.retention.lineage_s  # what a person replays may be older
         self.pipeline = pipeline_of(
-            settings, self.store, self.metrics, self.targets, self.relay, horizon_s, self.traces
+            settings, self.store, self.metrics, self.targets, self.relay, horizon_s, self.traces, self.shapes
         )
         self.heartbeat = Heartbeat(
             self.store,
@@ -89,6 +95,7 @@ class Service:
             bindings_of(settings),
         )
         self.indexing = Indexing(self.store, settings.search)
+        self.remembering = Remembering(self.store, settings.retention)
         self.consumer: Consumer | None = None
         self.watchdog: Watchdog | None = None
         if settings.amqp.url is not None:
@@ -96,7 +103,7 @@ class Service:
         self.director: Director | None = None
         if settings.catalog.url is not None:
             replica_id = self.heartbeat.replica_id
-            self.director = director_of(settings, self.store, self.pipeline, self.metrics, replica_id)
+            self.director = director_of(settings, self.store, self.pipeline, self.metrics, replica_id, self.shapes)
         self.heartbeat.consumer, self.heartbeat.director = self.consumer, self.director
         self.heartbeat.watchdog = self.watchdog
         marker = marker_of(settings)
@@ -201,6 +208,7 @@ class Service:
                 if self.settings.store.migrate:
                     await schema.migrate(self.settings.store)
                 await schema.check(self.store)
+                await held.load(self.store)
                 async with self.store.write() as connection:
                     await controls.ensure_targets(connection, [target.name for target in self.targets])
                 self._reason = None
@@ -221,6 +229,8 @@ class Service:
         async with asyncio.TaskGroup() as group:
             lookouts = [group.create_task(self.heartbeat.run(), name="heartbeat")]
             lookouts.append(group.create_task(self.indexing.run(), name="indexing"))
+            lookouts.append(group.create_task(self.remembering.run(), name="remembering"))
+            lookouts.append(group.create_task(self.contracting.run(), name="contracting"))
             if self.watchdog:
                 lookouts.append(group.create_task(self.watchdog.run(), name="watchdog"))
             if self.epoch:

@@ -23,6 +23,7 @@ from service.amqp.gate import Gate
 from service.amqp.topology import Topology
 from service.amqp.watchdog import Watchdog
 from service.mirror import controls, dead_letters, progress
+from service.mirror.privacy import held
 from service.mirror.retention import note_lost_runs, prune
 from service.mirror.store import STORE_ERRORS, Store
 from service.operations import logs
@@ -98,6 +99,9 @@ class Heartbeat:
         try:
             async with self._store.read() as connection:
                 known = await controls.read_controls(connection)
+                await held.follow(
+                    connection, self._store.forgotten, known[held.CONTROL][0] if held.CONTROL in known else None
+                )
                 self._obey_targets(await controls.read_targets(connection), held=controls.HELD in known)
             self._obey_pause(known)
             await self._obey_brake(known)

@@ -15,6 +15,7 @@ from service.mirror.clock import store_later
 from service.mirror.lineage.identities import same_as
 from service.mirror.lineage.questions import Question, answer
 from service.mirror.lineage.walk import Direction
+from service.mirror.preparing import keep_plans
 from service.mirror.tables import things, usage_facts
 from service.openlineage.renaming import NO_RULES, Renaming
 from service.openlineage.resolving import find_asset
@@ -114,6 +115,7 @@ async def whole(connection: AsyncConnection, asset_id: str, renaming: Renaming =
 
     None where there is no such asset, or not everybody in its container may see it.
     """
+    await keep_plans(connection)
     found = await find_asset(connection, asset_id, renaming)
     row = await _row(connection, "v1_assets", {"asset_id": found.asset_id}) if found else None
     if row is None or found is None:

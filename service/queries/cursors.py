@@ -37,17 +37,18 @@ def place_of(cursor: str, query: Sequence[Any], kinds: Sequence[type]) -> list[A
         place: list[Any]
         mark, *place = told
     except (ValueError, TypeError, RecursionError, binascii.Error):
-        raise _refused("The cursor is none") from None
+        raise refused("The cursor is none") from None
     if mark != _mark(query):
-        raise _refused("The cursor is of another query")
+        raise refused("The cursor is of another query")
     if len(place) != len(kinds) or not all(
         value is None or type(value) is kind for value, kind in zip(place, kinds, strict=True)
     ):
-        raise _refused("The cursor is none")
+        raise refused("The cursor is none")
     return place
 
 
-def _refused(problem: str) -> QueryInvalid:
+def refused(problem: str) -> QueryInvalid:
+    """A cursor that leads nowhere."""
     return QueryInvalid(problem, "Take it, with all other parameters unchanged, from the page before.")
 
 

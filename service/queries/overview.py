@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror import controls, progress
+from service.mirror.preparing import keep_plans
 from service.mirror.store import Store
 from service.mirror.tables import (
     assets,
@@ -64,6 +65,7 @@ async def overview(connection: AsyncConnection, store: Store, *, exact: bool = F
     Args:
         exact: count everything, however long that takes; else more than some thousands are told roughly.
     """
+    await keep_plans(connection)
     bound = None if exact else WAITING_ROWS
     replicas, flows = await parts.replicas(connection, store)
     switches = _switches(await controls.read_controls(connection))

@@ -15,7 +15,7 @@ _MADE: dict[str, type[TypeEngine[Any]]] = {
     **dict.fromkeys(
         (
             "changed_at", "started_at", "ended_at", "last_event_at", "nominal_start", "nominal_end", "last_started_at",
-            "last_ended_at", "last_completed_at", "last_failed_at",
+            "last_ended_at", "last_completed_at", "last_failed_at", "valid_from", "valid_to",
         ),
         UtcTime,
     ),

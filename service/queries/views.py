@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.errors import QueryInvalid
 from service.mirror.described import VIEWS
 from service.mirror.tables import UtcTime
-from service.queries.cursors import cursor_of, place_of
+from service.queries.cursors import cursor_of, place_of, refused
 from service.queries.relations import RELATIONS
 
 #: Rows of a page at most, and of one that has whole documents, which may be megabytes each.
@@ -236,11 +236,11 @@ async def page(
         query = query.where(_holds(connection, relation, condition))
     if cursor is not None:
         place = place_of(cursor, told, [str] * len(order))
-        query = query.where(_behind(order, place))
+        query = query.where(_behind(order, [_read(part, value) for part, value in zip(order, place, strict=True)]))
     rows = (await connection.execute(query.order_by(*order).limit(limit + 1))).all()
     following = None
     if len(rows) > limit:
-        following = cursor_of(told, rows[limit - 1][len(shown) :])
+        following = cursor_of(told, [_written(value) for value in rows[limit - 1][len(shown) :]])
     return Page(shown, [[_plain(value) for value in row[: len(shown)]] for row in rows[:limit]], following)
 
 
@@ -251,7 +251,26 @@ def _ordered(view: str, column: sa.Column[Any]) -> sa.ColumnElement[Any]:
 def _behind(order: Sequence[sa.ColumnElement[Any]], place: Sequence[Any]) -> sa.ColumnElement[bool]:
     if len(order) == 1:
         return sa.and_(order[0] > place[0])
-    return sa.tuple_(*order) > sa.tuple_(*(sa.literal(value, sa.Text) for value in place))
+    return sa.tuple_(*order) > sa.tuple_(*(sa.literal(v, part.type) for part, v in zip(order, place, strict=True)))
+
+
+def _written(value: Any) -> Any:
+    """A part of a key as a cursor has it."""
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _read(part: sa.ColumnElement[Any], value: Any) -> Any:
+    """The same the other way round.
+
+    Raises:
+        QueryInvalid: somebody made the cursor up.
+    """
+    if not isinstance(part.type, UtcTime):
+        return value
+    try:
+        return datetime.fromisoformat(value)
+    except (ValueError, TypeError):
+        raise refused("The cursor is none") from None
 
 
 def _holds(connection: AsyncConnection, relation: sa.Table, condition: Condition) -> sa.ColumnElement[bool]:

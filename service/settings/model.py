@@ -20,6 +20,7 @@ from service.errors import SettingInvalid
 from service.settings.sections import (
     AmqpSettings,
     CatalogSettings,
+    ContractSettings,
     HttpSettings,
     LineageSettings,
     LogSettings,
@@ -42,6 +43,7 @@ from service.settings.sections import (
 __all__ = [
     "AmqpSettings",
     "CatalogSettings",
+    "ContractSettings",
     "HttpSettings",
     "LineageSettings",
     "LogSettings",
@@ -91,6 +93,7 @@ class Settings(BaseSettings):
     targets: dict[str, TargetSettings] = {}
     openlineage: OpenLineageSettings = OpenLineageSettings()
     lineage: LineageSettings = LineageSettings()
+    contract: ContractSettings = ContractSettings()
     search: SearchSettings = SearchSettings()
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_settings import NoDecode
 
 from service.changes import Origin
+from service.text.forgotten import NOBODY, Forgotten
 from service.text.privacy import Privacy
 from service.text.profile_values import ProfileValues
 from service.text.redaction import Principals
@@ -29,14 +30,14 @@ def _off(value: Any) -> Any:
 
 
 def _seconds(value: Any) -> Any:
-    """A duration may be written as `90`, `15m`, `2h` or `7d`."""
+    """A duration may be written as `90`, `15m`, `2h`, `7d` or `1y`."""
     if isinstance(value, str) and value[-1:] in _UNITS_S:
         number = value[:-1].strip()
         return float(number) * _UNITS_S[value[-1]] if number.replace(".", "", 1).isdigit() else value
     return value
 
 
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "y": 365 * 86_400}
 Duration = Annotated[float, BeforeValidator(_seconds)]
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
@@ -265,10 +266,9 @@ class PipelineSettings(Section):
     handler_deadline_s: float = Field(60, gt=0, description="Oldest event in hand before the consumer counts as dead.")
     drain_s: float = Field(20, gt=0, description="Seconds to finish what is in hand after SIGTERM.")
 
-    @property
-    def privacy(self) -> Privacy:
-        """What is hidden before anything is written."""
-        return Privacy(self.principals, self.profile_values)
+    def privacy(self, forgotten: Forgotten = NOBODY) -> Privacy:
+        """What is hidden before anything is written; `forgotten`: who was, in the mirror that is written to."""
+        return Privacy(self.principals, self.profile_values, forgotten)
 
 
 class RelaySettings(Section):
@@ -301,6 +301,12 @@ class RetentionSettings(Section):
         alias="lineage",
         gt=0,
         description="Lineage events, by when they happened. Older ones that still come are refused and counted.",
+    )
+    history_s: Duration | None = Field(
+        None,
+        alias="history",
+        gt=0,
+        description="Every state that was: 1y. By when it ended. Unset: only what is now is kept.",
     )
     profiles_s: Duration | None = Field(
         None,
@@ -451,6 +457,20 @@ class HttpSettings(Section):
     )
     max_edges: int = Field(
         50_000, ge=10, description="Edges that one question may read, and a tenth of it the assets of one event."
+    )
+
+
+class ContractSettings(Section):
+    """How the shapes of the catalog's events and answers are watched."""
+
+    sample: int = Field(
+        100, ge=0, description="One event of a topic, or answer of an endpoint, in so many is looked at; 0: none."
+    )
+    learn_s: Duration = Field(
+        7 * 86_400,
+        alias="learn",
+        ge=0,
+        description="What a source has within so long, and in its first hundred samples, is its normal: 7d.",
     )
 
 

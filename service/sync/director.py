@@ -33,6 +33,7 @@ from service.sync.runs import Runner, Stopped
 from service.sync.sweep import Options, Sweeper
 from service.telemetry.metrics import Metrics
 from service.text.privacy import Privacy
+from service.text.shapes import Shapes
 
 log = structlog.get_logger(__name__)
 
@@ -254,19 +255,22 @@ class Director:
         return self._readable
 
 
-def director_of(settings: Settings, store: Store, pipeline: Pipeline, metrics: Metrics, replica_id: str) -> Director:
+def director_of(
+    settings: Settings, store: Store, pipeline: Pipeline, metrics: Metrics, replica_id: str,
+    shapes: Shapes | None = None,
+) -> Director:  # fmt: skip
     """What reads the catalog that these settings describe.
 
     Raises:
         SettingInvalid: no catalog, or no credentials for it.
     """
     return Director(
-        CatalogClient(settings.catalog, metrics),
+        CatalogClient(settings.catalog, metrics, shapes=shapes),
         store,
         pipeline,
         settings.sync,
         Scope(settings.scope),
-        settings.pipeline.privacy,
+        settings.pipeline.privacy(store.forgotten),
         replica_id,
         metrics=metrics,
     )

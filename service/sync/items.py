@@ -18,7 +18,7 @@ from service.sync.cleaning import clean
 from service.sync.readings import Told, told_of
 from service.text.privacy import Privacy
 from service.text.profile_values import without_profile_values
-from service.text.redaction import Principals, may_hold_secrets
+from service.text.redaction import may_hold_secrets
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +60,7 @@ class ItemReader:
             if number % SLICE == SLICE - 1:
                 await asyncio.sleep(0)
             try:
-                hides = self._privacy.principals is not Principals.KEEP
+                hides = self._privacy.hides_people
                 told = self._told(kind, where, item, page.at_us, parent, cleans=hides)
             except DataError as error:
                 log.warning("item_unreadable", kind=kind.name, container=where and where.id, problem=str(error))
@@ -76,7 +76,7 @@ class ItemReader:
         Raises:
             DataError: it cannot be read without its secrets.
         """
-        if self._privacy.principals is not Principals.KEEP or not may_hold_secrets(group.told[0].text.encode()):
+        if self._privacy.hides_people or not may_hold_secrets(group.told[0].text.encode()):
             return group.told
         return self._told(kind, where, group.item, group.at_us, group.parent, cleans=True)
 

@@ -20,8 +20,8 @@ from service.errors import DataError
 from service.mirror import deliveries, writer
 from service.mirror.deliveries import LINEAGE, RUN, Delivery
 from service.mirror.store import Store
-from service.mirror.stored import STATES, change_of
-from service.mirror.tables import lineage_edges, lineage_events, openlineage_events
+from service.mirror.stored import change_of
+from service.mirror.tables import STATES, lineage_edges, lineage_events, openlineage_events
 from service.openlineage.words import EVENT_TYPES, JOB_DESCRIBED, LAST_STATES
 from service.pipeline.answers import Answerer
 from service.pipeline.outgoing import Subscriber

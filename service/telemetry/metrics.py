@@ -78,6 +78,11 @@ class Metrics:
         self.profile_drift = self._counter(
             "profile_drift", "Changes between runs of profiling that crossed a limit, by what changed", "change"
         )
+        self.contract = self._gauge(
+            "contract_changes",
+            "What of the catalog's events and answers is not as it was: topic, new, gone, retyped",
+            "what",
+        )
         self.usage_batches = self._gauge(
             "usage_batches", "Batches of usage figures by target and state", "target", "state"
         )

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from service.errors import DataError
 from service.text import documents
+from service.text.forgotten import NOBODY, Forgotten
 from service.text.profile_values import ProfileValues, profile_values_in_bytes, without_profile_values
 from service.text.redaction import (
     Principals,
@@ -22,6 +23,13 @@ class Privacy(NamedTuple):
 
     principals: Principals = Principals.KEEP
     profile_values: ProfileValues = ProfileValues.NUMBERS
+    #: Who was forgotten in the mirror that is written to.
+    forgotten: Forgotten = NOBODY
+
+    @property
+    def hides_people(self) -> bool:
+        """Whether anything may have to be taken out for people's sake."""
+        return self.principals is not Principals.KEEP or bool(self.forgotten)
 
     def hidden(self, value: Any, *, everywhere: bool = False) -> Any:
         """A body, card or answer as it may be written; the same object where nothing of it is hidden.
@@ -29,12 +37,13 @@ class Privacy(NamedTuple):
         Args:
             everywhere: values of tables are looked for in all of it, not only where a profile is documented to stand.
         """
-        value = without_profile_values(value, self.profile_values, everywhere=everywhere)
+        value = self.forgotten.hidden(without_profile_values(value, self.profile_values, everywhere=everywhere))
         return value if self.principals is Principals.KEEP else without_principals(value, self.principals)
 
     def hidden_in_bytes(self, body: bytes) -> bytes:
         """The same for bytes that do not parse."""
-        return principals_in_bytes(profile_values_in_bytes(body, self.profile_values), self.principals)
+        body = self.forgotten.hidden_in_bytes(profile_values_in_bytes(body, self.profile_values))
+        return principals_in_bytes(body, self.principals)
 
 
 def clean_body(body: bytes, max_depth: int, privacy: Privacy) -> tuple[bytes, bool]:

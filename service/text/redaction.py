@@ -116,7 +116,8 @@ _ASSIGNED = re.compile(_VALUE.encode(), re.DOTALL)
 _GROUP_TOKEN = re.compile(rf'{_ESCAPED_TEXT}|"(?:[^"\\]|\\.)*"?|[\[\]{{}}]'.encode(), re.DOTALL)
 _USERINFO = re.compile(rb":(?:\\{0,16}/){2}[^/\s\"'@:<>\\]{0,256}:[^/\s\"'<>\\]{1,512}@")
 _ESCAPED_ASCII = re.compile(rb"\\u00([2-7][0-9a-fA-F])")
-_EMAIL = re.compile(r"[^@\s\"'<>]{1,64}@[^@\s\"'<>]{1,255}\.[A-Za-z]{2,24}")
+#: An e-mail address inside of a text.
+EMAIL = re.compile(r"[^@\s\"'<>]{1,64}@[^@\s\"'<>]{1,255}\.[A-Za-z]{2,24}")
 
 
 class Principals(StrEnum):
@@ -362,7 +363,7 @@ def without_principals(value: Any, mode: Principals, *, key: str = "") -> Any:
     if isinstance(value, str):
         if named:
             return _hide(value, mode)
-        return _EMAIL.sub(lambda match: _hide(match[0], mode), value) if "@" in value else value
+        return EMAIL.sub(lambda match: _hide(match[0], mode), value) if "@" in value else value
     return value
 
 
@@ -371,18 +372,19 @@ def principals_in_bytes(body: bytes, mode: Principals) -> bytes:
     if mode is Principals.KEEP:
         return body
     text = body.decode("utf-8", "surrogateescape")
-    return _EMAIL.sub(lambda match: _hide(match[0], mode), text).encode("utf-8", "surrogateescape")
+    return EMAIL.sub(lambda match: _hide(match[0], mode), text).encode("utf-8", "surrogateescape")
 
 
 def principal(name: str, mode: Principals) -> str:
     """A user's name as `mode` has it; one that is hashed already stays as it is."""
-    return name if mode is Principals.KEEP or name.startswith(_HASHED) else _hide(name, mode)
+    return name if mode is Principals.KEEP or name.startswith(HASHED) else _hide(name, mode)
 
 
-_HASHED = "sha256:"
+#: How a name that is hashed begins.
+HASHED = "sha256:"
 
 
 def _hide(name: str, mode: Principals) -> str:
     if mode is Principals.DROP or not name:
         return ""
-    return _HASHED + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return HASHED + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]

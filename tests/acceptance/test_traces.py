@@ -20,6 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from sandbox.parts.mirror import MirrorProcess
 from sandbox.parts.process import free_port
+from service.http.sites import site
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{CALLER}-01"
@@ -62,14 +63,9 @@ async def collecting() -> AsyncIterator[Collector]:
     collector = Collector()
     app = web.Application()
     app.router.add_post("/v1/traces", collector.take)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        collector.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with site(app, "127.0.0.1", 0, shutdown_timeout=0.1) as port:
+        collector.url = f"http://127.0.0.1:{port}"
         yield collector
-    finally:
-        await runner.cleanup()
 
 
 @pytest.fixture
@@ -232,9 +228,6 @@ async def test_a_call_has_its_statements_and_what_it_posts_goes_on_in_its_trace(
 
     app = web.Application()
     app.router.add_post("/api/v1/lineage", take)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", targets).start()
     service = mirror_process(
         STORE__URL=postgres_url,
         HTTP__API_PORT=str(port),
@@ -243,54 +236,55 @@ async def test_a_call_has_its_statements_and_what_it_posts_goes_on_in_its_trace(
         TRACES__ENDPOINT=collector.url,
         TRACES__SAMPLED="0",
     )
-    try:
-        async with service, aiohttp.ClientSession() as session:
-            await service.wait_ready()
-            base, told = f"http://127.0.0.1:{port}", {"Authorization": "Bearer dag-0123456789abcdef"}
-            parent = told | {"traceparent": TRACEPARENT}
-            asked = f"{base}/api/assets?q=Jane-Doe"
-            async with session.get(asked, headers=told) as answer:  # of nobody's trace
-                assert answer.status == 200
-            async with session.get(asked, headers=parent) as answer:
-                assert answer.status == 200
-            found = await collector.until(TRACE, "GET /api/assets")
-            call = found["GET /api/assets"]
-            assert (call.parent_span_id.hex(), call.kind) == (CALLER, Span.SPAN_KIND_SERVER)
-            assert about(call) == {
-                "http.request.method": "GET",
-                "http.route": "/api/assets",
-                "http.response.status_code": 200,
-            }
-            statements = [span for span in collector.spans if span.parent_span_id == call.span_id]
-            assert statements
-            assert {about(span)["db.operation.name"] for span in statements} <= {"SELECT", "WITH"}
-            assert {about(span)["db.system.name"] for span in statements} == {"postgresql"}
-            assert [span for span in collector.spans if span.name == "GET /api/assets"] == [call]
-            assert "Jane" not in str(collector.spans)
+    async with (
+        site(app, "127.0.0.1", targets, shutdown_timeout=0.1),
+        service,
+        aiohttp.ClientSession() as session,
+    ):
+        await service.wait_ready()
+        base, told = f"http://127.0.0.1:{port}", {"Authorization": "Bearer dag-0123456789abcdef"}
+        parent = told | {"traceparent": TRACEPARENT}
+        asked = f"{base}/api/assets?q=Jane-Doe"
+        async with session.get(asked, headers=told) as answer:  # of nobody's trace
+            assert answer.status == 200
+        async with session.get(asked, headers=parent) as answer:
+            assert answer.status == 200
+        found = await collector.until(TRACE, "GET /api/assets")
+        call = found["GET /api/assets"]
+        assert (call.parent_span_id.hex(), call.kind) == (CALLER, Span.SPAN_KIND_SERVER)
+        assert about(call) == {
+            "http.request.method": "GET",
+            "http.route": "/api/assets",
+            "http.response.status_code": 200,
+        }
+        statements = [span for span in collector.spans if span.parent_span_id == call.span_id]
+        assert statements
+        assert {about(span)["db.operation.name"] for span in statements} <= {"SELECT", "WITH"}
+        assert {about(span)["db.system.name"] for span in statements} == {"postgresql"}
+        assert [span for span in collector.spans if span.name == "GET /api/assets"] == [call]
+        assert "Jane" not in str(collector.spans)
 
-            async with session.get(f"{base}/nowhere/Jane-Doe", headers=parent | {"traceparent": TRACEPARENT}) as answer:
-                assert answer.status == 404
-            run = {"runId": "3f5e83fa-3480-44ff-99c5-ff943904e5e8"}
-            body = {
-                "eventTime": "2026-05-10T15:04:15Z",
-                "eventType": "COMPLETE",
-                "producer": "urn:test",
-                "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json",
-                "run": run,
-                "job": {"namespace": "n", "name": "j"},
-                "inputs": [{"namespace": "s3://lake", "name": "raw"}],
-            }
-            posted = parent | {"traceparent": TRACEPARENT.replace(TRACE, "2" * 32)}
-            async with session.post(f"{base}/api/v1/lineage", json=body, headers=posted) as answer:
-                assert answer.status == 201
-            names = ("POST /api/v1/lineage", "process", "decode", "handle", "commit", "deliver openlineage")
-            found = await collector.until("2" * 32, *names)
-            assert found["process"].parent_span_id == found["POST /api/v1/lineage"].span_id
-            assert await received.get() == f"00-{'2' * 32}-{found['deliver openlineage'].span_id.hex()}-01"
-            assert (await collector.until(TRACE, "GET"))["GET"].name == "GET"
-            assert "Jane" not in str(collector.spans)
-    finally:
-        await runner.cleanup()
+        async with session.get(f"{base}/nowhere/Jane-Doe", headers=parent | {"traceparent": TRACEPARENT}) as answer:
+            assert answer.status == 404
+        run = {"runId": "3f5e83fa-3480-44ff-99c5-ff943904e5e8"}
+        body = {
+            "eventTime": "2026-05-10T15:04:15Z",
+            "eventType": "COMPLETE",
+            "producer": "urn:test",
+            "schemaURL": "https://openlineage.io/spec/2-0-2/OpenLineage.json",
+            "run": run,
+            "job": {"namespace": "n", "name": "j"},
+            "inputs": [{"namespace": "s3://lake", "name": "raw"}],
+        }
+        posted = parent | {"traceparent": TRACEPARENT.replace(TRACE, "2" * 32)}
+        async with session.post(f"{base}/api/v1/lineage", json=body, headers=posted) as answer:
+            assert answer.status == 201
+        names = ("POST /api/v1/lineage", "process", "decode", "handle", "commit", "deliver openlineage")
+        found = await collector.until("2" * 32, *names)
+        assert found["process"].parent_span_id == found["POST /api/v1/lineage"].span_id
+        assert await received.get() == f"00-{'2' * 32}-{found['deliver openlineage'].span_id.hex()}-01"
+        assert (await collector.until(TRACE, "GET"))["GET"].name == "GET"
+        assert "Jane" not in str(collector.spans)
 
 
 @pytest.mark.parametrize("status", ["away", 500, None], ids=["away", "refuses", "never answers"])

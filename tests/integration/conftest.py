@@ -26,6 +26,7 @@ from service.pipeline.profile_watch import ProfileWatch
 from service.pipeline.routing import Router, installed_handlers
 from service.settings.model import PipelineSettings, StoreSettings, TargetSettings
 from service.telemetry.metrics import Metrics
+from service.text.shapes import Shapes
 
 #: What may differ between equal mirrors: when a row was written, and over what.
 INCIDENTAL = frozenset({"mirrored_at", "replaces"})
@@ -84,6 +85,8 @@ class Mirror:
         verifies_hints: bool = False,
         settings: PipelineSettings | None = None,
         watch: ProfileWatch | None = None,
+        histories: bool = False,
+        shapes: Shapes | None = None,
     ) -> Pipeline:
         """A pipeline into this store."""
         return Pipeline(
@@ -96,6 +99,8 @@ class Mirror:
             outlet=outlet,
             verifies_hints=verifies_hints,
             watch=watch,
+            histories=histories,
+            shapes=shapes,
         )
 
     async def take(self, *messages: Message, **options: Any) -> Outcome:

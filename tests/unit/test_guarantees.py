@@ -36,6 +36,13 @@ def test_every_test_that_the_page_names_exists() -> None:
     assert named <= _tests(), named - _tests()
 
 
+def test_every_test_that_the_comparison_names_exists() -> None:
+    compared = (ROOT / "docs" / "comparison.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"test_\w+\.py::test_\w+", compared))
+    assert named
+    assert named <= _tests(), named - _tests()
+
+
 def test_every_guard_stands_on_the_page_with_its_lines_in_the_code_and_its_test() -> None:
     for guard in _guards().GUARDS:
         assert f"| {guard.name} | `{guard.file}` | `{guard.test}` |" in PAGE

@@ -10,13 +10,21 @@ import msgspec
 from pydantic.json_schema import models_json_schema
 
 from service import __version__
-from service.http.admin import letters, looking, reading, steering, usage
+from service.http.admin import contract, letters, looking, privacy, reading, steering, usage
 from service.http.admin.calls import Body, Call
 from service.http.describing import PROBLEM, REFUSALS
 
 PATH = "/api/admin/openapi.json"
 #: Every call but this description.
-CALLS: tuple[Call, ...] = (*letters.CALLS, *steering.CALLS, *reading.CALLS, *usage.CALLS, *looking.CALLS)
+CALLS: tuple[Call, ...] = (
+    *letters.CALLS,
+    *steering.CALLS,
+    *reading.CALLS,
+    *usage.CALLS,
+    *looking.CALLS,
+    *privacy.CALLS,
+    *contract.CALLS,
+)
 _TEMPLATE = "#/components/schemas/{name}"
 #: What any call may be refused with: by the door, for its parameters, or for the store's sake.
 _ALWAYS = (400, 401, 403, 429, 503)

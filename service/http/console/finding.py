@@ -1,4 +1,4 @@
-"""Search, and one thing whole: an asset, an artifact of the glossary."""
+"""Search, one thing whole (an asset, an artifact of the glossary), and why it is as it is."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from service.queries.artifacts import artifact
 from service.queries.asked import Filters, Kind
 from service.queries.assets import whole
 from service.queries.drift import Change, classes, drifted
+from service.queries.explaining import explain
 from service.queries.search import Found, Match, container_names, search
 
 #: What a search may be narrowed by, as facets name it, and as filters do.
@@ -29,7 +30,7 @@ PAGE, MAX_CHANGES, DAYS, MAX_DAYS = 25, 200, 7, 3650
 
 
 class Finding(Screen):
-    """`/search`, `/changes`, `/assets/{id}`, `/artifacts/{id}`."""
+    """`/search`, `/changes`, `/assets/{id}`, `/artifacts/{id}`, `/explained/{id}`."""
 
     def __init__(self, means: Means) -> None:
         super().__init__(means)
@@ -42,6 +43,7 @@ class Finding(Screen):
             self.see("/changes", self.changes, Scope.READ),
             self.see("/assets/{asset_id}", self.asset, Scope.READ),
             self.see("/artifacts/{artifact_id}", self.artifact, Scope.READ),
+            self.see("/explained/{thing_id}", self.explained),
         ]
 
     async def search(self, request: web.Request) -> web.Response:
@@ -100,6 +102,16 @@ class Finding(Screen):
         if found is None:
             raise not_found("artifact", artifact_id)
         return self._pages.show(request, "artifact.html", whole=found)
+
+    async def explained(self, request: web.Request) -> web.Response:
+        """Why the rows of a thing are as they are, and what happened to it; people's actions among it."""
+        Query(request)
+        thing_id = path_id(request, "thing_id")
+        async with self._store.reading() as connection:
+            found = await explain(connection, thing_id)
+        if found is None:
+            raise not_found("thing", thing_id)
+        return self._pages.show(request, "explained.html", found=found)
 
 
 def _containers(found: Found) -> list[str]:

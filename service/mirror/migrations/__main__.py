@@ -18,8 +18,9 @@ from alembic.migration import MigrationContext
 
 from service.kinds import THINGS
 from service.mirror import schema
+from service.mirror.described import HISTORY_VIEWS
 from service.mirror.tables import UtcTime, metadata
-from service.mirror.views import view_of
+from service.mirror.views import history_of, view_of
 
 _FILE = '''"""{title}.
 
@@ -101,6 +102,10 @@ def _views(connection: sa.Connection) -> Iterator[tuple[str, str, bool]]:
         has = [column["name"] for column in inspector.get_columns(view)] if view in there else []
         if not {kind.id_name, *(field.name for field in kind.fields)} <= set(has):
             yield view, view_of(kind, has), bool(has)
+    for name, told in HISTORY_VIEWS.items():
+        has = [column["name"] for column in inspector.get_columns(told.name)] if told.name in there else []
+        if new := [column for column in told.columns if column not in has]:
+            yield told.name, history_of(name, [*has, *new]), bool(has)
 
 
 def _statements(view: tuple[str, str, bool]) -> str:

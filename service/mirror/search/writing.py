@@ -93,6 +93,13 @@ async def forget(connection: AsyncConnection, seqs: Sequence[int]) -> None:
     await connection.execute(sa.delete(search_things).where(_thing.seq.in_(list(seqs))))
 
 
+async def forget_words(connection: AsyncConnection, words: Sequence[str]) -> None:
+    """Keep these words no longer for mistyped ones to be compared with."""
+    if connection.dialect.name == "sqlite":
+        await connection.execute(sa.delete(_alike).where(_alike.c.word.in_(words)))
+    await connection.execute(sa.delete(search_words).where(search_words.c.word.in_(words)))
+
+
 async def _write_text(
     connection: AsyncConnection, kinds: Sequence[str], ids: Collection[str], written: Sequence[Words]
 ) -> None:

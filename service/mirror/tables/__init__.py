@@ -8,7 +8,9 @@ Documents are canonical JSON text; `jsonb` would refuse NUL and lone surrogates,
 from __future__ import annotations
 
 from service.mirror.tables.columns import MAPPING, UtcTime, metadata
+from service.mirror.tables.contract import contract_paths, contract_sources
 from service.mirror.tables.figures import profile_classes, profile_documents, profile_drift, profile_runs
+from service.mirror.tables.kept import HISTORIES, STATES
 from service.mirror.tables.mirrored import (
     asset_attachments,
     asset_attributes,
@@ -37,6 +39,7 @@ from service.mirror.tables.work import (
     controls,
     dead_letters,
     deliveries,
+    forgotten,
     gaps,
     refreshes,
     replicas,
@@ -48,7 +51,9 @@ from service.mirror.tables.work import (
 )
 
 __all__ = [
+    "HISTORIES",
     "MAPPING",
+    "STATES",
     "UtcTime",
     "asset_attachments",
     "asset_attributes",
@@ -64,12 +69,15 @@ __all__ = [
     "column_flows",
     "connections",
     "containers",
+    "contract_paths",
+    "contract_sources",
     "controls",
     "data_profiles",
     "dataset_identities",
     "dataset_links",
     "dead_letters",
     "deliveries",
+    "forgotten",
     "gaps",
     "lineage_edges",
     "lineage_events",

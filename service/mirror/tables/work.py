@@ -90,6 +90,13 @@ suspects = Table(
     Column("last_at", UtcTime, nullable=False),
 )  # fmt: skip
 
+#: Never a name: hashes with a salt of the store's own (`service.text.forgotten`).
+forgotten = Table(
+    "forgotten", metadata,
+    Column("name_hash", Text, primary_key=True, comment="Of a name, id or address of somebody who was forgotten"),
+    Column("forgotten_at", UtcTime, nullable=False),
+)  # fmt: skip
+
 gaps = Table(
     "gaps", metadata,
     Column("gap_id", Text, primary_key=True),

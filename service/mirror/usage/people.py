@@ -8,6 +8,7 @@ from secrets import token_hex
 from service.mirror import controls
 from service.mirror.store import Store
 from service.settings.model import UsageSettings
+from service.text.forgotten import MARK, NOBODY, Forgotten
 from service.text.redaction import Principals, principal
 
 #: The control that holds the salt that was made where settings give none.
@@ -22,15 +23,21 @@ class People:
     Args:
         principals: what happens to users' names elsewhere: a name that is hashed there is hashed once more here, so
             that who is read in clear is the same as who was hidden before; one that is dropped is nobody.
+        forgotten: people who were forgotten in the mirror.
     """
 
-    def __init__(self, salt: str, principals: Principals) -> None:
+    def __init__(self, salt: str, principals: Principals, forgotten: Forgotten = NOBODY) -> None:
         self._salt = salt.encode("utf-8", "surrogatepass")
         self._principals = principals
+        self._forgotten = forgotten
 
     def hash(self, name: str | None) -> str | None:
-        """The hash of a name; None for nobody."""
-        shown = principal(name, self._principals) if name else None
+        """The hash of a name; None for nobody, and for who was forgotten."""
+        return None if not name or name == MARK or self._forgotten.holds(name) else self.any_hash(name)
+
+    def any_hash(self, name: str) -> str | None:
+        """The hash of a name, of who was forgotten, too: by which their uses are found."""
+        shown = principal(name, self._principals)
         if not shown:
             return None
         return hmac.new(self._salt, shown.encode("utf-8", "surrogatepass"), "sha256").hexdigest()[:_DIGITS]
@@ -43,9 +50,9 @@ async def people_of(store: Store, settings: UsageSettings, principals: Principal
         StoreUnavailable: the store does not answer.
     """
     if settings.salt is not None and settings.salt.get_secret_value():
-        return People(settings.salt.get_secret_value(), principals)
+        return People(settings.salt.get_secret_value(), principals, store.forgotten)
     async with store.translated():
-        return People(await _stored_salt(store), principals)
+        return People(await _stored_salt(store), principals, store.forgotten)
 
 
 async def _stored_salt(store: Store) -> str:

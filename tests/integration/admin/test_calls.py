@@ -317,3 +317,38 @@ async def test_the_audit_log_is_read_page_by_page(admin: Client) -> None:
     rest = await admin.get(f"/audit?before={first[-1]['seq']}")
     assert [entry["reason"] for entry in [*first, *rest]] == ["4", "3", "2", "1", "0"]
     assert await admin.get("/audit?subject=nobody") == []
+
+
+# People.
+
+
+async def test_somebody_is_found_and_forgotten_with_the_names_in_bodies_alone(
+    admin: Client, mirror: Mirror, events: Events
+) -> None:
+    await mirror.take(events.lineage(user_id="IBMid-ann"))
+    found = await admin.post("/privacy/report", {"names": ["IBMid-ann"]})
+    assert found["rewritten"] == {"lineage_events": 1}
+
+    work = await admin.post("/privacy/forget", {"names": ["IBMid-ann"], "reason": "letter 17"}, expect=202)
+    done = await admin.until(f"/work/{work['work_id']}", lambda work: work["state"] != "running")
+
+    assert (done["state"], done["told"]["rewritten"]) == ("done", {"lineage_events": 1})
+    assert "[forgotten]" in await mirror.one("SELECT document FROM lineage_events")
+    assert "names the person" in await admin.refused(
+        "/privacy/forget", {"names": ["Ann Lee"], "reason": "Ann Lee asks"}
+    )
+    assert "3 to 320" in await admin.refused("/privacy/report", {"names": ["Al"]})
+    assert (await admin.call("POST", "/privacy/report", {"names": ["Ann Lee"]}, token="reader"))[0] == 403
+    assert "IBMid" not in str(await audited(mirror))
+
+
+# What happened to one thing.
+
+
+async def test_a_thing_is_explained_with_who_did_what_to_it(admin: Client, mirror: Mirror, events: Events) -> None:
+    await mirror.take(events.profile())
+    found = await admin.get("/explain/p1")
+    assert [state["rule"] for state in found["states"]] == ["first"]
+    assert {"state", "lineage"} <= {step["source"] for step in found["steps"]}
+    assert (await admin.call("GET", "/explain/nobody"))[0] == 404
+    assert (await admin.call("GET", "/explain/p1", token="reader"))[0] == 403

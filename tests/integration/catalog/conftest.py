@@ -18,6 +18,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from service.catalog.client import CatalogClient, Patience
+from service.http.sites import site
 from service.settings.model import CatalogSettings
 from service.telemetry.metrics import Metrics
 
@@ -141,12 +142,8 @@ async def serve() -> AsyncIterator[Serve]:
             server = CatalogServer()
             app = web.Application(client_max_size=2**26)
             app.router.add_route("*", "/{path:.*}", server.handle)
-            runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-            await runner.setup()
-            stack.push_async_callback(runner.cleanup)
-            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
-            scheme = "https" if context else "http"
-            server.url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"
+            port = await stack.enter_async_context(site(app, "127.0.0.1", 0, tls=context, shutdown_timeout=0.1))
+            server.url = f"{'https' if context else 'http'}://127.0.0.1:{port}"
             return server
 
         yield start

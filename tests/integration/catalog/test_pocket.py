@@ -10,10 +10,11 @@ from sandbox.catalog import access
 from sandbox.catalog.knobs import Knobs
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
-from service.catalog.client import CatalogClient, Patience
+from service.catalog.client import CatalogClient, Patience, Request
 from service.catalog.paging import Pages
 from service.changes import Container
 from service.settings.model import CatalogSettings
+from service.text.shapes import Shapes
 from tests import listed
 
 PATIENCE = Patience(attempts=12, first_s=0.001, longest_s=0.3)
@@ -95,3 +96,14 @@ async def test_on_premises_too() -> None:
     changes: dict[str, Any] = {"username": access.USERNAME}
     async with serve(catalog) as url, CatalogClient(settings(url, **changes)) as client:
         assert [page async for page in listed.spaces(client)]
+
+
+async def test_the_shapes_of_answers_are_learnt_by_endpoint_and_never_a_value() -> None:
+    shapes = Shapes(1)
+    catalog = PocketCatalog(seed=1, assets=5)
+    async with serve(catalog) as url, CatalogClient(settings(url), shapes=shapes) as client:
+        await client.call(Request("catalogs", "GET", "/v2/catalogs"))
+    tallies = shapes.take()
+    assert set(tallies) == {"answer catalogs"}
+    assert ("catalogs[].metadata.guid", "text") in tallies["answer catalogs"].seen
+    assert found_in(catalog) not in str(tallies)

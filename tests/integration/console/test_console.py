@@ -135,7 +135,8 @@ async def test_every_page_is_good_for_everybody_on_any_screen(
     letter = await mirror.one("SELECT dead_letter_id FROM dead_letters LIMIT 1")
     someone = await signed_in(person, console, dark=dark, screen=NARROW)
     pages = ["/", "/dead-letters", f"/dead-letters/{letter}", "/targets", "/reading", "/audit", "/sessions", "/about",
-             "/assets/a1", "/lineage?of=a1", "/lineage", "/nowhere-at-all", "/assets/none"]  # fmt: skip
+             "/assets/a1", "/explained/a1", "/lineage?of=a1", "/lineage", "/nowhere-at-all",
+             "/assets/none"]  # fmt: skip
     for path in pages:
         if path == "/nowhere-at-all":
             continue  # not a page: told in the API's form
@@ -152,7 +153,16 @@ async def test_names_from_outside_are_shown_and_do_nothing(
     await mirror.take(events.lineage(uses=["a1"], generates=["a2"]))
     someone = await signed_in(person, console)
     letter = await mirror.one("SELECT dead_letter_id FROM dead_letters LIMIT 1")
-    for path in ("/", "/assets/a1", "/assets/a2", "/lineage?of=a1", "/dead-letters", f"/dead-letters/{letter}"):
+    pages = (
+        "/",
+        "/assets/a1",
+        "/assets/a2",
+        "/explained/a1",
+        "/lineage?of=a1",
+        "/dead-letters",
+        f"/dead-letters/{letter}",
+    )
+    for path in pages:
         await someone.goto(path)
         assert await someone.page.title() != "gone", path
         shown = await someone.page.content()
@@ -202,7 +212,7 @@ async def test_who_may_only_read_sees_no_letters_and_has_no_buttons(
     assert await someone.page.get_by_role("link", name="Dead letters").count() == 0
     assert await someone.page.get_by_role("button", name="Pause").count() == 0
     letter = await mirror.one("SELECT dead_letter_id FROM dead_letters")
-    for path in ("/dead-letters", f"/dead-letters/{letter}", "/targets", "/reading", "/audit"):
+    for path in ("/dead-letters", f"/dead-letters/{letter}", "/explained/p1", "/targets", "/reading", "/audit"):
         assert await someone.goto(path) == 403
         assert "lacks the scope operate" in await someone.text()
 
@@ -366,3 +376,21 @@ def test_files_that_are_served_are_those_of_the_console_alone() -> None:
 async def _fill(mirror: Mirror, events: Events) -> None:
     await mirror.take(asset("a1"), asset("a2", "ORDERS"), unusable(), unusable(2), events.profile())
     await mirror.take(events.lineage(uses=["a1"], generates=["a2"]))
+
+
+async def test_what_changes_is_made_once_and_has_the_forms_of_whoever_looks(console: Served) -> None:
+    async def first(session: aiohttp.ClientSession) -> str:
+        async with session.get(f"{console.url}/live") as answer:
+            assert answer.content_type == "text/event-stream"
+            return (await answer.content.readuntil(b"\n\n")).decode()
+
+    async with (
+        signed_in_quietly(console) as (one, her_token),
+        signed_in_quietly(console, "second") as (two, his_token),
+        signed_in_quietly(console, "reader") as (three, _),
+    ):
+        hers, his, readers = await asyncio.gather(*map(first, (one, two, three)))
+    assert her_token in hers
+    assert his_token not in hers
+    assert hers.replace(her_token, "") == his.replace(his_token, "")
+    assert "form_token" not in readers

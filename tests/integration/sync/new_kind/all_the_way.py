@@ -81,4 +81,5 @@ async def test_a_kind_that_was_declared_is_taken_all_the_way(reading: Reading) -
 
         await reader.mirror.execute(f"UPDATE assets SET deleted_at = mirrored_at WHERE asset_id = '{assets[0]}'")
         assert "g000" not in {row[0] for row in await reader.mirror.all(ROWS)}, "it is shown only while its asset is"
+        assert await reader.mirror.all("SELECT gadget_id FROM v1_gadgets_history") == []
     assert VIEWS["v1_gadgets"].columns["size"] == "In pixels"

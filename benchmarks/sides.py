@@ -1,0 +1,96 @@
+"""What a choice of the settings costs per event: `python -m benchmarks.sides`, a pipeline with it beside one without.
+
+Both take the same batches in turn, each into a database of its own, and CPU time is counted, so that what else the
+machine does falls on both alike. It prints one JSON line: microseconds per event and their ratio, by choice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from pydantic import SecretStr
+
+from benchmarks.inprocess import messages_of, migrate
+from sandbox.parts.postgres import PrivatePostgres
+from service.changes import Origin
+from service.events.message import Message
+from service.mirror.store import Store
+from service.pipeline.building import pipeline_of
+from service.pipeline.pipeline import Pipeline
+from service.process.app import spare_the_garbage_collector
+from service.settings.model import ContractSettings, RetentionSettings, Settings, StoreSettings
+from service.telemetry.metrics import Metrics
+from service.text.shapes import Shapes
+
+#: Events of a batch, batches of each side, and those before that are not counted.
+BATCH, BATCHES, WARM_UP = 250, 40, 4
+#: What is chosen, by its name.
+CHOICES: dict[str, dict[str, Any]] = {
+    "history": {"retention": RetentionSettings(history_s=365 * 86_400)},
+    "contract": {"contract": ContractSettings(sample=100)},
+}
+#: Where nothing else is chosen.
+PLAIN: dict[str, Any] = {"contract": ContractSettings(sample=0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One pipeline, with what each batch cost it: our CPU and that of the server, seconds."""
+
+    pipeline: Pipeline
+    ours: list[float]
+    servers: list[float]
+
+    async def take(self, batch: list[Message], server: PrivatePostgres) -> None:
+        """Carry a batch into the mirror, and count."""
+        ours, servers = time.process_time(), server.cpu_s()
+        await self.pipeline.process(batch, Origin.LIVE)
+        self.ours.append(time.process_time() - ours)
+        self.servers.append(server.cpu_s() - servers)
+
+
+async def measure(choice: str) -> dict[str, float]:
+    """Both sides in turn; answers microseconds per event, and how many times as much the choice costs."""
+    with PrivatePostgres() as server:
+        plain, chosen = [server.create_database(name) for name in ("plain", "chosen")]
+        stores, sides = [], []
+        for url, more in ((plain, PLAIN), (chosen, PLAIN | CHOICES[choice])):
+            await migrate(url)
+            settings = Settings(store=StoreSettings(url=SecretStr(url)), **more)
+            stores.append(Store(settings.store))
+            shapes = Shapes(settings.contract.sample)
+            sides.append(Side(pipeline_of(settings, stores[-1], Metrics(), shapes=shapes), [], []))
+        messages = messages_of(BATCH * (BATCHES + WARM_UP))
+        for start in range(0, len(messages), BATCH):
+            order = sides if start // BATCH % 2 else sides[::-1]
+            for side in order:
+                await side.take(messages[start : start + BATCH], server)
+        for store in stores:
+            await store.close()
+    return _told(*sides)
+
+
+def _told(plain: Side, chosen: Side) -> dict[str, float]:
+    told: dict[str, float] = {}
+    for name in ("ours", "servers"):
+        without, with_it = (sum(getattr(side, name)[WARM_UP:]) for side in (plain, chosen))
+        told[f"{name}_us"] = round(without / (BATCH * BATCHES) * 1e6, 1)
+        told[f"{name}_us_chosen"] = round(with_it / (BATCH * BATCHES) * 1e6, 1)
+        told[f"{name}_ratio"] = round(with_it / without, 3)
+    pairs = zip(plain.ours[WARM_UP:], chosen.ours[WARM_UP:], strict=True)
+    return told | {"median_ratio": round(median(with_it / without for without, with_it in pairs), 3)}
+
+
+def main() -> None:
+    """Measure every choice."""
+    spare_the_garbage_collector()
+    print(json.dumps({choice: asyncio.run(measure(choice)) for choice in CHOICES}))
+
+
+if __name__ == "__main__":
+    main()
