@@ -184,7 +184,8 @@ def test_every_locked_requirement_has_a_wheel_for_the_python_of_the_image(machin
             sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--target", "nowhere",
             "--no-deps", "--require-hashes", "--only-binary", ":all:", "--python-version", version,
             "--implementation", "cp", *(word for abi in abis for word in ("--abi", abi)),
-            *(word for kind in kinds for word in ("--platform", kind)), "--requirement", ROOT / "requirements-image.txt",
+            *(word for kind in kinds for word in ("--platform", kind)), "--requirement",
+            ROOT / "requirements-image.txt",
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
