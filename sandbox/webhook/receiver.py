@@ -1,13 +1,14 @@
 """The receiver: checks each signature with the official library and each event with the official SDK.
 
-Whatever the contract does not allow is refused, and named: a wrong or old signature, an event that CloudEvents does not know, an id that
-stands for another text than before, a change of a thing that is older than the one before it. Knobs let it fail as real ones do.
+Whatever the contract does not allow is refused, and named: a wrong or old signature, an event that CloudEvents does not
+know, an id that stands for another text than before, a change of a thing that is older than the one before it. Knobs
+let it fail as real ones do.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,6 +60,8 @@ class PocketReceiver:
     sizes: list[int] = field(default_factory=list)
     #: Headers of each call.
     headers: list[Mapping[str, str]] = field(default_factory=list)
+    #: Is told of each event that was taken.
+    shows: Callable[[dict[str, Any]], None] | None = None
     _texts: dict[str, str] = field(default_factory=dict)
     _newest: dict[str, str] = field(default_factory=dict)
 
@@ -120,16 +123,17 @@ class PocketReceiver:
         self._texts[event["id"]] = _without_trace(event)
         self._newest[event["subject"]] = event["data"].get("version", {}).get("key", "")
         self.events.append(event)
+        if self.shows is not None:
+            self.shows(event)
 
 
 def _events(headers: Mapping[str, str], body: bytes) -> list[BaseCloudEvent]:
     """The events of a call, by its mode."""
     content_type = headers.get("Content-Type", "").split(";")[0]
     told = json.loads(body)
-    if content_type in {BATCH, STRUCTURED}:
-        # The SDK would read what does not say its version as one of today.
-        if any(one.get("specversion") != "1.0" for one in (told if content_type == BATCH else [told])):
-            raise Refused("specversion is not 1.0")
+    whole = {BATCH: told, STRUCTURED: [told]}.get(content_type, [])
+    if any(one.get("specversion") != "1.0" for one in whole):  # which the SDK would add
+        raise Refused("specversion is not 1.0")
     if content_type == BATCH:
         return [_FORMAT.read(CloudEvent, json.dumps(one)) for one in told]
     if content_type == STRUCTURED or "ce-id" in headers:

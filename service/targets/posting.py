@@ -13,9 +13,10 @@ import aiohttp
 
 from service import __version__
 from service.catalog.refusals import asked_to_wait
-from service.errors import AnswerLost, DeliveryRejected, MirrorError, TargetUnavailable
+from service.errors import AnswerLost, DeliveryRejected, MirrorError, SettingInvalid, TargetUnavailable
 from service.settings.proxies import proxy_for
 from service.settings.trust import leading_to
+from service.targets.options import setting_of
 from service.targets.sign_in import SignIn
 from service.telemetry import traces
 from service.text import documents
@@ -86,6 +87,9 @@ class Poster:
         fresh: each call has a connection of its own: one that is kept may die unseen, and an answer seem lost although
             nothing was taken.
         max_answer: bytes of an answer that are read.
+
+    Raises:
+        SettingInvalid: the URL is not one of HTTP, or the certificates cannot be used.
     """
 
     def __init__(
@@ -99,6 +103,8 @@ class Poster:
         fresh: bool = False,
         max_answer: int = _MAX_ANSWER,
     ) -> None:
+        if not url.startswith("http"):
+            raise SettingInvalid(setting=setting_of(target, "URL"), problem="it must start with http:// or https://")
         self._target = target
         self.url = url
         self._sign_in = sign_in

@@ -251,6 +251,17 @@ def test_options_that_cannot_be_used_are_named(options: dict[str, Any], problem:
     assert problem in str(refusal.value)
 
 
+def test_a_url_of_another_protocol_is_refused() -> None:
+    with pytest.raises(SettingInvalid, match="http://"):
+        Webhook.create("webhook", Settings(targets={"webhook": TargetSettings(url="amqp://broker.example")}))
+
+
+def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.targets.changes.options.find_spec", lambda _: None)
+    with pytest.raises(SettingInvalid, match=r"pip install 'catalog-mirror\[events\]'"):
+        Webhook.create("webhook", Settings(targets={"webhook": TargetSettings(url="https://receiver.example")}))
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [("", "0 secrets"), ("a\nb\nc", "3 secrets"), ("whsec_!!", "line 1 is no secret"), ("whsec_QUJD", "3 bytes")],
