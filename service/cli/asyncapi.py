@@ -95,7 +95,8 @@ def _changes_channel() -> dict[str, Any]:
             "what": {"description": "created, updated, deleted, state, or the name of a notice"},
         },
         "messages": {_message_of(body): {"$ref": f"#/components/messages/{_message_of(body)}"} for body in _TOLD},
-        "bindings": {"amqp": {"is": "routingKey"}},
+        # Which one it is, options of the target say.
+        "bindings": {"amqp": {"is": "routingKey", "exchange": {"name": "changes", "type": "topic", "durable": True}}},
     }
 
 
