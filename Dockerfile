@@ -22,17 +22,17 @@ RUN --mount=type=secret,id=npm,target=/root/.npmrc \
     npm ci --prefix "$CONSOLE" --omit=dev --ignore-scripts --no-audit --no-fund --silent
 
 
-# Wheels of the locked requirements, and of this project; nothing that is not locked takes part.
+# Wheels of the locked requirements, those of all extras among them, and of this project; nothing else takes part.
 FROM ${PYTHON_IMAGE} AS wheels
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 \
     SRC=/src WHEELS=/wheels BUILD=/build
 WORKDIR /src
-COPY requirements.txt requirements-build.txt ./
+COPY requirements-image.txt requirements-build.txt ./
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
     python -m venv "$BUILD" \
     && "$BUILD/bin/pip" install --quiet --no-deps --require-hashes -r "$SRC/requirements-build.txt" \
     && "$BUILD/bin/pip" wheel --quiet --no-deps --require-hashes --only-binary :all: \
-        --wheel-dir "$WHEELS" -r "$SRC/requirements.txt"
+        --wheel-dir "$WHEELS" -r "$SRC/requirements-image.txt"
 COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY catalog_mirror catalog_mirror
 COPY service service

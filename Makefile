@@ -91,8 +91,8 @@ floors: $(STAMP) ## Judge who imports whom (import-linter)
 # A finding fails. A vulnerability service that cannot be reached, or does not know the packages (an index that serves
 # no advisories), says nothing about this code: that is said aloud and passes.
 advisories: $(STAMP) ## Ask whether a locked requirement has a known vulnerability (pip-audit)
-	@out=$$($(BIN)/pip-audit --progress-spinner off --disable-pip --require-hashes -r requirements.txt 2>&1); code=$$?; \
-	locked=$$(grep -c '^[A-Za-z].*==' requirements.txt); \
+	@out=$$($(BIN)/pip-audit --progress-spinner off --disable-pip --require-hashes -r requirements-image.txt 2>&1); code=$$?; \
+	locked=$$(grep -c '^[A-Za-z].*==' requirements-image.txt); \
 	unknown=$$(printf '%s\n' "$$out" | grep -c 'could not be audited'); \
 	if [ $$code -ne 0 ] && printf '%s' "$$out" | grep -Eq 'ConnectionError|ServiceError|Timeout|Max retries|HTTPError'; then \
 		echo "Note: pip-audit was skipped, the vulnerability service cannot be reached from here."; \
@@ -105,13 +105,15 @@ advisories: $(STAMP) ## Ask whether a locked requirement has a known vulnerabili
 audit: $(STAMP) ## Look for what is unsafe in the code that runs (bandit)
 	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml service handlers && echo "bandit: nothing found"
 
-# Whoever ships the image passes these packages on: all are permissive, none asks for the source of what links to it.
-PERMISSIVE := Apache-2.0;Apache 2.0;Apache Software License;BSD License;BSD-2-Clause;BSD-3-Clause;ISC License (ISCL);MIT;MIT-0;$\
+# Whoever ships the image passes these packages on: none asks for the source of what links to it. All are permissive but
+# certifi, a list of certificates that comes as it is, whose licence asks for the source of its own files alone.
+PERMISSIVE := 3-Clause BSD License;Apache-2.0;Apache 2.0;Apache Software License;BSD License;BSD-2-Clause;BSD-3-Clause;ISC License (ISCL);MIT;MIT-0;$\
 	MIT License;PSF-2.0;Python Software Foundation License;Apache-2.0 AND MIT;Apache-2.0 AND BSD-2-Clause;MIT AND PSF-2.0;$\
-	MIT OR Apache-2.0;Apache-2.0 OR BSD-3-Clause
+	MIT OR Apache-2.0;Apache-2.0 OR BSD-2-Clause;Apache-2.0 OR BSD-3-Clause;$\
+	Mozilla Public License 2.0 (MPL 2.0)
 licences: $(STAMP) ## List the licences of what is shipped; fails on one that is not known to be permissive
 	@$(BIN)/pip-licenses --from=mixed --order=license --format=plain --allow-only="$(PERMISSIVE)" \
-		--packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements.txt)
+		--packages $$(sed -n 's/^\([A-Za-z0-9._-]*\)==.*/\1/p' requirements-image.txt)
 
 workflows: $(STAMP) ## Judge the workflows (actionlint, zizmor)
 	@$(TOOL) actionlint && echo "actionlint: nothing found"
@@ -180,13 +182,14 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 	--no-header --no-annotate $(UPGRADE)
 lock: $(STAMP) ## Lock the requirements anew (UPGRADE=--upgrade takes the newest)
 	@PATH="$(CURDIR)/$(BIN):$$PATH"; \
-	for file in requirements.txt requirements-dev.txt requirements-build.txt; do \
+	for file in requirements.txt requirements-dev.txt requirements-image.txt requirements-build.txt; do \
 		case $$file in \
 			*-dev.txt) what='extra dev'; from=pyproject.toml;; \
+			*-image.txt) what='extra events, kafka, mcp, otel'; from='pyproject.toml --constraint requirements-dev.txt';; \
 			*-build.txt) what='group build'; from='';; \
 			*) what=''; from=pyproject.toml;; \
 		esac; \
-		$(LOCK) $${what:+--$$what} $$from --output-file $$file >/dev/null && \
+		$(LOCK) $$(echo "$$what" | sed 's/^./--&/; s/,/ --extra/g') $$from --output-file $$file >/dev/null && \
 		{ echo "# Locked by \`make lock\` from pyproject.toml ($${what:-running only}); do not edit."; \
 		  echo "# Hashes, no index: pip's own configuration says where the files come from."; \
 		  cat $$file; } >$$file.new && mv $$file.new $$file || exit 1; \

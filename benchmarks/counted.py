@@ -13,13 +13,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.inprocess import messages_of, pipeline
+from benchmarks.inprocess import messages_of, pipeline, telling
+from benchmarks.taking import taking
 from service.changes import Origin
 from service.events.message import Message
 from service.process.app import spare_the_garbage_collector
 
-#: What is counted: reading bytes into changes; the transaction of a batch, our side of it; the same with lineage back.
-PARTS = ("decode", "commit", "commit_with_lineage")
+#: What is counted: reading bytes into changes; the transaction of a batch, our side of it; the same with lineage back;
+#: the same with changes told to a webhook; telling them.
+PARTS = ("decode", "commit", "commit_with_lineage", "commit_with_changes", "tell_changes")
 #: Events before counting begins, and events of a part.
 WARM_UP, EVENTS = 100, 250
 
@@ -30,7 +32,7 @@ def main() -> None:
 
 
 async def _run(database_url: str) -> None:
-    messages = iter(messages_of(2 * (WARM_UP + EVENTS)))
+    messages = iter(messages_of(3 * (WARM_UP + EVENTS)))
 
     def some(number: int) -> list[Message]:
         return [next(messages) for _ in range(number)]
@@ -48,6 +50,15 @@ async def _run(database_url: str) -> None:
         reads = await main_job.decode(some(EVENTS))
         with _counted("commit_with_lineage"):
             await main_job.commit(reads, Origin.LIVE)
+    with taking() as url:
+        async with telling(database_url, url) as (mirror, lane):
+            await mirror.process(some(WARM_UP), Origin.LIVE)
+            await lane.deliver_memory()
+            reads = await mirror.decode(some(EVENTS))
+            with _counted("commit_with_changes"):
+                await mirror.commit(reads, Origin.LIVE)
+            with _counted("tell_changes"):
+                await lane.deliver_memory()
 
 
 @contextmanager

@@ -12,17 +12,20 @@ from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
 
+from benchmarks.errors import BenchFailed
 from benchmarks.events import SEED, samples_of
 from service.changes import Origin
 from service.errors import MirrorError
 from service.events.message import Message
-from service.mirror import schema
+from service.mirror import controls, schema
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import Store
 from service.pipeline.building import pipeline_of
 from service.pipeline.pipeline import Pipeline
-from service.settings.model import Settings, StoreSettings
+from service.settings.model import Settings, StoreSettings, TargetSettings
 from service.targets.base import Target
+from service.targets.changes.webhook import Webhook
+from service.targets.relay import Lane, Relay
 from service.telemetry.metrics import Metrics
 
 #: Seconds that deliveries are leased to this process.
@@ -83,4 +86,35 @@ async def pipeline(database_url: str, *, answers: bool) -> AsyncIterator[Pipelin
     try:
         yield pipeline_of(settings, store, Metrics(), [Receiver()] if answers else [], _Memory() if answers else None)
     finally:
+        await store.close()
+
+
+class Telling:
+    """A webhook, told from memory as a relay does when it has the time."""
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    async def deliver_memory(self) -> None:
+        """All that was just committed."""
+        while await self._lane.deliver_fresh():
+            pass
+
+
+@asynccontextmanager
+async def telling(database_url: str, receiver_url: str) -> AsyncIterator[tuple[Pipeline, Telling]]:
+    """The same pipeline with all changes told to a webhook."""
+    chosen = TargetSettings(url=receiver_url)
+    settings = Settings(store=StoreSettings(url=SecretStr(database_url)), targets={"webhook": chosen})
+    store = Store(settings.store)
+    target = Webhook.create("webhook", settings)
+    if target is None:
+        raise BenchFailed("The webhook is off.")
+    relay = Relay(store, [target], settings.relay, Metrics())
+    try:
+        async with store.write() as connection:
+            await controls.ensure_targets(connection, [target.name])
+        yield pipeline_of(settings, store, Metrics(), [target], relay), Telling(relay.lanes[0])
+    finally:
+        await target.close()
         await store.close()

@@ -8,8 +8,8 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -89,8 +89,21 @@ class Result:
         return None if self.server_cpu_s is None else self.server_cpu_s / self.events * 1e6
 
 
-async def run(job: Job, events: int, parts: Parts, connection: AbstractConnection, build: Build = PRESENT) -> Result:
+async def run(
+    job: Job,
+    events: int,
+    parts: Parts,
+    connection: AbstractConnection,
+    build: Build = PRESENT,
+    *,
+    settings: Mapping[str, str] = {},
+    company: Callable[[], AbstractAsyncContextManager[object]] = nullcontext,
+) -> Result:
     """Measure one contender once.
+
+    Args:
+        settings: more of its environment.
+        company: what goes on beside it, from its first event to its last.
 
     Raises:
         BenchFailed: it ended early, took too long, or left another result than it should have.
@@ -99,9 +112,9 @@ async def run(job: Job, events: int, parts: Parts, connection: AbstractConnectio
     with tempfile.TemporaryDirectory(prefix="cm-bench-") as directory:
         store = await _store_url(job, parts, Path(directory))
         async with broker.filled(connection, load) as queues:
-            environment = environment_of(job, len(load.samples), parts.amqp_url, queues, store)
+            environment = {**environment_of(job, len(load.samples), parts.amqp_url, queues, store), **settings}
             async with running(job.name, environment, Path(directory) / "log", build) as process:
-                result = await _measure(process, job, load, connection, queues, store, parts)
+                result = await _measure(process, job, load, connection, queues, store, parts, company)
             await _prove(job, load, connection, queues, store)
         if job.is_service and job.store == "postgresql":
             result = replace(result, profile_bytes=await disk.bytes_per_profile(store))
@@ -178,12 +191,14 @@ async def _measure(
     queues: broker.Queues,
     store: str,
     parts: Parts,
+    company: Callable[[], AbstractAsyncContextManager[object]],
 ) -> Result:
     """From the start of consuming to the last acknowledgement, and where lineage is due, to its last confirm."""
     async with asyncio.timeout(RUN_TIMEOUT_S):
         began = await told(process, "began")
         server_s = parts.server_cpu_s() if job.store == "postgresql" else None
-        ended = await told(process, "acked")
+        async with company():
+            ended = await told(process, "acked")
         ended_s = float(ended["at_s"])
         if job.answers:
             await broker.until_holds(connection, queues.sink, len(load.samples))

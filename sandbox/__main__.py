@@ -7,6 +7,7 @@ import json
 import signal
 from collections.abc import Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +24,8 @@ from sandbox.openlineage.backend import serve as serve_openlineage
 from sandbox.pentaho import server as pentaho_server
 from sandbox.pentaho.server import Job, PocketPentaho
 from sandbox.pentaho.server import serve as serve_pentaho
+from sandbox.webhook.receiver import Failure, PocketReceiver
+from sandbox.webhook.receiver import serve as serve_webhook
 
 #: Changes a second at most are made in so many turns; more are made together.
 _TURNS_A_SECOND = 20
@@ -112,6 +115,22 @@ def pentaho(
     pocket.failures = [int(status) for status in failures.split(",") if status.strip()]
     who = f"user {pentaho_server.USERNAME}, password {pentaho_server.PASSWORD}"
     _serve(serve_pentaho(pocket, port, host), host, port, f"Pocket Pentaho at {{url}}, {who}")
+
+
+@app.command()
+def webhook(
+    port: Annotated[int, typer.Option(help="Where to listen; 0 takes a free port.")] = 8091,
+    host: Annotated[str, typer.Option(help="On which address to listen.")] = "127.0.0.1",
+    secret_file: Annotated[
+        Path | None, typer.Option(help="Secrets, one a line: what none of them signed is refused.")
+    ] = None,
+    failures: Annotated[str, typer.Option(help="The first calls are answered so: 429,503,410.")] = "",
+) -> None:
+    """Take changes as CloudEvents, signed as Standard Webhooks says, judge them, and print each. Ctrl-C ends it."""
+    secrets = secret_file.read_text(encoding="utf-8").split() if secret_file else []
+    receiver = PocketReceiver(secrets, shows=lambda event: typer.echo(json.dumps(event)))
+    receiver.failures = [Failure(int(status)) for status in failures.split(",") if status.strip()]
+    _serve(serve_webhook(receiver, port, host), host, port, "Pocket receiver at {url}")
 
 
 def _tell_job(job: Job) -> None:

@@ -159,6 +159,8 @@ EXPECTED = {
     #: One answer per distinct profile event, late ones too.
     "own_lineage_events": 5,
     "emptier": {"email"},
+    #: What the first profile was before, the state that came late included.
+    "before": {"none", "running"},
     #: Smallest and largest texts are values of people's tables.
     "hidden": {"[redacted]"},
     "dead_letters": 1,

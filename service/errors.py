@@ -453,6 +453,13 @@ class QueryInvalid(MirrorError):
         super().__init__(problem=problem, advice=advice)
 
 
+class RehearsalFailed(MirrorError):
+    """The {side} side could not be rehearsed: {problem}."""
+
+    error_class = "rehearsal"
+    remedy = "{advice}"
+
+
 class BrakePulled(MirrorError):
     """{failed} of the last {seen} events would have become dead letters, so consuming has stopped."""
 

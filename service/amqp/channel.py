@@ -9,7 +9,7 @@ Written for the pinned aiormq (pyproject.toml); tests/integration/amqp/test_chan
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -57,8 +57,8 @@ class Outgoing:
     message_id: str
     routing_key: str
     body: bytes
-    #: Goes along as the header `traceparent`.
-    trace: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = wire.JSON
 
 
 @dataclass(slots=True)
@@ -101,7 +101,8 @@ class ConfirmingChannel(Channel):
                 message.message_id,
                 message.body,
                 self.max_content_size,
-                message.trace,
+                message.headers,
+                message.content_type,
             )
             for message in messages
         )

@@ -10,7 +10,8 @@ again: one message would stop the mirror for ever. A field that cannot be read i
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pamqp import commands, constants, decode
@@ -58,28 +59,34 @@ _MANDATORY = b"\x01"
 #: Flags of the properties that we send: content type, delivery mode, message id, application id.
 _FLAGS = 0x8000 | 0x1000 | 0x0080 | 0x0008
 _PROPERTIES = _FLAGS.to_bytes(2, "big")
-_JSON, _APP_ID = b"\x10application/json", b"\x0ecatalog-mirror"
+_APP_ID = b"\x0ecatalog-mirror"
 _PERSISTENT = b"\x02"
-#: The same with headers, which stand behind the content type; and the beginning of the one header that we send.
+#: The same with headers, which stand behind the content type.
 _PROPERTIES_WITH_HEADERS = (_FLAGS | 0x2000).to_bytes(2, "big")
-_TRACEPARENT = b"\x0btraceparentS"
+#: The field type of a long text.
+_LONG_TEXT = b"S"
+JSON = "application/json"
 
 
 def publish_frames(
-    channel: int, exchange: str, routing_key: str, message_id: str, body: bytes, max_body: int, trace: str | None = None
+    channel: int,
+    exchange: str,
+    routing_key: str,
+    message_id: str,
+    body: bytes,
+    max_body: int,
+    headers: Mapping[str, str] = MappingProxyType({}),
+    content_type: str = JSON,
 ) -> bytes:
-    """The frames of one persistent, mandatory JSON message, as bytes; a sixth of what building them as objects takes.
-
-    Args:
-        trace: goes along as the header `traceparent`.
+    """The frames of one persistent, mandatory message, as bytes; a sixth of what building them as objects takes.
 
     Raises:
         ValueError: a name is longer than the 255 bytes that the protocol has room for.
     """
     method = _PUBLISH + _short(exchange) + _short(routing_key) + _MANDATORY
     size = len(body).to_bytes(8, "big")
-    flags, headers = (_PROPERTIES, b"") if trace is None else (_PROPERTIES_WITH_HEADERS, _headers(trace))
-    properties = flags + _JSON + headers + _PERSISTENT + _short(message_id) + _APP_ID
+    flags, table = (_PROPERTIES_WITH_HEADERS, _headers(headers)) if headers else (_PROPERTIES, b"")
+    properties = flags + _short(content_type) + table + _PERSISTENT + _short(message_id) + _APP_ID
     header = b"\x00\x3c\x00\x00" + size + properties
     frames = [_frame(constants.FRAME_METHOD, channel, method), _frame(constants.FRAME_HEADER, channel, header)]
     for start in range(0, len(body), max_body):
@@ -87,10 +94,14 @@ def publish_frames(
     return b"".join(frames)
 
 
-def _headers(trace: str) -> bytes:
-    raw = trace.encode()
-    table = _TRACEPARENT + len(raw).to_bytes(4, "big") + raw
+def _headers(headers: Mapping[str, str]) -> bytes:
+    table = b"".join(_short(name) + _LONG_TEXT + _long(value) for name, value in headers.items())
     return len(table).to_bytes(4, "big") + table
+
+
+def _long(text: str) -> bytes:
+    raw = text.encode()
+    return len(raw).to_bytes(4, "big") + raw
 
 
 def _short(text: str) -> bytes:

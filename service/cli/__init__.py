@@ -28,6 +28,7 @@ PLACES = {
     "refresh": "reading:refresh",
     "replay": "replay:replay",
     "capture": "capture:capture",
+    "rehearse": "rehearse:rehearse",
     "as-of": "as_of:as_of",
     "lineage": "lineage:app",
     "explain": "explain:explain",
@@ -46,6 +47,7 @@ PLACES = {
     "mirror": "mirror:app",
     "scope": "scope:app",
     "privacy": "privacy:app",
+    "attest": "attest:attest",
     "docs": "docs:app",
 }
 

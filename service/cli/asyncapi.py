@@ -1,4 +1,4 @@
-"""What we take from the broker and give to it, as an AsyncAPI 3 document, made from the routes."""
+"""What we take from the broker and give to it, and the changes that we tell, as an AsyncAPI 3 document."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from service import __version__
 from service.events.lineage import LineageEvent
 from service.pipeline.routing import Evidence, Handler, Route
 from service.settings.model import Settings
+from service.targets.changes.event import ChangeEvent, NoticeEvent
 
 #: Message of what a handler reads as it comes, whatever its topic.
 _UNTYPED = "unknownForm"
 #: The message of our own lineage events.
 _OWN_LINEAGE = "ownLineage"
+#: What the targets of changes tell.
+_TOLD: tuple[type[msgspec.Struct], ...] = (ChangeEvent, NoticeEvent)
 _HOW_KNOWN = {
     "documented": "IBM documents this topic.",
     "observed": "This topic was seen on brokers; it is not documented.",
@@ -28,18 +31,20 @@ def document(routes: list[Route], settings: Settings) -> dict[str, Any]:
     """The document: one channel for each bound pattern, and one for our lineage."""
     ours = Evidence.OURS  # of what comes in over HTTP, which no broker sees
     bound = [(route, route.handler) for route in routes if route.handler is not None and route.evidence is not ours]
-    typed = {handler.body for _, handler in bound if handler.body} | {LineageEvent.BODY}
+    typed = {handler.body for _, handler in bound if handler.body} | {LineageEvent.BODY, *_TOLD}
     exchange = {"name": settings.amqp.exchange, "type": "topic", "durable": True}
     channels = {_id_of(route.pattern.text): _channel(route, handler, exchange) for route, handler in bound}
+    operations = {f"take_{name}": _operation("receive", name) for name in channels}
     channels["lineageBack"] = _lineage_channel(settings.amqp.lineage_key, exchange)
-    operations = {f"take_{name}": _operation("receive", name) for name in channels if name != "lineageBack"}
-    operations["tell_lineageBack"] = _operation("send", "lineageBack")
+    channels["changes"] = _changes_channel()
+    operations |= {f"tell_{name}": _operation("send", name) for name in ("lineageBack", "changes")}
     return {
         "asyncapi": "3.0.0",
         "info": {
             "title": "Catalog Mirror",
             "version": __version__,
-            "description": "What Catalog Mirror takes from the catalog's broker, and the lineage that it gives back.",
+            "description": "What Catalog Mirror takes from the catalog's broker, the lineage that it gives back, and "
+            "the changes that it tells to brokers and receivers of your own.",
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "defaultContentType": "application/json",
@@ -79,6 +84,22 @@ def _lineage_channel(key: str, exchange: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _changes_channel() -> dict[str, Any]:
+    return {
+        "address": "{kind}.{what}",
+        "title": "Changes",
+        "description": "CloudEvents 1.0: what of a thing was before and is after (docs/changes.md). The target `amqp` "
+        "publishes them so to an exchange of your own; `webhook` posts the same, `kafka` sends it to a topic.",
+        "parameters": {
+            "kind": {"description": "Kind of the thing: asset, data_profile, …, or `notice`"},
+            "what": {"description": "created, updated, deleted, state, or the name of a notice"},
+        },
+        "messages": {_message_of(body): {"$ref": f"#/components/messages/{_message_of(body)}"} for body in _TOLD},
+        # Which one it is, options of the target say.
+        "bindings": {"amqp": {"is": "routingKey", "exchange": {"name": "changes", "type": "topic", "durable": True}}},
+    }
+
+
 def _address(pattern: str) -> tuple[str, dict[str, Any]]:
     """`v2.assets.*.*` is `v2.assets.{id}.{action}`; a second `*` tells what happened."""
     words, parameters = pattern.split("."), {}
@@ -92,10 +113,11 @@ def _address(pattern: str) -> tuple[str, dict[str, Any]]:
 
 
 def _operation(action: str, channel: str) -> dict[str, Any]:
+    names = [_message_of(body) for body in _TOLD] if channel == "changes" else ["event"]
     return {
         "action": action,
         "channel": {"$ref": f"#/channels/{channel}"},
-        "messages": [{"$ref": f"#/channels/{channel}/messages/event"}],
+        "messages": [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in names],
     }
 
 

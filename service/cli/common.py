@@ -12,18 +12,20 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from service.errors import ConfigurationError, MirrorError
+from service.errors import ConfigurationError, MirrorError, UsageError
 from service.mirror import schema
 from service.mirror.privacy import held
 from service.mirror.store import Store
 from service.operations.acting import Act, Way
 from service.settings.model import LogSettings, Settings, load
+from service.settings.sections import Duration
 from service.telemetry.logs import configure_logging
 from service.text.visible import visible, visible_json
 
@@ -151,6 +153,21 @@ def report(error: MirrorError) -> int:
 def utc(moment: datetime | None) -> datetime | None:
     """A moment that names no zone is UTC."""
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+
+
+def duration(text: str) -> float:
+    """Seconds of `90`, `15m`, `2h` or `7d`.
+
+    Raises:
+        UsageError: it is no duration.
+    """
+    try:
+        seconds = TypeAdapter(Duration).validate_python(text)
+    except ValidationError:
+        seconds = 0.0
+    if seconds <= 0:
+        raise UsageError(problem=f"{text[:100]!r} is no duration", advice="Write it as 90, 15m, 2h or 7d.")
+    return float(seconds)
 
 
 def who() -> str:

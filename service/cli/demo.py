@@ -26,7 +26,7 @@ from sandbox.parts.errors import PartFailed, PartMissing
 from sandbox.parts.process import off_loop
 from sandbox.parts.providers import provide_broker
 from service.changes import Origin
-from service.cli import demo_reading, demo_usage
+from service.cli import demo_answers, demo_reading, demo_usage
 from service.cli.common import opened_store, out, run_async, show_table
 from service.cli.drawing import Drawing
 from service.errors import MirrorError
@@ -103,6 +103,7 @@ async def _demo(path: Path, broker: str | None, no_broker: bool) -> None:
 async def _read_a_catalog(path: Path) -> None:
     await demo_reading.tell(_settings(path, None), path, _running, lambda problem: DemoFailed(problem=problem))
     await demo_usage.tell(_settings(path, None), lambda problem: DemoFailed(problem=problem))
+    await demo_answers.tell(_settings(path, None), lambda problem: DemoFailed(problem=problem))
 
 
 def _settings(path: Path, url: str | None) -> Settings:
@@ -116,7 +117,7 @@ def _settings(path: Path, url: str | None) -> Settings:
         routes=RoutesSettings(),
         pipeline=PipelineSettings(),
         relay=RelaySettings(),
-        retention=RetentionSettings(lineage_s=_AGES_S, profiles_s=_AGES_S),  # the story does not age
+        retention=RetentionSettings(lineage_s=_AGES_S, profiles_s=_AGES_S, history_s=_AGES_S),  # nothing ages
         targets={},
         http=HttpSettings(host="127.0.0.1", port=0, api_port=0),
         log=LogSettings(level="error"),
@@ -208,6 +209,7 @@ async def problems(store: Store) -> list[str]:
         "foreign_lineage_events": "SELECT event_id FROM v1_lineage_events WHERE NOT is_own",
         "own_lineage_events": "SELECT count(*) FROM v1_lineage_events WHERE is_own",
         "emptier": "SELECT column_name FROM v1_profile_drift WHERE change = 'nulls' AND is_crossed",
+        "before": "SELECT status FROM v1_data_profiles_history WHERE profile_id = 'profile-1' AND valid_to IS NOT NULL",
         "hidden": "SELECT DISTINCT min_text FROM v1_profile_columns WHERE min_text IS NOT NULL",
         "dead_letters": "SELECT count(*) FROM dead_letters WHERE state = 'open'",
     }
@@ -238,12 +240,22 @@ async def _tell(store: Store, came_back: set[str] | None) -> None:
         rows = [(*row[:-1], str(row.changed_at)[:19].replace("T", " ")) for row in found]
         out.print()
         show_table("v1_data_profiles: what analysts query", columns, rows, "")
+        await _tell_of_history(connection)
         await _tell_of_columns(connection)
         out.print("\nLineage of `customers`, from the catalog's events and our answers:")
         around = await graph(connection, story.CUSTOMERS, 4)
         out.print(Drawing(around).tree(4, (Direction.BACKWARD, Direction.FORWARD)))
     if came_back is not None:
         out.print(f"\n{len(came_back)} lineage events came back over the broker, each confirmed.")
+
+
+async def _tell_of_history(connection: AsyncConnection) -> None:
+    """What a profile was, and when, the state that came late in its place."""
+    history = "SELECT profile_id, status, valid_from, valid_to FROM v1_data_profiles_history ORDER BY 1, 3"
+    found = await connection.execute(sa.text(history))
+    rows = [(*row[:2], *(str(moment or "")[:19].replace("T", " ") for moment in row[2:])) for row in found]
+    out.print()
+    show_table("v1_data_profiles_history: what was, and when", ("profile", "status", "from", "to"), rows, "")
 
 
 async def _tell_of_columns(connection: AsyncConnection) -> None:
@@ -265,6 +277,7 @@ def _where_next(path: Path) -> None:
         ("dead-letters list", "the body that was cut off, with its reason"),
         ("lineage orders", "the graph from the other end"),
         ("explain customers", "why its row is as it is, and what happened to it"),
+        ('as-of 2026-05-10T15:06:00Z "SELECT profile_id, status FROM v1_data_profiles"', "what was at that moment"),
     ):
         out.print(f"  {store} {program} {command}    # {why}", markup=False, soft_wrap=True)
     store = store.replace("mirror.db", "catalog.db")

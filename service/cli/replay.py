@@ -18,7 +18,7 @@ from service.changes import Origin
 from service.cli.common import Json, err, opened_store, out, quiet_settings, run_async
 from service.errors import UsageError
 from service.events.message import Message
-from service.events.recording import read_lines
+from service.events.recording import read_lines, unpacked
 from service.operations.replaying import replaying_pipeline
 from service.pipeline.committing import Fate
 from service.pipeline.pipeline import Pipeline
@@ -76,7 +76,7 @@ def messages_in(name: str, settings: Settings) -> Iterator[Iterator[Message]]:
     """The messages of a file, with a progress bar on a terminal."""
     max_line = settings.pipeline.max_body_bytes * 6 + 65_536
     with reading_along(name) as (stream, along):
-        yield along(read_lines(stream, max_line))
+        yield along(read_lines(unpacked(stream, name), max_line))
 
 
 @contextmanager

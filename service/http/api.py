@@ -17,7 +17,7 @@ from service.http.lineage import LineageApi
 from service.http.openlineage import OpenLineageApi
 from service.http.problems import in_shape
 from service.http.reading import ReadApi
-from service.http.tracing import traced
+from service.http.watching import watched
 from service.mirror.store import Store
 from service.pipeline.pipeline import Pipeline
 from service.settings.model import HttpSettings, Settings
@@ -40,6 +40,7 @@ class Api:
         self._settings: HttpSettings = settings.http
         self._traces = traces
         self._access = Access(settings.http)
+        self._metrics = pipeline.metrics
         ingest = Ingest(store, pipeline, settings.http, settings.pipeline, settings.openlineage, settings.lineage)
         self._console = Console(settings, store, self._access, acts=False)
         lineage = LineageApi(store, ingest, settings.http.max_edges)
@@ -54,7 +55,7 @@ class Api:
     def application(self) -> web.Application:
         """The API as an aiohttp application."""
         app = web.Application(
-            middlewares=[*traced(self._traces), in_shape, guarded(self._access)],
+            middlewares=[watched(self._metrics, self._traces), in_shape, guarded(self._access)],
             client_max_size=self._settings.max_body_bytes,
         )
         for part in self._parts:

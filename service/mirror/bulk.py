@@ -44,6 +44,8 @@ class BulkInsert:
         defaults: columns that the statement fills itself.
         keep_if: rows with this true column are never replaced.
         as_json: send rows as JSON texts, which for many short values is less work for us than arrays are.
+        shared: columns that have one value for all rows, which is sent once.
+        asks: what else is told of each row that was written, as it stood before the statement.
     """
 
     table: sa.Table
@@ -55,22 +57,24 @@ class BulkInsert:
     constants: dict[str, Any] = field(default_factory=dict)
     keep_if: str | None = None
     as_json: bool = False
+    shared: tuple[str, ...] = ()
+    asks: tuple[sa.ColumnElement[Any], ...] = ()
 
-    async def run(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Insert the rows, sorted by key as all writers do, and return what was written."""
+    async def run(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]], *shared: Any) -> list[Any]:
+        """Insert the rows, sorted by key as all writers do, and return what was written; `shared` as declared."""
         if not rows:
             return []
         rows = sorted(rows, key=self._key_of)
-        parameters: Callable[[Sequence[tuple[Any, ...]]], Any]
+        parameters: Callable[[Sequence[tuple[Any, ...]], tuple[Any, ...]], Any]
         if connection.dialect.name == "postgresql":
             # The JSON text of many rows would be held three times over.
             statement, parameters, size = self._postgresql, self._parameters, _JSON_ROWS if self.as_json else len(rows)
         else:
             statement, parameters = self._sqlite, self._dicts
-            size = max(1, _SQLITE_VARIABLES // (len(self.columns) + len(self.constants)))
+            size = max(1, _SQLITE_VARIABLES // (len(self.columns) + len(self.constants) + len(self.shared)))
         written: list[Any] = []
         for start in range(0, len(rows), size):
-            result = await connection.execute(statement, parameters(rows[start : start + size]))
+            result = await connection.execute(statement, parameters(rows[start : start + size], shared))
             written += result.all() if self.returning else []
         return written
 
@@ -78,10 +82,11 @@ class BulkInsert:
     def _key_of(self) -> Callable[[tuple[Any, ...]], Any]:
         return itemgetter(*map(self.columns.index, self.key))
 
-    def _dicts(self, rows: Sequence[tuple[Any, ...]]) -> list[dict[str, Any]]:
-        return [dict(zip(self.columns, row, strict=True)) for row in rows]
+    def _dicts(self, rows: Sequence[tuple[Any, ...]], shared: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
+        names = (*self.columns, *self.shared)
+        return [dict(zip(names, (*row, *shared), strict=True)) for row in rows]
 
-    def _parameters(self, rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+    def _parameters(self, rows: Sequence[tuple[Any, ...]], shared: tuple[Any, ...] = ()) -> dict[str, Any]:
         if self.as_json:
             told = [
                 {name: value for name, value in zip(self.columns, row, strict=True) if value is not None}
@@ -89,7 +94,8 @@ class BulkInsert:
             ]
             return {"rows": canonical(told).decode()}
         columns = zip(*rows, strict=True)
-        return dict(zip(self.columns, (_told(values) for values in columns), strict=True))
+        alike = zip(self.shared, shared, strict=True)
+        return dict(zip(self.columns, (_told(values) for values in columns), strict=True)) | dict(alike)
 
     def _incoming(self) -> Any:
         """The rows as PostgreSQL unpacks them."""
@@ -108,6 +114,7 @@ class BulkInsert:
     def _postgresql(self) -> Any:
         incoming = self._incoming()
         selected: list[Any] = [incoming.c[name] for name in self.columns]
+        selected += [sa.bindparam(name, type_=self.table.c[name].type) for name in self.shared]
         selected += [store_now("postgresql") for _ in self.clocked]
         selected += [sa.literal(value, self.table.c[name].type) for name, value in self.constants.items()]
         source = sa.select(*selected)
@@ -115,7 +122,7 @@ class BulkInsert:
             source = source.where(~self._is_there_already(incoming))
         # Locks are taken in this order, that of Python, whatever plan the anti-join gets and whatever the locale is.
         source = source.order_by(*(as_python_sorts(incoming.c[name]) for name in self.key))
-        names = [*self.columns, *self.clocked, *self.constants]
+        names = [*self.columns, *self.shared, *self.clocked, *self.constants]
         return self._finish(postgresql.insert(self.table).from_select(names, source, include_defaults=False))
 
     def _is_there_already(self, incoming: sa.Subquery) -> sa.ColumnElement[bool]:
@@ -126,7 +133,7 @@ class BulkInsert:
 
     @cached_property
     def _sqlite(self) -> Any:
-        values: dict[str, Any] = {name: sa.bindparam(name) for name in self.columns}
+        values: dict[str, Any] = {name: sa.bindparam(name) for name in (*self.columns, *self.shared)}
         values |= {name: store_now("sqlite") for name in self.clocked}
         values |= {name: sa.literal(value, self.table.c[name].type) for name, value in self.constants.items()}
         return self._finish(sqlite.insert(self.table).values(values))
@@ -135,7 +142,7 @@ class BulkInsert:
         if self.on_conflict == "nothing":
             statement = insert.on_conflict_do_nothing(index_elements=list(self.key))
         else:
-            names = [*self.columns, *self.clocked, *self.constants]
+            names = [*self.columns, *self.shared, *self.clocked, *self.constants]
             new = {name: insert.excluded[name] for name in names if name not in self.key}
             condition = insert.excluded.version > self.table.c.version
             if self.keep_if:
@@ -143,7 +150,8 @@ class BulkInsert:
             statement = insert.on_conflict_do_update(
                 index_elements=list(self.key), set_=new | {"replaces": self.table.c.version}, where=condition
             )
-        return statement.returning(*(self.table.c[name] for name in self.returning)) if self.returning else statement
+        told = (*(self.table.c[name] for name in self.returning), *self.asks)
+        return statement.returning(*told) if told else statement
 
 
 def _told(values: tuple[Any, ...]) -> tuple[Any, ...]:

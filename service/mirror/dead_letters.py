@@ -170,9 +170,12 @@ async def store_events(connection: AsyncConnection, letters: Sequence[DeadLetter
         await connection.execute(_upsert(connection, values))
 
 
-async def store_delivery(connection: AsyncConnection, delivery: Any, error: DataError) -> None:
-    """Store a delivery (a row of the outbox) that its target refuses for good."""
+async def store_delivery(
+    connection: AsyncConnection, delivery: Any, error: DataError, document: str | None = None
+) -> None:
+    """Store a delivery (a row of the outbox) that its target refuses for good, with what was kept with it."""
     now = store_now(connection.dialect.name)
+    body = document.encode() if document is not None else None
     values = {
         "dead_letter_id": delivery.delivery_id,
         "kind": DELIVERY,
@@ -185,8 +188,9 @@ async def store_delivery(connection: AsyncConnection, delivery: Any, error: Data
         "remedy": column_text(error.advice()),
         "fingerprint": fingerprint_of(error.error_class, str(error)),
         "headers": canonical({"change": delivery.change}).decode(),
-        "body_size": 0,
-        "body_sha256": "",
+        "body": body,
+        "body_size": len(body or b""),
+        "body_sha256": hashlib.sha256(body).hexdigest() if body else "",
         "blanked": False,
         "truncated": False,
         "first_at": now,

@@ -1,17 +1,19 @@
 """The outbox: changes on their way to targets.
 
 A delivery says which change of which thing goes where; what is sent is read from the mirror when it is sent, so the
-newest state goes out and nothing is stored twice. Order holds for one thing at one target: only the head, the oldest
-open delivery of a (target, entity), may be claimed, for a time, with a token, on the store's clock.
+newest state goes out and nothing is stored twice. Where the change itself is told, what was before and what is after,
+it is kept with the delivery, and each goes out. Order holds for one thing at one target: only the head, the oldest open
+delivery of a (target, entity), may be claimed, for a time, with a token, on the store's clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -42,8 +44,7 @@ class Lease:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """One change on its way to one target."""
 
     delivery_id: str
@@ -54,6 +55,8 @@ class Delivery:
     attempts: int = 0
     #: What is sent, where it is known already (lineage bodies); else it is read from the mirror.
     document: str | None = None
+    #: The document is kept with the delivery: it tells a change, which nobody could read from the mirror later.
+    keeps: bool = False
     #: Seconds since the change was committed.
     age_s: float = 0.0
     #: Never goes from memory, where it could overtake an older one: the store gives it out in its turn.
@@ -62,6 +65,18 @@ class Delivery:
     settles_s: float = 0.0
     #: The `traceparent` of the event that it is of, where that is traced.
     trace: str | None = None
+
+
+#: Makes of two changes of one entity, one after the other, the one that they are together.
+Merge = Callable[[str, str], str]
+
+
+@dataclass(slots=True)
+class Merged:
+    """What heads tell instead, by their ids; and the places of those that are in it."""
+
+    documents: dict[str, str] = field(default_factory=dict)
+    seqs: list[int] = field(default_factory=list)
 
 
 def of_lineage(target: str, event_id: str, document: str | None, trace: str | None = None) -> Delivery:
@@ -76,42 +91,52 @@ def of_run(target: str, run_id: str, openlineage_id: str, trace: str | None = No
     return Delivery(f"{target}:{openlineage_id}", target, RUN, run_id, name, waits=True, trace=trace)
 
 
-def of_state(target: str, change: Any, settles_s: float = 0.0, trace: str | None = None) -> Delivery:
-    """The delivery of one state of one thing; `change` has a version. One that settles waits in the store."""
+def of_state(
+    target: str, change: Any, settles_s: float = 0.0, trace: str | None = None, told: str | None = None
+) -> Delivery:
+    """The delivery of one state of one thing; `change` has a version. One that settles waits in the store.
+
+    Args:
+        told: what is told of it, where that is fixed with the change: each goes out then, in their order.
+    """
     entity_kind, entity_id = entity_of(change)
     delivery_id = f"{target}:{entity_kind}:{entity_id}:{change.version.key.hex()}"
     name = type(change).__name__
     return Delivery(
-        delivery_id, target, entity_kind, entity_id, name, waits=settles_s > 0, settles_s=settles_s, trace=trace
-    )
+        delivery_id, target, entity_kind, entity_id, name, document=told, keeps=told is not None,
+        waits=settles_s > 0, settles_s=settles_s, trace=trace,
+    )  # fmt: skip
 
 
-_COLUMNS = ("delivery_id", "target", "entity_kind", "entity_id", "change", "trace")
+_COLUMNS = ("delivery_id", "target", "entity_kind", "entity_id", "change", "trace", "document")
+_same = deliveries.alias("same")
+_ENTITY = ("target", "entity_kind", "entity_id")
+
+
+def _oldest_like(row: Callable[[str], sa.ColumnElement[Any]]) -> sa.ScalarSelect[Any]:
+    """The place of the oldest open delivery of an entity at a target; `row` gives those of a delivery."""
+    alike = [_same.c[name] == row(name) for name in _ENTITY]
+    return sa.select(sa.func.min(_same.c.seq)).where(*alike).correlate(deliveries).scalar_subquery()
+
+
+#: It is the oldest open delivery of its entity at its target. Asked row by row, each answered by one entry of an index:
+#: a join would be planned by statistics, which a table that has just grown does not have.
+_IS_HEAD = deliveries.c.seq == _oldest_like(lambda name: deliveries.c[name])
+#: What an insert tells of each row. Its own columns would be written without the table's name there.
+_WAITS_BEFORE = _oldest_like(lambda name: sa.literal_column(f"{deliveries.name}.{name}", sa.Text()))
 _insert = BulkInsert(
     deliveries,
-    (*_COLUMNS, "lease_token", "lease_until"),
+    _COLUMNS,
     key=("delivery_id",),
     on_conflict="nothing",
     returning=("delivery_id",),
     clocked=("created_at", "due_at"),
+    shared=("lease_token", "lease_until"),
 )
+#: The same, telling of each whether others of its entity wait already.
+_insert_in_order = replace(_insert, asks=(_WAITS_BEFORE,))
 _insert_settling = BulkInsert(
     deliveries, (*_COLUMNS, "due_at"), ("delivery_id",), "nothing", ("delivery_id",), clocked=("created_at",)
-)
-
-
-_same = deliveries.alias("same")
-#: It is the oldest open delivery of its entity at its target. Asked row by row, each answered by one entry of an index:
-#: a join would be planned by statistics, which a table that has just grown does not have.
-_IS_HEAD = deliveries.c.seq == (
-    sa.select(sa.func.min(_same.c.seq))
-    .where(
-        _same.c.target == deliveries.c.target,
-        _same.c.entity_kind == deliveries.c.entity_kind,
-        _same.c.entity_id == deliveries.c.entity_id,
-    )
-    .correlate(deliveries)
-    .scalar_subquery()
 )
 
 
@@ -119,12 +144,8 @@ async def create(connection: AsyncConnection, store: Store, new: Sequence[Delive
     """Insert deliveries, born leased where a lease is given; answers the ids that were not there yet."""
     if not new:
         return set()
-    until = None
-    if lease:
-        until = (await connection.execute(sa.select(store.later(lease.seconds)))).scalar_one()
-    token = lease.token if lease else None
-    rows = [(*_values(d), token, until) for d in new if not d.settles_s]
-    created = {row[0] for row in await _insert.run(connection, rows)}
+    terms = await _terms(connection, store, lease)
+    created = {row[0] for row in await _insert.run(connection, [_values(d) for d in new if not d.settles_s], *terms)}
     for settles_s in sorted({d.settles_s for d in new if d.settles_s}):
         due = (await connection.execute(sa.select(store.later(settles_s)))).scalar_one()
         settling = [(*_values(d), due) for d in new if d.settles_s == settles_s]
@@ -132,8 +153,35 @@ async def create(connection: AsyncConnection, store: Store, new: Sequence[Delive
     return created
 
 
+async def create_in_order(
+    connection: AsyncConnection, store: Store, new: Sequence[Delivery], lease: Lease
+) -> tuple[set[str], set[str]]:
+    """Insert deliveries born leased, of which none may overtake another one of its entity.
+
+    Returns:
+        The ids that were not there yet, and those of them that are left to the store, as others wait before them.
+    """
+    if not new:
+        return set(), set()
+    terms = await _terms(connection, store, lease)
+    written = await _insert_in_order.run(connection, [_values(d) for d in new], *terms)
+    behind = [row[0] for row in written if row[1] is not None]
+    if behind:
+        mine = key_in(connection, deliveries.c.delivery_id, behind)
+        await connection.execute(sa.update(deliveries).where(mine).values(lease_token=None, lease_until=None))
+    return {row[0] for row in written}, set(behind)
+
+
+async def _terms(connection: AsyncConnection, store: Store, lease: Lease | None) -> tuple[str | None, datetime | None]:
+    """Token and end of a lease that begins now."""
+    if lease is None:
+        return None, None
+    return lease.token, (await connection.execute(sa.select(store.later(lease.seconds)))).scalar_one()
+
+
 def _values(new: Delivery) -> tuple[str | None, ...]:
-    return new.delivery_id, new.target, new.entity_kind, new.entity_id, new.change, new.trace
+    kept = new.document if new.keeps else None
+    return new.delivery_id, new.target, new.entity_kind, new.entity_id, new.change, new.trace, kept
 
 
 async def create_in_turn(connection: AsyncConnection, store: Store, new: Sequence[Delivery]) -> set[str]:
@@ -149,12 +197,14 @@ async def create_in_turn(connection: AsyncConnection, store: Store, new: Sequenc
 
 
 async def claim(
-    connection: AsyncConnection, store: Store, target: str, lease: Lease, limit: int, ahead_s: float = 0.0
-) -> list[Delivery]:
+    connection: AsyncConnection, store: Store, target: str, lease: Lease, limit: int, ahead_s: float = 0.0,
+    merge: Merge | None = None,
+) -> list[Delivery]:  # fmt: skip
     """Lease due heads of one target, oldest first; with `ahead_s` also those due within it, once one is due.
 
     Where an entity has newer pending deliveries of its state, the head carries the newest state already, so they are
-    superseded and removed in the same transaction.
+    superseded and removed in the same transaction. Those that tell changes are merged into the head where `merge` says
+    how; else each goes out.
     """
     if store.dialect == "postgresql":
         # Read in turn, by an index: to sort them is to read all that wait, which a planner without statistics prefers.
@@ -180,30 +230,61 @@ async def claim(
         leased = {"lease_token": lease.token, "lease_until": store.later(lease.seconds)}
         await connection.execute(sa.update(deliveries).where(mine).values(leased))
     await _collapse(connection, rows)
-    return await _read(connection, rows, rows[0].clock) if rows else []
+    merged = await _merge(connection, rows, merge) if merge else Merged()
+    if merged.seqs:
+        await connection.execute(sa.delete(deliveries).where(key_in(connection, deliveries.c.seq, merged.seqs)))
+        set_document = sa.update(deliveries).where(deliveries.c.delivery_id == sa.bindparam("head"))
+        told = [{"head": delivery_id, "told": text} for delivery_id, text in merged.documents.items()]
+        await connection.execute(set_document.values(document=sa.bindparam("told")), told)
+    return await _read(connection, rows, rows[0].clock, merged) if rows else []
 
 
-async def peek(connection: AsyncConnection, store: Store, target: str, limit: int) -> list[Delivery]:
+async def peek(
+    connection: AsyncConnection, store: Store, target: str, limit: int, merge: Merge | None = None
+) -> list[Delivery]:
     """The open heads of one target as `claim` would give them out, due or not, oldest first; leases nothing."""
     query = sa.select(deliveries).where(deliveries.c.target == target, _IS_HEAD).order_by(deliveries.c.seq)
     rows = list(await connection.execute(query.limit(limit)))
     clock = (await connection.execute(sa.select(store.now()))).scalar_one()
-    return await _read(connection, rows, clock)
+    return await _read(connection, rows, clock, await _merge(connection, rows, merge) if merge else Merged())
 
 
-async def _read(connection: AsyncConnection, rows: Sequence[Any], clock: datetime) -> list[Delivery]:
-    documents = await _documents(connection, rows)
+async def _read(connection: AsyncConnection, rows: Sequence[Any], clock: datetime, merged: Merged) -> list[Delivery]:
+    documents = await _documents(connection, rows) | merged.documents
     return [
         Delivery(
             row.delivery_id, row.target, row.entity_kind, row.entity_id, row.change, row.attempts,
-            documents.get(row.delivery_id), (clock - row.created_at).total_seconds(), trace=row.trace,
+            documents.get(row.delivery_id, row.document), row.document is not None,
+            (clock - row.created_at).total_seconds(), trace=row.trace,
         )
         for row in rows
     ]  # fmt: skip
 
 
+async def _merge(connection: AsyncConnection, heads: Sequence[Any], merge: Merge) -> Merged:
+    """What heads tell together with what waits behind them; those whose lease somebody has are left out."""
+    told = {row.seq: row for row in heads if row.document is not None}
+    merged, texts = Merged(), {seq: row.document for seq, row in told.items()}
+    seqs = list(told)
+    for start in range(0, len(seqs), _CHUNK):
+        for row in await connection.execute(_behind(connection, seqs[start : start + _CHUNK])):
+            texts[row.head] = merge(texts[row.head], row.document)
+            merged.documents[told[row.head].delivery_id] = texts[row.head]
+            merged.seqs.append(row.seq)
+    return merged
+
+
+def _behind(connection: AsyncConnection, heads: Sequence[int]) -> sa.Select[Any]:
+    """What tells changes and waits behind these heads, in its order."""
+    head, later = deliveries.alias("head"), deliveries.alias("later")
+    same = sa.and_(*(later.c[name] == head.c[name] for name in _ENTITY), later.c.seq > head.c.seq)
+    query = sa.select(later.c.seq, later.c.document, head.c.seq.label("head")).join(head, same)
+    waits = key_in(connection, head.c.seq, heads), later.c.lease_token.is_(None), later.c.document.is_not(None)
+    return query.where(*waits).order_by(later.c.seq)
+
+
 async def _collapse(connection: AsyncConnection, heads: Sequence[Any]) -> None:
-    states = [row.seq for row in heads if row.entity_kind not in EVENT_KINDS]
+    states = [row.seq for row in heads if row.entity_kind not in EVENT_KINDS and row.document is None]
     head, later = deliveries.alias("head"), deliveries.alias("later")
     superseded = (
         sa.select(later.c.seq)
@@ -264,9 +345,10 @@ async def give_back(
 
 async def bury(connection: AsyncConnection, delivery: Any, error: DataError) -> None:
     """Turn a delivery into a dead letter, unless it was delivered meanwhile; the rest of its entity's go on."""
-    gone = sa.delete(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id)
-    if (await connection.execute(gone)).rowcount:
-        await letters.store_delivery(connection, delivery, error)
+    this = deliveries.c.delivery_id == delivery.delivery_id
+    gone = (await connection.execute(sa.delete(deliveries).where(this).returning(deliveries.c.document))).all()
+    for row in gone:
+        await letters.store_delivery(connection, delivery, error, row.document)
 
 
 async def too_old(connection: AsyncConnection, store: Store, target: str, max_age_s: float, limit: int) -> list[Any]:
@@ -302,13 +384,19 @@ async def retry_now(connection: AsyncConnection, target: str | None, ids: Sequen
 async def revive(connection: AsyncConnection, store: Store, letter: Any) -> str:
     """Send a dead-lettered delivery again; answers the state its letter gets.
 
-    A newer open delivery of the same entity carries the newer state, so the old one is superseded.
+    A newer open delivery of the same entity carries the newer state, so the old one is superseded; what tells a change
+    is told again as it was.
     """
     same = (deliveries.c.target == letter.target, deliveries.c.entity_kind == letter.entity_kind)
     newer = sa.select(sa.func.count()).where(*same, deliveries.c.entity_id == letter.entity_id)
-    if letter.entity_kind not in EVENT_KINDS and (await connection.execute(newer)).scalar_one():
+    told = letter.body.decode() if letter.body else None
+    is_state = letter.entity_kind not in EVENT_KINDS and told is None
+    if is_state and (await connection.execute(newer)).scalar_one():
         return letters.SUPERSEDED
-    again = Delivery(letter.dead_letter_id, letter.target, letter.entity_kind, letter.entity_id, "replayed")
+    again = Delivery(
+        letter.dead_letter_id, letter.target, letter.entity_kind, letter.entity_id, "replayed",
+        document=told, keeps=told is not None,
+    )  # fmt: skip
     await create(connection, store, [again], None)
     return letters.REPLAYED
 

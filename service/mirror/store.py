@@ -41,6 +41,11 @@ _SESSION_AGE_S = 600
 #: SQLSTATE of a statement that a server refuses because it only reads: after a switch-over, the former primary.
 _READ_ONLY = "25006"
 
+
+class Overtaken(SQLAlchemyError):
+    """Another transaction wrote a row between our look at it and our write; it is worth a retry."""
+
+
 #: What may be raised when a statement fails, before anyone has looked why.
 STORE_ERRORS = (SQLAlchemyError, OSError, TimeoutError, UnicodeEncodeError, OverflowError)
 
@@ -183,6 +188,8 @@ def fault_of(error: BaseException) -> Fault:
     """
     if isinstance(error, UnicodeEncodeError | OverflowError):
         return Fault.DATA
+    if isinstance(error, Overtaken):
+        return Fault.RETRY
     if not isinstance(error, DBAPIError):
         return Fault.DOWN
     state = getattr(error.orig, "sqlstate", None)

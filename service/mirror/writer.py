@@ -26,8 +26,9 @@ from service.changes import (
     Version,
 )
 from service.kinds import THINGS
-from service.mirror import history, refreshes
+from service.mirror import effects, history, refreshes
 from service.mirror.bulk import BulkInsert, key_in, part_insert, rows_by_key, state_insert
+from service.mirror.effects import NOBODY, Effect, Parts, Watched
 from service.mirror.lineage import facets, identities
 from service.mirror.parts import (
     attachment_rows,
@@ -165,11 +166,13 @@ class Applied:
     originals: set[str] = field(default_factory=set)
     #: Ids of lineage events of runs that had ended before.
     ended: set[str] = field(default_factory=set)
+    #: What changes that took effect did to their rows, by the identity of the change; of kinds that are watched.
+    effects: dict[int, Effect] = field(default_factory=dict)
 
 
 async def apply(
     connection: AsyncConnection, changes: Iterable[tuple[int, Change]], origin: Origin = Origin.LIVE, *,
-    kept: bool = False, histories: bool = False,
+    kept: bool = False, histories: bool = False, watched: Watched = NOBODY,
 ) -> Applied:  # fmt: skip
     """Write the changes, each with the index of its event; the caller's transaction holds them.
 
@@ -177,6 +180,7 @@ async def apply(
         origin: that of the refreshes that equal seconds ask for.
         kept: the OpenLineage events of these changes are kept already, and all that they say is to be written anew.
         histories: every state is kept, whether it is the row or not.
+        watched: whose effects are wanted.
 
     Raises:
         SQLAlchemyError and what else a store raises: nothing of the transaction is to be kept then.
@@ -190,7 +194,7 @@ async def apply(
         (_profiles, plan.data_profiles, "data_profile"),
         *((_things[kind], plan.things[kind], kind) for kind in THINGS if kind in plan.things),
     ):
-        written = await _write_states(connection, insert, rows, applied)
+        written = await _write_states(connection, insert, rows, kind, applied, watched)
         asked += await _ties(connection, insert, rows, kind, written, origin)
         if histories and rows:
             await history.keep(connection, kind, insert.columns, rows.values(), written)
@@ -202,17 +206,31 @@ async def apply(
 
 
 async def _write_states(
-    connection: AsyncConnection, insert: BulkInsert, rows: dict[str, StateRow], applied: Applied
+    connection: AsyncConnection,
+    insert: BulkInsert,
+    rows: dict[str, StateRow],
+    kind: str,
+    applied: Applied,
+    watched: Watched,
 ) -> dict[str, bytes | None]:
     """Write one table's rows; answers the ids of those that were written, with the version that each replaced."""
+    is_watched = kind in watched.kinds and bool(rows)
+    former = await effects.before(connection, insert, rows) if is_watched else {}
     written = {row[0]: row.replaces for row in await insert.run(connection, [row.values for row in rows.values()])}
+    parts = Parts() if is_watched and watched.parts and insert is _assets else None
     if insert is _assets and written:
-        await _replace_parts(connection, rows, written)
+        await _replace_parts(connection, rows, written, parts)
     if insert is _profiles and written:
         await _replace_classes(connection, rows, written)
     for row_id, replaced in written.items():
         row = rows[row_id]
-        _note(applied, row, news=not replaced or _is_news(row.version, Version.from_key(replaced)))
+        news = not replaced or _is_news(row.version, Version.from_key(replaced))
+        _note(applied, row, news=news)
+        if is_watched and news and row.change is not None:
+            effect = effects.effect_of(insert, former.get(row_id), row, replaced)
+            if parts:
+                effect.parts = parts.of(row_id, effect)
+            applied.effects[id(row.change)] = effect
     return written
 
 
@@ -240,21 +258,36 @@ async def _ties(
     return [_tie(kind, row_id, rows[row_id], origin) for row_id in ties]
 
 
-async def _replace_parts(connection: AsyncConnection, rows: dict[str, StateRow], written: dict[str, Any]) -> None:
+async def _replace_parts(
+    connection: AsyncConnection, rows: dict[str, StateRow], written: dict[str, Any], parts: Parts | None
+) -> None:
     """Columns, terms and what else is a part belong to the state that was written last."""
     states = {asset_id: rows[asset_id].change for asset_id in written}
     known = [state for state in states.values() if isinstance(state, AssetSaved)]
     gone = [asset_id for asset_id, state in states.items() if state is not None and written[asset_id]]
-    await replace_parts(connection, known, gone)
+    await replace_parts(connection, known, gone, parts)
 
 
-async def replace_parts(connection: AsyncConnection, states: Sequence[AssetSaved], replaced: Sequence[str]) -> None:
-    """Write what belongs to these states of assets; `replaced` are the assets that had some before."""
+async def replace_parts(
+    connection: AsyncConnection, states: Sequence[AssetSaved], replaced: Sequence[str], parts: Parts | None = None
+) -> None:
+    """Write what belongs to these states of assets; `replaced` are the assets that had some before.
+
+    Args:
+        parts: is told what went and what came.
+    """
     for insert, rows_of in _ASSET_PARTS:
+        gone: Sequence[Any] = ()
         if replaced:
-            mine = key_in(connection, insert.table.c.asset_id, replaced)
-            await connection.execute(sa.delete(insert.table).where(mine))
-        await insert.run(connection, [row for state in states for row in rows_of(state)])
+            delete = sa.delete(insert.table).where(key_in(connection, insert.table.c.asset_id, replaced))
+            if parts is None:
+                await connection.execute(delete)
+            else:
+                gone = (await connection.execute(delete.returning(*insert.table.c))).all()
+        rows = [row for state in states for row in rows_of(state)]
+        await insert.run(connection, rows)
+        if parts is not None:
+            parts.replaced(insert, gone, rows)
 
 
 async def _replace_classes(connection: AsyncConnection, rows: dict[str, StateRow], written: dict[str, Any]) -> None:

@@ -117,7 +117,7 @@ async def plan(store: Store, settings: Settings, name: str, limit: int = 20) -> 
     target.attach(store)
     try:
         async with store.reading() as connection:
-            batch = await deliveries.peek(connection, store, name, limit)
+            batch = await deliveries.peek(connection, store, name, limit, target.merge)
             states = {row.target: _state(row, {}).state for row in await controls.read_targets(connection)}
             held = await controls.read_control(connection, controls.HELD) is not None
         sendings, remarks = await target.plan(batch), await target.remarks()

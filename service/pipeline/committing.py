@@ -167,7 +167,8 @@ class _Batch:
         changes = [(index, change) for index in indices for change in reads[index].changes]
         spans = {index: span.traceparent for index in indices if (span := reads[index].span)}
         traces = {id(change): spans[index] for index, change in changes if index in spans} if spans else {}
-        applied = await writer.apply(connection, changes, self._origin, histories=self._by.histories)
+        watched = self._by.outgoing.watched(self._origin)
+        applied = await writer.apply(connection, changes, self._origin, watched=watched, histories=self._by.histories)
         if self._by.watch:
             drifts = await self._by.watch.after(connection, changes, applied, self._origin)
             applied.effective += drifts
@@ -183,14 +184,19 @@ class _Batch:
 
     async def _send(self, new: Sequence[Delivery]) -> None:
         """Write deliveries down; those that need not wait for their turn go on from memory, where it has room."""
-        ready = [delivery for delivery in new if not delivery.waits]
-        waiting = [delivery for delivery in new if delivery.waits]
         outlet, store, connection = self._by.outlet, self._by.store, self._connection
+        ready = [delivery for delivery in new if not delivery.waits]
         lease = outlet.lease(len(ready)) if outlet and ready else None
-        created = await deliveries.create(connection, store, ready, lease)
+        ordered = [delivery for delivery in ready if delivery.keeps] if lease else []
+        free = [delivery for delivery in ready if not (lease and delivery.keeps)]
+        created = await deliveries.create(connection, store, free, lease)
+        behind: set[str] = set()
         if lease:
-            self._outcome.fresh += [delivery for delivery in ready if delivery.delivery_id in created]
-        created |= await deliveries.create_in_turn(connection, store, waiting)
+            in_order, behind = await deliveries.create_in_order(connection, store, ordered, lease)
+            created |= in_order
+            fresh = created - behind
+            self._outcome.fresh += [delivery for delivery in ready if delivery.delivery_id in fresh]
+        created |= await deliveries.create_in_turn(connection, store, [delivery for delivery in new if delivery.waits])
         self._outcome.deliveries += len(created)
 
     async def _store_dead_letters(self) -> None:

@@ -7,7 +7,6 @@ what took effect.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from msgspec import structs
@@ -16,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.changes import Change, LineageRecorded, Origin, was_read
 from service.mirror import deliveries, writer
 from service.mirror.deliveries import Delivery
+from service.mirror.effects import Effect, Watched
 from service.mirror.lineage.events import completed
 from service.mirror.writer import Applied
 from service.pipeline.answers import Answerer
@@ -40,12 +40,17 @@ class Subscriber(Protocol):
     takes_originals: bool
     #: Seconds that its deliveries settle before they go out.
     settles_s: float
+    #: Whose effects it wants to know, to tell them; None: it is told states.
+    watched: Watched | None
 
     async def prepare(self, connection: AsyncConnection) -> None:
         """Look up what `wants` needs to know, before it is asked about a batch."""
 
     def wants(self, change: Change) -> bool:
         """Whether this change, having taken effect, is delivered to it."""
+
+    def tells(self, change: Change, effect: Effect | None, origin: Origin) -> str | None:
+        """What one that watches is told of a change that it wants; None: nothing, after all."""
 
 
 class Outgoing:
@@ -54,18 +59,26 @@ class Outgoing:
     def __init__(self, answerer: Answerer, subscribers: Sequence[Subscriber]) -> None:
         self._answerer = answerer
         self._subscribers = tuple(subscribers)
+        self._watched = {origin: _watched_by(self._active(origin)) for origin in Origin}
+
+    def _active(self, origin: Origin) -> list[Subscriber]:
+        return [subscriber for subscriber in self._subscribers if origin in subscriber.origins]
+
+    def watched(self, origin: Origin) -> Watched:
+        """Whose effects are to be told of, of changes of this origin."""
+        return self._watched[origin]
 
     async def of(
         self, connection: AsyncConnection, origin: Origin, changes: Placed, applied: Applied, traces: Traced
     ) -> list[Delivery]:
         """Deliveries of a batch, to those who want this origin's."""
-        active = [subscriber for subscriber in self._subscribers if origin in subscriber.origins]
+        active = self._active(origin)
         lineage = [subscriber for subscriber in active if subscriber.lineage]
         for subscriber in active if applied.effective else ():
             await subscriber.prepare(connection)
         return [
             *(await self._answers(connection, changes, applied, lineage, traces) if lineage else ()),
-            *_of_effects(applied, active, lineage, traces),
+            *_of_effects(applied, origin, active, lineage, traces),
             *(await self._originals(connection, changes, applied, lineage, traces) if applied.originals else ()),
         ]
 
@@ -121,22 +134,36 @@ class Outgoing:
         ]
 
 
+def _watched_by(subscribers: Sequence[Subscriber]) -> Watched:
+    """What any of them watches."""
+    watched = [subscriber.watched for subscriber in subscribers if subscriber.watched is not None]
+    return Watched(frozenset[str]().union(*(one.kinds for one in watched)), any(one.parts for one in watched))
+
+
 def _of_effects(
-    applied: Applied, active: Sequence[Subscriber], lineage: Sequence[Subscriber], traces: Traced
+    applied: Applied,
+    origin: Origin,
+    active: Sequence[Subscriber],
+    lineage: Sequence[Subscriber],
+    traces: Traced,
 ) -> Iterator[Delivery]:
-    """What took effect: lineage that came in the catalog's words, and states."""
+    """What took effect: lineage that came in the catalog's words, states, and what they changed."""
+    told_states = [target for target in active if not target.lineage]
     for _, change in applied.effective:
-        if not isinstance(change, LineageRecorded):
-            yield from _of_state(change, active, traces.get(id(change)))
-        elif change.original is None:
-            yield from _forwarded(change, lineage, traces.get(id(change)))
-
-
-def _of_state(change: Change, targets: Iterable[Subscriber], trace: str | None) -> Iterator[Delivery]:
-    """A state that took effect, to whoever wants it."""
-    for target in targets:
-        if not target.lineage and target.wants(change):
-            yield deliveries.of_state(target.name, change, target.settles_s, trace)
+        trace = traces.get(id(change))
+        if isinstance(change, LineageRecorded):
+            if change.original is None:
+                yield from _forwarded(change, lineage, trace)
+            continue
+        for target in told_states:
+            if not target.wants(change):
+                continue
+            told = None
+            if target.watched is not None:
+                told = target.tells(change, applied.effects.get(id(change)), origin)
+                if told is None:
+                    continue
+            yield deliveries.of_state(target.name, change, target.settles_s, trace, told)
 
 
 def _forwarded(change: LineageRecorded, targets: Iterable[Subscriber], trace: str | None) -> Iterator[Delivery]:
@@ -149,7 +176,7 @@ def _forwarded(change: LineageRecorded, targets: Iterable[Subscriber], trace: st
         elif change.original is None:
             yield deliveries.of_lineage(target.name, change.event_id, change.document.text, trace)
         elif change.is_complete:  # told when it is read from the store, with what all events of the run say
-            yield replace(deliveries.of_lineage(target.name, change.event_id, None, trace), waits=True)
+            yield structs.replace(deliveries.of_lineage(target.name, change.event_id, None, trace), waits=True)
 
 
 def _by_time(changes: Iterable[Change]) -> list[LineageRecorded]:

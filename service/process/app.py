@@ -115,7 +115,7 @@ class Service:
             from service.http.admin.api import AdminApi  # large, and mostly off
             from service.http.admin.calls import Means
 
-            self.admin = AdminApi(Means(settings, self.store, self.desk, self.director), self.traces)
+            self.admin = AdminApi(Means(settings, self.store, self.desk, self.director), self.metrics, self.traces)
         self._stop = asyncio.Event()
         #: On the loop's clock: when what is in hand has to be finished.
         self._done_by = 0.0

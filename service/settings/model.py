@@ -224,9 +224,10 @@ def _place_of(variable: str) -> tuple[str, str] | None:
 def refreshed(section: S) -> S:
     """The section with its secret files read again: credentials rotate while the service runs.
 
-    A file that cannot be read just now leaves what was there.
+    A file that cannot be read just now leaves what was there. What is made of another section, as a target's broker
+    is, has no files here.
     """
-    name = next(key for key, field in Settings.model_fields.items() if field.annotation is type(section))
+    name = next((key for key, field in Settings.model_fields.items() if field.annotation is type(section)), None)
     update: dict[str, Any] = {}
     for variable, path in os.environ.items():
         place = _place_of(variable)

@@ -73,6 +73,13 @@ def _is_http_url(url: str | None) -> str | None:
     return url.rstrip("/") if url else None
 
 
+def _is_target_url(url: str | None) -> str | None:
+    if url and url.startswith(("amqp://", "amqps://")):
+        _is_http_url(url.replace("amqp", "http", 1))
+        return url
+    return _is_http_url(url)
+
+
 class AmqpSettings(Section):
     """The catalog's broker."""
 
@@ -353,14 +360,18 @@ class TargetSettings(Section):
     origins: Annotated[list[Origin], NoDecode, BeforeValidator(_split)] = Field(
         [Origin.LIVE], description="Origins whose changes are delivered."
     )
-    url: Annotated[str | None, AfterValidator(_is_http_url)] = Field(
-        None, description="Where it is, for targets that are reached over HTTP."
+    url: Annotated[str | None, AfterValidator(_is_target_url)] = Field(
+        None, description="Where it is: http(s)://…, for a target over AMQP amqp(s)://host:port/vhost."
     )
     token: SecretStr | None = Field(None, description="What we sign in with: sent as a bearer token.")
     token_file: Path | None = Field(None, description="File with that token; read again when it changes.")
     username: str | None = Field(None, description="User to sign in as, where the target asks for one.")
     password: SecretStr | None = Field(None, description="That user's password.")
     password_file: Path | None = Field(None, description="File with that password; read again when it changes.")
+    secret_file: Path | None = Field(
+        None,
+        description="File with the secrets by which what is sent is signed, one a line; read again when it changes.",
+    )
     ca_file: Path | None = Field(None, description="Certificates (PEM) that the target's certificate must lead to.")
     options: dict[str, Any] = Field({}, description="What this target alone can be told, as JSON.")
     event_source_service: str = Field("Catalog Mirror", description="How our own lineage events are marked.")

@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Change, Origin
 from service.errors import MirrorError, SettingInvalid
-from service.mirror.deliveries import Delivery
+from service.mirror.deliveries import Delivery, Merge
+from service.mirror.effects import Effect, Watched
 from service.mirror.store import Store
 from service.pipeline.installed import loaded
 from service.settings.model import Settings
@@ -54,6 +55,10 @@ class Target(ABC):
     tends_every_s: float | None = None
     #: Seconds that deliveries wait in the store, so that a storm of changes goes out as one; then all that wait go.
     settles_s: float = 0.0
+    #: Whose effects it tells, as they happened: what was before and what is after; None: it tells states as they are.
+    watched: Watched | None = None
+    #: Makes one of two changes of a thing that wait, where it does not want each.
+    merge: Merge | None = None
     #: Names of the targets that take lineage, where a finished job may be announced; the relay tells.
     announces_to: tuple[str, ...] = ()
     #: Where to count; the relay tells.
@@ -88,6 +93,10 @@ class Target(ABC):
     def wants(self, change: Change) -> bool:
         """Whether a change that took effect is delivered here."""
         return False
+
+    def tells(self, change: Change, effect: Effect | None, origin: Origin) -> str | None:
+        """What one that watches tells of a change that it wants, kept with the delivery; None: nothing, after all."""
+        return None
 
     @abstractmethod
     async def deliver(self, batch: Sequence[Delivery]) -> list[MirrorError | None]:

@@ -6,7 +6,7 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from service.amqp.channel import TOO_LARGE, UNROUTABLE, Outgoing
+from service.amqp.channel import UNROUTABLE, Outgoing
 from service.amqp.publisher import Publisher
 from service.catalog import endpoints
 from service.catalog.client import IMPATIENT, CatalogClient
@@ -25,6 +25,7 @@ from service.errors import (
 from service.mirror.deliveries import Delivery
 from service.settings.model import AmqpSettings, CatalogSettings, Settings
 from service.targets.base import Sending, Target
+from service.targets.confirms import unconfirmed
 from service.targets.options import setting_of
 from service.targets.tracing import passing
 from service.telemetry.traces import within
@@ -95,20 +96,15 @@ class LineageOverAmqp(CatalogLineage):
         """Publish all at once and await their confirms."""
         if self._amqp.url is None:
             raise TargetUnavailable(target=self.name, problem="CATALOG_MIRROR_AMQP__URL is not set")
-        messages = [Outgoing(one.entity_id, self._key(one.entity_id), _body(one), one.trace) for one in events]
+        messages = [Outgoing(one.entity_id, self._key(one.entity_id), _body(one), _headers(one)) for one in events]
         results = await self._publisher.publish(messages)
         return [self._result(one.entity_id, result) for one, result in zip(events, results, strict=True)]
 
     def _result(self, event_id: str, result: str | None) -> MirrorError | None:
-        if result is None:
-            return None
         if result == UNROUTABLE:
             key, binding = self._key(event_id), self._key("*")
             return Unroutable(routing_key=key, exchange=self._amqp.exchange, binding=binding)
-        if result == TOO_LARGE:
-            problem = "it is larger than the broker takes: ask its owner for a larger `max_message_size`"
-            return DeliveryRejected(target=self.name, problem=problem)
-        return TargetUnavailable(target=self.name, problem="the broker refused the message")
+        return unconfirmed(self.name, result)
 
     def _key(self, event_id: str) -> str:
         return self._amqp.lineage_key.replace("{event_id}", event_id)
@@ -173,3 +169,7 @@ class LineageOverRest(CatalogLineage):
 
 def _body(delivery: Delivery) -> bytes:
     return (delivery.document or "").encode()
+
+
+def _headers(delivery: Delivery) -> dict[str, str]:
+    return {"traceparent": delivery.trace} if delivery.trace else {}

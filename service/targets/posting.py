@@ -13,9 +13,10 @@ import aiohttp
 
 from service import __version__
 from service.catalog.refusals import asked_to_wait
-from service.errors import AnswerLost, DeliveryRejected, MirrorError, TargetUnavailable
+from service.errors import AnswerLost, DeliveryRejected, MirrorError, SettingInvalid, TargetUnavailable
 from service.settings.proxies import proxy_for
 from service.settings.trust import leading_to
+from service.targets.options import setting_of
 from service.targets.sign_in import SignIn
 from service.telemetry import traces
 from service.text import documents
@@ -31,6 +32,7 @@ _MAX_ANSWER = 1_048_576
 _SHOWN = 300
 #: What shows that nothing was sent: no connection, or none through the proxy.
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+_JSON: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 #: Statuses with which a backend may ask for a pause, and seconds of it that it gets at most.
 _PAUSING = (429, 503)
 _MAX_PAUSE_S = 3600.0
@@ -87,6 +89,9 @@ class Poster:
         fresh: each call has a connection of its own: one that is kept may die unseen, and an answer seem lost although
             nothing was taken.
         max_answer: bytes of an answer that are read.
+
+    Raises:
+        SettingInvalid: the URL is not one of HTTP, or the certificates cannot be used.
     """
 
     def __init__(
@@ -100,6 +105,8 @@ class Poster:
         fresh: bool = False,
         max_answer: int = _MAX_ANSWER,
     ) -> None:
+        if not url.startswith("http"):
+            raise SettingInvalid(setting=setting_of(target, "URL"), problem="it must start with http:// or https://")
         self._target = target
         self.url = url
         self._sign_in = sign_in
@@ -118,7 +125,11 @@ class Poster:
             AnswerLost: it may have been taken: the connection stood, and no answer came.
             TransientError: nothing was taken: no connection, nobody to sign in now, or it asked us to wait.
         """
-        return await self._call("POST", path, documents.canonical(value), {})
+        return await self.post_bytes(documents.canonical(value), _JSON, path)
+
+    async def post_bytes(self, body: bytes, headers: Mapping[str, str], path: str = "") -> Reply:
+        """Post bytes as they are, with headers that say what they are; raises as `post` does."""
+        return await self._call("POST", path, body, {}, headers)
 
     async def post_form(self, path: str, form: Callable[[], aiohttp.FormData]) -> Reply:
         """Post a form with files, made anew for each try; otherwise as `post`."""
@@ -126,28 +137,42 @@ class Poster:
 
     async def delete(self, path: str, value: Any = None) -> Reply:
         """Delete what a path, or the value beside it, names; raises as `post` does."""
-        return await self._call("DELETE", path, None if value is None else documents.canonical(value), {})
+        if value is None:
+            return await self._call("DELETE", path, None, {})
+        return await self._call("DELETE", path, documents.canonical(value), {}, _JSON)
 
     async def get(self, path: str, parameters: Mapping[str, str] = MappingProxyType({})) -> Reply:
         """Ask; raises as `post` does."""
         return await self._call("GET", path, None, parameters)
 
-    async def _call(self, method: str, path: str, body: Body, parameters: Mapping[str, str]) -> Reply:
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        body: Body,
+        parameters: Mapping[str, str],
+        about: Mapping[str, str] = MappingProxyType({}),
+    ) -> Reply:
         if (left_s := self._quiet_until - time.monotonic()) > 0:
             raise TargetUnavailable(target=self._target, problem=f"it asked us to wait for another {left_s:.0f} s")
         signed = await self._sign_in.authorization()
-        reply = await self._send(method, path, body, parameters, signed)
+        reply = await self._send(method, path, body, parameters, about, signed)
         if reply.status == 401 and (other := await self._sign_in.renewed(signed)) != signed:
-            reply = await self._send(method, path, body, parameters, other)
+            reply = await self._send(method, path, body, parameters, about, other)
         if reply.status in _PAUSING:
             self._quiet_until = time.monotonic() + min(asked_to_wait(reply.headers) or 0.0, _MAX_PAUSE_S)
         return reply
 
     async def _send(
-        self, method: str, path: str, body: Body, parameters: Mapping[str, str], signed: str | None
+        self,
+        method: str,
+        path: str,
+        body: Body,
+        parameters: Mapping[str, str],
+        about: Mapping[str, str],
+        signed: str | None,
     ) -> Reply:
-        headers = {"Content-Type": "application/json"} if isinstance(body, bytes) else {}
-        headers |= traces.headers()
+        headers = {**about, **traces.headers()}
         if signed:
             headers["Authorization"] = signed
         try:

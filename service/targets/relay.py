@@ -152,6 +152,10 @@ class Lane:
         await self._release()
         await self._target.close()
 
+    async def deliver_fresh(self) -> bool:
+        """Deliver a batch of what is in memory; answers whether there was one."""
+        return await self._deliver(self._take())
+
     async def _rest(self) -> None:
         self._wake.clear()
         if self._memory and not (self.paused or self.notice):
@@ -175,7 +179,7 @@ class Lane:
         if await self._tend():
             return True
         if self._memory and time.monotonic() - self._claimed_at < CLAIM_EVERY_S:
-            return await self._deliver(self._take())
+            return await self.deliver_fresh()
         if not self._finds and time.monotonic() - self._claimed_at < self._settings.poll_s:
             return False
         started = self._claimed_at = time.monotonic()
@@ -198,7 +202,8 @@ class Lane:
     async def _claim(self, limit: int) -> list[Delivery]:
         async with self._store.writing() as connection:
             ahead_s = self._target.settles_s
-            return await deliveries.claim(connection, self._store, self.name, self._lease, limit, ahead_s)
+            merge = self._target.merge
+            return await deliveries.claim(connection, self._store, self.name, self._lease, limit, ahead_s, merge)
 
     async def _deliver(self, batch: list[Delivery]) -> bool:
         if not batch:

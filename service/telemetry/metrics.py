@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 #: Seconds; from "as it happens" to "a week behind".
 _AGE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 21600, 86400, 604800)
+#: Seconds of one of our answers; few, as each route has its own.
+_CALL_BUCKETS = (0.01, 0.05, 0.1, 0.25, 1, 5)
 _PREFIX = "catalog_mirror_"
 
 
@@ -90,6 +92,13 @@ class Metrics:
             "catalog_calls", "Calls to the catalog's API by endpoint and status", "endpoint", "status"
         )
         self.catalog_call_seconds = self._histogram("catalog_call_seconds", "Time of one call to the catalog's API")
+        self.http_requests = self._counter(
+            "http_requests", "Calls of our APIs, and pages of the console, by route and status", "route", "status"
+        )
+        self.http_request_seconds = self._histogram(
+            "http_request_seconds", "Time of one such call; what lasts while somebody looks on is not timed", "route",
+            buckets=_CALL_BUCKETS,
+        )  # fmt: skip
         self.catalog_budget_wait = self._histogram(
             "catalog_budget_wait_seconds", "Time that a call waited for its turn"
         )

@@ -90,7 +90,8 @@ class Person:
         if odd := [name for name in told if not SHORTEST <= len(name) <= LONGEST]:
             raise UsageError(problem=f"{len(odd)} of the names are not of {SHORTEST} to {LONGEST} characters")
         #: All forms in which they are looked for.
-        self.forms = sorted({*told, *(principal(name, Principals.HASH) for name in told)})
+        spelt = {unicodedata.normalize(form, name) for name in told for form in ("NFC", "NFD")}
+        self.forms = sorted({*told, *spelt, *(principal(name, Principals.HASH) for name in told)})
         pattern = "|".join(re.escape(form) for form in sorted(self.forms, key=len, reverse=True))
         self._pattern = re.compile(f"{_BEFORE}(?:{pattern}){_AFTER}", re.IGNORECASE)
 

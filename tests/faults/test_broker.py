@@ -1,8 +1,10 @@
 """Outages of the broker: the consumer comes back by itself, and what may be lost is on record as a gap."""
 
 import asyncio
+import gzip
 import json
 import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from service.amqp.hands import HELD_S
 from service.amqp.tally import SKEW_S
 
 EVENTS = 300
+#: Messages of a recording.
+RECORDED = 10
 
 
 @pytest.fixture
@@ -299,6 +303,38 @@ async def test_nothing_is_asked_of_the_broker_that_is_to_be_taken_away(
             await asyncio.sleep(0.5)
         await world.resumed()
         assert _going(private_broker) == before
+
+
+async def test_a_recording_goes_on_when_the_broker_is_back(
+    private_broker: Any,
+    make_catalog: Callable[[str], Any],
+    profile_event: Callable[..., tuple[str, bytes]],
+    tmp_path: Path,
+    run_command: Callable[..., Any],
+) -> None:
+    url = await asyncio.to_thread(private_broker.add_vhost, "recorded")
+    await asyncio.to_thread(private_broker.ctl, "add_user", "recorder", "pw")
+    await asyncio.to_thread(private_broker.ctl, "set_permissions", "-p", "recorded", "recorder", ".*", ".*", ".*")
+    ours, seen = url.replace("guest:guest", "recorder:pw"), tmp_path / "seen.ndjson.gz"
+    async with make_catalog(url) as catalog:
+        words = ("capture", str(seen), "--for", "5m", "--count", str(RECORDED))
+        recording = asyncio.create_task(run_command(*words, AMQP__URL=ours))
+        await _recorded(catalog, profile_event(1), seen)
+        await asyncio.to_thread(private_broker.ctl, "close_all_user_connections", "recorder", "for a while")
+        while not recording.done():  # what comes before it is back is not recorded
+            await catalog.publish([profile_event(2)])
+            await asyncio.sleep(0.5)
+        assert "What it tells meanwhile is not recorded" in " ".join((await recording).split())
+    with gzip.open(seen) as lines:
+        assert len(lines.read().splitlines()) == RECORDED
+
+
+async def _recorded(catalog: Any, event: tuple[str, bytes], seen: Path) -> None:
+    """Publish this until it is in the file."""
+    async with asyncio.timeout(60):
+        while not (seen.exists() and zlib.decompressobj(wbits=31).decompress(seen.read_bytes())):
+            await catalog.publish([event])
+            await asyncio.sleep(0.5)
 
 
 def _going(broker: Any) -> list[str]:

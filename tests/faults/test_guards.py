@@ -65,8 +65,8 @@ GUARDS = (
         "service/pipeline/committing.py",
         (
             (
-                "created = await deliveries.create(connection, store, ready, lease)",
-                "created = {delivery.delivery_id for delivery in ready}",
+                "created = await deliveries.create(connection, store, free, lease)",
+                "created = {delivery.delivery_id for delivery in free}",
             ),
         ),
         "test_lineage_back.py::test_unroutable_lineage_waits_and_goes_out_once_somebody_binds",

@@ -16,6 +16,7 @@ from service.changes import Change, Origin
 from service.events.message import Message
 from service.mirror import schema
 from service.mirror.deliveries import Delivery, Lease
+from service.mirror.effects import Effect, Watched
 from service.mirror.store import Store
 from service.mirror.tables import audit_log, lineage_edges, lineage_events, metadata
 from service.pipeline.answers import Answerer
@@ -44,12 +45,17 @@ class Subscriber:
     takes_originals: bool = False
     wanted: tuple[type, ...] = ()
     settles_s: float = 0.0
+    watched: Watched | None = None
 
     async def prepare(self, connection: Any) -> None:
         """Nothing is looked up."""
 
     def wants(self, change: Change) -> bool:
         return isinstance(change, self.wanted)
+
+    def tells(self, change: Change, effect: Effect | None, origin: Origin) -> str | None:
+        """The fields that differ, and whose change it is."""
+        return None if effect is None else json.dumps(effect.difference())
 
 
 @dataclass

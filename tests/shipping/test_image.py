@@ -99,7 +99,7 @@ def _makes_environments(python: Path) -> bool:
 def test_only_the_locked_requirements_and_this_project_are_installed(installed: Path) -> None:
     locked = {
         line.split("==")[0].lower().replace("_", "-")
-        for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+        for line in (ROOT / "requirements-image.txt").read_text(encoding="utf-8").splitlines()
         if "==" in line and not line.startswith(" ")
     }
     found = {
@@ -184,7 +184,8 @@ def test_every_locked_requirement_has_a_wheel_for_the_python_of_the_image(machin
             sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--target", "nowhere",
             "--no-deps", "--require-hashes", "--only-binary", ":all:", "--python-version", version,
             "--implementation", "cp", *(word for abi in abis for word in ("--abi", abi)),
-            *(word for kind in kinds for word in ("--platform", kind)), "--requirement", ROOT / "requirements.txt",
+            *(word for kind in kinds for word in ("--platform", kind)), "--requirement",
+            ROOT / "requirements-image.txt",
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -18,7 +18,8 @@ from service.http.console.app import Console
 from service.http.problems import in_shape
 from service.http.query import Query
 from service.http.tokens import Scope
-from service.http.tracing import traced
+from service.http.watching import watched
+from service.telemetry.metrics import Metrics
 from service.telemetry.traces import OFF, Traces
 
 log = structlog.get_logger(__name__)
@@ -33,8 +34,9 @@ class AdminApi:
         SettingInvalid: the token file cannot be used, or an issuer lacks its audience.
     """
 
-    def __init__(self, means: Means, traces: Traces = OFF) -> None:
+    def __init__(self, means: Means, metrics: Metrics, traces: Traces = OFF) -> None:
         self._means = means
+        self._metrics = metrics
         self._traces = traces
         self._http = means.settings.http
         self._access = Access(self._http)
@@ -43,7 +45,7 @@ class AdminApi:
     def application(self) -> web.Application:
         """The admin API as an aiohttp application."""
         app = web.Application(
-            middlewares=[*traced(self._traces), in_shape, from_our_origin, guarded(self._access)],
+            middlewares=[watched(self._metrics, self._traces), in_shape, from_our_origin, guarded(self._access)],
             client_max_size=self._http.max_body_bytes,
         )
         app.add_routes([call.route(self._means, openapi.CALLS) for call in openapi.CALLS])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 
@@ -19,7 +21,21 @@ from service.http.tokens import Scope
 from service.queries.overview import Overview, overview
 
 #: Seconds of silence after which a comment tells proxies that the connection lives.
-_ALIVE_S = 15.0
+_ALIVE_S, _ALIVE = 15.0, ": alive\n\n"
+#: Stands for the token of whoever looks, in what is made for all; nobody outside can write it.
+_TOKEN = secrets.token_hex()
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One event, for those who read and for those who operate."""
+
+    reading: str
+    operating: str
+
+    def to(self, operates: bool, token: str) -> str:
+        """The event for one of them; their own token is in its forms."""
+        return self.operating.replace(_TOKEN, token) if operates else self.reading
 
 
 class Flow(Screen):
@@ -27,7 +43,7 @@ class Flow(Screen):
 
     def __init__(self, means: Means) -> None:
         super().__init__(means)
-        self._live: Live[Overview] = Live(self._look)
+        self._live: Live[_Told] = Live(self._tell)
 
     def shown(self) -> list[web.RouteDef]:
         """What is answered at either port."""
@@ -44,23 +60,29 @@ class Flow(Screen):
         async with self._store.reading() as connection:
             return await overview(connection, self._store)
 
+    async def _tell(self) -> _Told:
+        """The part of the page that changes, once for all who may operate and once for all others."""
+        now = await self._look()
+        parts = (
+            render("overview_now.html", now=now, may_operate=may, acts=self._pages.acts and may, token=_TOKEN)
+            for may in (False, True)
+        )
+        return _Told(*map(_event, parts))
+
     async def show(self, request: web.Request) -> web.Response:
         """The page, as things are now."""
         return self._pages.show(request, "overview.html", now=await self._look())
 
     async def follow(self, request: web.Request) -> web.StreamResponse:
         """What changes, as server-sent events, each the part of the page that shows it."""
-        caller = request[CALLER]
-        operates = Scope.OPERATE in caller.scopes
-        told = {"may_operate": operates, "acts": self._pages.acts and operates, "token": form_token(request)}
+        operates, token = Scope.OPERATE in request[CALLER].scopes, form_token(request)
         headers = {hdrs.CONTENT_TYPE: "text/event-stream", hdrs.CACHE_CONTROL: "no-store", "X-Accel-Buffering": "no"}
         answer = web.StreamResponse(headers={**HEADERS, **headers})
         try:
             async with aclosing(self._live.watch()) as changes, aclosing(_or_silence(changes)) as told_or_not:
                 await answer.prepare(request)
                 async for now in told_or_not:
-                    event = ": alive\n\n" if now is None else _event(render("overview_now.html", now=now, **told))
-                    await answer.write(event.encode())
+                    await answer.write((_ALIVE if now is None else now.to(operates, token)).encode())
         except Full:
             raise try_again("too_many_watchers", "Too many pages are open; this one does not follow.") from None
         except ConnectionError:
@@ -68,7 +90,7 @@ class Flow(Screen):
         return answer
 
 
-async def _or_silence(changes: AsyncIterator[Overview]) -> AsyncGenerator[Overview | None]:
+async def _or_silence(changes: AsyncIterator[_Told]) -> AsyncGenerator[_Told | None]:
     """The changes, and None where nothing changes for long."""
     while True:
         coming = asyncio.ensure_future(anext(changes))

@@ -22,6 +22,7 @@ from service.mirror.search import writing
 from service.mirror.store import Store
 from service.mirror.stored import version_of
 from service.mirror.tables import (
+    HISTORIES,
     STATES,
     audit_log,
     dead_letters,
@@ -40,8 +41,8 @@ _ROWS, MAX_PLACES = 500, 200
 _SPARED = frozenset({audit_log, forgotten, search_words})
 #: Rows that exist for one person, or are made again of what stays.
 _WHOLE = frozenset({sessions, search_things})
-#: The table of each kind of state.
-_KINDS = {table: kind for kind, table in STATES.items()}
+#: The tables of states, and of states that were, with their kinds.
+_KINDS = {table: kind for kinds in (STATES, HISTORIES) for kind, table in kinds.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def _may_hold(table: sa.Table, forms: Sequence[str], user_hashes: Collection[str
         return sa.true()
     in_json = {json.dumps(form, ensure_ascii=plain)[1:-1] for form in forms for plain in (False, True)}
     written = {*forms, *in_json}
-    written |= {spelt.casefold() for spelt in written}
+    written |= {change(spelt) for spelt in written for change in (str.casefold, str.upper)}
     found = [column.icontains(spelt, autoescape=True) for column in _texts(table) for spelt in sorted(written)]
     if table is usage_facts:
         found.append(usage_facts.c.user_hash.in_(list(user_hashes)))
@@ -179,12 +180,11 @@ async def _rewrite(
             continue
         _note(swept, table, row, changes)
         touched.append(str(row[0]))
-        if _goes(table, changes):
+        values = _told(connection, table, row, changes)
+        if _goes(table, changes) or await _is_there(connection, table, row, values):
             await _remove(connection, table, row)
         else:
-            await connection.execute(
-                sa.update(table).where(*_this(table, row)).values(_told(connection, table, row, changes))
-            )
+            await connection.execute(sa.update(table).where(*_this(table, row)).values(values))
     if touched and table in _KINDS:
         found = among(connection, search_things.c.thing_id, touched)
         await writing.forget(
@@ -194,6 +194,15 @@ async def _rewrite(
 
 def _goes(table: sa.Table, changes: dict[str, Any]) -> bool:
     return table in _WHOLE or any(column.name in changes for column in table.primary_key)
+
+
+async def _is_there(connection: AsyncConnection, table: sa.Table, row: Any, values: dict[str, Any]) -> bool:
+    """Whether a history has the same state already: two that differed in the person alone are one without them."""
+    key = next(iter(table.primary_key))
+    if table not in HISTORIES.values() or values.get("version", row.version) == row.version:
+        return False
+    same = sa.select(sa.func.count()).where(key == row._mapping[key.name], table.c.version == values["version"])
+    return bool((await connection.execute(same)).scalar_one())
 
 
 async def _remove(connection: AsyncConnection, table: sa.Table, row: Any) -> None:
@@ -218,7 +227,7 @@ def _told(connection: AsyncConnection, table: sa.Table, row: Any, changes: dict[
     told = dict(row._mapping) | changes
     if told["document"] is not None:
         try:
-            (key,) = table.primary_key.columns
+            key = next(iter(table.primary_key))
             changes = changes | {"version": version_of(_KINDS[table], told, key.name).key}
         except DataError:  # what this code does not understand keeps its version
             pass

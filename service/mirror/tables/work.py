@@ -37,6 +37,7 @@ deliveries = Table(
     Column("lease_token", Text),
     Column("lease_until", UtcTime),
     Column("trace", Text, comment="The traceparent of the event that it is of, where that is traced"),
+    Column("document", Text, comment="What is told, where the change fixes it; null: it is read when it goes"),
     Index("deliveries_head", "target", "entity_kind", "entity_id", "seq"),
     Index("deliveries_turn", "target", "seq"),
 )  # fmt: skip

@@ -18,6 +18,7 @@ from service.http.admin.calls import Means
 from service.http.probes import listening
 from service.operations.work import Desk
 from service.settings.model import HttpSettings, Settings
+from service.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror
@@ -93,7 +94,7 @@ def served(mirror: Mirror, tokens_file: Path) -> Served:
     async def serve(**sections: Any) -> AsyncIterator[Client]:
         http = HttpSettings(tokens_file=tokens_file, admin_port=0)
         desk = Desk(mirror.store)
-        api = AdminApi(Means(Settings(http=http, **sections), mirror.store, desk))
+        api = AdminApi(Means(Settings(http=http, **sections), mirror.store, desk), Metrics())
         async with listening(api.application(), "127.0.0.1", 0, "") as port, aiohttp.ClientSession() as session:
             yield Client(session, f"http://127.0.0.1:{port}")
             await desk.stop()

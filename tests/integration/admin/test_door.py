@@ -17,6 +17,7 @@ from service.http.api import Api
 from service.http.probes import listening
 from service.operations.work import Desk
 from service.settings.model import CatalogSettings, HttpSettings, Settings
+from service.telemetry.metrics import Metrics
 from tests.integration.admin.conftest import TOKENS
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ async def test_no_call_is_answered_on_the_public_port(mirror: Mirror, tokens_fil
 
 
 async def test_without_tokens_it_is_off_and_says_so(mirror: Mirror) -> None:
-    api = AdminApi(Means(Settings(http=HttpSettings(admin_port=0)), mirror.store, Desk(mirror.store)))
+    api = AdminApi(Means(Settings(http=HttpSettings(admin_port=0)), mirror.store, Desk(mirror.store)), Metrics())
     with pytest.raises(SettingInvalid, match="off without tokens"):
         async with api.serving():
             pass
@@ -134,7 +135,7 @@ async def test_bad_input_is_one_clear_error(served: Any, mirror: Mirror, path: s
 
 async def test_a_body_over_its_bound_is_refused(mirror: Mirror, tokens_file: Path) -> None:
     http = HttpSettings(tokens_file=tokens_file, admin_port=0, max_body_bytes=1024)
-    api = AdminApi(Means(Settings(http=http), mirror.store, Desk(mirror.store)))
+    api = AdminApi(Means(Settings(http=http), mirror.store, Desk(mirror.store)), Metrics())
     headers = {"Authorization": f"Bearer {TOKENS['dana']}"}
     async with listening(api.application(), "127.0.0.1", 0, "") as port, aiohttp.ClientSession() as session:
         url = f"http://127.0.0.1:{port}/api/admin/dead-letters/x/diff"

@@ -22,6 +22,7 @@ from service.mirror import schema as store_schema
 from service.mirror.store import Store
 from service.operations.work import Desk
 from service.settings.model import CatalogSettings, HttpSettings, Settings, StoreSettings
+from service.telemetry.metrics import Metrics
 from tests.integration.admin.conftest import TOKENS
 
 schema = schemathesis.openapi.from_dict(openapi.document())
@@ -59,7 +60,7 @@ async def serve(directory: Path, ready: asyncio.Future[str], stop: asyncio.Event
     store = Store(chosen.store)
     await store_schema.upgrade(store)
     desk = Desk(store)
-    api = AdminApi(Means(chosen, store, desk))
+    api = AdminApi(Means(chosen, store, desk), Metrics())
     async with listening(api.application(), "127.0.0.1", 0, "") as port:
         ready.set_result(f"http://127.0.0.1:{port}")
         await stop.wait()

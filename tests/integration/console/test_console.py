@@ -376,3 +376,21 @@ def test_files_that_are_served_are_those_of_the_console_alone() -> None:
 async def _fill(mirror: Mirror, events: Events) -> None:
     await mirror.take(asset("a1"), asset("a2", "ORDERS"), unusable(), unusable(2), events.profile())
     await mirror.take(events.lineage(uses=["a1"], generates=["a2"]))
+
+
+async def test_what_changes_is_made_once_and_has_the_forms_of_whoever_looks(console: Served) -> None:
+    async def first(session: aiohttp.ClientSession) -> str:
+        async with session.get(f"{console.url}/live") as answer:
+            assert answer.content_type == "text/event-stream"
+            return (await answer.content.readuntil(b"\n\n")).decode()
+
+    async with (
+        signed_in_quietly(console) as (one, her_token),
+        signed_in_quietly(console, "second") as (two, his_token),
+        signed_in_quietly(console, "reader") as (three, _),
+    ):
+        hers, his, readers = await asyncio.gather(*map(first, (one, two, three)))
+    assert her_token in hers
+    assert his_token not in hers
+    assert hers.replace(her_token, "") == his.replace(his_token, "")
+    assert "form_token" not in readers

@@ -16,6 +16,7 @@ from service.http.admin.calls import Means
 from service.http.probes import listening
 from service.operations.work import Desk
 from service.settings.model import HttpSettings, Settings
+from service.telemetry.metrics import Metrics
 from tests.integration.test_signin import Provider
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ async def test_at_the_admin_port_people_come_from_links_and_from_the_issuer(
 ) -> None:
     port = free_port()
     http = HttpSettings(tokens_file=tokens_file, admin_port=port, **settings_of(issuer, port))
-    async with AdminApi(Means(Settings(http=http), mirror.store, Desk(mirror.store))).serving():
+    async with AdminApi(Means(Settings(http=http), mirror.store, Desk(mirror.store)), Metrics()).serving():
         dana = await person(f"http://localhost:{port}", others=(issuer.url,))
         await dana.page.goto(f"{issuer.url}/link?to=http://localhost:{port}/targets")  # as an alert has it
         await dana.page.get_by_role("link", name="The page").click()

@@ -18,6 +18,7 @@ import pytest
 import yaml
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import rsa
+from prometheus_client import generate_latest
 
 from service.changes import AssetSaved, Change, ConnectionDetails, Container, Origin, Rank, Version
 from service.errors import SettingInvalid
@@ -551,3 +552,16 @@ async def test_the_description_has_every_route_and_no_other(mirror: Mirror) -> N
 
 def _routes(app: web.Application) -> set[tuple[str, str]]:
     return {(route.method.lower(), route.resource.canonical) for route in app.router.routes() if route.resource}
+
+
+async def test_calls_are_counted_and_timed_by_route_and_by_nothing_that_was_asked(api: Client) -> None:
+    secret = "jane.doe@example.com"
+    await api.get(f"/api/assets/{secret}", "reader")
+    await api.get(f"/api/search?q={secret}", "reader")
+    await api.get(f"/{secret}", "reader")
+    assert api.metrics
+    told = generate_latest(api.metrics.registry).decode()
+    for route, status in (("/api/assets/{asset_id}", 404), ("/api/search", 200), ("other", 404)):
+        assert f'http_requests_total{{route="{route}",status="{status}"}} 1.0' in told
+        assert f'http_request_seconds_count{{route="{route}"}} 1.0' in told
+    assert "jane" not in told

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
 
+from service.changes import Origin
 from service.errors import UsageError
 from service.events.message import Message
 from service.mirror import audit, controls, sessions
@@ -192,3 +194,24 @@ async def test_many_rows_are_swept_in_small_transactions(mirror: Mirror, monkeyp
     done = await forget(mirror)
     assert done.rewritten["assets"] == 7
     assert named_in(await everything(mirror)) == set()
+
+
+async def test_histories_are_rewritten_and_what_differed_in_the_person_alone_becomes_one(mirror: Mirror) -> None:
+    pipeline = mirror.pipeline(histories=True)
+    for second, owner in ((10, ANN[0]), (15, ANN[2]), (15, ANN[1]), (20, "IBMid-2")):
+        message = asset(at=f"2026-05-10T15:04:{second}Z", owner_id=owner, description="nothing")
+        await pipeline.process([message], Origin.LIVE)
+    states = "SELECT owner_id FROM assets_history ORDER BY version_at"
+    assert len(await mirror.all(states)) == 4
+
+    await forget(mirror)
+
+    assert await mirror.all(states) == [(MARK,), (MARK,), ("IBMid-2",)]
+    assert named_in(await everything(mirror)) == set()
+
+
+async def test_case_and_composition_of_a_name_do_not_count(mirror: Mirror) -> None:
+    for number, name in enumerate((ANN[1].upper(), ANN[1].lower(), unicodedata.normalize("NFD", ANN[1]))):
+        await mirror.take(asset(f"a{number}", owner_id="IBMid-2", description=f"Ask {name}, please"))
+    await forget(mirror)
+    assert await mirror.all("SELECT DISTINCT description FROM assets") == [(f"Ask {MARK}, please",)]

@@ -45,24 +45,28 @@ def test_a_table_that_nests_thousands_of_levels_is_empty() -> None:
     st.text(max_size=36),
     st.binary(max_size=400),
     st.integers(1, 65535),
-    st.one_of(st.none(), st.text(max_size=60)),
+    st.dictionaries(st.text(max_size=20), st.text(max_size=60), max_size=3),
+    st.sampled_from(["application/json", "application/cloudevents+json"]),
 )
 def test_published_frames_are_what_the_client_itself_would_write(
-    key: str, message_id: str, body: bytes, channel: int, trace: str | None
+    key: str, message_id: str, body: bytes, channel: int, headers: dict[str, str], content_type: str
 ) -> None:
     properties = commands.Basic.Properties(
         message_id=message_id,
-        content_type="application/json",
+        content_type=content_type,
         delivery_mode=2,
         app_id="catalog-mirror",
-        headers=None if trace is None else {"traceparent": trace},
+        headers={**headers} or None,
     )
     expected = frame.marshal(commands.Basic.Publish(exchange="x", routing_key=key, mandatory=True), channel)
     expected += frame.marshal(ContentHeader(properties=properties, body_size=len(body)), channel)
     for start in range(0, len(body), 150):
         expected += frame.marshal(ContentBody(body[start : start + 150]), channel)
     if message_id and len(key.encode()) <= 255:
-        assert wire.publish_frames(channel, "x", key, message_id, body, 150, trace) == expected
+        assert (
+            wire.publish_frames(channel, "x", key, message_id, body, 150, dict(sorted(headers.items())), content_type)
+            == expected
+        )
 
 
 def test_a_name_that_the_protocol_has_no_room_for_is_refused() -> None:

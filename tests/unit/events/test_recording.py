@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from service.errors import LineInvalid
 from service.events.message import Message
-from service.events.recording import line_of, read_line, read_lines
+from service.events.recording import Recording, line_of, read_line, read_lines, unpacked
 from service.text.privacy import Privacy, clean_body
 from service.text.redaction import Principals
 
@@ -110,3 +111,69 @@ def test_no_person_is_recorded_where_people_are_dropped() -> None:
     line = line_of(Message("k", b'{"owner_id":"IBMid-1"}', {"user_id": "IBMid-1"}), 64, Privacy(Principals.DROP))
 
     assert b"IBMid" not in line
+
+
+def recorded(path: Path, lines: list[bytes], rotate_mb: float | None = None) -> list[Path]:
+    with Recording(path, io.BytesIO(), rotate_mb) as recording:
+        for line in lines:
+            recording.add(line)
+            recording.flush()
+    return recording.paths
+
+
+def read(paths: list[Path]) -> list[Message]:
+    found: list[Message] = []
+    for path in paths:
+        with path.open("rb") as stream:
+            found += read_lines(unpacked(stream, path.name), 10_000)
+    return found
+
+
+def lines_of(number: int) -> list[bytes]:
+    return [line_of(Message(f"k.{n}", b'{"n": 1}'), 64, Privacy()) for n in range(number)]
+
+
+@pytest.mark.parametrize("name", ["seen.ndjson", "seen.ndjson.gz"])
+def test_a_recording_is_only_for_its_owner_and_is_added_to(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    recorded(path, lines_of(2))
+    recorded(path, lines_of(3))
+    assert [message.routing_key for message in read([path])] == ["k.0", "k.1", "k.0", "k.1", "k.2"]
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("name", ["seen.ndjson", "seen.ndjson.gz"])
+def test_a_full_file_is_followed_by_a_further_one_and_nothing_is_lost_between(tmp_path: Path, name: str) -> None:
+    paths = recorded(tmp_path / name, lines_of(60), rotate_mb=0.0005)
+    assert len(paths) > 1
+    assert paths[1].name == name.replace("seen", "seen-2")
+    assert [message.routing_key for message in read(paths)] == [f"k.{n}" for n in range(60)]
+
+
+@pytest.mark.parametrize("cut", [1, 8, 12, 30])
+def test_a_compressed_recording_that_was_cut_off_gives_what_is_there_and_says_where_it_ends(
+    tmp_path: Path, cut: int
+) -> None:
+    path = tmp_path / "seen.gz"
+    recorded(path, lines_of(50))
+    path.write_bytes(path.read_bytes()[:-cut])
+    *whole, last = read([path])
+    assert [message.routing_key for message in whole] == [f"k.{n}" for n in range(len(whole))]
+    assert len(whole) > 40
+    assert isinstance(last.problem, LineInvalid)
+
+
+def test_a_compressed_recording_with_another_byte_in_it_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "seen.gz"
+    recorded(path, lines_of(50))
+    body = bytearray(path.read_bytes())
+    body[len(body) // 2] ^= 0x55
+    path.write_bytes(body)
+    assert any(isinstance(message.problem, LineInvalid) for message in read([path]))
+
+
+def test_what_is_no_compressed_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "seen.gz"
+    path.write_bytes(b'{"routing_key": "k", "body": 1}\n')
+    (message,) = read([path])
+    assert isinstance(message.problem, LineInvalid)

@@ -11,7 +11,7 @@ from alembic import op
 from service.mirror.tables import UtcTime
 
 revision = "0125"
-down_revision = "0120"
+down_revision = "0121"
 branch_labels = None
 depends_on = None
 

@@ -1,0 +1,94 @@
+"""What open consoles cost the pipeline: the same events with ten that follow the overview, and with none, in turn.
+
+`python -m benchmarks.consoles` starts the service anew for each run, on a private broker and PostgreSQL. The last line
+is one JSON object; ratios are of medians, with consoles ÷ without.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from statistics import median
+from typing import Any
+
+import aiohttp
+from aio_pika.abc import AbstractConnection
+
+from benchmarks import broker, parts, runs
+from benchmarks.errors import BenchFailed
+from sandbox.parts.process import free_port
+
+CONSOLES, EVENTS, ROUNDS = 10, 40_000, 5
+JOB = runs.Job("mirror_postgresql", is_service=True)
+
+
+@asynccontextmanager
+async def open_consoles(port: int, number: int) -> AsyncIterator[None]:
+    """So many follow the overview; raises `BenchFailed` where any of them was told nothing."""
+    told = [0] * number
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", timeout=aiohttp.ClientTimeout()) as session:
+
+        async def follow(which: int) -> None:
+            async with session.get("/live") as answer:
+                answer.raise_for_status()
+                async for line in answer.content:
+                    told[which] += line.startswith(b"data:")
+
+        followers = [asyncio.create_task(follow(which)) for which in range(number)]
+        try:
+            yield
+        finally:
+            for follower in followers:
+                follower.cancel()
+            ended = await asyncio.gather(*followers, return_exceptions=True)
+    failed = [error for error in ended if not isinstance(error, asyncio.CancelledError)]
+    if failed or not all(told):
+        raise BenchFailed(f"The consoles were told {told} times; {failed}")
+
+
+async def once(on: parts.Parts, connection: AbstractConnection, events: int, consoles: int) -> runs.Result:
+    """One run beside so many consoles."""
+    port = free_port()
+    return await runs.run(
+        JOB, events, on, connection,
+        settings={"CATALOG_MIRROR_HTTP__API_PORT": str(port), "CATALOG_MIRROR_HTTP__HOST": "127.0.0.1"},
+        company=(lambda: open_consoles(port, consoles)) if consoles else nullcontext,
+    )  # fmt: skip
+
+
+async def measure(events: int, rounds: int) -> dict[str, Any]:
+    """All rounds; answers the figures."""
+    found: dict[int, list[runs.Result]] = {CONSOLES: [], 0: []}
+    with parts.provided(None, None) as on:
+        async with broker.connected(on.amqp_url) as connection:
+            for _ in range(rounds):
+                for consoles, results in found.items():
+                    results.append(await once(on, connection, events, consoles))
+            await broker.clean(connection)
+    beside, alone = found[CONSOLES], found[0]
+    told = {"events": events, "rounds": rounds, "consoles": CONSOLES, "load": round(os.getloadavg()[0], 2)}
+    return told | {
+        "events_per_s": round(median(run.rate for run in alone)),
+        "cpu_us": round(median(run.cpu_us for run in alone), 1),
+        "wall_ratio": round(median(run.seconds for run in beside) / median(run.seconds for run in alone), 3),
+        "cpu_ratio": round(median(run.cpu_s for run in beside) / median(run.cpu_s for run in alone), 3),
+    }
+
+
+def main() -> int:
+    """Measure, and print one JSON object."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("--events", type=int, default=EVENTS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    chosen = parser.parse_args()
+    print(json.dumps(asyncio.run(measure(chosen.events, chosen.rounds))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

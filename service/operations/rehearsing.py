@@ -1,0 +1,166 @@
+"""Rehearsing: recorded messages through these settings and this version, and through others, side by side.
+
+Each side is a process of its own, as the command `replay` of its version is, with a throwaway SQLite store. Nothing is
+sent, and neither broker nor catalog is asked: what would be delivered lies in the store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from service.errors import RehearsalFailed
+from service.events.recording import CUT_OFF, unpacked
+from service.operations.rehearsed import Differing, compared
+
+#: Messages from which on their cost is told.
+ENOUGH = 500
+_PREFIX = "CATALOG_MIRROR_"
+#: Settings of the store, none of which may lead to the one that is in use.
+_STORE = f"{_PREFIX}STORE__"
+
+
+@dataclass(frozen=True, slots=True)
+class Other:
+    """What the other side is run with; what is not said is as on the present one.
+
+    Args:
+        python: the interpreter of an environment that has the other version.
+        wheel: the other version, run beside the packages that are installed here.
+        config: its settings file.
+        changes: settings by name, without the prefix.
+    """
+
+    python: Path | None = None
+    wheel: Path | None = None
+    config: Path | None = None
+    changes: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What one side made of the messages, as `replay --json` counts it, and microseconds of CPU per message.
+
+    Of few messages no cost is told: starting varies by more than they take.
+    """
+
+    counts: dict[str, int]
+    cost_us: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """Both sides, and what differs."""
+
+    present: Took
+    other: Took
+    differences: list[Differing]
+
+
+def rehearse(files: Sequence[Path], other: Other, folder: Path) -> Rehearsal:
+    """Replay the recordings on both sides in this folder, which is left with both stores; answers what differs.
+
+    Raises:
+        RehearsalFailed: a side could not be run, with the end of what it said.
+    """
+    folder = folder.absolute()
+    present = _Side("present", Path(sys.executable), folder, _environment(folder / "present.db", {}))
+    changes = dict(other.changes or {})
+    environment = _environment(folder / "other.db", changes)
+    if other.config:
+        environment[f"{_PREFIX}CONFIG"] = str(other.config.absolute())
+    if other.wheel:
+        environment["PYTHONPATH"] = str(_unpacked(other.wheel, folder / "other"))
+    beside = _Side("other", other.python or Path(sys.executable), folder, environment)
+    took, beside_it = present.take(files), beside.take(files)
+    return Rehearsal(took, beside_it, compared(folder / "present.db", folder / "other.db"))
+
+
+def _environment(store: Path, changes: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_STORE) and name != "PYTHONPATH"}
+    url = f"sqlite:///{store}"
+    mine = {f"{_STORE}URL": url, f"{_STORE}MIGRATION_URL": url}
+    return kept | {f"{_PREFIX}{name}": value for name, value in changes.items()} | mine
+
+
+def _unpacked(wheel: Path, where: Path) -> Path:
+    """The wheel's packages; what they need is what is installed here."""
+    command = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-deps", "--no-index"]
+    done = subprocess.run([*command, "--target", str(where), str(wheel)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RehearsalFailed(side="other", problem=_end(done.stderr), advice="Name a wheel of Catalog Mirror.")
+    return where
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    name: str
+    python: Path
+    folder: Path
+    environment: dict[str, str]
+
+    def take(self, files: Sequence[Path]) -> Took:
+        """Replay all files; the cost is without that of a start."""
+        self._replay([])
+        start_s = self._replay([])[1]
+        counts, whole_s = self._replay(files)
+        cost_us = round(max(0.0, whole_s - start_s) / counts["read"] * 1e6, 1) if counts["read"] >= ENOUGH else None
+        return Took(counts, cost_us)
+
+    def _replay(self, files: Sequence[Path]) -> tuple[dict[str, int], float]:
+        """What the command counted, and its seconds of CPU."""
+        command = [str(self.python), "-m", "service", "replay", "-", "--deliver", "--json"]
+        before = _children_s()
+        said, failed = (self.folder / f"{self.name}.{end}" for end in ("json", "log"))
+        with said.open("wb") as out, failed.open("wb") as err:
+            try:
+                process = subprocess.Popen(
+                    command, cwd=self.folder, env=self.environment, stdin=subprocess.PIPE, stdout=out, stderr=err
+                )
+            except OSError as error:
+                raise self._failed(f"{self.python}: {error.strerror}") from None
+            assert process.stdin is not None
+            try:
+                for file in files:
+                    _feed(file, process.stdin)
+                process.stdin.close()
+            except BrokenPipeError:
+                pass  # it has ended, and says why
+            finally:
+                process.wait()
+        if process.returncode:
+            raise self._failed(_end(failed.read_text("utf-8", "replace")) or f"exit code {process.returncode}")
+        return json.loads(said.read_text("utf-8").splitlines()[-1]), _children_s() - before
+
+    def _failed(self, problem: str) -> RehearsalFailed:
+        advice = (
+            "Try `catalog-mirror replay` with what that side has; with --keep all that it said stays in the folder."
+        )
+        return RehearsalFailed(side=self.name, problem=problem, advice=advice)
+
+
+def _feed(file: Path, stream: IO[bytes]) -> None:
+    """All of a recording, and a line end; of one that was cut off what is there, and a line that says so."""
+    with file.open("rb") as raw:
+        try:
+            shutil.copyfileobj(unpacked(raw, file.name), stream)
+            stream.write(b"\n")
+        except CUT_OFF as error:
+            stream.write(f"\n{file.name} ends here: {error}\n".encode("utf-8", "replace"))
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _end(text: str) -> str:
+    return " ".join(text.strip().splitlines()[-3:])[-600:]

@@ -1,0 +1,63 @@
+"""Signs what is posted as Standard Webhooks says (https://www.standardwebhooks.com), with secrets of a file.
+
+Every secret of the file signs, so that a new one can be told to the receiver before the old one goes: two are valid at
+once. The id names the event, or the array of events, so a receiver knows what it was sent before.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from standardwebhooks import Webhook
+
+from service.errors import SettingInvalid
+from service.settings.files import Watched
+from service.targets.options import setting_of
+
+_PREFIX = "whsec_"
+#: Bytes of a secret: the specification's own bounds ("Signature scheme"); and secrets that are valid at once.
+_LEAST, _MOST, _AT_ONCE = 24, 64, 2
+
+
+class Signer:
+    """Signs with the secrets that a file holds now.
+
+    Raises:
+        SettingInvalid: it cannot be read, or holds no such secrets; never shows one.
+    """
+
+    def __init__(self, target: str, file: Path) -> None:
+        try:
+            self._secrets = Watched(file, _secrets)
+        except (OSError, ValueError) as error:
+            raise SettingInvalid(setting=setting_of(target, "SECRET_FILE"), problem=str(error)) from None
+
+    def headers(self, message_id: str, body: bytes) -> Mapping[str, str]:
+        """The three headers of a signed message, of this moment."""
+        now, text = datetime.now(UTC), body.decode()
+        return {
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": " ".join(secret.sign(message_id, now, text) for secret in self._secrets.value),
+        }
+
+
+def _secrets(text: str) -> tuple[Webhook, ...]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not 1 <= len(lines) <= _AT_ONCE:
+        raise ValueError(f"it holds {len(lines)} secrets: one a line, the new one and at most the one before it")
+    return tuple(Webhook(_bytes(line, number)) for number, line in enumerate(lines, 1))
+
+
+def _bytes(line: str, number: int) -> bytes:
+    try:
+        secret = base64.b64decode(line.removeprefix(_PREFIX), validate=True)
+    except binascii.Error:
+        raise ValueError(f"line {number} is no secret: `{_PREFIX}` and base64") from None
+    if not _LEAST <= len(secret) <= _MOST:
+        raise ValueError(f"the secret in line {number} has {len(secret)} bytes, not {_LEAST} to {_MOST}")
+    return secret
