@@ -120,4 +120,4 @@ def _mapping() -> AssetMapping:
 
 def _rule_and_domain(mapping: AssetMapping) -> tuple[Any, Any]:
     rule = mapping.rule_of("asset", "anything")
-    return rule, mapping.domain_of(rule, None)
+    return rule, mapping.domain_of(rule, None) if rule else None
