@@ -559,6 +559,7 @@ async def test_calls_are_counted_and_timed_by_route_and_by_nothing_that_was_aske
     await api.get(f"/api/assets/{secret}", "reader")
     await api.get(f"/api/search?q={secret}", "reader")
     await api.get(f"/{secret}", "reader")
+    assert api.metrics
     told = generate_latest(api.metrics.registry).decode()
     for route, status in (("/api/assets/{asset_id}", 404), ("/api/search", 200), ("other", 404)):
         assert f'http_requests_total{{route="{route}",status="{status}"}} 1.0' in told
