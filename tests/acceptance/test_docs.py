@@ -28,10 +28,26 @@ def _blocks(page: Path, language: str) -> list[str]:
     return [text for kind, text in _BLOCK.findall(page.read_text(encoding="utf-8")) if kind == language]
 
 
+def _commands(page: Path) -> list[str]:
+    """The commands of its scripts, each with its lines: those after a backslash, and what it reads (heredocs)."""
+    commands: list[str] = []
+    lines = iter("\n".join(_blocks(page, "sh")).splitlines())
+    for line in lines:
+        command = [line]
+        while command[-1].endswith("\\"):
+            command.append(next(lines))
+        for end in re.findall(r"<<-?'?\"?(\w+)", "\n".join(command)):
+            command.append(next(lines))
+            while command[-1] != end:
+                command.append(next(lines))
+        commands.append("\n".join(command))
+    return commands
+
+
 def _own_commands(page: Path) -> list[str]:
-    """The lines of its scripts, each once, without those that a page before it has too: they run there."""
-    before = {line for other in PAGES[: PAGES.index(page)] for line in "\n".join(_blocks(other, "sh")).splitlines()}
-    return [line for line in dict.fromkeys("\n".join(_blocks(page, "sh")).splitlines()) if line not in before]
+    """Each of its commands once, without those that a page before it has too: they run there."""
+    before = {command for other in PAGES[: PAGES.index(page)] for command in _commands(other)}
+    return [command for command in dict.fromkeys(_commands(page)) if command not in before]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "sh")], ids=lambda page: page.name)
