@@ -39,6 +39,7 @@ from service.settings.sections import (
     TracesSettings,
     UsageSettings,
 )
+from service.text import redaction
 
 __all__ = [
     "AmqpSettings",
@@ -243,7 +244,7 @@ def _holds_secret(section: type[Section], name: str) -> bool:
 
 
 def load() -> Settings:
-    """Read all settings.
+    """Read all settings. The words of secrets that they add hold for the whole process from then on.
 
     Raises:
         SettingInvalid: names the first setting that cannot be used, and why; never its value.
@@ -253,13 +254,15 @@ def load() -> Settings:
             section, _, name = variable[len(PREFIX) :].lower().partition("__")
             _check_known(section, name if section == "targets" else name.split("__")[0], where=variable)
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = "__".join(str(part).upper() for part in first["loc"])
         raise SettingInvalid(setting=PREFIX + place, problem=first["msg"]) from None
     except ValueError as error:  # JSON in an environment variable that does not parse
         raise SettingInvalid(setting=_variable_in(str(error)), problem="it is not valid JSON") from None
+    redaction.know(settings.pipeline.secret_words)
+    return settings
 
 
 def _variable_in(message: str) -> str:

@@ -15,6 +15,7 @@ from service.text.forgotten import NOBODY, Forgotten
 from service.text.privacy import Privacy
 from service.text.profile_values import ProfileValues
 from service.text.redaction import Principals
+from service.text.secret_forms import WORDS_MAX, normal_word
 
 
 def _split(value: Any) -> Any:
@@ -42,6 +43,12 @@ Duration = Annotated[float, BeforeValidator(_seconds)]
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 Statistic = Literal["EDITS", "DOWNLOADS", "PUBLISH_TO_CATALOG", "CLONE_TO_PROJECT", "PROMOTE_TO_SPACE"]
+
+
+def _are_words(words: list[str]) -> list[str]:
+    for word in words:
+        normal_word(word)
+    return words
 
 
 class Section(BaseModel):
@@ -260,6 +267,11 @@ class PipelineSettings(Section):
     profile_values: ProfileValues = Field(
         ProfileValues.NUMBERS,
         description="What of people's tables is kept of profiles: numbers, all (texts, too), or none (counts stay).",
+    )
+    secret_words: Annotated[Names, AfterValidator(_are_words)] = Field(
+        [],
+        max_length=WORDS_MAX,
+        description="More words by which a key is that of a secret, also inside of longer keys: Geheimzahl, heslo.",
     )
     brake_window: int = Field(200, ge=1, description="Events that the brake looks back at.")
     brake_failures: int = Field(40, ge=1, description="More failures than this among them stop consuming.")

@@ -4,22 +4,33 @@ Two ways lead there. A body that parses is walked, and text under a secret key i
 is searched for byte patterns. Both are skipped for the many bodies that hold none of the tell-tale words: one pass
 over the bytes tells (`may_hold_secrets`).
 
-Which fields carry secrets is told in docs/contract.md, section "Secrets".
+Which fields carry secrets is told in docs/contract.md, section "Secrets". Settings may add words; they hold for the
+whole process (`know`), since redaction runs where no settings are at hand, too: in errors, and in logs of answers.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from ahocorasick_rs import BytesAhoCorasick
 
 from service.errors import DataError
 from service.text import documents
-from service.text.secret_forms import FOREIGN_WORDS, FORMS, PASS_KEY, WHOLE_KEYS, written
+from service.text.secret_forms import (
+    FOREIGN_WORDS,
+    FORMS,
+    PASS_KEY,
+    WHOLE_KEYS,
+    normal_word,
+    pattern_of,
+    spellings,
+    written,
+)
 
 #: What stands where a secret stood.
 BLANK = "[redacted]"
@@ -31,7 +42,7 @@ SECRET_WORDS = (
     "credential", "authorization", "signedurl", "createobjecturl", "accountkey", *FOREIGN_WORDS,
 )  # fmt: skip
 #: Those, and words that betray a secret inside a text whatever its key is.
-_TELL_TALE = tuple({
+_TELL_TALE = frozenset({
     *(form.encode() for word in SECRET_WORDS for form in written(word)), *(key.encode() for key in WHOLE_KEYS),
     b"wdpaes", b"bearer", b"eyj", b"signature", b"sig=", *(word for form in FORMS for word in form.tell_tales),
 })  # fmt: skip
@@ -54,14 +65,12 @@ _IDENTITY_ENDS = ("_id", "_name", "_path", "_key", "_ids", "_names", "_paths", "
 
 _NORMAL = bytes.maketrans(bytes(range(65, 91)), bytes(range(97, 123)))
 _IGNORED = b"_-. "
-_TELL_TALES = BytesAhoCorasick([*_TELL_TALE, *(mark.translate(_NORMAL, _IGNORED) for mark in _MARKS)])
 
 _WORDS = (
-    r"(?:pass[_\-. ]?word|passwd|pass[_\-. ]?phrase|pwd|secret|token|api[_\-. ]?key|access[_\-. ]?key"
+    r"pass[_\-. ]?word|passwd|pass[_\-. ]?phrase|pwd|secret|token|api[_\-. ]?key|access[_\-. ]?key"
     r"|private[_\-. ]?key|session[_\-. ]?key|credential|authorization|signed[_\-. ]?url"
     r"|create[_\-. ]?object[_\-. ]?url|account[_\-. ]?key|mot[_\-. ]?de[_\-. ]?passe|"
     + "|".join(re.escape(form) for word in FOREIGN_WORDS for form in written(word))
-    + ")"
 )
 #: A text inside a text: from \\" to the next quote with as many backslashes.
 _ESCAPED_TEXT = r'(?P<escape>\\+)".*?(?:(?<!\\)(?P=escape)"|\Z)'
@@ -71,27 +80,29 @@ _VALUE = (
     r"|'(?:[^'\\]|\\.)*'?"
     r"|[^\s,;&\"'}\]<>\[{][^\s,;&\"'}\]<>]*)"
 )
-#: (pattern, replacement) over bytes; each is linear in the length of the text. Schemes go before what is assigned:
-#: of `Authorization: Bearer …` the second word is the secret.
-_SCHEMES, _PATTERNS = (
-    [(re.compile(pattern.encode(), re.IGNORECASE | re.DOTALL), replacement.encode())
-    for pattern, replacement in patterns] for patterns in ((
-        (r"(\{wdpaes\})[A-Za-z0-9+/=_\-]*", BLANK),
-        (r"\b(bearer|basic)(\s{1,8})[A-Za-z0-9._~+/\-]{6,}=*", rf"\1\2{BLANK}"),
-        (r"(authorization\\*[\"']?\s{0,16}[:=]\s{0,16}\\*[\"']?)[a-z][\w\-]{0,31}\s{1,8}[^\s\"'\\]+", rf"\1{BLANK}"),
-    ), (
-        (rf"(<[\w:.\-]{{0,64}}{_WORDS}[\w.\-]{{0,64}}(?:\s[^<>]{{0,256}})?>)[^<]+", rf"\1{BLANK}"),
-        # A pair in YAML, as data contracts have them: `property: password` and, on the next line, `value: …`.
-        (rf"(\bproperty:[ ]{{1,8}}[\"']?[\w.\-]{{0,64}}?{_WORDS}[\w.\-]{{0,64}}[\"']?\s{{1,64}}value:[ ]{{1,8}})[^\n]+",
-         rf"\1{BLANK}"),
-        # Atomic, and only from the start of a run: tried at every `eyJ` of a long run, it would take quadratic time.
-        (r"(?<![A-Za-z0-9_\-])((?>[A-Za-z0-9_\-]*?(?=eyJ)))eyJ[A-Za-z0-9_\-]{8,}+"
-         r"\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?", rf"\1{BLANK}"),
-        (r"(:(?:\\{0,16}/){2})[^/\s\"'@:<>\\]{0,256}:[^/\s\"'<>\\]{1,512}(@)", rf"\1{BLANK}\2"),
-        (r"([?&](?:x-[a-z]{1,16}-(?:signature|credential|security-token)|signature|sig|awsaccesskeyid|googleaccessid)=)"
-         r"[^\s\"'&<>\\]+", rf"\1{BLANK}"),
-        (r"-----BEGIN[A-Z ]{0,32}PRIVATE KEY-----.*?(?:-----END[A-Z ]{0,32}PRIVATE KEY-----|$)", BLANK),
-    ))
+#: (pattern, replacement) over bytes; each is linear in the length of the text.
+_Pattern = tuple[re.Pattern[bytes], bytes]
+
+
+def _compiled(*patterns: tuple[str, str]) -> list[_Pattern]:
+    flags = re.IGNORECASE | re.DOTALL
+    return [(re.compile(pattern.encode(), flags), replacement.encode()) for pattern, replacement in patterns]
+
+
+#: Schemes go before what is assigned: of `Authorization: Bearer …` the second word is the secret.
+_SCHEMES = _compiled(
+    (r"(\{wdpaes\})[A-Za-z0-9+/=_\-]*", BLANK),
+    (r"\b(bearer|basic)(\s{1,8})[A-Za-z0-9._~+/\-]{6,}=*", rf"\1\2{BLANK}"),
+    (r"(authorization\\*[\"']?\s{0,16}[:=]\s{0,16}\\*[\"']?)[a-z][\w\-]{0,31}\s{1,8}[^\s\"'\\]+", rf"\1{BLANK}"),
+)
+_PATTERNS = _compiled(
+    # Atomic, and only from the start of a run: tried at every `eyJ` of a long run, it would take quadratic time.
+    (r"(?<![A-Za-z0-9_\-])((?>[A-Za-z0-9_\-]*?(?=eyJ)))eyJ[A-Za-z0-9_\-]{8,}+"
+     r"\.[A-Za-z0-9_\-]{4,}(?:\.[A-Za-z0-9_\-]*)?", rf"\1{BLANK}"),
+    (r"(:(?:\\{0,16}/){2})[^/\s\"'@:<>\\]{0,256}:[^/\s\"'<>\\]{1,512}(@)", rf"\1{BLANK}\2"),
+    (r"([?&](?:x-[a-z]{1,16}-(?:signature|credential|security-token)|signature|sig|awsaccesskeyid|googleaccessid)=)"
+     r"[^\s\"'&<>\\]+", rf"\1{BLANK}"),
+    (r"-----BEGIN[A-Z ]{0,32}PRIVATE KEY-----.*?(?:-----END[A-Z ]{0,32}PRIVATE KEY-----|$)", BLANK),
 )  # fmt: skip
 #: The table's forms, those that are secrets in names too, and the others.
 _IN_NAMES, _IN_TEXTS = (
@@ -99,19 +110,62 @@ _IN_NAMES, _IN_TEXTS = (
      for form in FORMS if form.in_names is in_names]
     for in_names in (True, False)
 )  # fmt: skip
-#: What goes after what is assigned.
-_LAST = [*_PATTERNS, *_IN_NAMES]
-#: A parameter of a URL or connection string whose whole name is that of a secret: `;password=…`, but no `token_type=`.
-_PARAMETER = (
-    re.compile(
-        rf"((?:^|[?&;])(?:{_WORDS}|access[_\-]?token|client[_\-]?secret)=)(?:\{{[^}}]*\}}?|[^\s&;\"'/]+)".encode(),
-        re.IGNORECASE,
-    ),
-    rf"\1{BLANK}".encode(),
-)
-#: Those that know a secret by its form alone.
-_FORMS = [_SCHEMES[0], _PARAMETER, *_PATTERNS[1:], *_IN_NAMES]
-_ASSIGNMENT = re.compile(rf"{_WORDS}[\w.\-]{{0,64}}\\*[\"']?\s{{0,16}}[:=]\s{{0,16}}".encode(), re.IGNORECASE)
+
+
+class _Known(NamedTuple):
+    """What is told by words: by ours, and by those that settings add."""
+
+    #: In the form of a normalised key.
+    words: tuple[str, ...]
+    tell_tales: BytesAhoCorasick
+    #: So many of them are good wherever they stand; those after them are `_MARKS`.
+    plain: int
+    assignment: re.Pattern[bytes]
+    #: What goes after what is assigned.
+    last: list[_Pattern]
+    #: Those that know a secret by its form alone.
+    forms: list[_Pattern]
+
+
+def _known_by(more: Sequence[str]) -> _Known:
+    """All that is made of words, with these among them."""
+    plain = _TELL_TALE | {form.encode().translate(_NORMAL) for word in more for form in spellings(word)}
+    words = f"(?:{'|'.join((_WORDS, *map(pattern_of, more)))})"
+    in_markup = _compiled(
+        (rf"(<[\w:.\-\x80-\xff]{{0,64}}{words}[\w.\-\x80-\xff]{{0,64}}(?:\s[^<>]{{0,256}})?>)[^<]+", rf"\1{BLANK}"),
+        # A pair in YAML, as data contracts have them: `property: password` and, on the next line, `value: …`.
+        (rf"(\bproperty:[ ]{{1,8}}[\"']?[\w.\-]{{0,64}}?{words}[\w.\-]{{0,64}}[\"']?\s{{1,64}}value:[ ]{{1,8}})[^\n]+",
+         rf"\1{BLANK}"),
+    )  # fmt: skip
+    # A parameter of a URL or connection string whose whole name is a secret's: `;password=…`, but no `token_type=`.
+    (parameter,) = _compiled((
+        rf"((?:^|[?&;])(?:{words}|access[_\-]?token|client[_\-]?secret)=)(?:\{{[^}}]*\}}?|[^\s&;\"'/]+)", rf"\1{BLANK}",
+    ))  # fmt: skip
+    # The rest of the key may be of any language, as it is or in escapes.
+    assignment = rf"{words}(?:[\w.\-\x80-\xff]|\\u[0-9a-f]{{4}}){{0,64}}\\*[\"']?\s{{0,16}}[:=]\s{{0,16}}"
+    return _Known(
+        (*SECRET_WORDS, *map(normal_word, more)),
+        BytesAhoCorasick([*plain, *(mark.translate(_NORMAL, _IGNORED) for mark in _MARKS)]),
+        len(plain),
+        re.compile(assignment.encode(), re.IGNORECASE),
+        [*in_markup, *_PATTERNS, *_IN_NAMES],
+        [_SCHEMES[0], parameter, in_markup[1], *_PATTERNS, *_IN_NAMES],
+    )
+
+
+_OURS = _known = _known_by(())
+
+
+def know(words: Sequence[str]) -> None:
+    """From now on these count as words of secrets, too, in this process; those of an earlier call no longer do.
+
+    Args:
+        words: as people write them; see `secret_forms.normal_word`.
+    """
+    global _known
+    _known = _known_by(words) if words else _OURS
+
+
 _ASSIGNED = re.compile(_VALUE.encode(), re.DOTALL)
 _GROUP_TOKEN = re.compile(rf'{_ESCAPED_TEXT}|"(?:[^"\\]|\\.)*"?|[\[\]{{}}]'.encode(), re.DOTALL)
 _USERINFO = re.compile(rb":(?:\\{0,16}/){2}[^/\s\"'@:<>\\]{0,256}:[^/\s\"'<>\\]{1,512}@")
@@ -149,8 +203,9 @@ def may_hold_secrets(body: bytes) -> bool:
     """
     if b"\\" in body and b"\\u00" in body:
         return True
-    for number, _, _ in _TELL_TALES.find_matches_as_indexes(body.translate(_NORMAL, _IGNORED), overlapping=True):
-        if number < len(_TELL_TALE) or _MARKS[number - len(_TELL_TALE)] in body:
+    found = _known.tell_tales.find_matches_as_indexes(body.translate(_NORMAL, _IGNORED), overlapping=True)
+    for number, _, _ in found:
+        if number < _known.plain or _MARKS[number - _known.plain] in body:
             return True
     return b"@" in body and _may_hold_userinfo(body)
 
@@ -170,7 +225,7 @@ def is_secret_key(key: str) -> bool:
     if "=" in key:
         return False
     normal = key.lower().translate(_KEY_IGNORED)
-    return normal in WHOLE_KEYS or any(word in normal for word in SECRET_WORDS)
+    return normal in WHOLE_KEYS or any(word in normal for word in _known.words)
 
 
 _KEY_IGNORED = {ord(char): None for char in "_-. "}
@@ -283,7 +338,7 @@ def redact_identity(text: str) -> str:
     raw = text.encode("utf-8", "surrogatepass")
     if not may_hold_secrets(raw):
         return text
-    for pattern, replacement in _FORMS:
+    for pattern, replacement in _known.forms:
         raw = pattern.sub(replacement, raw)
     return raw.decode("utf-8", "surrogatepass")
 
@@ -314,7 +369,7 @@ def _substitute(body: bytes) -> bytes:
     for pattern, replacement in _IN_TEXTS:
         body = pattern.sub(replacement, body)
     body = _without_assigned(body)
-    for pattern, replacement in _LAST:
+    for pattern, replacement in _known.last:
         body = pattern.sub(replacement, body)
     return body
 
@@ -323,7 +378,7 @@ def _without_assigned(body: bytes) -> bytes:
     """Blank what stands after a tell-tale word with `:` or `=`: a word, a quoted text, a whole object or list."""
     parts: list[bytes] = []
     done = 0
-    while match := _ASSIGNMENT.search(body, done):
+    while match := _known.assignment.search(body, done):
         start = match.end()
         if body[start : start + 1] in (b"{", b"["):
             end = end_of_group(body, start)

@@ -6,6 +6,7 @@ What is assigned to a tell-tale word (`password = …`) is found by `service.tex
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 #: Words that betray a secret, beside the English ones: a key that has one, and what is assigned to one.
@@ -137,3 +138,46 @@ def written(word: str) -> tuple[str, ...]:
     if word.isascii():
         return (word,)
     return word, "".join(f"\\u{ord(char):04x}" for char in word)
+
+
+#: Bounds of a word that settings add, as `normal_word` has it, in characters; and of how many there may be.
+WORD_MIN, WORD_MAX, WORDS_MAX = 2, 64, 100
+_JOINTS = str.maketrans("", "", "_-. ")
+
+
+def normal_word(word: str) -> str:
+    """A word in the form of a normalised key: lower case, without `_`, `-`, `.` and spaces.
+
+    Raises:
+        ValueError: it is shorter or longer than may be, or not of letters and digits.
+    """
+    normal = word.translate(_JOINTS).lower()
+    if not (WORD_MIN <= len(normal) <= WORD_MAX and all(map(_is_letter, normal))):
+        raise ValueError(
+            f"one is no word of a secret: give {WORD_MIN} to {WORD_MAX} letters and digits; `_`, `-`, `.` and spaces "
+            "between them do not count"
+        )
+    return normal
+
+
+def spellings(word: str) -> set[str]:
+    """How a word that settings add may stand in a body: as it was given, in lower and upper case, and capitalised."""
+    normal = normal_word(word)
+    cases = word.translate(_JOINTS), normal, normal.upper(), normal.capitalize()
+    return {form for cased in cases for form in written(cased)}
+
+
+def pattern_of(word: str) -> str:
+    """A pattern for all spellings of a word that settings add, ASCII in any case; linear: a letter has one reading."""
+    return r"[_\-. ]?".join(map(_pattern_of_letter, normal_word(word)))
+
+
+def _is_letter(char: str) -> bool:
+    """Letters, their marks and digits, where JSON's escape of one is one (RFC 8259, 7)."""
+    return unicodedata.category(char)[0] in "LMN" and char <= "\uffff"
+
+
+def _pattern_of_letter(letter: str) -> str:
+    if letter.isascii():
+        return letter
+    return f"(?:{'|'.join(re.escape(form) for cased in (letter, letter.upper()) for form in written(cased))})"

@@ -1,6 +1,7 @@
 """Every guard is taken out once, in a copy of the code, and a named test has to fail for it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -108,23 +109,141 @@ GUARDS = (
     ),
 )
 
+#: Those against people who want harm; docs/security.md tells of each.
+SECURITY_GUARDS = (
+    Guard(
+        "scope",
+        "service/http/access.py",
+        (("            if scope not in caller.scopes:", "            if False:"),),
+        "test_door.py::test_no_call_works_without_a_token_or_with_one_of_another_scope",
+    ),
+    Guard(
+        "origin of a call",
+        "service/http/admin/door.py",
+        (("    if is_foreign(request):", "    if False:"),),
+        "test_door.py::test_no_call_works_from_a_page_of_another_origin_also_with_a_good_token",
+    ),
+    Guard(
+        "name of this machine",
+        "service/http/access.py",
+        (("            if not is_local(request.host):", "            if False:"),),
+        "test_api.py::test_without_tokens_this_machine_reads_and_nobody_writes",
+    ),
+    Guard(
+        "token of a form",
+        "service/http/console/door.py",
+        (("if not isinstance(brought, str) or not hmac.compare_digest(", "if False and not hmac.compare_digest("),),
+        "test_console.py::test_a_form_of_somebody_elses_page_is_refused",
+    ),
+    Guard(
+        "guesses",
+        "service/http/guesses.py",
+        (("        if not is_free:", "        if False:"),),
+        "test_guesses.py::test_some_are_free_and_more_come_with_time",
+    ),
+    Guard(
+        "audience",
+        "service/http/oidc.py",
+        (('"require": ["exp", "iss", "aud"]', '"require": ["exp", "iss", "aud"], "verify_aud": False'),),
+        "test_api.py::test_tokens_of_the_issuer_open_what_their_scopes_say",
+    ),
+    Guard(
+        "state of a sign-in",
+        "service/http/signin.py",
+        (('if not _same(query.get("state", ""), pending.state):', "if False:"),),
+        "test_signin.py::test_an_answer_to_what_another_browser_asked_is_not_believed",
+    ),
+    Guard(
+        "size of a body",
+        "service/http/admin/api.py",
+        (("client_max_size=self._http.max_body_bytes", "client_max_size=2**40"),),
+        "test_door.py::test_a_body_over_its_bound_is_refused",
+    ),
+    Guard(
+        "size of an answer",
+        "service/catalog/transport.py",
+        (("        if size > limit:", "        if False:"),),
+        "test_client.py::test_what_is_packed_counts_unpacked",
+    ),
+    Guard(
+        "redirects",
+        "service/catalog/transport.py",
+        (("    if not same:", "    if False:"),),
+        "test_client.py::test_another_host_is_never_followed_to",
+    ),
+    Guard(
+        "private addresses",
+        "service/catalog/attachments.py",
+        (("            self._hosts.check_address(one", "            str(one"),),
+        "test_profile_documents.py::test_a_name_that_leads_to_a_private_address_is_refused",
+    ),
+    Guard(
+        "secrets",
+        "service/pipeline/decoding.py",
+        (("            body, blanked = redact(body)\n", "            blanked = False\n"),),
+        "test_states.py::test_no_secret_reaches_the_store",
+    ),
+    Guard(
+        "words that are set",
+        "service/settings/model.py",
+        (("redaction.know(settings.pipeline.secret_words)", "redaction.know(())"),),
+        "test_secret_forms.py::test_words_that_are_set_count_wherever_ours_do",
+    ),
+    Guard(
+        "control characters",
+        "service/text/visible.py",
+        (("return _HIDDEN.sub(_shown, text)", "return text"),),
+        "test_hostile_names.py::test_log_lines_show_what_they_are_told",
+    ),
+    Guard(
+        "formulas",
+        "service/http/answers.py",
+        (("if value.startswith(_FORMULA) else", "if False else"),),
+        "test_read_api.py::test_csv_is_safe_to_open_in_a_spreadsheet",
+    ),
+    Guard(
+        "marks",
+        "service/mcp/server.py",
+        ((r'.replace("<", "\\u003c")', ""),),
+        "test_mcp.py::test_texts_of_the_catalog_cannot_leave_their_marks",
+    ),
+    Guard(
+        "barrier",
+        "service/mirror/readers.py",
+        ((" WITH (security_barrier = true)", ""),),
+        "test_readers.py::test_a_reader_cannot_lift_it",
+    ),
+    Guard(
+        "audit log",
+        "service/mirror/migrations/versions/0103_audit.py",
+        (
+            ("BEFORE UPDATE OR DELETE ON", "BEFORE DELETE ON"),
+            ('for event in ("UPDATE", "DELETE")', 'for event in ("DELETE",)'),
+        ),
+        "test_retention.py::test_the_audit_log_is_only_added_to",
+    ),
+)
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("guard", GUARDS, ids=lambda guard: guard.name)
+@pytest.mark.parametrize("guard", [*GUARDS, *SECURITY_GUARDS], ids=lambda guard: guard.name)
 def test_without_this_guard_its_test_fails(guard: Guard, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     for name in COPIED:
         source = ROOT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, _made(copy) / name)
-    assert _outcome(copy, guard.test) == (True, "1 passed"), "in the copy it passes"
+    code, counted = _outcome(copy, guard.test)
+    assert (code, counted.split()[1:2]) == (0, ["passed"]), "in the copy it passes"
     mutated = copy / guard.file
     text = mutated.read_text(encoding="utf-8")
     for there, instead in guard.cuts:
         assert text.count(there) == 1, f"{there!r} is not in {guard.file} once: name the guard's lines anew"
         text = text.replace(there, instead)
     mutated.write_text(text, encoding="utf-8")
-    assert _outcome(copy, guard.test) == (False, "1 failed")
+    code, counted = _outcome(copy, guard.test)
+    assert code == 1
+    assert re.match(r"\d+ failed", counted), "it fails, for another reason than one that stops it from running"
 
 
 def _made(directory: Path) -> Path:
@@ -132,13 +251,13 @@ def _made(directory: Path) -> Path:
     return directory
 
 
-def _outcome(copy: Path, test: str) -> tuple[bool, str]:
-    """Whether the test passed in the copy, and how pytest counted it."""
+def _outcome(copy: Path, test: str) -> tuple[int, str]:
+    """With which code the test ended in the copy, and how pytest counted it: once for each of its parameters."""
     file, _, name = test.partition("::")
-    (path,) = (copy / "tests").rglob(file)
+    (path,) = (found for found in (copy / "tests").rglob(file) if f"def {name}(" in found.read_text(encoding="utf-8"))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"{path}::{name}", "--timeout=150"]
     environment = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
     counted = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr
     print(done.stdout[-3000:])
-    return done.returncode == 0, " ".join(counted.split()[:2])
+    return done.returncode, counted

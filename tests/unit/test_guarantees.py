@@ -1,14 +1,19 @@
-"""The page of guarantees names tests that exist, and every guard with the test that misses it."""
+"""The pages of guarantees and of security name tests that exist, and every guard with the test that misses it."""
 
 import ast
 import importlib.util
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+SECURITY = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
 
 
 def _tests() -> set[str]:
@@ -43,9 +48,20 @@ def test_every_test_that_the_comparison_names_exists() -> None:
     assert named <= _tests(), named - _tests()
 
 
-def test_every_guard_stands_on_the_page_with_its_lines_in_the_code_and_its_test() -> None:
-    for guard in _guards().GUARDS:
-        assert f"| {guard.name} | `{guard.file}` | `{guard.test}` |" in PAGE
+def test_every_test_and_file_that_the_page_of_security_names_exists() -> None:
+    named = set(re.findall(r"test_\w+\.py::test_\w+", SECURITY))
+    assert len(named) > 40
+    assert named <= _tests(), named - _tests()
+    files = set(re.findall(r"`((?:service|helm|tests|docs|\.github)/[\w./-]+)`", SECURITY))
+    assert len(files) > 20
+    assert not [file for file in files if not (ROOT / file).exists()]
+
+
+@pytest.mark.parametrize(("page", "guards"), [(PAGE, "GUARDS"), (SECURITY, "SECURITY_GUARDS")], ids=["faults", "harm"])
+def test_every_guard_stands_on_its_page_with_its_lines_in_the_code_and_its_test(page: str, guards: str) -> None:
+    listed: Sequence[Any] = getattr(_guards(), guards)
+    for guard in listed:
+        assert f"| {guard.name} | `{guard.file}` | `{guard.test}` |" in page
         text = (ROOT / guard.file).read_text(encoding="utf-8")
         for there, _ in guard.cuts:
             assert text.count(there) == 1, f"{guard.name}: {there}"

@@ -2,13 +2,17 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from service.errors import SettingInvalid
+from service.settings.model import load
+from service.targets.pentaho.operations import is_secret
+from service.text import redaction
 from service.text.privacy import Privacy, clean_body
-from service.text.redaction import BLANK, redact, redact_bytes, redact_text
+from service.text.redaction import BLANK, may_hold_secrets, redact, redact_bytes, redact_identity, redact_text
 from service.text.secret_forms import FORMS
 
 SECRET = "hunter2SWORDFISH"
@@ -134,3 +138,67 @@ def test_hostile_bytes_take_time_in_proportion(piece: bytes) -> None:
     redact_bytes(b"token " + piece * (400_000 // len(piece)))
 
     assert time.perf_counter() - started < 8  # quadratic: hours
+
+
+@pytest.fixture
+def words(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Words that somebody has set, as they come to the process: with its settings."""
+    monkeypatch.setenv("CATALOG_MIRROR_PIPELINE__SECRET_WORDS", '["Geheim-Zahl", "heslo", "пароль", "clé_secrète"]')
+    load()
+    yield
+    redaction.know(())
+
+
+#: Keys that have such a word in them, in spellings that people use.
+SET_KEYS = [
+    "geheimzahl", "GEHEIMZAHL", "geheim_zahl", "Geheim.Zahl", "konto-geheim zahl-neu", "dbHeslo", "heslo2", "пароль",
+    "Пароль", "ПАРОЛЬ", "пароль_бд", "clé_secrète", "CLÉ SECRÈTE", "Clé-Secrète",
+]  # fmt: skip
+
+
+@pytest.mark.usefixtures("words")
+@pytest.mark.parametrize("key", SET_KEYS)
+def test_words_that_are_set_count_wherever_ours_do(key: str) -> None:
+    for raw in (json.dumps({key: SECRET}), json.dumps({key: SECRET}, ensure_ascii=False)):
+        for body in (raw.encode(), b"{" + raw.encode(), raw.encode()[:-2]):
+            clean, blanked = clean_body(body, 64, Privacy())
+            assert blanked, (key, body)
+            assert SECRET.encode() not in clean, (key, body)
+    for text in (
+        f"{key}={SECRET}",
+        f"x; {key} = '{SECRET}'",
+        json.dumps({key: SECRET}),
+        f"<{key.replace(' ', '_')}>{SECRET}<",
+    ):
+        assert SECRET not in redact_text(text), text
+    assert SECRET not in str(redact({"name": key, "value": SECRET}))
+    assert SECRET not in redact_identity(f"jdbc:x://h/d;{'heslo' if ' ' in key else 'geheimzahl'}={SECRET}")
+    assert is_secret(key), "in a connection of Pentaho's"
+
+
+@pytest.mark.parametrize("key", SET_KEYS)
+def test_nobody_else_pays_for_words_that_somebody_set(key: str) -> None:
+    told = {key: SECRET}
+    assert redact(told) == (told, False)
+    assert not may_hold_secrets(json.dumps(told, ensure_ascii=False).encode())
+
+
+@pytest.mark.usefixtures("words")
+@pytest.mark.parametrize("value", [*EVERYDAY, {"path": "/data/heslo_type=refresh/x"}, {"heslo_ok": True}])
+def test_everyday_texts_stay_where_words_are_set(value: Any) -> None:
+    assert redact({"x": value}) == ({"x": value}, False)
+
+
+@pytest.mark.usefixtures("words")
+@pytest.mark.parametrize("piece", ["geheim", "g_e", "heslo", "heslo=", "парол", "пароль ", "<heslo", "clé_"])
+def test_words_that_are_set_take_time_in_proportion(piece: str) -> None:
+    started = time.perf_counter()
+    redact_bytes(b"token " + piece.encode() * (400_000 // len(piece.encode())))
+    assert time.perf_counter() - started < 15
+
+
+@pytest.mark.parametrize("words", ["x", "a-", "p.*d", "a" * 65, "\U0001f511key", ",".join(["heslo"] * 101)])
+def test_what_is_no_word_is_refused_by_the_name_of_its_setting(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    monkeypatch.setenv("CATALOG_MIRROR_PIPELINE__SECRET_WORDS", words)
+    with pytest.raises(SettingInvalid, match="PIPELINE__SECRET_WORDS"):
+        load()

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from service.errors import DataError
-from service.text.redaction import SECRET_WORDS
+from service.text.redaction import is_secret_key
 
 EXECUTE_PATH = "/api/public/v1/jobs/execute/"
 STATUS_PATH = "/api/public/v1/jobs/{id}/status"
@@ -40,7 +40,7 @@ Ids = Annotated[list[Id], Field(min_length=1)]
 def is_secret(field: str) -> bool:
     """Whether a field of a connection holds a secret."""
     plain = field.lower().replace("_", "").replace("-", "")
-    return plain in _SECRET_FIELDS or any(word in plain for word in SECRET_WORDS)
+    return plain in _SECRET_FIELDS or is_secret_key(field)
 
 
 class RequestInvalid(DataError):
