@@ -14,6 +14,7 @@ from service.events.message import Message
 from service.mirror import writer
 from service.mirror.tables import UtcTime
 from service.pipeline.committing import Fate
+from service.text import redaction
 from service.text.documents import document
 
 if TYPE_CHECKING:
@@ -197,3 +198,19 @@ async def test_no_secret_reaches_the_store(mirror: Mirror, events: Events) -> No
         for row in await mirror.all(f"SELECT * FROM {table}"):
             assert secret not in str(row)
     assert await mirror.one("SELECT count(*) FROM dead_letters WHERE blanked") == 3
+
+
+async def test_nor_does_what_a_word_that_is_set_betrays(
+    mirror: Mirror, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = "hunter2SWORDFISH"
+    monkeypatch.setattr(redaction, "_known", redaction._known)  # as it was, afterwards
+    redaction.know(["Geheim-Zahl"])
+    await mirror.take(
+        events.profile(state={"geheim_zahl": secret, "deep": [{"konto.GEHEIMZAHL": {"x": secret}}]}),
+        Message("v2.data_profiles.x.POST", b'\xff{"Geheimzahl":"' + secret.encode() + b'"}', {"geheimzahl": secret}),
+    )
+    for table in ("data_profiles", "dead_letters"):
+        rows = await mirror.all(f"SELECT * FROM {table}")
+        assert len(rows) == 1
+        assert secret not in str(rows)
