@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -101,17 +102,21 @@ class Desk:
 
     async def _do(self, work: Work, job: Job) -> None:
         so_far: dict[str, Any] = {}
-        telling = asyncio.create_task(self._keep_telling(work, so_far))
+        over = asyncio.Event()
+        telling = asyncio.create_task(self._keep_telling(work, so_far, over))
         try:
             ended = await _ended(work, job, so_far)
         finally:
-            telling.cancel()
-            await asyncio.gather(telling, return_exceptions=True)  # the last word is the one below
+            over.set()  # not cancelled: an SQLite that is left in the middle of writing stays locked for others
+            await telling
         await self._tell(ended)
 
-    async def _keep_telling(self, work: Work, so_far: dict[str, Any]) -> None:
+    async def _keep_telling(self, work: Work, so_far: dict[str, Any], over: asyncio.Event) -> None:
         while True:
-            await asyncio.sleep(TELL_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TELL_S):
+                    await over.wait()
+                return  # the last word is another one
             await self._tell(replace(work, told=so_far))
 
     async def _tell(self, work: Work) -> None:

@@ -21,6 +21,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.changes import Rank, Version
 from service.cli import app
 from service.mirror.tables import UtcTime, metadata
 from service.text.visible import visible, visible_json
@@ -58,6 +59,10 @@ SHOWN: dict[str, list[list[str]]] = {
     "usage batches": [[], ["--json"]],
     "usage show": [[HOSTILE]],
     "doctor": [[]],
+    "explain": [[HOSTILE], [HOSTILE, "--json"]],
+    "privacy report": [[HOSTILE], [HOSTILE, "--json"]],
+    "contract report": [[], ["--json"]],
+    "as-of": [["2030-01-01T00:00:00Z", "SELECT name FROM v1_assets"]],
 }  # fmt: skip
 #: Commands that show nothing that came from outside but what the others show, too, or the caller's own words; what
 #: `links export` writes into a file is as it is.
@@ -66,7 +71,8 @@ UNLIKE = {
     "dead-letters replay", "dead-letters discard", "deliveries release", "deliveries retry", "targets pause",
     "targets resume", "targets plan", "targets backfill", "links import", "links remove", "links check",
     "topology show", "topology apply", "usage import", "usage locators", "usage settle", "usage replan", "db upgrade",
-    "mirror rebuild", "scope purge", "links export", "mcp",
+    "mirror rebuild", "scope purge", "links export", "mcp", "contract learn", "contract accept", "privacy forget",
+    "db reader", "attest", "rehearse", "collibra deletions",
 }  # fmt: skip
 
 
@@ -120,6 +126,8 @@ def _value(table: str, column: sa.Column[Any]) -> Any:
         return None if column.nullable and column.name in ("deleted_at", "closed_at", "finished_at") else _NOW
     if isinstance(column.type, sa.Boolean):
         return False
+    if column.name in ("version", "replaces"):  # what we make of a moment; nobody outside writes it
+        return Version(1, Rank.EVENT).key
     return HOSTILE.encode() if isinstance(column.type, sa.LargeBinary) else 1
 
 
@@ -127,7 +135,8 @@ def _value(table: str, column: sa.Column[Any]) -> Any:
 def config(tmp_path: Path) -> Path:
     """Settings with a target that has links and jobs."""
     path = tmp_path / "config.yaml"
-    path.write_text("targets: {pentaho: {url: http://127.0.0.1:9, username: u, password: p}}", encoding="utf-8")
+    targets = "targets: {pentaho: {url: http://127.0.0.1:9, username: u, password: p}}"
+    path.write_text(f"{targets}\nretention: {{history: 9000d}}\n", encoding="utf-8")
     return path
 
 
