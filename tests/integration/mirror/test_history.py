@@ -129,7 +129,7 @@ async def kept(mirror: Mirror) -> dict[str, list[Any]]:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(way=ways())
 async def test_any_order_repetition_and_batching_ends_in_the_same_history_on_either_store(

@@ -37,6 +37,7 @@ async def rehearsed(run_command: Command, recording: Path, *words: str, expect: 
     return found
 
 
+@pytest.mark.slow
 async def test_the_same_twice_differs_in_nothing_and_touches_no_mirror(
     run_command: Command, recording: Path, tmp_path: Path
 ) -> None:
