@@ -163,6 +163,11 @@ def _told(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values if values.count(None) < len(values) else ()
 
 
+def insert_into(dialect: str, table: sa.Table) -> Any:
+    """An insert as this store has it: what to do where the row is there is no part of SQL."""
+    return (postgresql if dialect == "postgresql" else sqlite).insert(table)
+
+
 def as_python_sorts(column: Any) -> Any:
     """A column of PostgreSQL in the order in which Python sorts it, whatever the locale is."""
     return column.collate("C") if isinstance(column.type, sa.Text) else column

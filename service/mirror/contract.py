@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any, Literal
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.mirror.bulk import insert_into
 from service.mirror.clock import store_later, store_now
 from service.mirror.tables import contract_paths, contract_sources
 from service.text.shapes import Tally
@@ -48,10 +48,6 @@ class Difference:
     example: str | None
 
 
-def _insert(connection: AsyncConnection, table: sa.Table) -> Any:
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-
-
 async def merge(connection: AsyncConnection, tallies: Mapping[str, Tally], learn_s: float) -> None:
     """Add what was learnt to what is there; what a source has while it is learnt is normal."""
     for source in sorted(tallies):
@@ -76,7 +72,7 @@ async def _counted(connection: AsyncConnection, source: str, samples: int) -> An
     if number >= MAX_SOURCES:
         return None
     new = {"source": source, "samples": samples, "first_at": now, "last_at": now, "is_new": learnt > 0}
-    insert = _insert(connection, known).values(new)
+    insert = insert_into(connection.dialect.name, known).values(new)
     met = {"samples": known.c.samples + samples, "last_at": now}
     return (
         await connection.execute(insert.on_conflict_do_update(index_elements=["source"], set_=met).returning(known))
@@ -87,7 +83,7 @@ async def _add(connection: AsyncConnection, source: Any, tally: Tally) -> None:
     paths, now = contract_paths, store_now(connection.dialect.name)
     mine = sa.select(sa.func.count()).where(paths.c.source == source.source)
     room = MAX_PATHS - int((await connection.execute(mine)).scalar_one())
-    insert = _insert(connection, paths).values(
+    insert = insert_into(connection.dialect.name, paths).values(
         source=source.source, path=sa.bindparam("path"), type=sa.bindparam("type"), seen=sa.bindparam("seen"),
         last_sample=source.samples, first_at=now, last_at=now,
         is_normal=source.learnt_at is None, example=sa.bindparam("example"),

@@ -9,9 +9,9 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.mirror.bulk import insert_into
 from service.mirror.clock import store_now
 from service.mirror.store import Store
 from service.mirror.tables import controls, gaps, replicas, suspects, target_states
@@ -28,12 +28,8 @@ LOG_LEVEL = "log_level"
 REPLICA_GONE_S = 30.0
 
 
-def _insert(connection: AsyncConnection, table: sa.Table) -> Any:
-    return (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
-
-
 async def _set(connection: AsyncConnection, table: sa.Table, key: str, values: dict[str, Any]) -> None:
-    insert = _insert(connection, table).values(values)
+    insert = insert_into(connection.dialect.name, table).values(values)
     new = {name: insert.excluded[name] for name in values if name != key}
     await connection.execute(insert.on_conflict_do_update(index_elements=[key], set_=new))
 
@@ -47,7 +43,7 @@ async def set_control(connection: AsyncConnection, name: str, value: Any) -> Non
 async def set_once(connection: AsyncConnection, name: str, value: Any) -> None:
     """Set one control unless it is set already."""
     now = store_now(connection.dialect.name)
-    insert = _insert(connection, controls).values(name=name, value=json.dumps(value), updated_at=now)
+    insert = insert_into(connection.dialect.name, controls).values(name=name, value=json.dumps(value), updated_at=now)
     await connection.execute(insert.on_conflict_do_nothing(index_elements=["name"]))
 
 
@@ -109,7 +105,7 @@ async def live_replicas(connection: AsyncConnection, store: Store) -> list[Any]:
 async def ensure_targets(connection: AsyncConnection, names: Sequence[str]) -> None:
     """Have a row for every target."""
     for name in sorted(names):
-        insert = _insert(connection, target_states).values(target=name)
+        insert = insert_into(connection.dialect.name, target_states).values(target=name)
         await connection.execute(insert.on_conflict_do_nothing(index_elements=["target"]))
 
 
@@ -139,7 +135,7 @@ async def record_gap(connection: AsyncConnection, kind: str, detail: str, began_
         return
     now = store_now(connection.dialect.name)
     values = {"gap_id": uuid4().hex, "kind": kind, "detail": detail, "began_at": began_at, "noticed_at": now}
-    await connection.execute(_insert(connection, gaps).values(values))
+    await connection.execute(insert_into(connection.dialect.name, gaps).values(values))
 
 
 async def open_gaps(connection: AsyncConnection) -> list[Any]:
@@ -171,7 +167,7 @@ async def meet_suspect(connection: AsyncConnection, message_key: str, routing_ke
     """Note that this message is about to be handled alone."""
     now = store_now(connection.dialect.name)
     values = {"message_key": message_key, "routing_key": routing_key, "met": 1, "last_at": now}
-    insert = _insert(connection, suspects).values(values)
+    insert = insert_into(connection.dialect.name, suspects).values(values)
     again = insert.on_conflict_do_update(
         index_elements=["message_key"], set_={"met": suspects.c.met + 1, "last_at": now}
     )

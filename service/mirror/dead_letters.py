@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Container, Origin, RefreshAsked
@@ -20,6 +19,7 @@ from service.events.found import Found
 from service.events.message import Message
 from service.events.recording import plain
 from service.kinds import KINDS
+from service.mirror.bulk import insert_into
 from service.mirror.clock import store_now
 from service.mirror.tables import dead_letters
 from service.text import documents
@@ -200,9 +200,7 @@ async def store_delivery(
 
 
 def _upsert(connection: AsyncConnection, values: dict[str, Any]) -> Any:
-    insert: Any = (
-        (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(dead_letters).values(values)
-    )
+    insert: Any = insert_into(connection.dialect.name, dead_letters).values(values)
     again = {name: insert.excluded[name] for name in ("error_class", "reason", "remedy", "fingerprint", "last_at")}
     return insert.on_conflict_do_update(
         index_elements=["dead_letter_id"],

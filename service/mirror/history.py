@@ -11,12 +11,11 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Rank
 from service.mirror import controls
-from service.mirror.bulk import BulkInsert, among, as_python_sorts
+from service.mirror.bulk import BulkInsert, among, as_python_sorts, insert_into
 from service.mirror.rows import StateRow
 from service.mirror.store import Store
 from service.mirror.tables import HISTORIES, MAPPING, STATES
@@ -71,7 +70,7 @@ async def _copy(connection: AsyncConnection, kind: str, condition: sa.ColumnElem
     is_exact = rank >= sa.literal(bytes([Rank.EVENT + 1]), sa.LargeBinary)
     source = sa.select(*(rows.c[name] for name in names), is_exact).where(condition, rows.c.version_at.is_not(None))
     on_postgres = connection.dialect.name == "postgresql"
-    insert: Any = (postgresql if on_postgres else sqlite).insert(kept)
+    insert = insert_into(connection.dialect.name, kept)
     order = as_python_sorts(_key(kind)) if on_postgres else _key(kind)
     statement = insert.from_select([*names, "is_exact"], source.order_by(order), include_defaults=False)
     return int((await connection.execute(statement.on_conflict_do_nothing())).rowcount)

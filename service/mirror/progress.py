@@ -10,9 +10,9 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.mirror.bulk import insert_into
 from service.mirror.clock import store_now
 from service.mirror.store import Store
 from service.mirror.tables import controls, sync_runs, sync_states
@@ -51,7 +51,7 @@ class Run:
 
 async def lead(connection: AsyncConnection, store: Store, who: str) -> bool:
     """Take or keep the lead; False: somebody else has it."""
-    insert: Any = (postgresql if store.dialect == "postgresql" else sqlite).insert(controls)
+    insert = insert_into(connection.dialect.name, controls)
     now = store_now(store.dialect)
     insert = insert.values(name=LEADER, value=json.dumps(who), updated_at=now)
     mine = controls.c.value == json.dumps(who)
@@ -144,7 +144,7 @@ async def note_state(
     """Write down how fresh one kind is in one container; `now` as a value stands for the store's clock."""
     now = store_now(connection.dialect.name)
     told = {name: now if value == "now" else value for name, value in values.items()}
-    insert: Any = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(sync_states)
+    insert = insert_into(connection.dialect.name, sync_states)
     insert = insert.values(container_id=container_id, container_kind=container_kind, kind=kind, **told)
     new = {name: insert.excluded[name] for name in told}
     await connection.execute(insert.on_conflict_do_update(index_elements=["container_id", "kind"], set_=new))

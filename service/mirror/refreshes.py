@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Container, Origin, RefreshAsked
+from service.mirror.bulk import insert_into
 from service.mirror.clock import store_now
 from service.mirror.store import Store
 from service.mirror.tables import refreshes
@@ -151,7 +151,7 @@ def _aware(value: Any) -> datetime:
 
 
 def _upsert(dialect: str) -> Any:
-    insert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(refreshes)
+    insert = insert_into(dialect, refreshes)
     new = insert.excluded
     return insert.on_conflict_do_update(
         index_elements=["kind", "entity_id"],

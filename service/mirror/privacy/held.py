@@ -7,11 +7,10 @@ from secrets import token_hex
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror import controls
-from service.mirror.bulk import among
+from service.mirror.bulk import among, insert_into
 from service.mirror.clock import store_now
 from service.mirror.store import Store
 from service.mirror.tables import forgotten
@@ -45,7 +44,7 @@ async def hold(connection: AsyncConnection, person: Person) -> Sequence[str]:
     """Hold somebody from now on; answers the hashes. Replicas know with their next heartbeat."""
     salt = await salt_of(connection)
     hashes = person.hashes(salt)
-    insert: Any = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(forgotten)
+    insert = insert_into(connection.dialect.name, forgotten)
     now = store_now(connection.dialect.name)
     for one in hashes:
         values = insert.values(name_hash=one, forgotten_at=now)

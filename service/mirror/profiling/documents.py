@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Change, Container, Origin, ProfileDocumentRead, ProfileSaved, RefreshAsked
 from service.mirror import refreshes
-from service.mirror.bulk import rows_by_key
+from service.mirror.bulk import insert_into, rows_by_key
 from service.mirror.clock import store_now
 from service.mirror.profiling import classes
 from service.mirror.rows import figures_text, place_of
@@ -50,7 +49,7 @@ def _row(change: ProfileDocumentRead) -> dict[str, Any]:
 
 
 def _upsert(dialect: str) -> Any:
-    insert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(profile_documents)
+    insert = insert_into(dialect, profile_documents)
     insert = insert.values(mirrored_at=store_now(dialect))
     new = {column.name: insert.excluded[column.name] for column in profile_documents.c if not column.primary_key}
     return insert.on_conflict_do_update(index_elements=["profile_id"], set_=new)

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import ColumnFigures, DriftFound, Rank, Version
 from service.events.figures import NO_CLASS
-from service.mirror.bulk import key_in
+from service.mirror.bulk import insert_into, key_in
 from service.mirror.profiling import history
 from service.mirror.profiling.history import Run
 from service.mirror.rows import text_of
@@ -111,7 +110,7 @@ _NAMES = tuple(column.name for column in profile_drift.c)
 
 def _upsert(dialect: str) -> Any:
     """Another replica may have compared the same asset just now: both saw what the other has not committed yet."""
-    insert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(profile_drift)
+    insert = insert_into(dialect, profile_drift)
     return insert.on_conflict_do_update(
         index_elements=_NAMES[:3], set_={name: insert.excluded[name] for name in _NAMES[3:]}
     )

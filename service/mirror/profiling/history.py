@@ -14,11 +14,10 @@ from typing import Any
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import ColumnFigures, Container, Findings, ProfileDocumentRead, ProfileSaved
-from service.mirror.bulk import key_in, rows_by_key
+from service.mirror.bulk import insert_into, key_in, rows_by_key
 from service.mirror.rows import figures_text, place_of
 from service.mirror.tables import data_profiles, profile_runs
 from service.text.documents import digest_of, key_text
@@ -136,7 +135,7 @@ def _row(
 
 def _upsert(dialect: str) -> Any:
     """The newer figures, the earlier moment, whoever else writes the same run meanwhile."""
-    insert: Any = (postgresql if dialect == "postgresql" else sqlite).insert(profile_runs)
+    insert = insert_into(dialect, profile_runs)
     new, there = insert.excluded, profile_runs.c
     names = ("asset_id", "container_kind", "container_id", "figures", "version")
     values: dict[str, Any] = {

@@ -10,10 +10,9 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.mirror.bulk import among
+from service.mirror.bulk import among, insert_into
 from service.mirror.search.documents import Document, Words
 from service.mirror.tables import search_things, search_words
 from service.text.documents import column_text
@@ -68,7 +67,7 @@ def _vector(one: Words) -> str:
 
 
 def _upsert(connection: AsyncConnection) -> Any:
-    insert: Any = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(search_things)
+    insert = insert_into(connection.dialect.name, search_things)
     new = {name: insert.excluded[name] for name in (*_VALUES, "words")}
     return insert.on_conflict_do_update(index_elements=["kind", "thing_id"], set_=new)
 
@@ -126,7 +125,7 @@ async def _note_words(connection: AsyncConnection, written: Iterable[Words]) -> 
     if not words:
         return
     on_postgresql = connection.dialect.name == "postgresql"
-    insert: Any = (postgresql if on_postgresql else sqlite).insert(search_words)
+    insert = insert_into(connection.dialect.name, search_words)
     known = sa.select(search_words.c.word).where(among(connection, search_words.c.word, words))
     there = set((await connection.execute(known)).scalars())
     new = [{"word": word} for word in words if word not in there]

@@ -19,10 +19,10 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror import controls
+from service.mirror.bulk import insert_into
 from service.mirror.clock import store_now
 from service.mirror.store import Store
 from service.mirror.tables import collibra_batches as batches
@@ -253,7 +253,7 @@ async def _tell(connection: AsyncConnection, batch: Any, *, known: bool) -> None
         }
         for item in items_of(batch)
     ]  # fmt: skip
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(told)
+    insert = insert_into(connection.dialect.name, told)
     new = {name: insert.excluded[name] for name in rows[0] if name not in ("target", "locator")}
     older = told.c.prepared_at <= insert.excluded.prepared_at
     upsert = insert.on_conflict_do_update(index_elements=["target", "locator"], set_=new, where=older)

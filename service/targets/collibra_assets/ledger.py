@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.mirror import deliveries
-from service.mirror.bulk import key_in
+from service.mirror.bulk import insert_into, key_in
 from service.mirror.clock import store_now
 from service.mirror.deliveries import Delivery
 from service.mirror.store import Store
@@ -109,7 +108,7 @@ async def begin(connection: AsyncConnection, target: str, sent: Sequence[Sent]) 
         }
         for one in sorted(sent, key=lambda one: one.external_id)
     ]  # fmt: skip
-    insert = (postgresql if connection.dialect.name == "postgresql" else sqlite).insert(table)
+    insert = insert_into(connection.dialect.name, table)
     new = {name: insert.excluded[name] for name in rows[0] if name not in ("target", "external_id", "state")}
     upsert = insert.on_conflict_do_update(index_elements=["target", "external_id"], set_=new)
     await connection.execute(upsert, rows)
