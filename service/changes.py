@@ -37,7 +37,14 @@ class Rank(IntEnum):
     EVENT = 2
     DELETED = 3
 
+    @property
+    def byte(self) -> bytes:
+        """As it stands in a version's key."""
+        return bytes((self + 1,))
 
+
+#: Where a version's key has its rank (a byte, one more than the number), its digest, and the hash of the whole.
+RANK_AT, DIGEST_AT, WHOLE_AT = 8, slice(9, 25), slice(25, 41)
 #: The bit of a version's key that says that its thing has ended: times of the calendar's years use 58 and a sign.
 _ENDED_BIT = 60
 
@@ -61,7 +68,7 @@ class Version(msgspec.Struct, frozen=True):
     def key(self) -> bytes:
         """The version as bytes that sort as versions do: 8 of end and time, 1 of rank, 16 of digest, 16 of whole."""
         at = 0 if self.at_us is None else self.at_us + (1 << 63) + (self.ended << _ENDED_BIT)
-        return at.to_bytes(8, "big") + bytes((self.rank + 1,)) + self.digest + self.whole
+        return at.to_bytes(8, "big") + self.rank.byte + self.digest + self.whole
 
     @classmethod
     def from_key(cls, key: bytes) -> Version:
@@ -69,7 +76,7 @@ class Version(msgspec.Struct, frozen=True):
         at = int.from_bytes(key[:8], "big")
         ended = at - (1 << 63) >= 1 << (_ENDED_BIT - 1)
         at_us = at - (1 << 63) - (ended << _ENDED_BIT) if at else None
-        return cls(at_us, Rank(key[8] - 1), key[9:25], key[25:41], ended)
+        return cls(at_us, Rank(key[RANK_AT] - 1), key[DIGEST_AT], key[WHOLE_AT], ended)
 
     def ties_with(self, other: Version) -> bool:
         """Whether both are states of the same second and differ, so that only the catalog knows which came last."""

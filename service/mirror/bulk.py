@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.changes import DIGEST_AT, RANK_AT
 from service.mirror.clock import store_now
 from service.mirror.tables import MAPPING
 from service.text.documents import canonical
@@ -166,6 +167,16 @@ def _told(values: tuple[Any, ...]) -> tuple[Any, ...]:
 def insert_into(dialect: str, table: sa.Table) -> Any:
     """An insert as this store has it: what to do where the row is there is no part of SQL."""
     return (postgresql if dialect == "postgresql" else sqlite).insert(table)
+
+
+def rank_of(version: sa.ColumnElement[bytes]) -> sa.ColumnElement[bytes]:
+    """The rank in a version's key, in SQL; compares as `Rank.byte` does."""
+    return sa.func.substr(version, RANK_AT + 1, 1, type_=sa.LargeBinary)
+
+
+def digest_of(version: sa.ColumnElement[bytes]) -> sa.ColumnElement[bytes]:
+    """The digest in a version's key, in SQL."""
+    return sa.func.substr(version, DIGEST_AT.start + 1, DIGEST_AT.stop - DIGEST_AT.start, type_=sa.LargeBinary)
 
 
 def as_python_sorts(column: Any) -> Any:

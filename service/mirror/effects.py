@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.changes import Rank
+from service.changes import RANK_AT, Rank
 from service.mirror.bulk import BulkInsert, rows_by_key
 from service.mirror.lineage.events import PRIVATE_MODES
 from service.mirror.rows import StateRow
@@ -22,8 +22,8 @@ from service.mirror.store import Overtaken
 
 #: Columns at the end of every state's insert: version, version_at, deleted_at, document.
 _TAIL = 4
-#: The byte of a version's key that is its rank, for what is only referred to.
-_RANK, _STUB = 8, Rank.STUB + 1
+#: The rank in the version of what is only referred to.
+_STUB = Rank.STUB.byte[0]
 #: Columns that are for ourselves: how figures are kept says nothing of them.
 _OURS = frozenset({"figures"})
 #: How what belongs to an asset is called, by its table; and by how many columns its rows are found, not told.
@@ -170,7 +170,7 @@ def state_of(insert: BulkInsert, there: Any) -> Effect:
 
 def _seen(there: Any) -> Sequence[Any] | None:
     """The values of a row as it is `read`; None: it is deleted, or only referred to."""
-    if there.deleted_at is not None or there.version[_RANK] == _STUB:
+    if there.deleted_at is not None or there.version[RANK_AT] == _STUB:
         return None
     values: Sequence[Any] = there[1:-2]
     return values

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Rank
 from service.mirror import controls
-from service.mirror.bulk import BulkInsert, among, as_python_sorts, insert_into
+from service.mirror.bulk import BulkInsert, among, as_python_sorts, insert_into, rank_of
 from service.mirror.rows import StateRow
 from service.mirror.store import Store
 from service.mirror.tables import HISTORIES, MAPPING, STATES
@@ -27,8 +27,6 @@ ROUND = "history_round"
 #: The control that was set when everything was looked at once: from then on histories are whole.
 SINCE = "history_since"
 _KINDS = tuple(STATES)
-#: The place of the rank among the bytes of a version (`service.changes.Version.key`), counted from 1.
-_RANK_AT = 9
 
 
 async def keep(
@@ -66,8 +64,7 @@ async def _copy(connection: AsyncConnection, kind: str, condition: sa.ColumnElem
     """Keep the rows that meet a condition, as far as they have a moment; answers how many were not kept yet."""
     rows, kept = STATES[kind], HISTORIES[kind]
     names = [column.name for column in kept.c if column.name != "is_exact"]
-    rank = sa.func.substr(rows.c.version, _RANK_AT, 1)
-    is_exact = rank >= sa.literal(bytes([Rank.EVENT + 1]), sa.LargeBinary)
+    is_exact = rank_of(rows.c.version) >= sa.literal(Rank.EVENT.byte, sa.LargeBinary)
     source = sa.select(*(rows.c[name] for name in names), is_exact).where(condition, rows.c.version_at.is_not(None))
     on_postgres = connection.dialect.name == "postgresql"
     insert = insert_into(connection.dialect.name, kept)

@@ -11,16 +11,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.changes import Rank
 from service.mirror import controls
+from service.mirror.bulk import digest_of, rank_of
 from service.mirror.tables import STATES, containers, dead_letters, refreshes, sync_states
 from service.text.digest_tree import Gathering, Thing, Tree, place_of, thing_of
 
 #: Rows that are fetched at once.
 _ROWS = 5000
-#: Where a version has its rank, and the digest of its state (`service.changes.Version.key`), counted from 1.
-_RANK, _DIGEST, _DIGEST_BYTES = 9, 10, 16
-#: The rank of what is only referred to.
-_STUB = b"\x00"
 
 
 @dataclass(slots=True)
@@ -93,10 +91,10 @@ async def _of_kind(
     table = STATES[kind]
     (key,) = table.primary_key.columns
     version = table.c.version
-    query = sa.select(key, sa.func.substr(version, _DIGEST, _DIGEST_BYTES, type_=sa.LargeBinary)).where(
+    query = sa.select(key, digest_of(version)).where(
         table.c.container_id == container_id,
         table.c.deleted_at.is_(None),
-        sa.func.substr(version, _RANK, 1, type_=sa.LargeBinary) != _STUB,
+        rank_of(version) != Rank.STUB.byte,
     )
     streamed = await connection.stream(query, execution_options={"yield_per": _ROWS})
     async for rows in streamed.partitions():

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from service.changes import Container, Origin, Rank, ThingSaved, Version
+from service.changes import WHOLE_AT, Container, Origin, Rank, ThingSaved, Version
 from service.errors import DataError
 from service.events.found import Found
 from service.kinds import Kind
@@ -37,8 +37,6 @@ class Verdict(Enum):
     STALE = "stale"
 
 
-#: Where a stored version has the digest of all of the state (`Version.key`).
-_WHOLE = slice(25, 41)
 #: What was told, and how the mirror stands to it.
 Judged = list[tuple[Told, Verdict]]
 
@@ -146,7 +144,7 @@ def verdict_of(told: Told, row: Any) -> Verdict:
     """How a row (or none) of the mirror stands to what is told of it."""
     if row is None:
         return Verdict.MISSING
-    if told.whole == row.version[_WHOLE] and row.deleted_at is None:
+    if told.whole == row.version[WHOLE_AT] and row.deleted_at is None:
         return Verdict.SAME
     version = Version.from_key(row.version)
     if told.kind == LINEAGE_EVENT.name:  # what was published says as much as what is answered
