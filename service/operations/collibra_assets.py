@@ -74,9 +74,8 @@ async def remove(store: Store, settings: Settings, name: str, act: Act, *, beyon
     target = chosen(settings, name)
     try:
         found = await _found(store, target)
-        number, brakes = len(found.orphans), settings.sync
-        is_too_much = number >= brakes.brake_rows and number > found.all * brakes.brake_share
-        if is_too_much and not beyond_brake:
+        number = len(found.orphans)
+        if settings.sync.is_mass_deletion(number, found.all) and not beyond_brake:
             raise TooManyDeletions(number=number, all=found.all)
         removed = 0
         for start in range(0, number, AT_ONCE):

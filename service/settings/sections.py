@@ -239,6 +239,10 @@ class SyncSettings(Section):
         None, description="File outside the store by which a store restored from a backup is noticed."
     )
 
+    def is_mass_deletion(self, deletions: int, things: int) -> bool:
+        """Whether so many deletions, of so many things, wait for a person."""
+        return deletions >= self.brake_rows and deletions > things * self.brake_share
+
 
 class RoutesSettings(Section):
     """Which handler takes which routing key."""

@@ -152,9 +152,9 @@ class Deleter:
         return {name: [read_of(name, key, where, [ThingDeleted(name, key, gone, where)]) for key in missing]}
 
     async def _is_too_much(self, kind: str, where: Container | None, deletions: int) -> bool:
-        if deletions < self._settings.brake_rows:
+        if deletions < self._settings.brake_rows:  # nobody need count
             return False
-        return deletions > await stored.count(self._store, kind, where) * self._settings.brake_share
+        return self._settings.is_mass_deletion(deletions, await stored.count(self._store, kind, where))
 
 
 def _kinds_of(kind: Kind) -> tuple[str, ...]:
