@@ -22,9 +22,9 @@ from service.cli.common import (
 )
 from service.errors import MirrorError, UsageError
 from service.mirror.progress import RECONCILE, SNAPSHOT, Run
+from service.mirror.tables import VERSIONED
 from service.operations import reading as operations
 from service.operations import runs
-from service.sync.readings import TABLES
 from service.sync.runs import COUNTS
 from service.sync.sweep import Estimate, Options
 
@@ -69,7 +69,7 @@ def reconcile(
 
 def refresh(
     entity_id: Annotated[str, typer.Argument(metavar="ID", help="What to read again, by its id.")],
-    kind: Annotated[str, typer.Option(help=f"What it is: {', '.join(TABLES)}.")] = "asset",
+    kind: Annotated[str, typer.Option(help=f"What it is: {', '.join(VERSIONED)}.")] = "asset",
     container: Annotated[
         str | None, typer.Option(help="Where it lives, such as catalog:ID, where the mirror does not know.")
     ] = None,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from functools import lru_cache
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,7 +17,7 @@ from service.mirror import controls
 from service.mirror.bulk import BulkInsert, among, as_python_sorts, insert_into, rank_of
 from service.mirror.rows import StateRow
 from service.mirror.store import Store
-from service.mirror.tables import HISTORIES, MAPPING, STATES
+from service.mirror.tables import HISTORIES, MAPPING, STATES, key_of
 
 #: Rows that one step of going round looks at.
 ROUND_ROWS = 2000
@@ -42,13 +41,9 @@ async def keep(
     for row in rows:
         late += row.overtaken if row.values[0] in written else [row, *row.overtaken]
     if written:
-        await _copy(connection, kind, among(connection, _key(kind), sorted(written)))
+        await _copy(connection, kind, among(connection, key_of(STATES[kind]), sorted(written)))
     told = [(*row.values, row.version.rank >= Rank.EVENT) for row in late if row.version.at_us is not None]
     await _late_insert(kind, columns).run(connection, told)
-
-
-def _key(kind: str) -> sa.Column[Any]:
-    return next(iter(STATES[kind].primary_key))
 
 
 @lru_cache
@@ -68,7 +63,7 @@ async def _copy(connection: AsyncConnection, kind: str, condition: sa.ColumnElem
     source = sa.select(*(rows.c[name] for name in names), is_exact).where(condition, rows.c.version_at.is_not(None))
     on_postgres = connection.dialect.name == "postgresql"
     insert = insert_into(connection.dialect.name, kept)
-    order = as_python_sorts(_key(kind)) if on_postgres else _key(kind)
+    order = as_python_sorts(key_of(STATES[kind])) if on_postgres else key_of(STATES[kind])
     statement = insert.from_select([*names, "is_exact"], source.order_by(order), include_defaults=False)
     return int((await connection.execute(statement.on_conflict_do_nothing())).rowcount)
 
@@ -83,7 +78,7 @@ async def go_round(store: Store) -> bool:
     async with store.writing() as connection:
         before = await controls.read_control(connection, ROUND) or {"kind": _KINDS[0], "key": "", "done": False}
         kind = before["kind"] if before["kind"] in STATES else _KINDS[0]
-        key = _key(kind)
+        key = key_of(STATES[kind])
         keys = sa.select(key).where(key > before["key"]).order_by(key).limit(ROUND_ROWS)
         last = (await connection.execute(sa.select(sa.func.max(keys.subquery().c[0])))).scalar_one()
         if last is not None:

@@ -18,7 +18,7 @@ from service.mirror.profiling import classes
 from service.mirror.rows import plan_of
 from service.mirror.store import Store
 from service.mirror.stored import change_of
-from service.mirror.tables import MAPPING, STATES
+from service.mirror.tables import MAPPING, STATES, key_of
 from service.mirror.writer import INSERTS, replace_parts
 
 #: Rows of one transaction.
@@ -28,7 +28,7 @@ _ROWS = 500
 async def rebuild(store: Store, *, everything: bool = False) -> AsyncIterator[tuple[str, int]]:
     """Derive the columns again, of rows that an older mapping made or of all; yields kind and number by batch."""
     for kind, table in STATES.items():
-        key = next(iter(table.primary_key))
+        key = key_of(table)
         query = sa.select(table).where(table.c.document.is_not(None)).order_by(key).limit(_ROWS)
         if not everything:
             query = query.where(table.c.mapping < MAPPING)
@@ -46,7 +46,7 @@ async def rebuild(store: Store, *, everything: bool = False) -> AsyncIterator[tu
 
 
 async def _derive(connection: AsyncConnection, kind: str, table: sa.Table, rows: Iterable[Any]) -> None:
-    key = next(iter(table.primary_key))
+    key = key_of(table)
     insert = INSERTS[kind]
     changes: list[Change] = []
     for row in rows:

@@ -21,6 +21,7 @@ from service.mirror.tables import (
     dead_letters,
     deliveries,
     gaps,
+    key_of,
     lineage_events,
     openlineage_events,
     pentaho_job_parts,
@@ -101,7 +102,7 @@ def _is_baseline(horizon: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
 
 def _has_ended(history: sa.Table, horizon: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
     """A state that another one followed before the horizon; what held then stays, however old it is."""
-    key = next(iter(history.primary_key)).name
+    key = key_of(history).name
     later = history.alias("later").c
     followed = sa.exists().where(
         later[key] == history.c[key], later.version > history.c.version, later.version_at < horizon
@@ -111,7 +112,7 @@ def _has_ended(history: sa.Table, horizon: sa.ColumnElement[datetime]) -> sa.Col
 
 async def _remove(connection: AsyncConnection, table: sa.Table, condition: sa.ColumnElement[bool]) -> int:
     """One batch, in the order of keys, as all writers go, with what belongs to them."""
-    key = next(iter(table.primary_key))
+    key = key_of(table)
     query = sa.select(key).distinct().where(condition).order_by(key).limit(BATCH)
     keys = (await connection.execute(query)).scalars().all()
     if not keys:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.kinds import THINGS, Kind
-from service.mirror.tables import HISTORIES, STATES
+from service.mirror.tables import HISTORIES, STATES, key_of
 
 #: Modes in which not every member of a container may see an asset.
 HIDDEN = "(8, 16)"
@@ -44,7 +44,7 @@ def history_of(kind: str, columns: Sequence[str]) -> str:
 
     What is of an asset that not every member may see now is left out, as are states in which that was so.
     """
-    table, key = HISTORIES[kind].name, next(iter(STATES[kind].primary_key)).name
+    table, key = HISTORIES[kind].name, key_of(STATES[kind]).name
     ends = f"lead(version_at) OVER (PARTITION BY {key} ORDER BY version)"
     shown = "t.deleted_at IS NULL AND (t.valid_to IS NULL OR t.version_at < t.valid_to)"
     if kind == "asset":

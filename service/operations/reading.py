@@ -15,12 +15,12 @@ from service.errors import ConfigurationError, UsageError
 from service.mirror import controls, progress, refreshes
 from service.mirror.progress import RECONCILE, SNAPSHOT, Run
 from service.mirror.store import Store
+from service.mirror.tables import VERSIONED
 from service.operations.acting import Act, Conflict, Unknown
 from service.operations.work import Desk, Tell, Work
 from service.queries.parts import Gap
 from service.queries.parts import gaps as open_gaps
 from service.sync.director import ASKED, Director
-from service.sync.readings import TABLES
 from service.sync.sweep import Options
 
 
@@ -162,8 +162,8 @@ async def refresh(store: Store, kind: str, entity_id: str, container: str | None
 
 
 def _kind(kind: str) -> str:
-    if kind not in TABLES:
-        raise UsageError(problem=f"there is no kind {kind!r}; there are {', '.join(TABLES)}")
+    if kind not in VERSIONED:
+        raise UsageError(problem=f"there is no kind {kind!r}; there are {', '.join(VERSIONED)}")
     return kind
 
 

@@ -23,7 +23,7 @@ from service.errors import QueryInvalid
 from service.mirror import controls, history
 from service.mirror.described import VIEWS
 from service.mirror.store import Store
-from service.mirror.tables import HISTORIES, STATES, UtcTime
+from service.mirror.tables import HISTORIES, STATES, UtcTime, key_of
 from service.mirror.views import HIDDEN
 
 #: Views that tell what the tables of states held; those that read others stand behind them.
@@ -130,7 +130,7 @@ async def _covering(connection: AsyncConnection, store: Store, moment: datetime)
 def _state_at(connection: AsyncConnection, kind: str, moment: datetime, present: str) -> str:
     """What a table held: of each thing the highest version until then. What is hidden now is hidden, whenever it is."""
     kept = HISTORIES[kind]
-    later, key = kept.alias("later"), next(iter(kept.primary_key)).name
+    later, key = kept.alias("later"), key_of(kept).name
     until = sa.literal(moment, UtcTime)
     overtaken = sa.exists().where(
         later.c[key] == kept.c[key], later.c.version > kept.c.version, later.c.version_at <= until

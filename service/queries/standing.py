@@ -14,13 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import Rank, Version
 from service.mirror.rows import moment_of
-from service.mirror.tables import STATES, lineage_events
+from service.mirror.tables import VERSIONED
 from service.text.redaction import BLANK, HASHED
 
 #: Places of a document that are told at most.
 MAX_PLACES = 50
-#: Whatever has versions, by kind.
-_TABLES: dict[str, sa.Table] = {**STATES, "lineage_event": lineage_events}
 #: Who says what a version of this rank says.
 SAID_BY = {
     Rank.STUB: "something refers to it, and nothing more",
@@ -88,7 +86,7 @@ class State:
 
 async def states(connection: AsyncConnection, thing_id: str) -> list[State]:
     """Every row that has this id: ids of different kinds may be the same."""
-    rows = await connection.execute(sa.union_all(*(_row(kind, table, thing_id) for kind, table in _TABLES.items())))
+    rows = await connection.execute(sa.union_all(*(_row(kind, table, thing_id) for kind, table in VERSIONED.items())))
     return [_state(row) for row in rows]
 
 

@@ -25,14 +25,13 @@ from service.changes import (
 )
 from service.kinds import Kind
 from service.mirror.store import Store
-from service.mirror.tables import assets
+from service.mirror.tables import VERSIONED, assets, key_of
 from service.pipeline.decoding import Read
 from service.settings.model import SyncSettings
 from service.sync import stored
 from service.sync.comparing import Comparer
 from service.sync.findings import Options, Result, batched, read_of
 from service.sync.items import Group, Unreadable
-from service.sync.readings import TABLES, key_of
 from service.sync.rereading import Rereader
 from service.sync.seen import Seen
 
@@ -112,7 +111,7 @@ class Deleter:
 
     async def _unlisted(self, kind: str, where: Container | None, listed: Listed) -> list[str]:
         """Keys that the mirror has and the listing had not."""
-        table = TABLES[kind]
+        table = VERSIONED[kind]
         query = sa.select(key_of(table)).where(*stored.mirrored(table, where))
         seen = listed.of(kind)
         pieces = stored.pieces(self._store, query, key_of(table))

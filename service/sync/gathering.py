@@ -28,10 +28,10 @@ from service.events.fields import is_usable_id
 from service.kinds import Kind
 from service.kinds.model import Gathering
 from service.mirror.store import Store
+from service.mirror.tables import VERSIONED, key_of
 from service.sync import stored
 from service.sync.findings import Result, batched
 from service.sync.obstacles import ALONE, CLOSED_IN_A_ROW
-from service.sync.readings import TABLES, key_of
 from service.text import lookup
 
 log = structlog.get_logger(__name__)
@@ -103,7 +103,7 @@ async def _mirrored(store: Store, gathering: Gathering) -> set[str]:
     """Ids that the mirror knows."""
     known: set[str] = set()
     for kind, name in gathering.named_by:
-        table = TABLES[kind]
+        table = VERSIONED[kind]
         column = table.c[name]
         query = sa.select(key_of(table), column).where(table.c.deleted_at.is_(None), column.is_not(None))
         async for rows in stored.pieces(store, query, key_of(table)):

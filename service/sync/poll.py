@@ -34,11 +34,10 @@ from service.kinds.relationships import RELATIONSHIP
 from service.mirror import progress, refreshes
 from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
-from service.mirror.tables import assets
+from service.mirror.tables import VERSIONED, assets
 from service.settings.model import SyncSettings
 from service.settings.scope import Scope
 from service.sync.obstacles import ABSENT, BROKEN
-from service.sync.readings import TABLES
 from service.sync.sweep import Options, Sweeper
 from service.telemetry.metrics import Metrics
 from service.text import lookup
@@ -303,7 +302,7 @@ class Poller:
         if not keys:
             return
         async with self._store.write() as connection:
-            have = await rows_by_key(connection, TABLES[kind.name], kind.id_name, keys, "deleted_at")
+            have = await rows_by_key(connection, VERSIONED[kind.name], kind.id_name, keys, "deleted_at")
             live = [key for key, row in have.items() if row.deleted_at is None]
             await refreshes.ask(connection, [RefreshAsked(kind.name, key, where, "deleted") for key in live])
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import sqlalchemy as sa
-
 from service.changes import (
     Change,
     Container,
@@ -35,7 +33,6 @@ from service.kinds.assets import ASSET
 from service.kinds.glossary import ARTIFACT
 from service.kinds.lineage import LINEAGE_EVENT
 from service.kinds.profiles import DATA_PROFILE
-from service.mirror.tables import assets, containers, data_profiles, lineage_events, things
 from service.text import lookup
 
 
@@ -140,10 +137,6 @@ def _lineage(item: dict[str, Any], where: Container | None, at_us: int | None, p
 _MEANS: dict[str, Means] = {
     ASSET.name: _asset, DATA_PROFILE.name: profile_told, ARTIFACT.name: _artifact, LINEAGE_EVENT.name: _lineage,
 }  # fmt: skip
-#: Where each kind is mirrored.
-TABLES: dict[str, sa.Table] = {
-    "container": containers, "asset": assets, "data_profile": data_profiles, "lineage_event": lineage_events, **things
-}  # fmt: skip
 
 
 def id_of(kind: Kind, item: dict[str, Any], where: Container | None) -> str:
@@ -158,8 +151,3 @@ def id_of(kind: Kind, item: dict[str, Any], where: Container | None) -> str:
 
 #: Where kinds with changes of their own have their ids.
 _IDS = (("metadata", "asset_id"), ("metadata", "guid"), ("metadata", "id"), ("asset_id",), ("id",))
-
-
-def key_of(table: sa.Table) -> Any:
-    """The key column of a state table."""
-    return next(iter(table.primary_key))

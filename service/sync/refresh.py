@@ -55,6 +55,7 @@ from service.mirror.profiling import documents
 from service.mirror.profiling.documents import KIND as DOCUMENT
 from service.mirror.refreshes import Claimed
 from service.mirror.store import Store
+from service.mirror.tables import VERSIONED, key_of
 from service.pipeline.decoding import Read
 from service.settings.model import SyncSettings
 from service.sync.cleaning import clean
@@ -62,7 +63,7 @@ from service.sync.containers import refreshed_container
 from service.sync.findings import read_of, unreadable
 from service.sync.obstacles import ABSENT
 from service.sync.profile_documents import DocumentReader
-from service.sync.readings import TABLES, key_of, thing_told
+from service.sync.readings import thing_told
 from service.sync.sweep import Options, Result, Sweeper, batched
 from service.text import lookup
 from service.text.privacy import Privacy
@@ -276,7 +277,7 @@ class Refresher:
     async def _profile(self, request: Claimed) -> list[Read]:
         names = ("asset_id", "container_kind", "container_id")
         async with self._store.read() as connection:
-            table = TABLES["data_profile"]
+            table = VERSIONED["data_profile"]
             rows = await rows_by_key(connection, table, "profile_id", [request.entity_id], *names)
         row = rows.get(request.entity_id)
         where = request.container or (Container(row.container_kind, row.container_id) if row and row[3] else None)
@@ -338,7 +339,7 @@ class Refresher:
 
     async def _places(self, requests: Sequence[Claimed], kind: str) -> dict[str, Container]:
         """Where things live, as far as the mirror knows."""
-        table = TABLES[kind]
+        table = VERSIONED[kind]
         names = ("kind", "container_id") if kind == "container" else ("container_kind", "container_id")
         async with self._store.read() as connection:
             wanted = [request.entity_id for request in requests]

@@ -12,8 +12,8 @@ from service.changes import Container
 from service.kinds import Kind
 from service.mirror.bulk import rows_by_key
 from service.mirror.store import Store
-from service.mirror.tables import assets
-from service.sync.readings import TABLES, Told, key_of
+from service.mirror.tables import VERSIONED, assets, key_of
+from service.sync.readings import Told
 
 #: Rows of the mirror that are looked through at once.
 ROWS = 5000
@@ -28,7 +28,7 @@ async def versions(store: Store, told: Iterable[Told]) -> dict[str, dict[str, An
     if keys:
         async with store.reading() as connection:
             for kind, wanted in keys.items():
-                table = TABLES[kind]
+                table = VERSIONED[kind]
                 key = key_of(table).name
                 names = ("version", "deleted_at", *(("version_id",) if kind == "artifact" else ()))
                 found[kind] = await rows_by_key(connection, table, key, wanted, *names)
@@ -49,7 +49,7 @@ async def pieces(store: Store, query: sa.Select[Any], key: sa.Column[Any]) -> As
 
 async def parents(store: Store, kind: Kind, where: Container | None, after: str | None) -> AsyncIterator[Parent]:
     """What a kind is listed below, in the order of their ids, from after one of them."""
-    table = TABLES[str(kind.parent)]
+    table = VERSIONED[str(kind.parent)]
     key = key_of(table)
     types = table.c.asset_type if table is assets else table.c.get("artifact_type")
     query = sa.select(key, sa.null() if types is None else types).where(*mirrored(table, where), key > (after or ""))
@@ -62,7 +62,7 @@ async def parents(store: Store, kind: Kind, where: Container | None, after: str 
 
 async def count(store: Store, kind: str, where: Container | None) -> int:
     """How many of a kind the mirror has."""
-    table = TABLES[kind]
+    table = VERSIONED[kind]
     query = sa.select(sa.func.count()).select_from(table).where(*mirrored(table, where))
     async with store.reading() as connection:
         number: int = (await connection.execute(query)).scalar_one()

@@ -10,12 +10,12 @@ from pydantic import AfterValidator, ConfigDict, Field
 from service.errors import UsageError
 from service.http.admin.calls import MAX_WORD, Asked, Body, Call, Parameters, Word, storable
 from service.mirror.progress import RECONCILE, SNAPSHOT
+from service.mirror.tables import VERSIONED
 from service.operations import reading as operations
 from service.operations.reading import Asked as RunAsked
 from service.operations.reading import NoCatalog, Standing
 from service.operations.work import Work
 from service.queries.parts import Gap
-from service.sync.readings import TABLES
 from service.sync.sweep import Options
 
 _ROOT = "/api/admin"
@@ -42,7 +42,7 @@ class Refresh(Body):
     """What is read again."""
 
     id: Word
-    kind: str = Field("asset", json_schema_extra={"enum": list(TABLES)})
+    kind: str = Field("asset", json_schema_extra={"enum": list(VERSIONED)})
     container: Annotated[str, Field(max_length=MAX_WORD, pattern=_CONTAINER), AfterValidator(storable)] | None = Field(
         None, description="Where it lives, where the mirror does not know: catalog:ID, project:ID or space:ID."
     )

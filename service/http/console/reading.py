@@ -9,9 +9,9 @@ from service.http.console.screens import Screen
 from service.http.problems import bad_request
 from service.http.query import Query
 from service.mirror.progress import RECONCILE, SNAPSHOT
+from service.mirror.tables import VERSIONED
 from service.operations import reading
 from service.queries import parts
-from service.sync.readings import TABLES
 from service.sync.runs import COUNTS
 from service.sync.sweep import Options
 
@@ -51,7 +51,7 @@ class ReadingScreen(Screen):
             waiting = await parts.refreshing(connection, parts.WAITING_ROWS)
         return self._pages.show(
             request, "reading.html", standing=standing, freshness=fresh, refreshing=waiting, counts=COUNTS,
-            gaps=await reading.gaps(self._store), kinds=sorted(TABLES),
+            gaps=await reading.gaps(self._store), kinds=sorted(VERSIONED),
         )  # fmt: skip
 
     async def ask(self, request: web.Request) -> web.Response:

@@ -27,6 +27,7 @@ from service.mirror.tables import (
     audit_log,
     dead_letters,
     forgotten,
+    key_of,
     metadata,
     search_things,
     search_words,
@@ -198,7 +199,7 @@ def _goes(table: sa.Table, changes: dict[str, Any]) -> bool:
 
 async def _is_there(connection: AsyncConnection, table: sa.Table, row: Any, values: dict[str, Any]) -> bool:
     """Whether a history has the same state already: two that differed in the person alone are one without them."""
-    key = next(iter(table.primary_key))
+    key = key_of(table)
     if table not in HISTORIES.values() or values.get("version", row.version) == row.version:
         return False
     same = sa.select(sa.func.count()).where(key == row._mapping[key.name], table.c.version == values["version"])
@@ -227,7 +228,7 @@ def _told(connection: AsyncConnection, table: sa.Table, row: Any, changes: dict[
     told = dict(row._mapping) | changes
     if told["document"] is not None:
         try:
-            key = next(iter(table.primary_key))
+            key = key_of(table)
             changes = changes | {"version": version_of(_KINDS[table], told, key.name).key}
         except DataError:  # what this code does not understand keeps its version
             pass

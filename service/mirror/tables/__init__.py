@@ -7,10 +7,10 @@ Documents are canonical JSON text; `jsonb` would refuse NUL and lone surrogates,
 
 from __future__ import annotations
 
-from service.mirror.tables.columns import MAPPING, UtcTime, metadata
+from service.mirror.tables.columns import MAPPING, UtcTime, key_of, metadata
 from service.mirror.tables.contract import contract_paths, contract_sources
 from service.mirror.tables.figures import profile_classes, profile_documents, profile_drift, profile_runs
-from service.mirror.tables.kept import HISTORIES, STATES
+from service.mirror.tables.kept import HISTORIES, STATES, VERSIONED
 from service.mirror.tables.mirrored import (
     asset_attachments,
     asset_attributes,
@@ -61,6 +61,7 @@ __all__ = [
     "HISTORIES",
     "MAPPING",
     "STATES",
+    "VERSIONED",
     "UtcTime",
     "asset_attachments",
     "asset_attributes",
@@ -87,6 +88,7 @@ __all__ = [
     "deliveries",
     "forgotten",
     "gaps",
+    "key_of",
     "lineage_edges",
     "lineage_events",
     "links",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Dialect, LargeBinary, MetaData, SmallInteger, Text, TypeDecorator
+from sqlalchemy import Column, DateTime, Dialect, LargeBinary, MetaData, SmallInteger, Table, Text, TypeDecorator
 
 #: Revision of the code that derives columns from documents; raised when it changes, so that rows can be re-derived.
 MAPPING = 3
@@ -55,3 +55,8 @@ def container_columns() -> list[Column[Any]]:
         Column("container_kind", Text, comment="catalog, project or space"),
         Column("container_id", Text),
     ]
+
+
+def key_of(table: Table) -> Column[Any]:
+    """The column that names a thing in its table, and, beside the version, in its history."""
+    return next(iter(table.primary_key))

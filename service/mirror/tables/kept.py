@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, Column, Index, Table
 
-from service.mirror.tables.columns import metadata
-from service.mirror.tables.mirrored import assets, containers, data_profiles, things
+from service.mirror.tables.columns import key_of, metadata
+from service.mirror.tables.mirrored import assets, containers, data_profiles, lineage_events, things
 
-#: The tables of states by kind.
-STATES: dict[str, Table] = {"container": containers, "asset": assets, "data_profile": data_profiles, **things}
+#: Whatever has versions, by kind.
+VERSIONED: dict[str, Table] = {
+    "container": containers, "asset": assets, "data_profile": data_profiles, "lineage_event": lineage_events, **things
+}  # fmt: skip
+#: The tables of states by kind; lineage events are no states.
+STATES: dict[str, Table] = {kind: table for kind, table in VERSIONED.items() if table is not lineage_events}
 
 
 def _history_of(table: Table) -> Table:
     """A row per state with a moment: the columns of the table itself, named by its key and the version."""
-    key = next(iter(table.primary_key)).name
+    key = key_of(table).name
     kept = (
         Column(told.name, told.type, primary_key=told.name in (key, "version"), nullable=told.nullable,
                comment=told.comment)
