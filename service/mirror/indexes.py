@@ -7,7 +7,8 @@ builds it `CONCURRENTLY`, which takes longer and is in nobody's way. SQLite has 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 
 import sqlalchemy as sa
 import structlog
@@ -19,14 +20,40 @@ from service.mirror.tables import metadata
 
 log = structlog.get_logger(__name__)
 
-#: Those that are there and usable; of the others one may be under way in another replica.
+#: Those that are there and usable; of the others one may be under way, by hand or in a version before this.
 _THERE = """
     SELECT c.relname, i.indisvalid, EXISTS (SELECT 1 FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid)
       FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = coalesce(CAST(:schema AS text), current_schema())
 """
-#: PostgreSQL's `duplicate_table`: another replica was quicker.
-_EXISTS = "42P07"
+#: Names the advisory lock that lets only one replica build, together with the schema it does so in.
+_LOCK = 728_341_203
+#: Kept by a transaction, not by a session, which a pooler would hand to others.
+_ALONE = "SELECT pg_try_advisory_xact_lock(:lock, hashtext(coalesce(CAST(:schema AS text), current_schema())))"
+#: Has to follow it: a query keeps its snapshot, which a build waits for, until another statement takes its portal.
+_IDLE = "SET LOCAL idle_in_transaction_session_timeout = 0"
+
+
+@asynccontextmanager
+async def alone(store: Store) -> AsyncIterator[bool]:
+    """Whether we are the only one who builds; nobody waits, as two builds beside one table wait for each other.
+
+    Whoever finds another at it may go on: what that one leaves undone is built at the next start.
+
+    Raises:
+        SQLAlchemyError and what else a store raises.
+    """
+    if store.dialect != "postgresql":
+        yield True
+        return
+    async with store.engine.connect() as connection:
+        is_alone = (await connection.execute(sa.text(_ALONE), {"lock": _LOCK, "schema": store.schema})).scalar_one()
+        await connection.execute(sa.text(_IDLE))
+        if not is_alone:
+            log.info(
+                "index_build_elsewhere", advice="Another replica builds what is missing; nothing needs to be done."
+            )
+        yield is_alone
 
 
 async def build_missing(store: Store) -> list[str]:
@@ -47,8 +74,8 @@ async def build_missing(store: Store) -> list[str]:
         for index in missing:
             if not {column.name for column in index.columns} <= known[index]:
                 continue  # of a schema that is older than ours
-            if await _build(connection, store, index, is_left=str(index.name) in there):
-                built.append(str(index.name))
+            await _build(connection, store, index, is_left=str(index.name) in there)
+            built.append(str(index.name))
     return built
 
 
@@ -68,7 +95,7 @@ def _columns(connection: sa.Connection, indexes: Iterable[sa.Index], schema: str
     }
 
 
-async def _build(connection: AsyncConnection, store: Store, index: sa.Index, *, is_left: bool) -> bool:
+async def _build(connection: AsyncConnection, store: Store, index: sa.Index, *, is_left: bool) -> None:
     quoted = connection.dialect.identifier_preparer.quote
     prefix = f"{quoted(store.schema)}." if store.schema else ""
     if is_left:  # what an interrupted build left is kept up to date, and used by nobody
@@ -79,10 +106,4 @@ async def _build(connection: AsyncConnection, store: Store, index: sa.Index, *, 
         )
     )
     log.info("index_build", index=index.name, table=index.table.name if index.table is not None else None)
-    try:
-        await connection.exec_driver_sql(statement.replace("INDEX", "INDEX CONCURRENTLY", 1))
-    except sa.exc.DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) != _EXISTS:
-            raise
-        return False
-    return True
+    await connection.exec_driver_sql(statement.replace("INDEX", "INDEX CONCURRENTLY", 1))

@@ -79,8 +79,10 @@ async def upgrade(store: Store) -> str:
         log.warning("schema_locked", holders=holders, waited_s=round(waited_s, 1))
         await asyncio.sleep(LOCK_PAUSE_S)
     try:
-        await indexes.build_missing(store)
-        await preparing.prepare(store)
+        async with indexes.alone(store) as is_alone:
+            if is_alone:
+                await indexes.build_missing(store)
+                await preparing.prepare(store)
     except STORE_ERRORS as error:
         raise store.unavailable(error) from error
     return await current(store) or newest()

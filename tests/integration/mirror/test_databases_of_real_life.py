@@ -201,6 +201,10 @@ async def test_an_index_of_a_table_with_rows_is_built_beside_whoever_writes(
             assert not building.done()
             async with asyncio.timeout(2):
                 await mirror.execute(asset.format("a3"))  # nobody waits for the build
+                await schema.upgrade(
+                    mirror.store
+                )  # nor does another replica, which two builds at once would hold for good
+            assert not building.done()
             await writer.commit()
         await building
         declared = {str(index.name) for table in metadata.sorted_tables for index in table.indexes}
