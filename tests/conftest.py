@@ -1,6 +1,5 @@
 """The real parts that tests ask for by name: each skips here when it is missing, and fails in CI."""
 
-import asyncio
 import os
 import shutil
 import uuid
@@ -10,17 +9,15 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import pytest
-from pydantic import SecretStr
 
 from sandbox.parts.broker import PrivateBroker
 from sandbox.parts.errors import AMQP_TOOLS, PartMissing
 from sandbox.parts.mirror import MirrorProcess
 from sandbox.parts.pgbouncer import PrivatePgBouncer
-from sandbox.parts.postgres import EMPTY, PrivatePostgres
+from sandbox.parts.postgres import PrivatePostgres
 from sandbox.parts.providers import Broker, Postgres, provide_broker, provide_postgres
 from sandbox.parts.tls import Certificates, make_certificates
-from service.mirror import schema
-from service.settings.model import StoreSettings
+from tests.databases import Databases, SqliteFiles
 
 pytest_plugins = ["tests.fixtures", "tests.browsing"]
 
@@ -110,34 +107,43 @@ def amqp_url(broker: Broker) -> Iterator[str]:
 @pytest.fixture
 def empty_postgres_url(postgres: Postgres) -> Iterator[str]:
     """A database of this test's own, empty."""
-    yield from _database(postgres, EMPTY)
+    name = f"test_{uuid.uuid4().hex}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
 
 
 @pytest.fixture(scope="session")
-def migrated(postgres: Postgres) -> Iterator[str]:
-    """A database with our newest schema and nothing in it; copying it is quicker than making the schema each time."""
-    name = f"migrated_{uuid.uuid4().hex}"
-    asyncio.run(schema.migrate(StoreSettings(url=SecretStr(postgres.create_database(name)))))
-    yield name
-    postgres.drop_database(name)
+def databases(postgres: Postgres) -> Iterator[Databases]:
+    """Databases with our newest schema and nothing in them."""
+    made = Databases(postgres)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def postgres_url(postgres: Postgres, migrated: str) -> Iterator[str]:
+def postgres_url(databases: Databases) -> Iterator[str]:
     """A database of this test's own, with our newest schema and nothing in it."""
-    yield from _database(postgres, migrated)
+    name, url, state = databases.lend()
+    yield url
+    databases.take_back(name, url, state)
 
 
-def _database(postgres: Postgres, template: str) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex}"
-    yield postgres.create_database(name, template)
-    postgres.drop_database(name)
+@pytest.fixture(scope="session")
+def sqlite_files(tmp_path_factory: pytest.TempPathFactory) -> SqliteFiles:
+    """Makes files with our newest schema and nothing in them."""
+    return SqliteFiles(tmp_path_factory.mktemp("migrated"))
 
 
 @pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
+def empty_sqlite_url(tmp_path: Path) -> str:
     """A file of this test's own, not made yet."""
     return f"sqlite:///{tmp_path / 'mirror.db'}"
+
+
+@pytest.fixture
+def sqlite_url(sqlite_files: SqliteFiles, tmp_path: Path) -> str:
+    """A file of this test's own, with our newest schema and nothing in it."""
+    return sqlite_files.copy_to(tmp_path / "mirror.db")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -149,7 +155,7 @@ def store_url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def empty_store_url(request: pytest.FixtureRequest) -> str:
     """The test runs once on each kind of store, without any schema."""
-    return _one_of(request, "sqlite_url", "empty_postgres_url")
+    return _one_of(request, "empty_sqlite_url", "empty_postgres_url")
 
 
 def _one_of(request: pytest.FixtureRequest, sqlite: str, postgresql: str) -> str:

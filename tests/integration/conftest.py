@@ -172,7 +172,7 @@ def opened() -> Callable[..., AbstractAsyncContextManager[Mirror]]:
 @pytest.fixture
 async def mirror(store_url: str, opened: Callable[..., AbstractAsyncContextManager[Mirror]]) -> AsyncIterator[Mirror]:
     """An empty mirror, once on each kind of store."""
-    async with opened(store_url) as ready:
+    async with opened(store_url, migrate=False) as ready:
         yield ready
 
 
@@ -182,7 +182,7 @@ async def both(
 ) -> AsyncIterator[list[Mirror]]:
     """A mirror on each kind of store."""
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(opened(url)) for url in (sqlite_url, postgres_url)]
+        yield [await stack.enter_async_context(opened(url, migrate=False)) for url in (sqlite_url, postgres_url)]
 
 
 @dataclass(frozen=True)
