@@ -8,11 +8,13 @@ audit log is only counted: it is evidence, and the store refuses to change it.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.errors import DataError
@@ -120,9 +122,8 @@ async def sweep(store: Store, traces: Traces) -> Swept:
 
 async def audited(store: Store, person: Person) -> int:
     """Entries of the audit log that name them; it stays as it is."""
-    columns = _texts(audit_log)
-    query = sa.select(*columns).where(_may_hold(audit_log, person.forms))
     async with store.reading() as connection:
+        query = sa.select(*_texts(audit_log)).where(_may_hold(connection, audit_log, person.forms))
         rows = await connection.execute(query)
         return sum(any(value and person.hidden_column(value) != value for value in row) for row in rows)
 
@@ -150,24 +151,39 @@ async def _page(
 ) -> list[Any]:  # fmt: skip
     """The next rows that may hold them, in the order of keys."""
     keys = list(table.primary_key.columns)
-    query = sa.select(table).where(_may_hold(table, traces.person.forms, traces.user_hashes)).order_by(*keys)
+    query = (
+        sa.select(table).where(_may_hold(connection, table, traces.person.forms, traces.user_hashes)).order_by(*keys)
+    )
     if last is not None:
         place = (sa.literal(value, key.type) for value, key in zip(last, keys, strict=True))
         query = query.where(sa.tuple_(*keys) > sa.tuple_(*place))
     return list(await connection.execute(query.limit(_ROWS)))
 
 
-def _may_hold(table: sa.Table, forms: Sequence[str], user_hashes: Collection[str] = ()) -> sa.ColumnElement[bool]:
+def _may_hold(
+    connection: AsyncConnection, table: sa.Table, forms: Sequence[str], user_hashes: Collection[str] = ()
+) -> sa.ColumnElement[bool]:
     """What the store can tell: a text with one of these in it, as it is or as JSON writes it. Bodies: all of them."""
     if table is dead_letters:
         return sa.true()
     in_json = {json.dumps(form, ensure_ascii=plain)[1:-1] for form in forms for plain in (False, True)}
     written = {*forms, *in_json}
     written |= {change(spelt) for spelt in written for change in (str.casefold, str.upper)}
-    found = [column.icontains(spelt, autoescape=True) for column in _texts(table) for spelt in sorted(written)]
+    told: list[sa.ColumnElement[Any]] = [sa.func.coalesce(column, "") for column in _texts(table)]
+    spelt, place = _spelt(connection, sorted(written))
+    whole = sa.func.lower(reduce(lambda before, column: before + "\n" + column, told))
+    found = sa.exists().where(place(whole, sa.func.lower(spelt)) > 0)
     if table is usage_facts:
-        found.append(usage_facts.c.user_hash.in_(list(user_hashes)))
-    return sa.or_(*found)
+        return found | usage_facts.c.user_hash.in_(list(user_hashes))
+    return found
+
+
+def _spelt(connection: AsyncConnection, written: list[str]) -> tuple[sa.ColumnElement[str], Callable[..., Any]]:
+    """Each way to write it as a row, and the store's function for its place in a text."""
+    if connection.dialect.name == "postgresql":
+        spelt = sa.func.unnest(sa.bindparam(None, written, type_=postgresql.ARRAY(sa.Text()), unique=True))
+        return spelt.column_valued("spelt"), sa.func.strpos
+    return sa.func.json_each(json.dumps(written)).table_valued("value").c.value, sa.func.instr
 
 
 async def _rewrite(
