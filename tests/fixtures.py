@@ -8,9 +8,10 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE, STDOUT
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -25,6 +26,7 @@ from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
 from sandbox.parts.mirror import MirrorProcess
 from sandbox.parts.prepared import PreparedProcess, can_begin
+from sandbox.parts.shell import PreparedCommands
 from service.mirror.store import Store
 from service.settings.model import StoreSettings
 
@@ -133,6 +135,17 @@ def run_command(tmp_path: Path) -> Callable[..., Awaitable[str]]:
         return output.decode()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def commands_path() -> Iterator[str]:
+    """`PATH` for scripts that call `catalog-mirror`, and `python` for that of the tests."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    if not MirrorProcess.is_prepared:
+        yield path
+        return
+    with TemporaryDirectory() as place, PreparedCommands(Path(place)) as commands:  # a socket's path has to be short
+        yield f"{commands.directory}{os.pathsep}{path}"
 
 
 @pytest.fixture

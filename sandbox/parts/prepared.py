@@ -11,7 +11,8 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 _context = multiprocessing.get_context("forkserver")
@@ -65,15 +66,22 @@ class PreparedProcess:
         self.send_signal(signal.SIGKILL)
 
 
-def _begin(words: list[str], environment: dict[str, str], directory: str, log: str) -> None:
-    """In the other process: what a shell would see to, and then the command."""
+def begin_serving(serve: Callable[..., None], *told: object) -> BaseProcess:
+    """A process that has imported everything, in which `serve` runs; it ends with us."""
+    process = _context.Process(target=serve, args=told, daemon=True)
+    process.start()
+    return process
+
+
+def become(words: Sequence[str], environment: Mapping[str, str], directory: str, files: Sequence[int]) -> None:
+    """What a shell would see to, with files as input, output and errors; and then the command."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(directory)
-    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    for number in (1, 2):
-        os.dup2(output, number)
-    os.close(output)
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = os.fdopen(1, "w", closefd=False)
     sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -82,3 +90,8 @@ def _begin(words: list[str], environment: dict[str, str], directory: str, log: s
     from service.cli import main
 
     main()
+
+
+def _begin(words: list[str], environment: dict[str, str], directory: str, log: str) -> None:
+    output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    become(words, environment, directory, [os.open(os.devnull, os.O_RDONLY), output, os.dup(output)])

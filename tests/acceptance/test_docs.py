@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,11 +51,16 @@ def _own_commands(page: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if _blocks(page, "sh")], ids=lambda page: page.name)
 async def test_every_command_of_a_page_runs(
-    page: Path, catalog: Any, amqp_url: str, tmp_path: Path, pocket_settings: dict[str, str]
+    page: Path,
+    catalog: Any,
+    amqp_url: str,
+    tmp_path: Path,
+    pocket_settings: dict[str, str],
+    commands_path: str,
 ) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("CATALOG_MIRROR_")}
     environment |= {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": commands_path,
         "CATALOG_MIRROR_AMQP__URL": amqp_url,
         "CATALOG_MIRROR_STORE__URL": f"sqlite:///{tmp_path / 'mirror.db'}",
     }

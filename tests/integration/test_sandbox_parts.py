@@ -225,3 +225,19 @@ def test_the_cpu_of_a_part_holds_that_of_children_that_live_and_that_ended(tmp_p
         wait_until(lambda: process.cpu_s() >= 0.58, timeout_s=20, what="one child's CPU is counted, not both")
     finally:
         process.kill()
+
+
+def test_a_command_of_a_script_has_the_files_and_the_end_of_one_that_was_started_anew(
+    commands_path: str, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "PATH": commands_path, "CATALOG_MIRROR_STORE__URL": f"sqlite:///{tmp_path}/m.db"}
+
+    def bash(script: str) -> tuple[int, str]:
+        done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    assert bash("cd / && catalog-mirror --version | head -n 1 >$OLDPWD/said")[0] == 0
+    assert (tmp_path / "said").read_text().startswith("catalog-mirror ")
+    assert bash("catalog-mirror no-such-command")[0] == 2
+    assert bash("catalog-mirror db upgrade && catalog-mirror docs settings | head -n 1")[0] == 0
+    assert '"dead_lettered": 1' in bash("echo '{' | catalog-mirror replay - --json")[1]
