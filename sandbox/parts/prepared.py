@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -93,5 +94,13 @@ def become(words: Sequence[str], environment: Mapping[str, str], directory: str,
 
 
 def _begin(words: list[str], environment: dict[str, str], directory: str, log: str) -> None:
+    threading.Thread(target=_end_with_our_parent, daemon=True).start()
     output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     become(words, environment, directory, [os.open(os.devnull, os.O_RDONLY), output, os.dup(output)])
+
+
+def _end_with_our_parent() -> None:
+    """A run of tests that is killed leaves no service behind that waits for its broker for ever."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -7,10 +7,12 @@ input and outputs that its shell gave it, and ends as it does; what the shell st
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import socket
 import sys
+from multiprocessing.connection import wait
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -68,7 +70,9 @@ class PreparedCommands:
 def _serve(listener: socket.socket) -> None:
     """In a process that has imported everything: a child for each command, which forks it and waits for its end."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those who answer
-    while True:
+    parent = multiprocessing.parent_process()
+    ended = [] if parent is None else [parent.sentinel]
+    while listener in wait([listener, *ended]):
         connection, _ = listener.accept()
         if not os.fork():
             listener.close()

@@ -184,6 +184,48 @@ def test_a_part_does_not_outlive_its_killed_owner(private_postgres: PrivatePostg
     assert str(directory) not in _command_lines()
 
 
+_BEGIN = """
+import sys
+from pathlib import Path
+from sandbox.parts.prepared import PreparedProcess
+from sandbox.parts.process import free_port
+if __name__ == "__main__":
+    settings = {"AMQP__URL": "amqp://127.0.0.1:1/", "STORE__URL": "sqlite:///m.db", "HTTP__API_PORT": "0"}
+    settings["HTTP__PORT"] = str(free_port())
+    environment = {f"CATALOG_MIRROR_{name}": value for name, value in settings.items()}
+    print(PreparedProcess(["run"], environment, Path("log")).pid, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_prepared_service_does_not_outlive_a_killed_run(tmp_path: Path) -> None:
+    """One that waits for a broker which is not there would wait for ever."""
+    (tmp_path / "begin.py").write_text(_BEGIN)
+    (tmp_path / "log").touch()
+    with subprocess.Popen(
+        [sys.executable, "begin.py"], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    ) as owner:  # fmt: skip
+        assert owner.stdout is not None
+        service = int(owner.stdout.readline())
+        try:
+            wait_until(
+                lambda: "broker_unavailable" in (tmp_path / "log").read_text(),
+                timeout_s=60,
+                what="the service does not run",
+            )
+        finally:
+            owner.kill()
+
+    wait_until(lambda: not _is_alive(service), timeout_s=20, what="the service is still there")
+
+
+def _is_alive(process: int) -> bool:
+    """One that ended and that nobody has asked yet is not."""
+    told = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True).stdout
+    return bool(told) and not told.startswith("Z")
+
+
 def _command_lines() -> str:
     return subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True).stdout
 
