@@ -18,7 +18,7 @@ from service.amqp.connection import trust, vhost
 from service.amqp.tally import Tally
 from service.amqp.topology import Binding
 from service.errors import BrokerUnavailable, ManagementUnavailable, SettingInvalid, TopologyMissing
-from service.settings.model import AmqpSettings, hide_password, refreshed
+from service.settings.model import AmqpSettings, hide_password
 from service.settings.proxies import proxy_for
 from service.text import documents
 
@@ -216,7 +216,6 @@ def _of_vhost(settings: AmqpSettings) -> str:
 
 async def _ask(settings: AmqpSettings, path: str) -> Any:
     """What the API answers; None where it is not to be asked, or has no such thing."""
-    settings = refreshed(settings)
     if settings.management_url is None:
         return None
     parts = urlsplit(settings.management_url.get_secret_value())

@@ -19,7 +19,7 @@ import aiohttp
 import structlog
 
 from service.errors import BrokerLinkEnded, BrokerUnavailable, SettingInvalid
-from service.settings.model import AmqpSettings, refreshed
+from service.settings.model import AmqpSettings
 from service.settings.proxies import proxy_for
 from service.text import documents
 
@@ -52,7 +52,7 @@ async def token(settings: AmqpSettings) -> Token:
     """
     kept = _kept.get(_key(settings))
     if kept is None or time.monotonic() >= kept.renew_at:
-        kept = _kept[_key(settings)] = await _asked_for(refreshed(settings))
+        kept = _kept[_key(settings)] = await _asked_for(settings)
     return kept
 
 

@@ -15,7 +15,7 @@ from service import __version__
 from service.catalog.refusals import asked_to_wait
 from service.errors import AnswerLost, DeliveryRejected, MirrorError, SettingInvalid, TargetUnavailable
 from service.settings.proxies import proxy_for
-from service.settings.trust import leading_to
+from service.settings.trust import Trust
 from service.targets.options import setting_of
 from service.targets.sign_in import SignIn
 from service.telemetry import traces
@@ -110,7 +110,7 @@ class Poster:
         self._target = target
         self.url = url
         self._sign_in = sign_in
-        self._tls = leading_to(ca_file, f"TARGETS__{target.upper()}__CA_FILE")
+        self._trust = Trust(ca_file, f"TARGETS__{target.upper()}__CA_FILE")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, _CONNECT_S))
         self._proxy = proxy_for(url)
         self._fresh = fresh
@@ -183,7 +183,7 @@ class Poster:
                 params=parameters,
                 headers=headers,
                 allow_redirects=False,
-                ssl=self._tls,
+                ssl=self._trust.context,
                 proxy=self._proxy,
             ) as response:
                 answer = await read_all(response.content, self._max_answer)

@@ -159,12 +159,18 @@ def password_of(name: str, chosen: TargetSettings) -> Callable[[], str | None]:
     return _secret(name, "PASSWORD", chosen.password, chosen.password_file)
 
 
+def _token(text: str) -> str:
+    if not text.strip():  # a file that is just being written holds nothing
+        raise ValueError("it is empty")
+    return text.strip()
+
+
 def _secret(name: str, member: str, value: SecretStr | None, file: Path | None) -> Callable[[], str | None]:
     if file is None:
         secret = value.get_secret_value() if value else None
         return lambda: secret
     try:
-        watched = Watched(file, str.strip)
+        watched = Watched.text(file, _token)
     except (OSError, ValueError) as error:
         setting = setting_of(name, f"{member}_FILE")
         raise SettingInvalid(setting=setting, problem=str(error)) from None
