@@ -21,6 +21,7 @@ from service.errors import BrokerUnavailable, ManagementUnavailable, SettingInva
 from service.settings.model import AmqpSettings, hide_password
 from service.settings.proxies import proxy_for
 from service.text import documents
+from service.text.quoting import quoted
 
 #: Share of the queue's bytes from which on it counts as full: the API's figures are some seconds old.
 FULL = 0.98
@@ -231,7 +232,7 @@ async def _ask(settings: AmqpSettings, path: str) -> Any:
             if answer.status == 404:
                 return None
             if answer.status != 200:
-                said = (await answer.text())[:200]
+                said = quoted(await answer.text(errors="replace"), [who.partition(":")[2]], 200)
                 raise _unavailable(settings, f"it answers {answer.status} {answer.reason or ''}, {said!r}")
             return documents.shallow(await answer.read())
     except SettingInvalid as error:

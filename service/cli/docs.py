@@ -158,8 +158,8 @@ def markdown() -> str:
         "Made by `catalog-mirror docs settings`. Every setting is an environment variable; the YAML file that",
         "`CATALOG_MIRROR_CONFIG` names holds the same names in lower case, by section. The environment wins. Any",
         "setting of a section may also come from a file: append `_FILE` to its name and give the path (not for",
-        "targets). A file in `$CREDENTIALS_DIRECTORY` that is called like a variable sets what the variable would, and one for a",
-        "setting that names a file is that file. [How secrets rotate](production.md#secrets-that-rotate).",
+        "targets). A file in `$CREDENTIALS_DIRECTORY` that is called like a variable sets what the variable would; one",
+        "for a setting that names a file is that file. [How secrets rotate](production.md#secrets-that-rotate).",
     ]
     for model, rows in sections():
         doc = (model.__doc__ or "").strip()

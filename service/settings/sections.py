@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import NoDecode
 
 from service.changes import Origin
@@ -386,6 +395,18 @@ class UsageSettings(Section):
     )
 
 
+class _Options(dict[str, Any]):
+    """What a target alone is told, in which secrets may stand: shown by names."""
+
+    def __repr__(self) -> str:
+        return repr(dict.fromkeys(self, "**********"))
+
+
+Options = Annotated[
+    dict[str, Any], AfterValidator(_Options), PlainSerializer(lambda options: dict.fromkeys(options, "**********"))
+]
+
+
 class TargetSettings(Section):
     """One destination."""
 
@@ -409,7 +430,7 @@ class TargetSettings(Section):
         description="File with the secrets by which what is sent is signed, one a line; read again when it changes.",
     )
     ca_file: Path | None = Field(None, description="Certificates (PEM) that the target's certificate must lead to.")
-    options: dict[str, Any] = Field({}, repr=False, description="What this target alone can be told, as JSON.")
+    options: Options = Field({}, description="What this target alone can be told, as JSON.")
     event_source_service: str = Field("Catalog Mirror", description="How our own lineage events are marked.")
     user_id: str = Field("catalog-mirror", description="`user_id` of our lineage events.")
     account_id: str = Field("999", description="`account_id` of our lineage events.")

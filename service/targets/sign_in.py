@@ -159,19 +159,20 @@ def password_of(name: str, chosen: TargetSettings) -> Callable[[], str | None]:
     return _secret(name, "PASSWORD", chosen.password, chosen.password_file)
 
 
-def _token(text: str) -> str:
-    if not text.strip():  # a file that is just being written holds nothing
-        raise ValueError("it is empty")
-    return text.strip()
-
-
 def _secret(name: str, member: str, value: SecretStr | None, file: Path | None) -> Callable[[], str | None]:
     if file is None:
         secret = value.get_secret_value() if value else None
         return lambda: secret
     try:
-        watched = Watched.text(file, _token)
+        watched = Watched.text(file, str.strip)
     except (OSError, ValueError) as error:
         setting = setting_of(name, f"{member}_FILE")
         raise SettingInvalid(setting=setting, problem=str(error)) from None
-    return lambda: watched.value
+    kept = ""
+
+    def read() -> str:
+        nonlocal kept
+        kept = watched.value or kept  # a file that is just being written holds nothing
+        return kept
+
+    return read
