@@ -8,10 +8,11 @@
 #
 # docs/production.md tells the rest. A test runs the steps of `wheels` and `installed` without an engine.
 
-#: Pinned; your registry's copy, with its digest, may stand here (`--build-arg PYTHON_IMAGE=…@sha256:…`).
-ARG PYTHON_IMAGE=docker.io/library/python:3.13.9-slim-bookworm
+# Pinned on 2026-11-30, by the digest of the index, which names an image for each machine. `make bases` says when that is old.
+#: Your registry's copy, with its digest, may stand here (`--build-arg PYTHON_IMAGE=…@sha256:…`).
+ARG PYTHON_IMAGE=docker.io/library/python:3.13.9-slim-bookworm@sha256:b685a4fa58bb19d1814d78a1ec0f0208f351452724f78b20212c984d6e124a34
 #: For one step alone: gets what the console's pages load, by a lock with hashes.
-ARG NODE_IMAGE=docker.io/library/node:22.21.1-bookworm-slim
+ARG NODE_IMAGE=docker.io/library/node:22.21.1-bookworm-slim@sha256:25b3eb23a00590b7499f2a2ce939322727fcce1b15fdd69754fcd09536a3ae2c
 
 
 FROM ${NODE_IMAGE} AS browser

@@ -14,7 +14,7 @@ SCRIPTS := sandbox/install.sh sandbox/root.sh .ci/run
 #: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
 TOOL = $(BIN)/python -m sandbox.tools
 
-.PHONY: help install parts console pictures demo test faults neighbours check style types floors advisories scripts image chart asyncapi audit licences workflows docs instructions migration format bench profile soak lock clean
+.PHONY: help install parts console pictures demo test faults neighbours check style types floors advisories scripts image bases wheel chart asyncapi audit licences workflows docs instructions migration format bench profile soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -125,8 +125,19 @@ scripts: ## Judge the syntax of the shell scripts
 	@bash -n .ci/run
 	@if command -v shellcheck >/dev/null 2>&1; then shellcheck $(SCRIPTS); fi
 
-image: $(STAMP) ## Judge the Dockerfile (hadolint)
+image: $(STAMP) bases ## Judge the Dockerfile (hadolint)
 	@$(TOOL) hadolint Dockerfile && echo "Dockerfile: nothing found"
+
+bases: $(STAMP) ## Say when the bases of the image are old; never fails
+	@$(BIN)/python -m sandbox.bases
+
+# Byte for byte the same from the same commit, wherever and whenever it is made: its times are that of the commit.
+wheel: $(STAMP) ## Build wheel, source distribution and SBOM into dist/
+	@rm -rf dist
+	@export SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} && \
+	$(BIN)/python -m hatchling build -d dist && \
+	$(BIN)/python -m sandbox.sbom dist && \
+	cd dist && sha256sum *.whl *.tar.gz *.json >SHA256SUMS && cat SHA256SUMS
 
 # What is rendered is judged by tests/shipping.
 chart: $(STAMP) ## Judge the chart (helm lint, Kubernetes' schemas) and the alerts (promtool)

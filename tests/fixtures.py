@@ -25,6 +25,7 @@ from sandbox.catalog import access
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
 from sandbox.parts.mirror import MirrorProcess
+from sandbox.parts.mounted import MountedSecrets
 from sandbox.parts.prepared import PreparedProcess, can_begin
 from sandbox.parts.shell import PreparedCommands
 from service.mirror.store import Store
@@ -153,6 +154,12 @@ async def catalog(amqp_url: str) -> AsyncIterator[Catalog]:
     """A catalog on the test's own vhost."""
     async with Catalog(amqp_url) as catalog:
         yield catalog
+
+
+@pytest.fixture
+def mounted(tmp_path: Path) -> MountedSecrets:
+    """Secrets as Kubernetes mounts them; `put` exchanges them all at once."""
+    return MountedSecrets(tmp_path / "secrets")
 
 
 @pytest.fixture

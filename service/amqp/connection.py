@@ -26,7 +26,7 @@ from service.amqp.deliveries import FrameReader, Frames
 from service.amqp.remedies import unavailable
 from service.amqp.tokens import Token
 from service.errors import BrokerLinkEnded, BrokerUnavailable, SettingInvalid, TopologyMissing
-from service.settings.model import AmqpSettings, hide_password, refreshed
+from service.settings.model import AmqpSettings, hide_password
 from service.settings.trust import mutual
 
 wire.install()
@@ -133,7 +133,6 @@ async def _renew(connection: AbstractConnection, settings: AmqpSettings, used: T
 
 
 async def _connect(settings: AmqpSettings, purpose: str, token: Token | None) -> Link:
-    settings = refreshed(settings)
     if settings.url is None:
         raise SettingInvalid(setting="CATALOG_MIRROR_AMQP__URL", problem="it is not set")
     try:

@@ -18,9 +18,10 @@ from service.amqp.connection import trust, vhost
 from service.amqp.tally import Tally
 from service.amqp.topology import Binding
 from service.errors import BrokerUnavailable, ManagementUnavailable, SettingInvalid, TopologyMissing
-from service.settings.model import AmqpSettings, hide_password, refreshed
+from service.settings.model import AmqpSettings, hide_password
 from service.settings.proxies import proxy_for
 from service.text import documents
+from service.text.quoting import quoted
 
 #: Share of the queue's bytes from which on it counts as full: the API's figures are some seconds old.
 FULL = 0.98
@@ -216,7 +217,6 @@ def _of_vhost(settings: AmqpSettings) -> str:
 
 async def _ask(settings: AmqpSettings, path: str) -> Any:
     """What the API answers; None where it is not to be asked, or has no such thing."""
-    settings = refreshed(settings)
     if settings.management_url is None:
         return None
     parts = urlsplit(settings.management_url.get_secret_value())
@@ -232,7 +232,7 @@ async def _ask(settings: AmqpSettings, path: str) -> Any:
             if answer.status == 404:
                 return None
             if answer.status != 200:
-                said = (await answer.text())[:200]
+                said = quoted(await answer.text(errors="replace"), [who.partition(":")[2]], 200)
                 raise _unavailable(settings, f"it answers {answer.status} {answer.reason or ''}, {said!r}")
             return documents.shallow(await answer.read())
     except SettingInvalid as error:

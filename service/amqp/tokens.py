@@ -19,14 +19,17 @@ import aiohttp
 import structlog
 
 from service.errors import BrokerLinkEnded, BrokerUnavailable, SettingInvalid
-from service.settings.model import AmqpSettings, refreshed
+from service.settings.model import AmqpSettings
 from service.settings.proxies import proxy_for
 from service.text import documents
+from service.text.quoting import quoted
 
 log = structlog.get_logger(__name__)
 
 #: Share of its life after which a token is renewed, and seconds until the next attempt where that failed.
 RENEW_SHARE, RETRY_S = 0.7, 5.0
+#: Characters of an answer that are shown.
+_SHOWN = 300
 #: Seconds that a token is taken to live where nobody says so.
 DEFAULT_LIFE_S = 300.0
 _SECTION = "CATALOG_MIRROR_AMQP__"
@@ -52,7 +55,7 @@ async def token(settings: AmqpSettings) -> Token:
     """
     kept = _kept.get(_key(settings))
     if kept is None or time.monotonic() >= kept.renew_at:
-        kept = _kept[_key(settings)] = await _asked_for(refreshed(settings))
+        kept = _kept[_key(settings)] = await _asked_for(settings)
     return kept
 
 
@@ -91,7 +94,8 @@ async def _asked_for(settings: AmqpSettings) -> Token:
     status, body = await _post(settings)
     told = _object(body)
     if status != 200:
-        words = " ".join(str(told[name])[:200] for name in ("error", "error_description") if name in told)
+        said = " ".join(str(told[name]) for name in ("error", "error_description") if name in told)
+        words = quoted(said, [_secret(settings)], _SHOWN)
         ours = f"Correct {_SECTION}TOKEN_CLIENT_ID and TOKEN_CLIENT_SECRET, or TOKEN_SCOPE."
         ask = (
             ours
@@ -110,10 +114,10 @@ async def _asked_for(settings: AmqpSettings) -> Token:
 
 
 async def _post(settings: AmqpSettings) -> tuple[int, bytes]:
-    url, secret = str(settings.token_url), settings.token_client_secret
+    url = str(settings.token_url)
     form = {"grant_type": "client_credentials"} | ({"scope": settings.token_scope} if settings.token_scope else {})
     # Both are encoded as in a form before they are joined (RFC 6749, section 2.3.1).
-    pair = (quote_plus(settings.token_client_id or ""), quote_plus(secret.get_secret_value() if secret else ""))
+    pair = (quote_plus(settings.token_client_id or ""), quote_plus(_secret(settings)))
     headers = {"Authorization": aiohttp.encode_basic_auth(*pair)}
     timeout = aiohttp.ClientTimeout(total=settings.connect_timeout_s)
     try:
@@ -129,6 +133,10 @@ async def _post(settings: AmqpSettings) -> tuple[int, bytes]:
             f"Check that it is up, and {_SECTION}TOKEN_URL and CA_FILE; the service goes on by itself when it answers."
         )
         raise _refused(settings, str(error)[:200] or type(error).__name__, ask) from None
+
+
+def _secret(settings: AmqpSettings) -> str:
+    return settings.token_client_secret.get_secret_value() if settings.token_client_secret else ""
 
 
 #: Bytes of an answer that are read; tokens have some thousand at most.

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-import ssl
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from urllib.parse import urljoin, urlsplit
@@ -20,7 +19,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from service.catalog.transport import MAX_REDIRECTS, REDIRECTS, parts_of, reason_of, session_of, tls_of
+from service.catalog.transport import MAX_REDIRECTS, REDIRECTS, parts_of, reason_of, session_of, trust_of
 from service.errors import DocumentExpired, DocumentRefused, DocumentTooLarge, DocumentUnavailable, SettingInvalid
 from service.settings.model import CatalogSettings, SyncSettings
 from service.settings.proxies import proxy_for
@@ -105,7 +104,7 @@ class Documents:
         self._settings = settings
         self._limit = sync.profile_document_max_bytes
         self.hosts = Hosts(sync.profile_document_hosts)
-        self._tls: ssl.SSLContext = tls_of(settings, own_only=False)
+        self._trust = trust_of(settings, own_only=False)
 
     async def fetch(self, url: str) -> bytearray:
         """All of a document; the only copy of it.
@@ -122,7 +121,7 @@ class Documents:
             try:
                 for _ in range(MAX_REDIRECTS + 1):
                     async with session.get(
-                        URL(url, encoded=True), allow_redirects=False, ssl=self._tls, proxy=proxy
+                        URL(url, encoded=True), allow_redirects=False, ssl=self._trust.context, proxy=proxy
                     ) as response:
                         if response.status not in REDIRECTS:
                             return await self._body(host, response)

@@ -24,7 +24,7 @@ from service.catalog.clouds import EXCHANGES, exchange_of, way_of
 from service.catalog.refusals import read_refusal, sentence
 from service.catalog.transport import Call, Raw
 from service.errors import CatalogAnswerInvalid, CatalogRefused, DataError, MirrorError, SettingInvalid
-from service.settings.model import CatalogSettings, refreshed
+from service.settings.model import CatalogSettings
 from service.text import documents
 
 _GRANT = "urn:ibm:params:oauth:grant-type:apikey"
@@ -93,11 +93,8 @@ class TokenSource:
         return self._credentials().setting
 
     def _credentials(self) -> Credentials:
-        """As the files are now; a file that is just being written anew leaves what was there."""
-        try:
-            return credentials_of(refreshed(self._settings))
-        except SettingInvalid:
-            return credentials_of(self._settings)
+        """As the files are now."""
+        return credentials_of(self._settings)
 
     def _value(self) -> str:
         if self._token is None:

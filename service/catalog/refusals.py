@@ -26,7 +26,7 @@ from service.errors import (
     MirrorError,
 )
 from service.text import documents
-from service.text.redaction import BLANK, redact_text
+from service.text.quoting import quoted
 
 #: Characters of the catalog's own words that go into a message.
 SHOWN = 300
@@ -77,7 +77,7 @@ def sentence(status: int, told: Told) -> str:
 
 def read_refusal(body: bytes, secrets: Iterable[str] = ()) -> Told:
     """The words in the body of a refusal, whichever envelope it has."""
-    hidden = [secret for secret in secrets if secret]
+    hidden = list(secrets)
     try:
         value = documents.read(body[: _READ_BYTES + 1], _DEPTH) if len(body) <= _READ_BYTES else None
     except DataError:
@@ -86,7 +86,7 @@ def read_refusal(body: bytes, secrets: Iterable[str] = ()) -> Told:
         code, message, trace = _from_envelope(value)
     else:
         code, message, trace = None, _from_page(body[:_READ_BYTES].decode("utf-8", "replace")), None
-    return Told(_shown(code, hidden, 80) or None, _shown(message, hidden, SHOWN), _shown(trace, hidden, 80) or None)
+    return Told(quoted(code, hidden, 80) or None, quoted(message, hidden, SHOWN), quoted(trace, hidden, 80) or None)
 
 
 def _from_envelope(value: dict[str, Any]) -> tuple[Any, Any, Any]:
@@ -112,17 +112,6 @@ def _from_page(text: str) -> str:
     """The title of a page for people, else its text without tags."""
     title = _TITLE.search(text)
     return title[1] if title else _TAGS.sub(" ", text)
-
-
-def _shown(text: Any, secrets: Iterable[str], limit: int) -> str:
-    """One line of bounded length without secrets."""
-    if text is None:
-        return ""
-    line = " ".join(str(text).split())
-    for secret in secrets:
-        line = line.replace(secret, BLANK)
-    line = redact_text(line)
-    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def asked_to_wait(headers: Mapping[str, str]) -> float | None:

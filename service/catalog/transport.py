@@ -21,10 +21,10 @@ from service.errors import (
     CatalogLeadsElsewhere,
     CatalogUnreachable,
     MirrorError,
-    SettingInvalid,
 )
 from service.settings.model import CatalogSettings
 from service.settings.proxies import proxy_for
+from service.settings.trust import Trust
 from service.telemetry import traces
 
 #: Seconds to connect in, where the deadline of the whole call leaves more.
@@ -77,9 +77,9 @@ class Transport:
 
     def __init__(self, settings: CatalogSettings) -> None:
         self._settings = settings
-        self._own = tls_of(settings, own_only=True)
+        self._own = trust_of(settings, own_only=True)
         #: The sign-in on the cloud has a public certificate even where the catalog's is of the company.
-        self._any = tls_of(settings, own_only=False) if settings.ca_file else self._own
+        self._any = trust_of(settings, own_only=False) if settings.ca_file else self._own
         self._session: ClientSession | None = None
         #: Redirects stay on the host, and so behind its proxy.
         self._proxies = {base: proxy_for(base) for base in (settings.url or "", exchange_of(settings))}
@@ -124,7 +124,7 @@ class Transport:
         raise CatalogAnswerInvalid(call=call.name, problem=f"it redirects more than {MAX_REDIRECTS} times")
 
     def _context(self, base: str) -> ssl.SSLContext:
-        return self._own if base == self._settings.url else self._any
+        return (self._own if base == self._settings.url else self._any).context
 
     async def _body(self, call: Call, response: ClientResponse) -> bytes:
         limit = self._settings.max_answer_bytes
@@ -155,20 +155,13 @@ async def parts_of(response: ClientResponse, limit: int, too_large: MirrorError)
         yield part
 
 
-def tls_of(settings: CatalogSettings, *, own_only: bool) -> ssl.SSLContext:
-    """What certificates are checked with: those that settings name, and unless `own_only` those that everybody trusts.
+def trust_of(settings: CatalogSettings, *, own_only: bool) -> Trust:
+    """Whom we believe: those that settings name, and unless `own_only` those that everybody trusts.
 
     Raises:
         SettingInvalid: the file cannot be read.
     """
-    try:
-        if settings.ca_file is None or own_only:
-            return ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
-        context = ssl.create_default_context()
-        context.load_verify_locations(cafile=str(settings.ca_file))
-        return context
-    except (OSError, ssl.SSLError) as error:
-        raise SettingInvalid(setting="CATALOG_MIRROR_CATALOG__CA_FILE", problem=str(error)) from None
+    return Trust(settings.ca_file, "CATALOG__CA_FILE", beside=not own_only)
 
 
 def _next_place(call: Call, url: str, response: ClientResponse) -> str:

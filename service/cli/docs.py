@@ -19,7 +19,8 @@ from service.cli.common import Json, print_json
 from service.http import openapi
 from service.http.admin import openapi as admin_openapi
 from service.pipeline.building import router_of
-from service.settings.model import PREFIX, Section, Settings, TargetSettings, load
+from service.settings.model import Section, Settings, TargetSettings, load
+from service.settings.sources import PREFIX
 
 app = typer.Typer(help="Reference, made from the code.", no_args_is_help=True)
 
@@ -157,7 +158,8 @@ def markdown() -> str:
         "Made by `catalog-mirror docs settings`. Every setting is an environment variable; the YAML file that",
         "`CATALOG_MIRROR_CONFIG` names holds the same names in lower case, by section. The environment wins. Any",
         "setting of a section may also come from a file: append `_FILE` to its name and give the path (not for",
-        "targets).",
+        "targets). A file in `$CREDENTIALS_DIRECTORY` that is called like a variable sets what the variable would; one",
+        "for a setting that names a file is that file. [How secrets rotate](production.md#secrets-that-rotate).",
     ]
     for model, rows in sections():
         doc = (model.__doc__ or "").strip()

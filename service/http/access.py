@@ -171,7 +171,7 @@ def _tokens(settings: HttpSettings) -> Watched[list[NamedToken]] | None:
     if settings.tokens_file is None:
         return None
     try:
-        return Watched(settings.tokens_file, read_tokens)
+        return Watched.text(settings.tokens_file, read_tokens)
     except (OSError, UnicodeDecodeError, TokenFileInvalid) as error:
         problem = f"{settings.tokens_file}: {error}"
         raise SettingInvalid(setting="CATALOG_MIRROR_HTTP__TOKENS_FILE", problem=problem) from None

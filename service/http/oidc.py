@@ -18,7 +18,7 @@ from service.errors import TransientError
 from service.http.tokens import Caller, Scope, TokenRefused
 from service.settings.model import HttpSettings
 from service.settings.proxies import proxy_for
-from service.settings.trust import leading_to
+from service.settings.trust import Trust
 from service.text import documents
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ class Issuer:
 
     def __init__(self, settings: HttpSettings) -> None:
         self._settings = settings
-        self._tls = leading_to(settings.oidc_ca_file, "HTTP__OIDC_CA_FILE")
+        self._trust = Trust(settings.oidc_ca_file, "HTTP__OIDC_CA_FILE")
         self._keys: dict[str | None, jwt.PyJWK] = {}
         self._read_at = float("-inf")
         self._lock = asyncio.Lock()
@@ -90,7 +90,7 @@ class Issuer:
 
     def session(self) -> aiohttp.ClientSession:
         """What calls the issuer, trusting whom settings trust."""
-        return aiohttp.ClientSession(timeout=_TIMEOUT, connector=aiohttp.TCPConnector(ssl=self._tls))
+        return aiohttp.ClientSession(timeout=_TIMEOUT, connector=aiohttp.TCPConnector(ssl=self._trust.context))
 
     @contextmanager
     def _reached(self) -> Iterator[None]:

@@ -22,7 +22,7 @@ import structlog
 from service.errors import MirrorError, SettingInvalid
 from service.http.oidc import Issuer, IssuerUnreachable, name_of
 from service.http.tokens import Caller, TokenRefused
-from service.settings.model import HttpSettings, refreshed
+from service.settings.model import HttpSettings
 from service.settings.proxies import proxy_for
 from service.text import documents
 
@@ -154,7 +154,7 @@ class SignIn:
 
     def _authenticated(self, form: dict[str, str], methods: Any) -> dict[str, str]:
         """Say in the form or by a header which client we are; a client without a secret says its name alone."""
-        client, secret = self._settings.oidc_client_id or "", refreshed(self._settings).oidc_client_secret
+        client, secret = self._settings.oidc_client_id or "", self._settings.oidc_client_secret
         by_form = isinstance(methods, list) and "client_secret_basic" not in methods
         if secret is None or by_form:
             form["client_id"] = client

@@ -29,7 +29,7 @@ from service.errors import SettingInvalid, StoreIncomplete, StoreLinkRefused, St
 from service.mirror import remedies
 from service.mirror.clock import store_later, store_now
 from service.mirror.preparing import Preparing
-from service.settings.model import StoreSettings, hide_password, refreshed
+from service.settings.model import StoreSettings, hide_password
 from service.settings.trust import mutual
 from service.text.forgotten import Forgotten
 
@@ -267,17 +267,18 @@ class _FreshCredentials:
         self._migrating = migrating
 
     def __call__(self, dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> None:
-        now = refreshed(self._settings)
-        if now is not self._settings:
-            url = make_url(_secret(now, migrating=self._migrating).get_secret_value())
-            parameters.update(user=url.username, password=url.password)
-        if now.ca_file or now.cert_file or now.key_file:
-            parameters["ssl"] = self._tls(now)
+        ours = self._settings
+        url = make_url(_secret(ours, migrating=self._migrating).get_secret_value())
+        told = {"user": url.username, "password": url.password}
+        parameters.update({name: value for name, value in told.items() if value is not None})
+        if ours.ca_file or ours.cert_file or ours.key_file:
+            parameters["ssl"] = self._tls()
 
-    def _tls(self, now: StoreSettings) -> ssl.SSLContext:
+    def _tls(self) -> ssl.SSLContext:
         """Files are written anew while we run: what cannot be used is waited for, as an outage is."""
+        ours = self._settings
         try:
-            return mutual("STORE", now.ca_file, now.cert_file, now.key_file)
+            return mutual("STORE", ours.ca_file, ours.cert_file, ours.key_file)
         except SettingInvalid as error:
             raise OSError(str(error)) from error
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    model_validator,
+)
 from pydantic_settings import NoDecode
 
 from service.changes import Origin
@@ -67,6 +77,23 @@ def _is_amqp_url(url: SecretStr | None) -> SecretStr | None:
     return url if url and url.get_secret_value() else None
 
 
+def _is_store_url(url: SecretStr | None) -> SecretStr | None:
+    if url and not re.match(r"[\w+]+://", url.get_secret_value()):
+        raise ValueError("it is no database URL")
+    return url
+
+
+def _is_http_secret(url: SecretStr | None) -> SecretStr | None:
+    try:
+        parts = urlsplit(url.get_secret_value()) if url else None
+        usable = parts is None or (parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        raise ValueError("it is no URL") from None  # the reason would show the password
+    if not usable:
+        raise ValueError("it must start with http:// or https:// and name a host")
+    return url
+
+
 def _is_http_url(url: str | None) -> str | None:
     try:
         parts = urlsplit(url or "https://host")
@@ -124,7 +151,7 @@ class AmqpSettings(Section):
         3600, alias="gap_after", gt=0, description="An absence that counts as a gap: seconds, or 15m, 1h, 2d."
     )
     watchdog_interval_s: float = Field(15, gt=0, description="Seconds between two looks at the queue.")
-    management_url: SecretStr | None = Field(
+    management_url: Annotated[SecretStr | None, AfterValidator(_is_http_secret)] = Field(
         None, description="The broker's management API, with user and password: shows how full our queue is."
     )
 
@@ -138,10 +165,12 @@ class AmqpSettings(Section):
 class StoreSettings(Section):
     """The mirror's database."""
 
-    url: SecretStr = Field(
+    url: Annotated[SecretStr, AfterValidator(_is_store_url)] = Field(
         SecretStr("sqlite:///catalog-mirror.db"), description="sqlite:///file or postgresql://user:password@host/db."
     )
-    migration_url: SecretStr | None = Field(None, description="URL (role) for migrations. Unset: the same.")
+    migration_url: Annotated[SecretStr | None, AfterValidator(_is_store_url)] = Field(
+        None, description="URL (role) for migrations. Unset: the same."
+    )
     schema_name: str | None = Field(
         None, alias="schema", pattern=r"^[a-z_][a-z0-9_]{0,62}$", description="PostgreSQL schema of our own."
     )
@@ -366,6 +395,18 @@ class UsageSettings(Section):
     )
 
 
+class _Options(dict[str, Any]):
+    """What a target alone is told, in which secrets may stand: shown by names."""
+
+    def __repr__(self) -> str:
+        return repr(dict.fromkeys(self, "**********"))
+
+
+Options = Annotated[
+    dict[str, Any], AfterValidator(_Options), PlainSerializer(lambda options: dict.fromkeys(options, "**********"))
+]
+
+
 class TargetSettings(Section):
     """One destination."""
 
@@ -389,7 +430,7 @@ class TargetSettings(Section):
         description="File with the secrets by which what is sent is signed, one a line; read again when it changes.",
     )
     ca_file: Path | None = Field(None, description="Certificates (PEM) that the target's certificate must lead to.")
-    options: dict[str, Any] = Field({}, description="What this target alone can be told, as JSON.")
+    options: Options = Field({}, description="What this target alone can be told, as JSON.")
     event_source_service: str = Field("Catalog Mirror", description="How our own lineage events are marked.")
     user_id: str = Field("catalog-mirror", description="`user_id` of our lineage events.")
     account_id: str = Field("999", description="`account_id` of our lineage events.")

@@ -1,7 +1,8 @@
 """TLS: whom we believe, and who we are.
 
 We believe those whose certificate leads to a file of one's own, or to the system's certificates. Where somebody asks
-who we are, we show a certificate. Files are read anew for every context, so they may change while the service runs.
+who we are, we show a certificate. Files may change while the service runs: `mutual` reads them for every connection,
+`Trust` when they changed, so that until then connections are kept for the next call.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from service.errors import CertificateUnusable, SettingInvalid
+from service.settings.files import Watched
 
 
 def leading_to(ca_file: Path | None, setting: str) -> ssl.SSLContext:
@@ -25,6 +27,38 @@ def leading_to(ca_file: Path | None, setting: str) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
     except (OSError, ssl.SSLError) as error:
         raise SettingInvalid(setting=f"CATALOG_MIRROR_{setting}", problem=f"{ca_file}: {error}") from None
+
+
+class Trust:
+    """Whom we believe, in a process that runs on: connections that begin later go by what the file holds then.
+
+    Args:
+        setting: where the file was named, without prefix.
+        beside: the system's certificates count, too.
+
+    Raises:
+        SettingInvalid: the file cannot be read, or holds no certificate.
+    """
+
+    def __init__(self, ca_file: Path | None, setting: str, *, beside: bool = False) -> None:
+        def believing(file: Path) -> ssl.SSLContext:
+            context = ssl.create_default_context(cafile=None if beside else str(file))
+            if beside:
+                context.load_verify_locations(cafile=str(file))
+            return context
+
+        self._of_system = ssl.create_default_context() if ca_file is None else None
+        try:
+            self._of_file = Watched(ca_file, believing) if ca_file is not None else None
+        except OSError as error:
+            raise SettingInvalid(setting=f"CATALOG_MIRROR_{setting}", problem=f"{ca_file}: {error}") from None
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """What certificates are checked with from now on."""
+        found = self._of_file.value if self._of_file is not None else self._of_system
+        assert found is not None
+        return found
 
 
 def mutual(section: str, ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +16,12 @@ from service import __version__
 from service.catalog.refusals import asked_to_wait
 from service.errors import AnswerLost, DeliveryRejected, MirrorError, SettingInvalid, TargetUnavailable
 from service.settings.proxies import proxy_for
-from service.settings.trust import leading_to
+from service.settings.trust import Trust
 from service.targets.options import setting_of
 from service.targets.sign_in import SignIn
 from service.telemetry import traces
 from service.text import documents
-from service.text.redaction import redact_bytes
+from service.text.quoting import quoted
 
 #: Headers by which a backend's operator finds a call again (IBM's among them).
 SUPPORT_HEADERS = ("x-global-transaction-id", "x-request-id", "x-correlation-id", "cf-ray", "server-timing")
@@ -28,8 +29,8 @@ SUPPORT_HEADERS = ("x-global-transaction-id", "x-request-id", "x-correlation-id"
 _CONNECT_S = 10.0
 #: Bytes of an answer that are read.
 _MAX_ANSWER = 1_048_576
-#: Characters of an answer that are told.
-_SHOWN = 300
+#: Characters of an answer that are told, and bytes that are searched for them.
+_SHOWN, _SEARCHED = 300, 4096
 #: What shows that nothing was sent: no connection, or none through the proxy.
 _UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 _JSON: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
@@ -51,6 +52,8 @@ class Reply:
     headers: Mapping[str, str] = field(repr=False)
     #: It was longer than we read.
     is_cut: bool = False
+    #: What we signed in with, or sent beside: not told, should somebody repeat it.
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_success(self) -> bool:
@@ -71,8 +74,7 @@ class Reply:
 
     def told(self) -> str:
         """Status, the beginning of the body, and the ids that support asks for."""
-        clean, _ = redact_bytes(self.body[: 4 * _SHOWN])
-        text = " ".join(clean.decode("utf-8", "replace").split())[:_SHOWN]
+        text = quoted(self.body[:_SEARCHED].decode("utf-8", "replace"), self.secrets, _SHOWN)
         ids = [f"{name}: {self.headers[name][:120]}" for name in SUPPORT_HEADERS if name in self.headers]
         data = self.data()
         if isinstance(data, dict) and isinstance(data.get("trace"), str):
@@ -110,7 +112,7 @@ class Poster:
         self._target = target
         self.url = url
         self._sign_in = sign_in
-        self._tls = leading_to(ca_file, f"TARGETS__{target.upper()}__CA_FILE")
+        self._trust = Trust(ca_file, f"TARGETS__{target.upper()}__CA_FILE")
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(timeout_s, _CONNECT_S))
         self._proxy = proxy_for(url)
         self._fresh = fresh
@@ -183,11 +185,12 @@ class Poster:
                 params=parameters,
                 headers=headers,
                 allow_redirects=False,
-                ssl=self._tls,
+                ssl=self._trust.context,
                 proxy=self._proxy,
             ) as response:
                 answer = await read_all(response.content, self._max_answer)
-                return Reply(response.status, answer, response.headers, len(answer) >= self._max_answer)
+                is_cut = len(answer) >= self._max_answer
+                return Reply(response.status, answer, response.headers, is_cut, _secrets_in(signed))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             way = f" through proxy {self._proxy.host}:{self._proxy.port}" if self._proxy else ""
             problem = f"{type(error).__name__} at {self.url}{path}{way}"
@@ -227,6 +230,14 @@ class Poster:
                 connector=aiohttp.TCPConnector(force_close=self._fresh),
             )
         return self._session
+
+
+def _secrets_in(signed: str | None) -> tuple[str, ...]:
+    """What of the header is secret: a token, or a password."""
+    scheme, _, value = (signed or "").partition(" ")
+    if scheme != "Basic":
+        return (value,)
+    return value, base64.b64decode(value).decode().partition(":")[2]
 
 
 async def read_all(content: aiohttp.StreamReader, limit: int = _MAX_ANSWER) -> bytes:

@@ -164,8 +164,15 @@ def _secret(name: str, member: str, value: SecretStr | None, file: Path | None) 
         secret = value.get_secret_value() if value else None
         return lambda: secret
     try:
-        watched = Watched(file, str.strip)
+        watched = Watched.text(file, str.strip)
     except (OSError, ValueError) as error:
         setting = setting_of(name, f"{member}_FILE")
         raise SettingInvalid(setting=setting, problem=str(error)) from None
-    return lambda: watched.value
+    kept = ""
+
+    def read() -> str:
+        nonlocal kept
+        kept = watched.value or kept  # a file that is just being written holds nothing
+        return kept
+
+    return read

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 from queue import Empty, Full, Queue
 from socket import gethostname
 from threading import Event, Thread
+from typing import Any
 
+import requests
 import structlog
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -211,9 +213,30 @@ def _exporter(settings: TracesSettings) -> SpanExporter:
     return OTLPSpanExporter(
         endpoint=base if base.endswith(PATH) else base + PATH,
         certificate_file=str(settings.ca_file) if settings.ca_file else None,
-        headers=_headers(settings),
+        session=_session(settings),
         timeout=settings.timeout_s,
     )
+
+
+def _session(settings: TracesSettings) -> requests.Session:
+    """What sends, with the headers as their file says at each call."""
+    _headers(settings)  # what cannot be used is told at the start
+
+    def sign(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(_headers(settings))
+        return request
+
+    session = _Session()
+    session.auth = sign
+    return session
+
+
+class _Session(requests.Session):
+    """One whose own certificates count also where REQUESTS_CA_BUNDLE is set, which would win (psf/requests, #3829)."""
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        """As the environment says, but for what settings say."""
+        return super().merge_environment_settings(url, proxies, stream, self.verify if verify is None else verify, cert)
 
 
 def _headers(settings: TracesSettings) -> Mapping[str, str]:

@@ -1,6 +1,7 @@
 """Outages of the broker: the consumer comes back by itself, and what may be lost is on record as a gap."""
 
 import asyncio
+import base64
 import gzip
 import json
 import re
@@ -13,9 +14,14 @@ import aio_pika
 import asyncpg
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
+from aiohttp import web
+from sqlalchemy.engine import make_url
+from standardwebhooks import Webhook
 
 from sandbox.parts.management import ManagementApi
 from sandbox.parts.mirror import MirrorProcess
+from sandbox.parts.mounted import MountedSecrets
+from sandbox.serving import serving
 from service.amqp.hands import HELD_S
 from service.amqp.tally import SKEW_S
 
@@ -283,6 +289,90 @@ async def test_a_rotated_password_is_read_from_its_file_at_the_next_connection(
             (told,) = [line for line in service.log_text().splitlines() if '"broker_unavailable"' in line]
             assert "rotated tonight" in told, "whoever closes a connection is quoted"
             assert "Somebody on the broker's side" in told
+
+
+class Hook:
+    """A receiver that takes one token at a time, and looks whether that signed which counts."""
+
+    def __init__(self) -> None:
+        self.token, self.secret = "", ""
+        self.told: set[str] = set()
+
+    async def take(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            return web.Response(status=401)
+        Webhook(self.secret).verify(body, dict(request.headers), json_parse=False)
+        self.told |= {event["subject"] for event in json.loads(body)}
+        return web.Response(status=204)
+
+
+async def test_credentials_rotate_under_load_and_no_event_is_refused(
+    make_catalog: Callable[[str], Any],
+    profile_event: Callable[..., tuple[str, bytes]],
+    private_broker: Any,
+    postgres_url: str,
+    mounted: MountedSecrets,
+    mirror_process: Callable[..., MirrorProcess],
+    rows_of: Callable[..., Any],
+) -> None:
+    """Of broker, store and target at once, while events come: the volume is exchanged, then the old ones are gone."""
+    url = await asyncio.to_thread(private_broker.add_vhost, "rotating")
+    rows, hook, names, sent = rows_of(postgres_url), Hook(), ("rotating_old", "rotating_new"), 0
+    app = web.Application()
+    app.router.add_post("/", hook.take)
+
+    async def make(name: str) -> None:
+        await asyncio.to_thread(private_broker.ctl, "add_user", name, "secret")
+        await asyncio.to_thread(private_broker.ctl, "set_permissions", "-p", "rotating", name, ".*", ".*", ".*")
+
+    def mount(name: str) -> None:
+        secret = "whsec_" + base64.b64encode(f"secret of {name}".ljust(32).encode()).decode()
+        mounted.put({
+            "amqp-url": url.replace("guest:guest", f"{name}:secret"),
+            "store-url": make_url(postgres_url).set(username=name).render_as_string(hide_password=False),
+            "token": f"token of {name}", "secret": secret,
+        })  # fmt: skip
+        hook.token, hook.secret = f"token of {name}", secret
+
+    async def publish(number: int) -> None:
+        nonlocal sent
+        await catalog.publish(profile_event(sent + n, at_s=sent + n) for n in range(number))
+        sent += number
+
+    async def go_on() -> None:
+        while not done.is_set():
+            await publish(5)
+            await rows.until(f"SELECT count(*) >= {sent - 20} FROM data_profiles", True)
+
+    await asyncio.gather(*(make(name) for name in names))
+    await rows.execute(*(f"CREATE ROLE {name} LOGIN SUPERUSER" for name in names))
+    mount("rotating_old")
+    async with serving(app, 0, "127.0.0.1") as place, make_catalog(url) as catalog:
+        settings = {
+            "AMQP__URL_FILE": str(mounted.path("amqp-url")), "STORE__URL_FILE": str(mounted.path("store-url")),
+            "TARGETS__WEBHOOK__URL": place, "TARGETS__WEBHOOK__TOKEN_FILE": str(mounted.path("token")),
+            "TARGETS__WEBHOOK__SECRET_FILE": str(mounted.path("secret")), "RELAY__RETRY_MAX_S": "1",
+        }  # fmt: skip
+        async with mirror_process(**settings) as service:
+            await service.wait_ready()
+            done = asyncio.Event()
+            going_on = asyncio.create_task(go_on())
+            await rows.until("SELECT count(*) > 0 FROM data_profiles", True)
+            mount("rotating_new")
+            await asyncio.to_thread(private_broker.ctl, "delete_user", "rotating_old")  # which closes its connections
+            await rows.execute(
+                "ALTER ROLE rotating_old NOLOGIN",
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotating_old'",
+            )
+            done.set()
+            await going_on
+            await publish(5)
+            await rows.until("SELECT count(*) FROM data_profiles", sent)
+            await rows.until("SELECT count(*) FROM deliveries", 0)
+    assert await rows.all("SELECT routing_key, reason FROM dead_letters") == []
+    assert len(hook.told) == sent
+    await rows.execute(*(f"DROP ROLE {name}" for name in names))
 
 
 async def test_nothing_is_asked_of_the_broker_that_is_to_be_taken_away(

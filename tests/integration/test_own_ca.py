@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from opentelemetry.sdk.trace.export import SpanExportResult
 from pydantic import SecretStr
 
 from sandbox.catalog import access
@@ -17,9 +19,13 @@ from sandbox.serving import answering
 from service.amqp import management
 from service.amqp.connection import connected
 from service.catalog.client import IMPATIENT, CatalogClient
-from service.settings.model import AmqpSettings, CatalogSettings
+from service.catalog.transport import Call, Transport
+from service.errors import MirrorError
+from service.http.oidc import Issuer
+from service.settings.model import AmqpSettings, CatalogSettings, HttpSettings, TracesSettings
 from service.targets.posting import Poster
 from service.targets.sign_in import Given
+from service.telemetry.exporting import _exporter
 from tests import listed
 
 #: Connects by TLS on this port, believing this file.
@@ -65,6 +71,40 @@ async def test_the_catalog(certificates: Certificates) -> None:
 
     async with serve(PocketCatalog(seed=1, assets=1)) as url:
         await assert_believes_its_own_ca_only(urlsplit(url).port or 0, certificates, connect)
+
+
+async def test_one_that_is_exchanged_counts_for_whoever_runs_on(
+    certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.stranger))  # as companies' images have it
+    ca_file = tmp_path / "ca.crt"
+    ca_file.write_bytes(certificates.stranger.read_bytes())
+    async with answering({}) as port, tls_front(port, certificates) as front:
+        url = f"https://127.0.0.1:{front}"
+        poster = Poster("backend", url, Given(lambda: None), 5, ca_file)
+        transport = Transport(CatalogSettings(url=url, iam_url=url, ca_file=ca_file))
+        transport.open()
+        issuer = Issuer(HttpSettings(oidc_issuer=url, oidc_ca_file=ca_file))
+        collector = _exporter(TracesSettings(endpoint=url, ca_file=ca_file, timeout_s=2))
+        asks: dict[str, Callable[[], Awaitable[object]]] = {
+            "target": lambda: poster.post("/", {}),
+            "catalog": lambda: transport.exchange(Call("GET", url, "/")),
+            "issuer": issuer.configuration,
+        }
+        for ask in asks.values():
+            with pytest.raises(MirrorError):
+                await ask()
+        ca_file.write_bytes(certificates.ca.read_bytes())
+        for ask in asks.values():
+            await ask()
+        assert await asyncio.to_thread(collector.export, []) is SpanExportResult.SUCCESS
+        ca_file.write_bytes(certificates.stranger.read_bytes())
+        for ask in asks.values():
+            with pytest.raises(MirrorError):
+                await ask()
+        await poster.close()
+        await transport.close()
+        collector.shutdown()
 
 
 async def test_a_target(certificates: Certificates) -> None:

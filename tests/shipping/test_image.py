@@ -162,7 +162,8 @@ def test_what_the_console_loads_is_inside(installed: Path) -> None:
 def test_every_base_is_a_pinned_argument() -> None:
     assert {stage.image for stage in STAGES.values()} == {"${PYTHON_IMAGE}", "${NODE_IMAGE}", "scratch"}
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-    assert "ARG PYTHON_IMAGE=docker.io/library/python:3." in text
+    assert re.search(r"^ARG PYTHON_IMAGE=docker\.io/library/python:3\.[\w.-]+@sha256:[0-9a-f]{64}$", text, re.M)
+    assert re.search(r"^ARG NODE_IMAGE=docker\.io/library/node:[\w.-]+@sha256:[0-9a-f]{64}$", text, re.M)
     assert ":latest" not in text
     assert STAGES["wheelhouse"].all("COPY") == ["--from=wheels /wheels /"]
 

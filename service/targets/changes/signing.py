@@ -32,7 +32,7 @@ class Signer:
 
     def __init__(self, target: str, file: Path) -> None:
         try:
-            self._secrets = Watched(file, _secrets)
+            self._secrets = Watched.text(file, _secrets)
         except (OSError, ValueError) as error:
             raise SettingInvalid(setting=setting_of(target, "SECRET_FILE"), problem=str(error)) from None
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from service.targets.posting import SUPPORT_HEADERS, Reply
 from service.text import documents
+from service.text.quoting import without
 from service.text.redaction import redact
 
 #: Where the id of a job may stand, the documented place first.
@@ -123,7 +124,7 @@ def told_of(reply: Reply) -> str:
     if message in (None, "", [], {}):
         return reply.told()
     clean, _ = redact({"message": message})
-    text = documents.column_text("; ".join(_texts(clean["message"]))[:_SHOWN])
+    text = documents.column_text(without("; ".join(_texts(clean["message"])), reply.secrets)[:_SHOWN])
     ids = [f"{name}: {reply.headers[name][:120]}" for name in SUPPORT_HEADERS if name in reply.headers]
     return f"HTTP {reply.status} {text}{' [' + ', '.join(ids) + ']' if ids else ''}"
 

@@ -47,7 +47,7 @@ class DataSources:
     @staticmethod
     def _watched(target: str, name: str, options: DataSourceOptions) -> Watched[dict[str, Any]]:
         try:
-            return Watched(options.secret_file, _mapping)  # type: ignore[arg-type]  # the caller looked
+            return Watched.text(options.secret_file, _mapping)  # type: ignore[arg-type]  # the caller looked
         except (OSError, ValueError) as error:
             setting = setting_of(target, "OPTIONS")
             raise SettingInvalid(setting=setting, problem=f"data_sources.{name}.secret_file: {error}") from None

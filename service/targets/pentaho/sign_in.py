@@ -11,7 +11,7 @@ import aiohttp
 from service import __version__
 from service.errors import TargetUnavailable
 from service.settings.proxies import proxy_for
-from service.settings.trust import leading_to
+from service.settings.trust import Trust
 from service.targets.pentaho.answers import told_of
 from service.targets.pentaho.data_sources import scrubbed
 from service.targets.pentaho.options import SignInOptions
@@ -31,7 +31,7 @@ class PasswordSignIn:
         self._password = password
         self._options = options
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
-        self._tls = leading_to(ca_file, f"TARGETS__{target.upper()}__CA_FILE")
+        self._trust = Trust(ca_file, f"TARGETS__{target.upper()}__CA_FILE")
         self._lock = asyncio.Lock()
         self._header: str | None = None
 
@@ -75,7 +75,7 @@ class PasswordSignIn:
                     headers=agent, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
                 ) as session,
                 session.post(
-                    self._url, data=form, allow_redirects=False, ssl=self._tls, proxy=proxy_for(self._url)
+                    self._url, data=form, allow_redirects=False, ssl=self._trust.context, proxy=proxy_for(self._url)
                 ) as response,
             ):
                 return Reply(response.status, await read_all(response.content), response.headers)
