@@ -59,8 +59,9 @@ def _run(name: str, runs: int, folder: Path) -> Outcome:
 
 def _again(name: str, path: Path) -> int:
     """One input once more, with its whole trace and what it costs."""
+    one, raw = harness.entry(name), path.read_bytes()
     with harness.Meter() as meter:
-        used = harness.judge(harness.entry(name), path.read_bytes())
+        used = harness.judge(one, raw)
     print(f"{'used' if used else 'refused'}: {meter.calls:,} calls, {meter.memory:,} bytes of memory")
     return 0
 
