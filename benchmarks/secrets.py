@@ -9,18 +9,20 @@ ids, types, digests, sentences, addresses, values of tables.
 from __future__ import annotations
 
 import argparse
+import importlib
 import random
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from re import _parser  # type: ignore[attr-defined]  # what reads patterns has no public name
 from typing import Any, NamedTuple
 
 from benchmarks.events import samples_of
 from service.text import documents
 from service.text.redaction import redact
 
+#: What reads patterns has no public name.
+_parser: Any = importlib.import_module("re._parser")
 _RULES = Path(__file__).with_name("gitleaks.tsv")
 #: How gitleaks writes what may stand between a vendor's name and a secret; and what people write there.
 _BETWEEN = r"""(?:[ \t\w.-]{0,20})[\s'"]{0,3}(?:=|>|:{1,3}=|\|\||:|=>|\?=|,)[\x60'"\s=]{0,5}"""
