@@ -14,7 +14,7 @@ SCRIPTS := sandbox/install.sh sandbox/root.sh .ci/run
 #: Runs a program beside Python that judges something; says what to install where there is none, and fails then in CI.
 TOOL = $(BIN)/python -m sandbox.tools
 
-.PHONY: help install parts console pictures demo test faults neighbours check style types floors advisories scripts image bases wheel chart asyncapi audit licences workflows docs instructions migration format bench profile soak lock clean
+.PHONY: help install parts console pictures demo test faults neighbours check style types floors advisories scripts image bases wheel chart asyncapi audit licences workflows docs instructions migration format bench profile fuzz soak lock clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -185,7 +185,16 @@ bench: install ## Measure throughput; the last line is one JSON object
 profile: install ## Tell where an event's time goes, stage by stage; the last line is one JSON object
 	@$(BIN)/python -m benchmarks.profile $(ARGS)
 
-soak: install ## Run the slow tests
+# atheris is no part of `make install`: where it has no wheel, inputs are made of the corpus alone.
+FUZZER := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+	-r tests/fuzz/requirements.txt 2>/dev/null || echo "Note: atheris cannot be had here, so nothing guides the inputs."
+RUNS := 100000
+fuzz: install ## Run made inputs against every way in (RUNS=1000000, ARGS="bodies frames")
+	@$(FUZZER)
+	@$(BIN)/python -m tests.fuzz --runs $(RUNS) $(ARGS)
+
+soak: install ## Run the slow tests, ten million made inputs among them
+	@$(FUZZER)
 	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 # The header says how, instead of a command line that would name this machine's paths or its index.
@@ -205,7 +214,7 @@ lock: $(STAMP) ## Lock the requirements anew (UPGRADE=--upgrade takes the newest
 		  echo "# Hashes, no index: pip's own configuration says where the files come from."; \
 		  cat $$file; } >$$file.new && mv $$file.new $$file || exit 1; \
 	done; \
-	for wanted in tests/neighbours/requirements/*.in; do \
+	for wanted in tests/neighbours/requirements/*.in tests/fuzz/requirements.in; do \
 		file=$${wanted%.in}.txt; \
 		$(LOCK) $$wanted --output-file $$file >/dev/null && \
 		{ echo "# Locked by \`make lock\` from $${wanted##*/}; do not edit."; cat $$file; } >$$file.new && \
@@ -213,5 +222,5 @@ lock: $(STAMP) ## Lock the requirements anew (UPGRADE=--upgrade takes the newest
 	done
 
 clean: ## Remove what was built
-	rm -rf $(VENV) .neighbours build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .neighbours .fuzz build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

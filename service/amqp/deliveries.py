@@ -46,6 +46,8 @@ _SIZE = struct.Struct(">4xQ")
 _HEARTBEAT = _HEAD.pack(constants.FRAME_HEARTBEAT, 0, 0) + bytes((constants.FRAME_END,))
 #: Seconds after which the client is told again that the broker lives, as it sees no delivery.
 _ALIVE_S = 1.0
+#: What reading raises of a frame that is not what it says, pamqp's reading of its header among it.
+_UNREADABLE = (PAMQPException, struct.error, IndexError, ValueError)
 #: Longer properties are read each time.
 _SHORT = 512
 
@@ -101,7 +103,7 @@ class FrameReader(asyncio.StreamReader):
     def _takes(self, taker: _Taker, kind: int, payload: bytes) -> bool:
         try:
             return taker.take(kind, payload)
-        except (PAMQPException, struct.error, IndexError):
+        except _UNREADABLE:
             self._is_foreign = True
             return False
 
@@ -136,7 +138,7 @@ class _Taker:
         """Take one frame; answers whether it is one of a delivery.
 
         Raises:
-            PAMQPException, struct.error, IndexError: it says that it is one, and cannot be read.
+            _UNREADABLE: it says that it is one, and cannot be read.
         """
         if kind == constants.FRAME_METHOD:
             if not payload.startswith(_DELIVER):

@@ -9,7 +9,7 @@ import msgspec
 
 from service.changes import Container
 from service.errors import FieldInvalid
-from service.text.documents import is_clean
+from service.text.documents import fitted, is_clean
 
 #: Bytes of an id; two longer ones would not fit an index entry of PostgreSQL, of 2,704 bytes.
 MAX_ID_BYTES = 1024
@@ -32,7 +32,7 @@ def typed(model: type[B], value: Any, where: str) -> B:
         FieldInvalid: with the path of the first field that does not fit; never with its value.
     """
     try:
-        return msgspec.convert(value, model)
+        return fitted(value, model)
     except msgspec.ValidationError as error:
         told = str(error)
         place = _PLACE.search(told)

@@ -14,7 +14,7 @@ import msgspec
 
 from service.changes import NO_FINDINGS, ClassCandidate, ColumnFigures, Findings
 from service.text import lookup
-from service.text.documents import Distinct
+from service.text.documents import Distinct, fitted
 from service.text.redaction import BLANK
 
 #: What says that no class was found; it is told like a class.
@@ -34,7 +34,7 @@ def findings_in(columns: Any, row_count: Any = None) -> Findings:
         return NO_FINDINGS
     rows = lookup.integer(row_count)
     try:
-        told = msgspec.convert(columns, list[_Column])
+        told = fitted(columns, list[_Column])
         found, is_usual = [_usual(column, place, rows) for place, column in enumerate(told, 1)], rows is None
     except msgspec.ValidationError:
         is_usual = False
@@ -47,7 +47,7 @@ def findings_in(columns: Any, row_count: Any = None) -> Findings:
 
 def _found(column: dict[str, Any], position: int, table_rows: int | None) -> _Found:
     try:
-        return _usual(msgspec.convert(column, _Column), position, table_rows)
+        return _usual(fitted(column, _Column), position, table_rows)
     except msgspec.ValidationError:
         return _unusual(column, position, table_rows)
 

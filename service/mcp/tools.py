@@ -24,6 +24,7 @@ from service.queries.assets import Whole, whole
 from service.queries.neighbours import neighbours
 from service.queries.rows import Rows
 from service.queries.search import search
+from service.text.documents import fitted
 
 #: Things of one answer at most, and characters of a text that is asked by.
 MAX_THINGS, MAX_TEXT = 50, 500
@@ -270,7 +271,7 @@ class Tool:
             QueryInvalid: it is not what the tool takes.
         """
         try:
-            return msgspec.convert(given, self.takes)
+            return fitted(given, self.takes)
         except msgspec.ValidationError as error:
             raise QueryInvalid(
                 f"The arguments of {self.name} cannot be used: {error}", "Its schema tells them."

@@ -23,6 +23,7 @@ from service.settings.scope import Scope
 from service.text import certificates
 from service.text.certificates import CertificateInvalid
 from service.text.digest_tree import Sorting, Things, Tree, compare, differing
+from service.text.documents import fitted
 
 #: How certificates name their form.
 _FORM = "catalog-mirror attestation 1"
@@ -213,7 +214,7 @@ def _opened(path: Path, trusted: Ed25519PublicKey | None) -> tuple[_Certificate,
     """A certificate, its tree, and who signed it."""
     raw, signer = certificates.opened(path, trusted)
     try:
-        told = msgspec.convert(raw, _Certificate)
+        told = fitted(raw, _Certificate)
     except msgspec.ValidationError as error:
         raise CertificateInvalid(path=path, problem=f"it is no attestation of ours: {error}") from None
     tree = Tree(told.tree.buckets)

@@ -110,7 +110,7 @@ class Settings(BaseSettings):
 
 
 def load() -> Settings:
-    """Read all settings. The words of secrets that they add hold for the whole process from then on.
+    """Read all settings. The words and forms of secrets that they add hold for the whole process from then on.
 
     Raises:
         SettingInvalid: names the first setting that cannot be used, and why; never its value.
@@ -124,7 +124,7 @@ def load() -> Settings:
         raise SettingInvalid(setting=PREFIX + place, problem=first["msg"]) from None
     except ValueError as error:  # JSON in an environment variable that does not parse
         raise SettingInvalid(setting=_variable_in(str(error)), problem="it is not valid JSON") from None
-    redaction.know(settings.pipeline.secret_words)
+    redaction.know(settings.pipeline.secret_words, settings.pipeline.secret_forms)
     return settings
 
 

@@ -26,6 +26,7 @@ from service.text.privacy import Privacy
 from service.text.profile_values import ProfileValues
 from service.text.redaction import Principals
 from service.text.secret_forms import WORDS_MAX, normal_word
+from service.text.tokens import FORMS_MAX, form_of
 
 
 def _split(value: Any) -> Any:
@@ -53,6 +54,12 @@ Duration = Annotated[float, BeforeValidator(_seconds)]
 
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 Statistic = Literal["EDITS", "DOWNLOADS", "PUBLISH_TO_CATALOG", "CLONE_TO_PROJECT", "PROMOTE_TO_SPACE"]
+
+
+def _are_forms(forms: list[str]) -> list[str]:
+    for form in forms:
+        form_of(form)
+    return forms
 
 
 def _are_words(words: list[str]) -> list[str]:
@@ -305,6 +312,11 @@ class PipelineSettings(Section):
         [],
         max_length=WORDS_MAX,
         description="More words by which a key is that of a secret, also inside of longer keys: Geheimzahl, heslo.",
+    )
+    secret_forms: Annotated[Names, AfterValidator(_are_forms)] = Field(
+        [],
+        max_length=FORMS_MAX,
+        description='Forms of your own tokens, by how they begin, as JSON: ["acme_[A-Za-z0-9]{20,40}"].',
     )
     brake_window: int = Field(200, ge=1, description="Events that the brake looks back at.")
     brake_failures: int = Field(40, ge=1, description="More failures than this among them stop consuming.")

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from service.text.documents import Distinct
+from service.text.documents import Distinct, fitted
 from service.text.redaction import BLANK, QUOTED_BLANK, end_of_group
 
 
@@ -83,7 +83,7 @@ _Plain = msgspec.defstruct(
 def _are_plain(columns: list[Any]) -> bool:
     """Whether all of them are: looked at by msgspec, in a fraction of the time that walking them takes."""
     try:
-        msgspec.convert(columns, list[_Plain])  # type: ignore[valid-type]
+        fitted(columns, list[_Plain])  # type: ignore[valid-type]
     except msgspec.ValidationError:
         return False
     return True

@@ -17,10 +17,10 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from ahocorasick_rs import BytesAhoCorasick
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 
 from service.errors import DataError
-from service.text import documents
+from service.text import documents, tokens
 from service.text.secret_forms import (
     FOREIGN_WORDS,
     FORMS,
@@ -31,10 +31,12 @@ from service.text.secret_forms import (
     spellings,
     written,
 )
+from service.text.tokens import Tokens
 
 #: What stands where a secret stood.
 BLANK = "[redacted]"
-QUOTED_BLANK = f'"{BLANK}"'.encode()
+_BLANK = BLANK.encode()
+QUOTED_BLANK = b'"' + _BLANK + b'"'
 
 #: Tell-tale words in the form of a normalised key: lower case, without `_`, `-`, `.` and spaces.
 SECRET_WORDS = (
@@ -102,7 +104,8 @@ _PATTERNS = _compiled(
     (r"(:(?:\\{0,16}/){2})[^/\s\"'@:<>\\]{0,256}:[^/\s\"'<>\\]{1,512}(@)", rf"\1{BLANK}\2"),
     (r"([?&](?:x-[a-z]{1,16}-(?:signature|credential|security-token)|signature|sig|awsaccesskeyid|googleaccessid)=)"
      r"[^\s\"'&<>\\]+", rf"\1{BLANK}"),
-    (r"-----BEGIN[A-Z ]{0,32}PRIVATE KEY-----.*?(?:-----END[A-Z ]{0,32}PRIVATE KEY-----|$)", BLANK),
+    (r"-----BEGIN[A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END[A-Z0-9 ]{0,32}PRIVATE KEY(?: BLOCK)?-----|$)",
+     BLANK),
 )  # fmt: skip
 #: The table's forms, those that are secrets in names too, and the others.
 _IN_NAMES, _IN_TEXTS = (
@@ -118,8 +121,11 @@ class _Known(NamedTuple):
     #: In the form of a normalised key.
     words: tuple[str, ...]
     tell_tales: BytesAhoCorasick
-    #: So many of them are good wherever they stand; those after them are `_MARKS`.
+    #: So many of them are good wherever they stand; those after them stand for `marks`.
     plain: int
+    #: What betrays one as it is written.
+    marks: tuple[bytes, ...]
+    tokens: Tokens
     assignment: re.Pattern[bytes]
     #: What goes after what is assigned.
     last: list[_Pattern]
@@ -127,8 +133,8 @@ class _Known(NamedTuple):
     forms: list[_Pattern]
 
 
-def _known_by(more: Sequence[str]) -> _Known:
-    """All that is made of words, with these among them."""
+def _known_by(more: Sequence[str], forms: Sequence[str]) -> _Known:
+    """All that is made of words and forms of tokens, with these among them."""
     plain = _TELL_TALE | {form.encode().translate(_NORMAL) for word in more for form in spellings(word)}
     words = f"(?:{'|'.join((_WORDS, *map(pattern_of, more)))})"
     in_markup = _compiled(
@@ -143,27 +149,35 @@ def _known_by(more: Sequence[str]) -> _Known:
     ))  # fmt: skip
     # The rest of the key may be of any language, as it is or in escapes.
     assignment = rf"{words}(?:[\w.\-\x80-\xff]|\\u[0-9a-f]{{4}}){{0,64}}\\*[\"']?\s{{0,16}}[:=]\s{{0,16}}"
+    known = Tokens((*tokens.FORMS, *forms)) if forms else tokens.OURS
+    marks = (*_MARKS, *known.beginnings)
     return _Known(
         (*SECRET_WORDS, *map(normal_word, more)),
-        BytesAhoCorasick([*plain, *(mark.translate(_NORMAL, _IGNORED) for mark in _MARKS)]),
+        # Every body goes through here. Left to itself, the library takes a slower one from a hundred patterns on.
+        BytesAhoCorasick(
+            [*plain, *(mark.translate(_NORMAL, _IGNORED) for mark in marks)], implementation=Implementation.DFA
+        ),
         len(plain),
+        marks,
+        known,
         re.compile(assignment.encode(), re.IGNORECASE),
         [*in_markup, *_PATTERNS, *_IN_NAMES],
         [_SCHEMES[0], parameter, in_markup[1], *_PATTERNS, *_IN_NAMES],
     )
 
 
-_OURS = _known = _known_by(())
+_OURS = _known = _known_by((), ())
 
 
-def know(words: Sequence[str]) -> None:
-    """From now on these count as words of secrets, too, in this process; those of an earlier call no longer do.
+def know(words: Sequence[str], forms: Sequence[str] = ()) -> None:
+    """From now on these betray secrets, too, in this process; those of an earlier call no longer do.
 
     Args:
         words: as people write them; see `secret_forms.normal_word`.
+        forms: of tokens; see `tokens.form_of`.
     """
     global _known
-    _known = _known_by(words) if words else _OURS
+    _known = _known_by(words, forms) if words or forms else _OURS
 
 
 _ASSIGNED = re.compile(_VALUE.encode(), re.DOTALL)
@@ -203,11 +217,15 @@ def may_hold_secrets(body: bytes) -> bool:
     """
     if b"\\" in body and b"\\u00" in body:
         return True
-    found = _known.tell_tales.find_matches_as_indexes(body.translate(_NORMAL, _IGNORED), overlapping=True)
-    for number, _, _ in found:
-        if number < _known.plain or _MARKS[number - _known.plain] in body:
-            return True
+    matches = _known.tell_tales.find_matches_as_indexes(body.translate(_NORMAL, _IGNORED), overlapping=True)
+    if matches and _is_told({number for number, _, _ in matches}, body):
+        return True
     return b"@" in body and _may_hold_userinfo(body)
+
+
+def _is_told(found: set[int], body: bytes) -> bool:
+    """Whether one of these tell-tales is good. Each mark is looked for once, however often it seems to stand here."""
+    return min(found) < _known.plain or any(_known.marks[number - _known.plain] in body for number in found)
 
 
 def _may_hold_userinfo(body: bytes) -> bool:
@@ -338,6 +356,7 @@ def redact_identity(text: str) -> str:
     raw = text.encode("utf-8", "surrogatepass")
     if not may_hold_secrets(raw):
         return text
+    raw = _known.tokens.blanked(raw, _BLANK)
     for pattern, replacement in _known.forms:
         raw = pattern.sub(replacement, raw)
     return raw.decode("utf-8", "surrogatepass")
@@ -371,7 +390,7 @@ def _substitute(body: bytes) -> bytes:
     body = _without_assigned(body)
     for pattern, replacement in _known.last:
         body = pattern.sub(replacement, body)
-    return body
+    return _known.tokens.blanked(body, _BLANK)
 
 
 def _without_assigned(body: bytes) -> bytes:

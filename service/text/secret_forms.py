@@ -1,6 +1,7 @@
-"""Secrets that are known by their own form, or by what stands around them: a table, with where each is told.
+"""Secrets that are known by what stands around them: a table, with where each is told; and words that betray one.
 
-What is assigned to a tell-tale word (`password = …`) is found by `service.text.redaction` itself.
+What is assigned to a tell-tale word (`password = …`) is found by `service.text.redaction` itself; tokens that are known
+by how they begin are in `service.text.tokens`.
 """
 
 from __future__ import annotations
@@ -47,37 +48,6 @@ class SecretForm(NamedTuple):
 _BEGIN = r"(?:(?<![A-Za-z0-9_\-])|(?<=\\[nrt]))"
 
 FORMS: tuple[SecretForm, ...] = (
-    SecretForm(
-        "GitHub", rf"{_BEGIN}(?:gh[opusr]_[A-Za-z0-9]{{16,255}}|github_pat_[A-Za-z0-9_]{{20,255}})", "{blank}",
-        "https://docs.github.com/authentication, Token formats",
-        (b"githubpat",), (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_"), in_names=True,
-    ),
-    SecretForm(
-        "GitLab", rf"{_BEGIN}gl(?:pat|dt|rt|cbt|ptt|ft|soat)-[A-Za-z0-9_\-]{{16,255}}", "{blank}",
-        "https://docs.gitlab.com/security/tokens, Token prefixes",
-        marks=(b"glpat-", b"gldt-", b"glrt-", b"glcbt-", b"glptt-", b"glft-", b"glsoat-"), in_names=True,
-    ),
-    SecretForm(
-        "Slack", rf"{_BEGIN}xox[abeoprs]-[A-Za-z0-9\-]{{8,255}}", "{blank}",
-        "https://docs.slack.dev/authentication/tokens",
-        marks=(b"xoxa-", b"xoxb-", b"xoxe-", b"xoxo-", b"xoxp-", b"xoxr-", b"xoxs-"), in_names=True,
-    ),
-    SecretForm(
-        "AWS access key id", rf"{_BEGIN}(?:AKIA|ASIA)[A-Z0-9]{{16}}(?![A-Za-z0-9])", "{blank}",
-        "https://docs.aws.amazon.com/IAM, Unique identifiers", marks=(b"AKIA", b"ASIA"), in_names=True,
-    ),
-    SecretForm(
-        "Google API key", rf"{_BEGIN}AIza[A-Za-z0-9_\-]{{35}}", "{blank}",
-        "detect-secrets, gitleaks: gcp-api-key", marks=(b"AIza",), in_names=True,
-    ),
-    SecretForm(
-        "Databricks", rf"{_BEGIN}dapi[0-9a-f]{{32}}(?:-[0-9])?", "{blank}", "gitleaks: databricks-api-token",
-        marks=(b"dapi",), in_names=True,
-    ),
-    SecretForm(
-        "Stripe", rf"{_BEGIN}[rs]k_live_[A-Za-z0-9]{{16,255}}", "{blank}", "https://docs.stripe.com/keys",
-        marks=(b"k_live_",), in_names=True,
-    ),
     SecretForm(
         "Oracle's JDBC", rf"(?i:(jdbc:oracle:[a-z0-9]{{1,16}}:[^\s\"'@/\\]{{1,128}}{_SLASH})[^\s\"'@]{{1,256}}(@))",
         r"\1{blank}\2", "Oracle Database JDBC Developer's Guide, Database URLs", (b"jdbc:oracle:",), in_names=True,

@@ -25,6 +25,7 @@ class Guard:
 
 
 COMMIT = "outcome = await self._pipeline.commit(reads, Origin.LIVE, braked=True, alone=batch.alone)"
+WORDS, FORMS = "settings.pipeline.secret_words", "settings.pipeline.secret_forms"
 ACK = "await channel.basic_ack(batch.last_tag, multiple=True)"
 
 GUARDS = (
@@ -192,8 +193,14 @@ SECURITY_GUARDS = (
     Guard(
         "words that are set",
         "service/settings/model.py",
-        (("redaction.know(settings.pipeline.secret_words)", "redaction.know(())"),),
+        ((f"redaction.know({WORDS}, {FORMS})", f"redaction.know((), {FORMS})"),),
         "test_secret_forms.py::test_words_that_are_set_count_wherever_ours_do",
+    ),
+    Guard(
+        "forms that are set",
+        "service/settings/model.py",
+        ((f"redaction.know({WORDS}, {FORMS})", f"redaction.know({WORDS})"),),
+        "test_secret_forms.py::test_forms_that_are_set_count_wherever_ours_do",
     ),
     Guard(
         "control characters",

@@ -145,6 +145,8 @@ def test_a_secret_key_that_is_written_in_escapes_is_known() -> None:
         f"<db><password>{SECRET}</password></db>",
         f"password = '{SECRET}'",
         f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----",
+        f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n{SECRET}\n-----END PGP PRIVATE KEY BLOCK-----",
+        f"-----BEGIN SSH2 ENCRYPTED PRIVATE KEY-----\n{SECRET}\n-----END SSH2 ENCRYPTED PRIVATE KEY-----",
     ],
 )
 @pytest.mark.parametrize(
