@@ -64,6 +64,12 @@ async def read_control(connection: AsyncConnection, name: str) -> Any:
     return None if value is None else json.loads(value)
 
 
+async def is_older(connection: AsyncConnection, store: Store, name: str, seconds: float) -> bool:
+    """Whether one control was set more than so many seconds ago, by the clock that replicas have in common."""
+    old = sa.and_(controls.c.name == name, controls.c.updated_at < store.later(-seconds))
+    return (await connection.execute(sa.select(controls.c.name).where(old))).first() is not None
+
+
 async def remember_bindings(
     connection: AsyncConnection, holder: str, exchange: str, patterns: Sequence[str]
 ) -> list[tuple[str, str]]:

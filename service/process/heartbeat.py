@@ -252,7 +252,8 @@ class Heartbeat:
             detail = f"queue {name} was gone and has been made anew"
             await controls.record_gap(connection, "queue_recreated", detail, last)
             log.error("gap", kind="queue_recreated", detail=detail, since=str(last))
-        if not lost and last and (datetime.now(UTC) - last).total_seconds() > self._amqp.gap_after_s:
+        is_long_ago = await controls.is_older(connection, self._store, controls.CONSUMED, self._amqp.gap_after_s)
+        if not lost and last and is_long_ago:
             detail = f"nothing was consumed since {last.isoformat(timespec='seconds')}"
             await controls.record_gap(connection, "absence", detail, last)
             log.error("gap", kind="absence", detail=detail)
