@@ -33,6 +33,7 @@ fsGroupChangePolicy: OnRootMismatch
 {{- $settings := dict "LOG__FORMAT" "json" "HTTP__PORT" $v.ports.probes "HTTP__API_PORT" $v.ports.api "STORE__MIGRATE" false }}
 {{- $_ := set $settings "PIPELINE__DRAIN_S" $v.drainSeconds }}
 {{- $_ := set $settings "AMQP__QUEUE" $v.amqp.queue }}
+{{- if gt (int $v.amqp.queues) 1 }}{{ $_ := set $settings "AMQP__QUEUES" $v.amqp.queues }}{{ end }}
 {{- with $v.catalog.url }}{{ $_ := set $settings "CATALOG__URL" . }}{{ end }}
 {{- with $v.catalog.username }}{{ $_ := set $settings "CATALOG__USERNAME" . }}{{ end }}
 {{- with $v.api.oidcIssuer }}{{ $_ := set $settings "HTTP__OIDC_ISSUER" . }}{{ end }}

@@ -33,6 +33,8 @@ POSTGRES_VARIABLE = "CATALOG_MIRROR_TEST_POSTGRES_URL"
 
 BROKER_IMAGE = os.environ.get("CATALOG_MIRROR_TEST_BROKER_IMAGE") or "rabbitmq:3.13-management"
 POSTGRES_IMAGE = os.environ.get("CATALOG_MIRROR_TEST_POSTGRES_IMAGE") or "postgres:17"
+#: The plugin for several queues, which comes with RabbitMQ.
+HASHING = "rabbitmq_consistent_hash_exchange"
 #: Seconds a container may take until its server answers, the pull of its image left out.
 CONTAINER_TIMEOUT_S = 120.0
 #: Seconds the Docker daemon may take to say that it is there.
@@ -104,7 +106,7 @@ def provide_broker() -> AbstractContextManager[Broker]:
     if system_root() is None and docker_answers():
         return _docker_broker()
     if PrivateBroker.installed():
-        return PrivateBroker(management=True)
+        return PrivateBroker(management=True, plugins=[HASHING])
     raise PartMissing(BROKER, AMQP_VARIABLE)
 
 
@@ -155,6 +157,7 @@ def _docker_broker() -> Iterator[Broker]:
         amqp, http = (container.get_exposed_port(port) for port in (5672, 15672))
         broker = RemoteBroker(f"amqp://guest:guest@{host}:{amqp}/%2F", f"http://guest:guest@{host}:{http}")
         wait_until(broker.api.answers, timeout_s=CONTAINER_TIMEOUT_S, what=f"{BROKER_IMAGE} does not answer")
+        container.exec(["rabbitmq-plugins", "enable", HASHING])
         yield broker
 
 

@@ -1,4 +1,4 @@
-"""The consumer: takes batches from our queue, has them committed, then acknowledges them.
+"""The consumer: takes batches from our queues, has them committed, then acknowledges them.
 
 It lives in incarnations, each one channel. When the channel closes, for whatever reason, what was in hand is dropped:
 the broker gives it out again. An incarnation ends to pause, and everything goes back to the queue.
@@ -18,7 +18,7 @@ import structlog
 from aio_pika.abc import AbstractConnection
 from aiormq.channel import Channel
 
-from service.amqp import management, topology
+from service.amqp import management, queues, topology
 from service.amqp.connection import Link, connected, translated, version_of
 from service.amqp.gate import Gate
 from service.amqp.inbox import Batch, Inbox
@@ -64,7 +64,7 @@ class Consumer:
 
     Args:
         on_topology: called each time the topology is there, before consuming: gaps are noticed there, and it answers
-            the bindings that settings no longer name, which are then removed.
+            what settings no longer name: nothing more comes by that, and its queues are emptied.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Consumer:
         pipeline: Pipeline,
         gate: Gate,
         bindings: Sequence[str],
-        on_topology: Callable[[topology.Topology], Awaitable[Sequence[topology.Binding]]],
+        on_topology: Callable[[topology.Topology], Awaitable[topology.Former]],
     ) -> None:
         self._settings = settings
         self._batching = batching
@@ -98,6 +98,8 @@ class Consumer:
         self.problem: MirrorError | None = None
         self.has_consumed = False
         self.delivered = 0
+        #: Queues that were known when the incarnation began: ours, and those of former settings.
+        self.queues = queues.names(settings)
 
     def stop(self) -> None:
         """Finish the batch in hand, acknowledge it, give the rest back, and return from `run`."""
@@ -229,14 +231,17 @@ class Consumer:
         """One channel, from its opening to its end."""
         going_s, self._was_cancelled = topology.GOING_S if self._was_cancelled else 0.0, False
         found = await topology.ensure(connection, self._settings, self._bindings, going_s=going_s)
-        await self._check_limit(known=found.arguments_match, version=version_of(connection))
-        await self._unbind(connection, await self._on_topology(found))
+        await self._check_limits(known=found.arguments_match, version=version_of(connection))
+        former = await self._on_topology(found)
+        await topology.leave(connection, self._settings, self._bindings, former)
+        self.queues = (*queues.names(self._settings), *former.queues)
         self._missing_since, self._say_missing_after_s = None, 0.0
         batching = self._batching
         inbox = self._inbox = Inbox(batching.batch_max, batching.batch_wait_s, batching.batch_max_bytes)
         watch = asyncio.create_task(self._close_when_gate_closes(inbox))
         try:
-            async with subscribed(connection, self._settings, inbox) as channel:
+            consumed = await self._that_are_there(connection)
+            async with subscribed(connection, self._settings, consumed, inbox) as channel:
                 self.state, self.problem, self.has_consumed = State.CONSUMING, None, True
                 self._failures = 0
                 await self._consume(channel, inbox)
@@ -247,22 +252,26 @@ class Consumer:
             self._inbox = None
             self._in_hand.clear()
 
-    async def _check_limit(self, *, known: bool | None, version: tuple[int, ...]) -> None:
+    async def _that_are_there(self, connection: AbstractConnection) -> list[str]:
+        """Our queues, and those of former settings that nobody has deleted yet."""
+        ours = list(queues.names(self._settings))
+        for name in self.queues[len(ours) :]:
+            if await topology.ready_messages(connection, self._settings, name) is not None:
+                ours.append(name)
+        return ours
+
+    async def _check_limits(self, *, known: bool | None, version: tuple[int, ...]) -> None:
         """Do not begin what loses events: a queue that drops what it has delivered a few times."""
         if self._settings.management_url is None and not known and version >= (management.LIMITED_SINCE,):
             problem, remedy = management.LIMIT_UNKNOWN
             log.warning("delivery_limit_unknown", queue=self._settings.queue, problem=problem, remedy=remedy)
-        try:
-            report = await management.queue_report(self._settings)
-        except ManagementUnavailable:  # the watchdog asks too, and says so
-            return
-        if report and report.drops_soon:
-            raise management.drops_too_soon(self._settings, report)
-
-    async def _unbind(self, connection: AbstractConnection, former: Sequence[topology.Binding]) -> None:
-        if former and self._settings.declare_queue:
-            await topology.unbind(connection, self._settings.queue, former)
-            log.info("bindings_removed", queue=self._settings.queue, bindings=former)
+        for name in queues.names(self._settings):
+            try:
+                report = await management.queue_report(self._settings, name)
+            except ManagementUnavailable:  # the watchdog asks too, and says so
+                return
+            if report and report.drops_soon:
+                raise management.drops_too_soon(self._settings, name, report)
 
     async def _close_when_gate_closes(self, inbox: Inbox) -> None:
         await self._gate.wait_closed()

@@ -1,4 +1,4 @@
-"""Who has messages of our queue in hand: we and our replicas, or somebody else, or nobody who is there any more.
+"""Who has messages of our queues in hand: we and our replicas, or somebody else, or nobody who is there any more.
 
 A node that dies takes its consumer along, not what that had in hand: RabbitMQ 4.3 waits for the node for a minute
 (`consumer-disconnected-timeout`), and meanwhile nobody gets those messages and nothing shows as ready. A tool of
@@ -8,6 +8,7 @@ somebody else that reads our queue looks the same.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from service.amqp import management
 from service.errors import ManagementUnavailable
@@ -42,18 +43,22 @@ class Hands:
         return min(number for _, number in looks) if looks[0][0] <= at_s - HELD_S else 0
 
 
-async def elsewhere(settings: AmqpSettings, report: management.QueueReport) -> int | None:
-    """How many messages are neither ready nor in the hands of our consumers; None where the API does not tell."""
-    if not report.unacknowledged:
-        return report.unacknowledged
-    ours = 0
-    for tag, channel in report.consumers:
-        if tag.startswith(TAG):
-            try:
-                in_hand = await management.channel_unacknowledged(settings, channel)
-            except ManagementUnavailable:  # it shows channels of others to whoever has the tag `monitoring`
-                in_hand = None
-            if in_hand is None:
-                return None
-            ours += in_hand
-    return report.unacknowledged - ours
+async def elsewhere(settings: AmqpSettings, reports: Sequence[management.QueueReport]) -> int | None:
+    """How many messages of our queues are neither ready nor in the hands of our consumers; None: nobody tells."""
+    held = 0
+    for report in reports:
+        if report.unacknowledged is None:
+            return None
+        held += report.unacknowledged
+    if not held:
+        return 0
+    channels = {channel for report in reports for tag, channel in report.consumers if tag.startswith(TAG)}
+    for channel in channels:  # of each replica one, for all queues
+        try:
+            in_hand = await management.channel_unacknowledged(settings, channel)
+        except ManagementUnavailable:  # it shows channels of others to whoever has the tag `monitoring`
+            in_hand = None
+        if in_hand is None:
+            return None
+        held -= in_hand
+    return held

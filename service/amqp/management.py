@@ -1,4 +1,4 @@
-"""The broker's management API, where a URL is given: it alone tells how our queue is, and what it lost.
+"""The broker's management API, where a URL is given: it alone tells how our queues are, and what they lost.
 
 Its figures are some seconds old, and each is of another moment (`service.amqp.tally`).
 """
@@ -13,7 +13,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 import aiohttp
 
-from service.amqp import tokens
+from service.amqp import queues, tokens
 from service.amqp.connection import trust, vhost
 from service.amqp.tally import Tally
 from service.amqp.topology import Binding
@@ -41,7 +41,7 @@ LIMIT_UNKNOWN = (
 
 @dataclass(frozen=True, slots=True)
 class QueueReport:
-    """Our queue, as the management API tells of it; None stands for what it does not tell."""
+    """A queue of ours, as the management API tells of it; None stands for what it does not tell."""
 
     bytes_used: int | None
     bytes_max: int | None
@@ -88,24 +88,24 @@ class QueueReport:
         return self.delivery_limit is not None and self.delivery_limit < LEAST_DELIVERY_LIMIT
 
 
-async def queue_report(settings: AmqpSettings) -> QueueReport | None:
-    """How our queue is; None where no URL is set, or there is no such queue.
+async def queue_report(settings: AmqpSettings, queue: str) -> QueueReport | None:
+    """How a queue of ours is; None where no URL is set, or there is no such queue.
 
     Raises:
         ManagementUnavailable: the API cannot be reached, or refuses us, with its words.
     """
     if settings.management_url is None:
         return None
-    queue = await _ask(settings, f"queues/{_of_vhost(settings)}")
-    if queue is None:
+    told = await _ask(settings, f"queues/{_of_vhost(settings, queue)}")
+    if told is None:
         if await _ask(settings, "overview") is None:
             raise _unavailable(settings, "there is no such thing at this address")
         return None
-    if not isinstance(queue, dict):
+    if not isinstance(told, dict):
         raise _unavailable(settings, "what it answers is not about a queue")
-    limit = queue.get("delivery_limit")
+    limit = told.get("delivery_limit")
     major = LIMITED_SINCE if limit is not None else await _major_version(settings)
-    return report_of(queue, settings.queue_max_bytes, major)
+    return report_of(told, settings.queue_max_bytes, major)
 
 
 def report_of(queue: Mapping[str, Any], bytes_max: int, major: int) -> QueueReport:
@@ -171,9 +171,9 @@ def _tally(queue: Mapping[str, Any]) -> Tally | None:
     return Tally(_number(counted.get("publish")) or 0, taken, present)
 
 
-def drops_too_soon(settings: AmqpSettings, report: QueueReport) -> TopologyMissing:
+def drops_too_soon(settings: AmqpSettings, queue: str, report: QueueReport) -> TopologyMissing:
     """The error for a queue whose delivery limit is too low to consume it safely."""
-    limit, queue = report.delivery_limit, settings.queue
+    limit = report.delivery_limit
     ask = (
         f"Ask the broker's owner for a `delivery-limit` of {settings.delivery_limit} (at least {LEAST_DELIVERY_LIMIT}) "
         "in the policy or operator policy that matches it (`rabbitmqctl list_policies`, `list_operator_policies`). "
@@ -183,13 +183,18 @@ def drops_too_soon(settings: AmqpSettings, report: QueueReport) -> TopologyMissi
     return TopologyMissing(what=what, vhost=vhost(settings), ask=ask)
 
 
-async def queue_bindings(settings: AmqpSettings) -> list[Binding] | None:
-    """What our queue is bound with, whoever bound it; None where no URL is set, or there is no such queue.
+async def bindings_of(settings: AmqpSettings, ours: str) -> list[Binding] | None:
+    """What a queue of ours, or the exchange before several, is bound with, whoever bound it.
+
+    None where no URL is set, or there is no such thing.
 
     Raises:
         ManagementUnavailable: the API cannot be reached, or refuses us.
     """
-    listed = await _ask(settings, f"queues/{_of_vhost(settings)}/bindings")
+    place = _of_vhost(settings, ours)
+    is_exchange = ours == queues.spreader(settings)
+    path = f"exchanges/{place}/bindings/destination" if is_exchange else f"queues/{place}/bindings"
+    listed = await _ask(settings, path)
     if listed is None:
         return None
     return [(str(one["source"]), str(one["routing_key"])) for one in listed if one.get("source")]
@@ -211,8 +216,8 @@ async def _major_version(settings: AmqpSettings) -> int:
     return int(version) if version.isdecimal() else 0
 
 
-def _of_vhost(settings: AmqpSettings) -> str:
-    return f"{quote(vhost(settings), safe='')}/{quote(settings.queue, safe='')}"
+def _of_vhost(settings: AmqpSettings, name: str) -> str:
+    return f"{quote(vhost(settings), safe='')}/{quote(name, safe='')}"
 
 
 async def _ask(settings: AmqpSettings, path: str) -> Any:

@@ -1,4 +1,4 @@
-"""Moving our queue to the arguments that settings ask for: they cannot be changed, so the queue is made anew.
+"""Moving a queue of ours to the arguments that settings ask for: they cannot be changed, so the queue is made anew.
 
 Events go on coming meanwhile, and none is lost, because at every moment our bindings lead to a queue that is kept:
 
@@ -9,6 +9,9 @@ Events go on coming meanwhile, and none is lost, because at every moment our bin
 
 What both are bound with comes twice, which the mirror does not mind. Interrupted anywhere, the same steps once more go
 on from there. Messages keep their routing keys: they move through a fanout exchange of the same name as the shelter.
+
+A queue of former settings, which named more of them, is not moved: it is unbound, whoever consumes empties it
+(`until_drained`), and then it is deleted (`delete_if_empty`) while nobody consumes, so that nobody binds it anew.
 """
 
 from __future__ import annotations
@@ -71,12 +74,13 @@ class QueueOpaque(MirrorError):
 
 
 class Migration:
-    """One move of our queue; `told` is called with the messages moved so far, or with None while it waits for room."""
+    """One move of a queue of ours; `told` is called with the messages moved so far, or with None while it waits."""
 
     def __init__(
         self,
         connection: Link,
         settings: AmqpSettings,
+        queue: str,
         told: Callable[[int | None], None] = lambda _: None,
     ) -> None:
         if not settings.declare_queue:
@@ -87,13 +91,14 @@ class Migration:
         self._settings = settings
         self._told = told
         self._moved = 0
-        self.queue = settings.queue
-        self.shelter_name = shelter_name(settings)
+        self.queue = queue
+        #: Name of the second queue and of the exchange through which messages move.
+        self.shelter_name = f"{queue}.migrating"
 
     async def is_needed(self) -> bool:
         """Whether our queue has other arguments than settings ask for, or a move was interrupted."""
         interrupted = await topology.ready_messages(self._connection, self._settings, self.shelter_name) is not None
-        return interrupted or not await topology.arguments_match(self._connection, self._settings)
+        return interrupted or not await topology.arguments_match(self._connection, self._settings, self.queue)
 
     async def shelter(self, bindings: Sequence[Binding]) -> None:
         """Step 1.
@@ -103,9 +108,7 @@ class Migration:
             ManagementUnavailable: the same.
             TopologyMissing: we have no right on a queue and an exchange of that name.
         """
-        version = version_of(self._connection)
-        if version >= DELAYS_SINCE and await management.queue_report(self._settings) is None:
-            raise QueueOpaque(version=".".join(map(str, version)))
+        await self._check_visible()
         # Without a bound: what it dropped would be lost. It is there for as long as this takes.
         arguments = topology.queue_arguments(self._settings)
         del arguments["x-max-length-bytes"], arguments["x-overflow"]
@@ -134,20 +137,63 @@ class Migration:
         async with self._channel() as channel:
             await channel.queue_delete(self.queue)
 
+    async def until_drained(self) -> None:
+        """Wait until those who consume have emptied our queue, to which nothing comes any more.
+
+        Raises:
+            QueueOpaque: nobody can tell whether it is empty.
+            ManagementUnavailable: the same.
+        """
+        await self._check_visible()
+        loop = asyncio.get_running_loop()
+        empty_since = loop.time()
+        while loop.time() - empty_since < self._lag_s:
+            report = await management.queue_report(self._settings, self.queue)
+            if await topology.ready_messages(self._connection, self._settings, self.queue) or (
+                report and report.messages
+            ):
+                self._told(None)
+                empty_since = loop.time()
+            await asyncio.sleep(_LOOK_S)
+
+    async def delete_if_empty(self) -> bool:
+        """Delete our queue, which nobody consumes now; False where something came back to it meanwhile.
+
+        Raises:
+            QueueConsumed: somebody still consumes it.
+        """
+        if await topology.ready_messages(self._connection, self._settings, self.queue) is None:
+            return True
+        await self._wait_unconsumed()
+        if await topology.ready_messages(self._connection, self._settings, self.queue):
+            return False
+        async with self._channel() as channel:  # no condition: quorum queues take none (RabbitMQ 3.10 to 4.3)
+            await channel.queue_delete(self.queue)
+        return True
+
+    @property
+    def _lag_s(self) -> float:
+        """Seconds by which what is told of our queue may be late."""
+        return FIGURES_LAG_S if version_of(self._connection) >= DELAYS_SINCE else _LOOK_S
+
+    async def _check_visible(self) -> None:
+        version = version_of(self._connection)
+        if version >= DELAYS_SINCE and await management.queue_report(self._settings, self.queue) is None:
+            raise QueueOpaque(version=".".join(map(str, version)))
+
     async def _until_nothing_is_held(self) -> None:
         """Move what comes back, until the broker says that there is nothing at all in our queue.
 
         That nothing is ready does not mean that it is empty: messages may be delayed after a failed delivery, or in
         somebody's hand. Deleted with the queue, they would be lost.
         """
-        lag_s = FIGURES_LAG_S if version_of(self._connection) >= DELAYS_SINCE else 0.0
         loop = asyncio.get_running_loop()
         began = moved_at = loop.time()
-        while (report := await management.queue_report(self._settings)) is not None:
+        while (report := await management.queue_report(self._settings, self.queue)) is not None:
             if await topology.ready_messages(self._connection, self._settings, self.queue):
                 await self._move(self.queue, self.shelter_name, None)
                 moved_at = loop.time()
-            elif report.messages == 0 and loop.time() - moved_at >= lag_s:
+            elif report.messages == 0 and loop.time() - moved_at >= self._lag_s:
                 return
             if loop.time() - began > HELD_PATIENCE_S:
                 raise QueueHolds(queue=self.queue, number="unknown" if report.messages is None else report.messages)
@@ -170,7 +216,7 @@ class Migration:
     async def _is_new(self) -> bool:
         if await topology.ready_messages(self._connection, self._settings, self.queue) is None:
             return True  # deleted, and not yet made anew
-        return await topology.arguments_match(self._connection, self._settings)
+        return await topology.arguments_match(self._connection, self._settings, self.queue)
 
     async def _wait_unconsumed(self) -> None:
         deadline = asyncio.get_running_loop().time() + CONSUMERS_GONE_S
@@ -253,7 +299,7 @@ class Migration:
     def _refused(self, error: Exception) -> TopologyMissing:
         settings = self._settings
         queue, exchange = settings.queue.replace(".", "\\."), settings.exchange.replace(".", "\\.")
-        ours = f"{queue}(\\.migrating)?"
+        ours = f"{queue}(\\.[0-9]+|\\.hash)?(\\.migrating)?" if settings.queues > 1 else f"{queue}(\\.migrating)?"
         command = f"'^{ours}$' '^({ours}|{exchange})$' '^({ours}|{exchange})$'"
         return TopologyMissing(
             what=f"User {user(settings)!r} may not make {self.shelter_name!r} ({str(error)[:120]})",
@@ -261,11 +307,6 @@ class Migration:
             ask=f"Ask the broker's owner to run: rabbitmqctl set_permissions -p {vhost(settings)} {user(settings)} "
             f"{command}",
         )
-
-
-def shelter_name(settings: AmqpSettings) -> str:
-    """Name of the second queue and of the exchange through which messages move."""
-    return f"{settings.queue}.migrating"
 
 
 async def _bind(channel: AbstractChannel, queue: str, bindings: Sequence[Binding]) -> None:

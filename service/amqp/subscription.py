@@ -1,9 +1,9 @@
-"""One channel that consumes our queue: subscribed, and given back whole at its end."""
+"""One channel that consumes our queues: subscribed, and given back whole at its end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
@@ -22,7 +22,9 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def subscribed(connection: Link, settings: AmqpSettings, inbox: Inbox) -> AsyncIterator[Channel]:
+async def subscribed(
+    connection: Link, settings: AmqpSettings, queues: Sequence[str], inbox: Inbox
+) -> AsyncIterator[Channel]:
     """A channel whose deliveries go into the inbox; the inbox is closed when the channel ends, whoever ended it.
 
     Raises:
@@ -32,9 +34,13 @@ async def subscribed(connection: Link, settings: AmqpSettings, inbox: Inbox) -> 
     channel = await open_delivering(connection, inbox.put, timeout_s=settings.connect_timeout_s)
     channel.on_consumer_cancel_callbacks.add(lambda _: _cancelled(settings, inbox))
     channel.closing.add_done_callback(lambda _: inbox.close())
-    tag: str | None = None
+    tags: list[str] = []
     try:
-        tag = await _subscribe(channel, settings)
+        await channel.basic_qos(
+            prefetch_count=max(1, settings.prefetch // len(queues)), timeout=settings.connect_timeout_s
+        )
+        for queue in queues:
+            tags.append(await _subscribe(channel, settings, queue))
         yield channel
         _raise_reason(channel)
     except AMQPError:
@@ -42,20 +48,17 @@ async def subscribed(connection: Link, settings: AmqpSettings, inbox: Inbox) -> 
         raise
     finally:
         inbox.close()
-        await _give_back(channel, settings, tag)
+        await _give_back(channel, settings, tags)
 
 
-async def _subscribe(channel: Channel, settings: AmqpSettings) -> str | None:
-    await channel.basic_qos(prefetch_count=settings.prefetch, timeout=settings.connect_timeout_s)
+async def _subscribe(channel: Channel, settings: AmqpSettings, queue: str) -> str:
+    tag = f"{TAG}{uuid4().hex}"
     try:
-        tag = f"{TAG}{uuid4().hex}"
-        consuming = await channel.basic_consume(
-            settings.queue, never_called, consumer_tag=tag, timeout=settings.connect_timeout_s
-        )
+        await channel.basic_consume(queue, never_called, consumer_tag=tag, timeout=settings.connect_timeout_s)
     except TimeoutError:
-        raise QueueSilent(queue=settings.queue, seconds=settings.connect_timeout_s) from None
-    log.info("consuming", queue=settings.queue, consumer_tag=consuming.consumer_tag)
-    return consuming.consumer_tag
+        raise QueueSilent(queue=queue, seconds=settings.connect_timeout_s) from None
+    log.info("consuming", queue=queue, consumer_tag=tag)
+    return tag
 
 
 def _cancelled(settings: AmqpSettings, inbox: Inbox) -> None:
@@ -72,15 +75,16 @@ def _raise_reason(channel: Channel) -> None:
         raise reason
 
 
-async def _give_back(channel: Channel, settings: AmqpSettings, tag: str | None) -> None:
+async def _give_back(channel: Channel, settings: AmqpSettings, tags: Sequence[str]) -> None:
     """Give back whatever was not acknowledged, and close the channel.
 
     Closing alone would do, but counts as a delivery of each message, which `basic.nack` does not (RabbitMQ 4.3).
-    Nothing may be delivered after it, so the consumer is cancelled before.
+    Nothing may be delivered after it, so the consumers are cancelled before.
     """
     with suppress(BrokerUnavailable), translated(settings):
         async with asyncio.timeout(settings.connect_timeout_s):
-            if tag is not None and not channel.is_closed:
-                await channel.basic_cancel(tag, timeout=settings.connect_timeout_s)
+            if tags and not channel.is_closed:
+                for tag in tags:
+                    await channel.basic_cancel(tag, timeout=settings.connect_timeout_s)
                 await channel.basic_nack(0, multiple=True, requeue=True)
             await channel.close()

@@ -1,4 +1,4 @@
-"""Exchange, queue and bindings: what we need, what is there, and whom to ask for the rest.
+"""Exchange, queues and bindings: what we need, what is there, and whom to ask for the rest.
 
 What may not be declared (settings) is only looked at. A failed look closes its channel, so each has one of its own.
 """
@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 import aio_pika
 import structlog
-from aio_pika.abc import AbstractChannel, AbstractConnection
-from aiormq.exceptions import ChannelAccessRefused, ChannelNotFoundEntity, ChannelPreconditionFailed
+from aio_pika.abc import AbstractChannel, AbstractConnection, AbstractExchange, AbstractQueue
+from aiormq.exceptions import (
+    ChannelAccessRefused,
+    ChannelNotFoundEntity,
+    ChannelPreconditionFailed,
+    ConnectionCommandInvalid,
+)
 
+from service.amqp import queues
 from service.amqp.connection import user, vhost
 from service.errors import TopologyMissing
 from service.settings.model import AmqpSettings
@@ -35,13 +41,23 @@ Binding = tuple[str, str]
 class Topology:
     """What `ensure` found or made."""
 
-    queue_created: bool
-    #: Whether the queue has the arguments that settings ask for; None: it is not ours to declare, so nobody asked.
+    #: Queues that were not there.
+    created: tuple[str, ...]
+    #: Whether each queue has the arguments that settings ask for; None: they are not ours to declare, so nobody asked.
     arguments_match: bool | None
 
 
+@dataclass(frozen=True, slots=True)
+class Former:
+    """What former settings left behind on the broker."""
+
+    bindings: Sequence[Binding] = ()
+    #: Queues that may hold messages yet.
+    queues: Sequence[str] = ()
+
+
 def queue_arguments(settings: AmqpSettings) -> dict[str, Any]:
-    """The arguments of our queue.
+    """The arguments of each of our queues.
 
     The catalog comes first: a full queue drops its oldest messages (a gap that reconcile closes) instead of refusing
     the catalog's publishers, and there is no dead-letter exchange, whose default is to lose messages silently.
@@ -69,11 +85,34 @@ async def ensure(
     """
     needs = _Needs(connection, settings)
     await needs.exchange()
-    topology = await needs.queue(going_s)
+    found = [await needs.queue(name, going_s) for name in queues.names(settings)]
+    if settings.declare_queue and settings.queues > 1:
+        await needs.spreading()
     if settings.declare_queue:
         for pattern in bindings:
             await needs.binding(pattern)
-    return topology
+    created = tuple(name for one in found for name in one.created)
+    return Topology(created, all(one.arguments_match for one in found) if settings.declare_queue else None)
+
+
+async def leave(connection: AbstractConnection, settings: AmqpSettings, patterns: Sequence[str], was: Former) -> None:
+    """Have nothing more come by what former settings left behind, now that there is what settings name.
+
+    Its queues stay: who consumes empties them, and `migration` deletes them.
+    """
+    if not settings.declare_queue:
+        return
+    await unbind(connection, settings, queues.holder(settings), was.bindings)
+    if settings.queues > 1:  # where there was one queue, all came to it alone
+        now = [(settings.exchange, pattern) for pattern in patterns]
+        await unbind(connection, settings, settings.queue, [*now, *was.bindings])
+    for name in was.queues:
+        await unbind(connection, settings, name, [(queues.spreader(settings), queues.WEIGHT)])
+    if was.queues and settings.queues == 1:
+        async with connection.channel() as channel:
+            await channel.exchange_delete(queues.spreader(settings))
+    if was.bindings or was.queues:
+        log.info("bindings_removed", queue=settings.queue, bindings=was.bindings, queues=was.queues)
 
 
 async def look_at_exchange(connection: AbstractConnection, settings: AmqpSettings) -> None:
@@ -85,9 +124,9 @@ async def look_at_exchange(connection: AbstractConnection, settings: AmqpSetting
     await _Needs(connection, settings.model_copy(update={"declare_exchange": False})).exchange()
 
 
-async def arguments_match(connection: AbstractConnection, settings: AmqpSettings) -> bool:
-    """Whether our queue, which exists, has the arguments that settings ask for."""
-    return (await _Needs(connection, settings).queue()).arguments_match is True
+async def arguments_match(connection: AbstractConnection, settings: AmqpSettings, queue: str) -> bool:
+    """Whether a queue of ours, which exists, has the arguments that settings ask for."""
+    return (await _Needs(connection, settings).queue(queue)).arguments_match is True
 
 
 async def ready_messages(connection: AbstractConnection, settings: AmqpSettings, queue: str) -> int | None:
@@ -109,21 +148,28 @@ async def ready_messages(connection: AbstractConnection, settings: AmqpSettings,
             await channel.close()
 
 
-async def unbind(connection: AbstractConnection, queue: str, bindings: Sequence[Binding]) -> None:
-    """Remove bindings; one that is not there, or whose exchange is gone, is none."""
+async def unbind(
+    connection: AbstractConnection, settings: AmqpSettings, ours: str, bindings: Iterable[Binding]
+) -> None:
+    """Remove bindings of a queue of ours, or of the exchange before them; one that is not there is none."""
     for exchange, pattern in bindings:
         channel = await connection.channel()
         try:
-            await (await channel.get_queue(queue, ensure=False)).unbind(exchange, routing_key=pattern)
+            await (await _bound(channel, settings, ours)).unbind(exchange, routing_key=pattern)
         except ChannelNotFoundEntity:
             continue
         except ChannelAccessRefused as error:
-            log.warning(
-                "binding_not_removed", queue=queue, exchange=exchange, pattern=pattern, problem=str(error)[:200]
-            )
+            log.warning("binding_not_removed", of=ours, exchange=exchange, pattern=pattern, problem=str(error)[:200])
         finally:
             if not channel.is_closed:
                 await channel.close()
+
+
+async def _bound(channel: AbstractChannel, settings: AmqpSettings, ours: str) -> AbstractQueue | AbstractExchange:
+    """What of ours is bound, by its name."""
+    if ours == queues.spreader(settings):
+        return await channel.get_exchange(ours, ensure=False)
+    return await channel.get_queue(ours, ensure=False)
 
 
 def refused(settings: AmqpSettings, what: str, error: Exception) -> TopologyMissing:
@@ -151,6 +197,8 @@ def _rights(settings: AmqpSettings, words: str) -> str:
             f"'^{publishes}$' '.*'"
         )
     exchange, queue = _pattern(settings.exchange), _pattern(settings.queue)
+    if settings.queues > 1:
+        queue = f"{queue}(\\.[0-9]+|\\.hash)?"
     declare = f"^({queue}|{exchange})$" if settings.declare_exchange else f"^{queue}$"
     return (
         f"Ask the broker's owner to run: rabbitmqctl set_permissions {place} "
@@ -200,60 +248,81 @@ class _Needs:
             ask = "Unset CATALOG_MIRROR_AMQP__DECLARE_EXCHANGE: the exchange belongs to somebody else."
             raise self._missing(f"The exchange {settings.exchange!r} is not a durable topic exchange", ask) from None
 
-    async def queue(self, going_s: float = 0.0) -> Topology:
-        """Our own queue; declared where that is allowed."""
+    async def queue(self, name: str, going_s: float = 0.0) -> Topology:
+        """One queue of ours; declared where that is allowed."""
         settings = self._settings
-        existed = await self._stays(going_s)
+        existed = await self._stays(name, going_s)
         if not settings.declare_queue:
             if existed:
-                return Topology(queue_created=False, arguments_match=None)
+                return Topology(created=(), arguments_match=None)
             ask = f"Ask the broker's owner for it, bound to {settings.exchange!r}, with {queue_arguments(settings)}."
-            raise self._missing(f"The queue {settings.queue!r} does not exist (user {user(settings)!r})", ask)
-        return Topology(queue_created=not existed, arguments_match=await self._declare())
+            raise self._missing(f"The queue {name!r} does not exist (user {user(settings)!r})", ask)
+        return Topology(created=() if existed else (name,), arguments_match=await self._declare(name))
 
-    async def _stays(self, going_s: float) -> bool:
+    async def _stays(self, name: str, going_s: float) -> bool:
         """Whether the queue is there, and still is after so many seconds."""
         deadline = time.monotonic() + going_s
-        while await self._is_there():
+        while await self._is_there(name):
             if time.monotonic() >= deadline:
                 return True
             await asyncio.sleep(LOOK_S)
         return False
 
-    async def _is_there(self) -> bool:
+    async def _is_there(self, name: str) -> bool:
         settings = self._settings
         try:
-            await self._try(lambda ch: ch.declare_queue(settings.queue, passive=True))
+            await self._try(lambda ch: ch.declare_queue(name, passive=True))
         except ChannelNotFoundEntity:
             return False
         except ChannelAccessRefused as error:
-            raise refused(settings, f"User {user(settings)!r} has no right on {settings.queue!r}", error) from None
+            raise refused(settings, f"User {user(settings)!r} has no right on {name!r}", error) from None
         return True
 
-    async def _declare(self) -> bool:
+    async def _declare(self, name: str) -> bool:
         """Declare the queue; False where one with other arguments is there, which then stays as it is."""
         settings = self._settings
         try:
             arguments = queue_arguments(settings)
-            await self._try(lambda ch: ch.declare_queue(settings.queue, durable=True, arguments=arguments))
+            await self._try(lambda ch: ch.declare_queue(name, durable=True, arguments=arguments))
         except ChannelPreconditionFailed as error:
-            log.warning("queue_arguments_differ", queue=settings.queue, problem=str(error)[:300])
+            log.warning("queue_arguments_differ", queue=name, problem=str(error)[:300])
             return False
         except ChannelAccessRefused as error:
-            what = f"User {user(settings)!r} may not declare the queue {settings.queue!r}"
+            what = f"User {user(settings)!r} may not declare the queue {name!r}"
             raise refused(settings, what, error) from None
         return True
 
+    async def spreading(self) -> None:
+        """The exchange of ours that spreads the events, and our queues behind it."""
+        settings, exchange = self._settings, queues.spreader(self._settings)
+        try:
+            await self._try(lambda ch: ch.declare_exchange(exchange, queues.KIND, durable=True))
+        except ConnectionCommandInvalid:
+            ask = (
+                f"Ask the broker's owner to run: rabbitmq-plugins enable {queues.PLUGIN} (on each node; it comes with "
+                "RabbitMQ), or set CATALOG_MIRROR_AMQP__QUEUES=1."
+            )
+            raise self._missing(f"The broker has no exchanges of type {queues.KIND}", ask) from None
+        except ChannelAccessRefused as error:
+            raise refused(settings, f"User {user(settings)!r} may not declare {exchange!r}", error) from None
+        except ChannelPreconditionFailed:
+            ask = "Choose another CATALOG_MIRROR_AMQP__QUEUE: that name belongs to somebody else."
+            raise self._missing(f"The exchange {exchange!r} is no durable one of type {queues.KIND}", ask) from None
+        for name in queues.names(settings):
+            await self._bind(name, exchange, queues.WEIGHT)
+
     async def binding(self, pattern: str) -> None:
-        """One binding of our queue to the exchange."""
+        """One binding of ours to the catalog's exchange."""
+        await self._bind(queues.holder(self._settings), self._settings.exchange, pattern)
+
+    async def _bind(self, ours: str, exchange: str, pattern: str) -> None:
         settings = self._settings
 
         async def bind(channel: AbstractChannel) -> None:
-            queue = await channel.get_queue(settings.queue, ensure=False)
-            await queue.bind(settings.exchange, routing_key=pattern)
+            await (await _bound(channel, settings, ours)).bind(exchange, routing_key=pattern)
 
         try:
             await self._try(bind)
         except (ChannelAccessRefused, ChannelNotFoundEntity) as error:
-            what = f"User {user(settings)!r} may not bind {settings.queue!r} to {settings.exchange!r} with {pattern!r}"
+            what = f"User {user(settings)!r} may not bind {ours!r} to {exchange!r} with {pattern!r}"
             raise refused(settings, what, error) from None

@@ -1,7 +1,7 @@
 """Watches over the consumer: a connection that came back without its consumer looks healthy and is not.
 
 Dead means: messages lie ready and none is delivered, or the oldest message in memory is older than the deadline. The
-queue is asked over a connection of its own. First the channel is made anew, then the connection; then `/livez` fails.
+queues are asked over a connection of its own. First the channel is made anew, then the connection; then `/livez` fails.
 An outage of the broker is not death: then there is nothing to ask.
 """
 
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 import structlog
@@ -54,13 +55,14 @@ class Watchdog:
         self._deadline_s = deadline_s
         self._metrics = metrics
         self._on_gap = on_gap
-        self._accounts = Accounts()
+        #: By queue.
+        self._accounts: defaultdict[str, Accounts] = defaultdict(Accounts)
         self._hands = Hands()
         self._seen = -1
         self._strikes = 0
         self.alive = True
         self.ready_messages: int | None = None
-        #: What is wrong with the queue, or with whom we ask about it.
+        #: What is wrong with a queue, or with whom we ask about it.
         self.problem: MirrorError | None = None
 
     async def run(self) -> None:
@@ -75,32 +77,50 @@ class Watchdog:
     async def _look_while_connected(self, connection: AbstractConnection) -> None:
         while not connection.is_closed:
             async with asyncio.timeout(self._settings.connect_timeout_s):
-                self.ready_messages = await topology.ready_messages(connection, self._settings, self._settings.queue)
+                self.ready_messages = await self._ready(connection)
             self._metrics.queue_messages.set(math.nan if self.ready_messages is None else self.ready_messages)
             self.judge()
             await self._measure()
             await asyncio.sleep(self._settings.watchdog_interval_s)
 
+    async def _ready(self, connection: AbstractConnection) -> int | None:
+        """Messages that lie ready in all queues together; None where there is none of them."""
+        looks = [await topology.ready_messages(connection, self._settings, name) for name in self._consumer.queues]
+        there = [number for number in looks if number is not None]
+        return sum(there) if there else None
+
     async def _measure(self) -> None:
-        """Ask how the queue is and what it lost, where the management API may be asked."""
+        """Ask how the queues are and what they lost, where the management API may be asked."""
         try:
-            report = await management.queue_report(self._settings)
+            asked = {name: await management.queue_report(self._settings, name) for name in self._consumer.queues}
         except ManagementUnavailable as error:
             self._metrics.queue_messages_held.set(math.nan)
             self._notice(error)
             return
-        if report is None or not report.has_majority:  # its figures stand still, or are of a queue that is no more
-            self._accounts, self._hands = Accounts(), Hands()
-            self._notice(self._without_majority(report) if report else None)
-            return
-        self._notice(await self._held(report))
-        if report.drops_soon and self._consumer.state is State.CONSUMING:
-            self._consumer.restart("channel")  # which finds the limit before it consumes again
-        self._metrics.queue_bytes_free.set(math.nan if report.bytes_free is None else report.bytes_free)
-        await self.look_for_gaps(report, time.monotonic())
+        for name, report in asked.items():
+            if report is None or not report.has_majority:  # its figures stand still, or it is no more
+                self._accounts.pop(name, None)
+        reports = {name: report for name, report in asked.items() if report is not None}
+        stopped = next((name for name, report in reports.items() if not report.has_majority), None)
+        if stopped is not None or not reports:
+            self._hands = Hands()
+            self._notice(_without_majority(stopped, reports[stopped]) if stopped else None)
+        else:
+            self._notice(await self._held(list(reports.values())))
+        await self._act(reports)
 
-    async def _held(self, report: management.QueueReport) -> MessagesHeld | None:
-        elsewhere = await hands.elsewhere(self._settings, report)
+    async def _act(self, reports: Mapping[str, management.QueueReport]) -> None:
+        at_work = {name: report for name, report in reports.items() if report.has_majority}
+        if any(one.drops_soon for one in at_work.values()) and self._consumer.state is State.CONSUMING:
+            self._consumer.restart("channel")  # which finds the limit before it consumes again
+        if at_work:
+            free = [report.bytes_free for report in at_work.values() if report.bytes_free is not None]
+            self._metrics.queue_bytes_free.set(min(free, default=math.nan))
+        for name, report in at_work.items():
+            await self.look_for_gaps(name, report, time.monotonic())
+
+    async def _held(self, reports: Sequence[management.QueueReport]) -> MessagesHeld | None:
+        elsewhere = await hands.elsewhere(self._settings, reports)
         held = self._hands.held(time.monotonic(), elsewhere)
         self._metrics.queue_messages_held.set(math.nan if elsewhere is None else held)
         if not held:
@@ -108,25 +128,22 @@ class Watchdog:
         place = {"queue": self._settings.queue, "vhost": vhost(self._settings)}
         return MessagesHeld(messages=held, seconds=hands.HELD_S, **place)
 
-    def _without_majority(self, report: management.QueueReport) -> QueueWithoutMajority:
-        return QueueWithoutMajority(members=report.members, online=report.online, queue=self._settings.queue)
-
     def _notice(self, problem: MirrorError | None) -> None:
         """Have it shown for as long as it lasts, and say it once."""
         if problem and str(problem) != str(self.problem):
             log.warning("queue_not_well", why=problem.error_class, problem=str(problem), remedy=problem.advice())
         self.problem = problem
 
-    async def look_for_gaps(self, report: management.QueueReport, at_s: float) -> None:
-        """Tell what the queue lost, by what vanished; that it is full counts alone where nobody could count."""
-        queue = self._settings.queue
-        vanished = self._accounts.vanished(at_s, report.tally) if report.tally else 0
+    async def look_for_gaps(self, queue: str, report: management.QueueReport, at_s: float) -> None:
+        """Tell what a queue lost, by what vanished; that it is full counts alone where nobody could count."""
+        accounts = self._accounts[queue]
+        vanished = accounts.vanished(at_s, report.tally) if report.tally else 0
         if vanished and report.is_half_full:
             log.warning("queue_drops", queue=queue, messages=vanished, bytes_max=report.bytes_max)
             # Without a number: it goes on, and is one gap for as long as that is open.
             detail = f"queue {queue} is full ({report.bytes_max} bytes): its oldest messages are dropped"
             await self._on_gap("queue_full", detail)
-        elif report.is_full and self._accounts.may_hide:
+        elif report.is_full and accounts.may_hide:
             detail = f"queue {queue} is full ({report.bytes_max} bytes): what it has dropped nobody counted"
             await self._on_gap("queue_full", detail)
         elif vanished:
@@ -159,3 +176,7 @@ class Watchdog:
         what = REMEDIES[self._strikes - 1]
         log.warning("consumer_restarted", how=how, what=what, ready=self.ready_messages)
         self._consumer.restart(what)
+
+
+def _without_majority(queue: str, report: management.QueueReport) -> QueueWithoutMajority:
+    return QueueWithoutMajority(members=report.members, online=report.online, queue=queue)

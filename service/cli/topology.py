@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from service.amqp import topology
+from service.amqp import queues, topology
 from service.amqp.connection import connected, user, vhost, where
-from service.amqp.management import queue_bindings
+from service.amqp.management import bindings_of as bound_with
 from service.amqp.migration import Migration
 from service.cli.common import Json, err, opened_store, out, print_json, quiet_settings, run_async, show_table, who
 from service.errors import NothingToConsume
@@ -47,6 +48,7 @@ def _needed(settings: Settings) -> dict[str, Any]:
         "exchange": settings.amqp.exchange,
         "declare_exchange": settings.amqp.declare_exchange,
         "queue": settings.amqp.queue,
+        "queues": list(queues.names(settings.amqp)),
         "declare_queue": settings.amqp.declare_queue,
         "queue_arguments": topology.queue_arguments(settings.amqp),
         "bindings": bindings,
@@ -66,29 +68,44 @@ def _needed(settings: Settings) -> dict[str, Any]:
 def apply(
     migrate: Annotated[
         bool,
-        typer.Option("--migrate", help="Make a queue with other arguments than settings ask for anew, without loss."),
+        typer.Option(
+            "--migrate",
+            help="Make queues with other arguments than settings ask for anew, delete those too many; without loss.",
+        ),
     ] = False,
 ) -> None:
     """Declare what settings allow to be declared, and look at the rest; can be run again at any time.
 
     Bindings that former settings named are removed. A queue's arguments cannot be changed: `--migrate` pauses
     consuming, empties the queue into a second one that is bound meanwhile, makes it anew, and brings everything back.
+    Of queues that former settings named it waits until the service has emptied them, and deletes them.
     """
     settings = quiet_settings()
     if settings.amqp.url is None:
         raise NothingToConsume()
     found, former = run_async(_apply(settings))
-    queue = settings.amqp.queue
-    made = "was made" if found.queue_created else "is there"
-    out.print(f"Queue {queue} {made}, bound to {settings.amqp.exchange}.", markup=False)
-    for exchange, pattern in former:
+    for name in queues.names(settings.amqp):
+        made = "was made" if name in found.created else "is there"
+        out.print(f"Queue {name} {made}, bound to {settings.amqp.exchange}.", markup=False)
+    for exchange, pattern in former.bindings:
         out.print(f"Not bound to {exchange} with {pattern} any more.", markup=False)
     if migrate:
-        out.print(_told(run_async(_migrate(settings)), queue), markup=False)
-    elif found.arguments_match is False:
+        for queue in queues.names(settings.amqp):
+            out.print(_told(run_async(_migrate(settings, queue)), queue), markup=False)
+        for queue in former.queues:
+            run_async(_give_up(settings, queue))
+            out.print(f"Queue {queue} was empty and is deleted.", markup=False)
+        return
+    if found.arguments_match is False:
         out.print(
-            f"Queue {queue} has other arguments than settings ask for; it stays in use as it is. "
+            f"Queue {settings.amqp.queue} has other arguments than settings ask for; it stays in use as it is. "
             "`catalog-mirror topology apply --migrate` moves it.",
+            markup=False,
+        )
+    for queue in former.queues:
+        out.print(
+            f"Queue {queue} is one too many: it gets no more events, and the service empties it. "
+            "`catalog-mirror topology apply --migrate` then deletes it.",
             markup=False,
         )
 
@@ -101,37 +118,63 @@ def _told(moved: int | None, queue: str) -> str:
     )
 
 
-async def _apply(settings: Settings) -> tuple[topology.Topology, list[topology.Binding]]:
+async def _apply(settings: Settings) -> tuple[topology.Topology, topology.Former]:
     patterns = bindings_of(settings)
     async with connected(settings.amqp, "topology") as connection:
         found = await topology.ensure(connection, settings.amqp, patterns)
         former = await _former(settings, patterns)
-        if settings.amqp.declare_queue:
-            await topology.unbind(connection, settings.amqp.queue, former)
+        await topology.leave(connection, settings.amqp, patterns, former)
         return found, former
 
 
-async def _former(settings: Settings, patterns: Sequence[str]) -> list[topology.Binding]:
+async def _former(settings: Settings, patterns: Sequence[str]) -> topology.Former:
+    amqp = settings.amqp
     async with opened_store(settings, migrate=True) as store, store.write() as connection:
-        amqp = settings.amqp
-        return await controls.remember_bindings(connection, amqp.queue, amqp.exchange, patterns)
+        known = controls.known_queues(await controls.read_controls(connection))
+        await controls.set_queues(connection, queues.names(amqp))
+        bindings = await controls.remember_bindings(connection, queues.holder(amqp), amqp.exchange, patterns)
+        return topology.Former(bindings, queues.former(amqp, known))
 
 
-async def _migrate(settings: Settings) -> int | None:
+async def _give_up(settings: Settings, queue: str) -> None:
+    """Delete a queue of former settings once it is empty."""
+    with _progress(f"waiting for the service to empty {queue}"):
+        async with connected(settings.amqp, "topology") as connection, opened_store(settings, migrate=True) as store:
+            move, is_gone = Migration(connection, settings.amqp, queue), False
+            while not is_gone:
+                await move.until_drained()
+                await _pause(store)
+                try:
+                    is_gone = await move.delete_if_empty()
+                finally:
+                    await _resume(store)
+            async with store.write() as writing:
+                await controls.forget_queue(writing, queue)
+
+
+@contextmanager
+def _progress(first: str) -> Iterator[Callable[[str], None]]:
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err, disable=not err.is_terminal) as bar:
+        task = bar.add_task(first)
+        yield lambda now: bar.update(task, description=now)
+
+
+async def _migrate(settings: Settings, queue: str) -> int | None:
     amqp, patterns = settings.amqp, bindings_of(settings)
     bindings = [(amqp.exchange, pattern) for pattern in patterns]
-    with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err, disable=not err.is_terminal) as bar:
-        task = bar.add_task(f"emptying {amqp.queue}")
+    if amqp.queues > 1:
+        bindings = [(queues.spreader(amqp), queues.WEIGHT)]
+    with _progress(f"emptying {queue}") as show:
 
         def told(moved: int | None) -> None:
             waiting = "waiting for the service to take what the new queue has no room for"
-            bar.update(task, description=waiting if moved is None else f"{moved} messages moved")
+            show(waiting if moved is None else f"{moved} messages moved")
 
         async with connected(amqp, "topology") as connection, opened_store(settings, migrate=True) as store:
-            move = Migration(connection, amqp, told)
+            move = Migration(connection, amqp, queue, told)
             if not await move.is_needed():
                 return None
-            bound = sorted({*bindings, *(await queue_bindings(amqp) or ())})
+            bound = sorted({*bindings, *(await bound_with(amqp, queue) or ())})
             await move.shelter(bindings)
             await _pause(store)
             await move.empty_into_shelter(bound)

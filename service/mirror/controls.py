@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
@@ -18,7 +18,7 @@ from service.mirror.tables import controls, gaps, replicas, suspects, target_sta
 
 #: Controls: consuming is paused by a person; the brake has been pulled; when a consumer was last at work.
 PAUSE, BRAKE, CONSUMED, QUEUE = "pause", "brake", "last_consumed", "queue"
-#: What we ever bound our queue with.
+#: What we ever bound our queue with, or the exchange before several.
 BINDINGS = "bindings"
 #: All deliveries are held: the store was restored from a backup, so some of them went out before.
 HELD = "deliveries_held"
@@ -64,20 +64,45 @@ async def read_control(connection: AsyncConnection, name: str) -> Any:
     return None if value is None else json.loads(value)
 
 
+async def is_older(connection: AsyncConnection, store: Store, name: str, seconds: float) -> bool:
+    """Whether one control was set more than so many seconds ago, by the clock that replicas have in common."""
+    old = sa.and_(controls.c.name == name, controls.c.updated_at < store.later(-seconds))
+    return (await connection.execute(sa.select(controls.c.name).where(old))).first() is not None
+
+
 async def remember_bindings(
-    connection: AsyncConnection, queue: str, exchange: str, patterns: Sequence[str]
+    connection: AsyncConnection, holder: str, exchange: str, patterns: Sequence[str]
 ) -> list[tuple[str, str]]:
-    """Note what our queue is bound with; answers the bindings (exchange, pattern) of former settings.
+    """Note what `holder`, a queue or exchange of ours, is bound with; answers the bindings of former settings.
 
     They stay on record, so that they are removed for sure, however often that is interrupted.
     """
     known = await read_controls(connection)
-    told = known[BINDINGS][0] if BINDINGS in known else {"queue": queue, "bindings": []}
-    former = {(one[0], one[1]) for one in told["bindings"] if told["queue"] == queue}
+    told = known[BINDINGS][0] if BINDINGS in known else {"queue": holder, "bindings": []}
+    former = {(one[0], one[1]) for one in told["bindings"] if told["queue"] == holder}
     now = {(exchange, pattern) for pattern in patterns}
     if now - former:
-        await set_control(connection, BINDINGS, {"queue": queue, "bindings": sorted(now | former)})
+        await set_control(connection, BINDINGS, {"queue": holder, "bindings": sorted(now | former)})
     return sorted(former - now)
+
+
+def known_queues(known: Mapping[str, tuple[Any, datetime]]) -> list[str]:
+    """The queues on record, of all controls."""
+    more = [name.partition(":")[2] for name in sorted(known) if name.startswith(f"{QUEUE}:")]
+    return [*([known[QUEUE][0]] if QUEUE in known else []), *more]
+
+
+async def set_queues(connection: AsyncConnection, names: Sequence[str]) -> None:
+    """Put our queues on record; each more than the first has a control of its own, so replicas may do so at once."""
+    first, *more = names
+    await set_control(connection, QUEUE, first)
+    for name in more:
+        await set_control(connection, f"{QUEUE}:{name}", {})
+
+
+async def forget_queue(connection: AsyncConnection, name: str) -> None:
+    """A queue of former settings is no more."""
+    await clear_control(connection, f"{QUEUE}:{name}")
 
 
 async def heartbeat(connection: AsyncConnection, replica_id: str, started_at: datetime, status: dict[str, Any]) -> None:

@@ -32,9 +32,15 @@ _KEEP_PLANS = sa.text("SET LOCAL plan_cache_mode = auto")
 
 
 class Preparing:
-    """Connects so that statements are kept where they may be; the last to listen to an engine's `do_connect`."""
+    """Connects so that statements are kept where they may be; the last to listen to an engine's `do_connect`.
 
-    def __init__(self) -> None:
+    Args:
+        idle_s: seconds after which the server ends a transaction in which nothing happens, and gives up its locks:
+            whoever stalls, or is cut off, in the midst of one would keep others from its rows for hours. None: never.
+    """
+
+    def __init__(self, idle_s: float | None) -> None:
+        self._idle_ms = int(idle_s * 1000) if idle_s is not None else 0
         self._is_pooled = False
 
     def __call__(self, dialect: Any, record: Any, arguments: Any, parameters: dict[str, Any]) -> Any:
@@ -42,7 +48,7 @@ class Preparing:
         if not self._is_pooled:
             parameters.update(_KEEP)
             connection = dialect.connect(*arguments, **parameters)
-            if _is_ours_alone(connection):
+            if _is_ours_alone(connection, self._idle_ms):
                 return connection
             connection.close()
             self._is_pooled = True
@@ -51,20 +57,21 @@ class Preparing:
         return None
 
 
-def _is_ours_alone(connection: Any) -> bool:
-    """Whether the session is ours as long as the connection is; has it make plans for the values of each time."""
+def _is_ours_alone(connection: Any, idle_ms: int) -> bool:
+    """Whether the session is ours as long as the connection is; has it plan for the values of each time."""
     try:
-        return bool(await_only(_made_ready(connection.driver_connection)))
+        return bool(await_only(_made_ready(connection.driver_connection, idle_ms)))
     except BaseException:
         connection.terminate()
         raise
 
 
-async def _made_ready(driver: Any) -> bool:
+async def _made_ready(driver: Any, idle_ms: int) -> bool:
     async with driver.transaction():
         is_direct = await driver.fetchval("SELECT pg_backend_pid()") == driver.get_server_pid()
     if is_direct:
-        await driver.execute("SET plan_cache_mode = force_custom_plan")
+        idle = f"SET idle_in_transaction_session_timeout = {idle_ms}"
+        await driver.execute(f"SET plan_cache_mode = force_custom_plan; {idle}")
     return bool(is_direct)
 
 

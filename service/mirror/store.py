@@ -248,7 +248,7 @@ def _engine(url: URL, schema: str | None, settings: StoreSettings, *, migrating:
         },
     )
     sa.event.listen(engine.sync_engine, "do_connect", _FreshCredentials(settings, migrating=migrating))
-    sa.event.listen(engine.sync_engine, "do_connect", Preparing())
+    sa.event.listen(engine.sync_engine, "do_connect", Preparing(None if migrating else settings.timeout_s))
     sa.event.listen(engine.sync_engine, "handle_error", _leave_read_only_server)
     return engine.execution_options(schema_translate_map={None: schema}) if schema else engine
 

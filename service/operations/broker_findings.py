@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from aio_pika.abc import AbstractConnection
 
-from service.amqp import management, topology
+from service.amqp import management, queues, topology
 from service.amqp.connection import connected, translated, version_of
 from service.errors import MirrorError
 from service.events.keys import Pattern
@@ -29,13 +29,16 @@ async def broker_findings(settings: Settings) -> AsyncIterator[Finding]:
             async with connected(settings.amqp, "doctor") as connection:
                 yield Finding("broker", Verdict.OK, hide_password(settings.amqp.url.get_secret_value()))
                 yield await checked("exchange", lambda: _exchange(connection, settings))
-                yield (queue := await _queue(connection, settings))
+                ours = [await _queue(connection, settings, name) for name in queues.names(settings.amqp)]
+                for one in ours:
+                    yield one
                 version = version_of(connection)
     except MirrorError as error:
         yield Finding("broker", Verdict.FAILED, str(error), error.advice())
         return
-    if queue.verdict is not Verdict.FAILED:
-        async for finding in _as_managed(settings, version, declared=queue.verdict is Verdict.OK):
+    verdicts = {one.verdict for one in ours}
+    if Verdict.FAILED not in verdicts:
+        async for finding in _as_managed(settings, version, declared=verdicts == {Verdict.OK}):
             yield finding
 
 
@@ -44,8 +47,7 @@ async def _exchange(connection: AbstractConnection, settings: Settings) -> str:
     return f"{settings.amqp.exchange} is there"
 
 
-async def _queue(connection: AbstractConnection, settings: Settings) -> Finding:
-    name = settings.amqp.queue
+async def _queue(connection: AbstractConnection, settings: Settings, name: str) -> Finding:
     try:
         ready = await topology.ready_messages(connection, settings.amqp, name)
     except MirrorError as error:
@@ -55,7 +57,7 @@ async def _queue(connection: AbstractConnection, settings: Settings) -> Finding:
         if not settings.amqp.declare_queue:
             remedy = f"Ask the broker's owner for it, bound with {bindings_of(settings)}."
         return Finding("queue", Verdict.WARNING, f"{name} does not exist yet", remedy)
-    if settings.amqp.declare_queue and not await topology.arguments_match(connection, settings.amqp):
+    if settings.amqp.declare_queue and not await topology.arguments_match(connection, settings.amqp, name):
         remedy = f"It stays in use. Settings ask for {topology.queue_arguments(settings.amqp)}."
         return Finding("queue", Verdict.WARNING, f"{name} has other arguments, {ready} messages ready", remedy)
     return Finding("queue", Verdict.OK, f"{name} has {ready} messages ready")
@@ -68,18 +70,21 @@ async def _as_managed(settings: Settings, version: tuple[int, ...], *, declared:
         yield _unmanaged(version, declared=declared and amqp.declare_queue)
         return
     try:
-        report, bindings = await management.queue_report(amqp), await management.queue_bindings(amqp)
+        reports = {name: await management.queue_report(amqp, name) for name in queues.names(amqp)}
+        bindings = await management.bindings_of(amqp, queues.holder(amqp))
     except MirrorError as error:
         yield Finding("management API", Verdict.FAILED, str(error), error.advice())
         return
     yield Finding("management API", Verdict.OK, hide_password(amqp.management_url.get_secret_value()))
-    if report is not None and bindings is not None:
-        yield _deliveries(settings, report)
+    if bindings is not None:
         yield _bindings(settings, bindings)
-        if not report.has_majority:
-            found = f"{report.online} of {report.members} members are at work"
-            remedy = "Start the broker's other nodes: nothing comes out of the queue, or into it."
-            yield Finding("majority", Verdict.FAILED, found, remedy)
+    for name, report in reports.items():
+        if report is not None:
+            yield _deliveries(settings, name, report)
+            if not report.has_majority:
+                found = f"{report.online} of {report.members} members of {name} are at work"
+                remedy = "Start the broker's other nodes: nothing comes out of the queue, or into it."
+                yield Finding("majority", Verdict.FAILED, found, remedy)
 
 
 def _unmanaged(version: tuple[int, ...], *, declared: bool) -> Finding:
@@ -91,9 +96,9 @@ def _unmanaged(version: tuple[int, ...], *, declared: bool) -> Finding:
     return Finding("management API", Verdict.OK, found)
 
 
-def _deliveries(settings: Settings, report: management.QueueReport) -> Finding:
+def _deliveries(settings: Settings, queue: str, report: management.QueueReport) -> Finding:
     if report.drops_soon:
-        error = management.drops_too_soon(settings.amqp, report)
+        error = management.drops_too_soon(settings.amqp, queue, report)
         return Finding("delivery limit", Verdict.FAILED, str(error), error.advice())
     return Finding("delivery limit", Verdict.OK, str(report.delivery_limit or "none"))
 
@@ -108,7 +113,9 @@ def _bindings(settings: Settings, bound: list[topology.Binding]) -> Finding:
     if amqp.declare_queue:
         remedy = "`run` or `catalog-mirror topology apply` binds it; look at what they say."
         return Finding("bindings", Verdict.WARNING, found, remedy)
-    remedy = f"Ask the broker's owner to bind {amqp.queue!r} to {amqp.exchange!r} with that: no such event comes."
+    remedy = (
+        f"Ask the broker's owner to bind {queues.holder(amqp)!r} to {amqp.exchange!r} with that: no such event comes."
+    )
     return Finding("bindings", Verdict.WARNING if there else Verdict.FAILED, found, remedy)
 
 

@@ -18,9 +18,10 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service import __version__
+from service.amqp import queues
 from service.amqp.consumer import BRAKE, STORE, Consumer, State
 from service.amqp.gate import Gate
-from service.amqp.topology import Topology
+from service.amqp.topology import Former, Topology
 from service.amqp.watchdog import Watchdog
 from service.mirror import controls, dead_letters, progress
 from service.mirror.privacy import held
@@ -104,6 +105,7 @@ class Heartbeat:
                 )
                 self._obey_targets(await controls.read_targets(connection), held=controls.HELD in known)
             self._obey_pause(known)
+            self._obey_queues(known)
             await self._obey_brake(known)
             self._obey_level(known)
             state = self.consumer.state if self.consumer else None
@@ -149,6 +151,13 @@ class Heartbeat:
             self._gate.close(PERSON, f"paused by a person: {reason}")
         else:
             self._gate.open(PERSON)
+
+    def _obey_queues(self, known: dict[str, Any]) -> None:
+        """Consume what a replica with other settings has made, too: it may be the only one that is bound now."""
+        if self.consumer is None or self.consumer.state is not State.CONSUMING:
+            return
+        if set(queues.former(self._amqp, controls.known_queues(known))) - set(self.consumer.queues):
+            self.consumer.restart("channel")
 
     def _obey_level(self, known: dict[str, Any]) -> None:
         """Show as much as a person chose, while their choice lasts."""
@@ -210,18 +219,22 @@ class Heartbeat:
         except STORE_ERRORS as error:
             log.warning("left_without_telling", problem=str(error)[:200])
 
-    async def notice_topology(self, found: Topology) -> list[tuple[str, str]]:
+    async def notice_topology(self, found: Topology) -> Former:
         """Before consuming: a long absence, or a queue that had to be made anew, means that events may be lost.
 
-        Returns:
-            Bindings (exchange, pattern) of former settings, to be removed.
+        Answers what settings no longer name.
 
         Raises:
             StoreUnavailable: it could not be looked up; consuming must not start before it was.
         """
         async with self._store.writing() as connection:
-            await self._record_gaps(connection, found)
-            return await controls.remember_bindings(connection, self._amqp.queue, self._amqp.exchange, self._bindings)
+            known = await controls.read_controls(connection)
+            await self._record_gaps(connection, found, known)
+            former = queues.former(self._amqp, controls.known_queues(known))
+            await controls.set_queues(connection, queues.names(self._amqp))
+            holder = queues.holder(self._amqp)
+            bindings = await controls.remember_bindings(connection, holder, self._amqp.exchange, self._bindings)
+        return Former(bindings, former)
 
     async def notice_gap(self, kind: str, detail: str) -> None:
         """Our queue lost messages, or is about to."""
@@ -232,17 +245,16 @@ class Heartbeat:
         except STORE_ERRORS as error:
             log.warning("gap_not_recorded", kind=kind, problem=str(error)[:200])
 
-    async def _record_gaps(self, connection: AsyncConnection, found: Topology) -> None:
-        known = await controls.read_controls(connection)
+    async def _record_gaps(self, connection: AsyncConnection, found: Topology, known: dict[str, Any]) -> None:
         last = known[controls.CONSUMED][1] if controls.CONSUMED in known else None
-        queue_was_known = controls.QUEUE in known and known[controls.QUEUE][0] == self._amqp.queue
-        if found.queue_created and queue_was_known:
-            detail = f"queue {self._amqp.queue} was gone and has been made anew"
+        lost = [name for name in found.created if name in controls.known_queues(known)]
+        for name in lost:
+            detail = f"queue {name} was gone and has been made anew"
             await controls.record_gap(connection, "queue_recreated", detail, last)
             log.error("gap", kind="queue_recreated", detail=detail, since=str(last))
-        elif last and (datetime.now(UTC) - last).total_seconds() > self._amqp.gap_after_s:
+        is_long_ago = await controls.is_older(connection, self._store, controls.CONSUMED, self._amqp.gap_after_s)
+        if not lost and last and is_long_ago:
             detail = f"nothing was consumed since {last.isoformat(timespec='seconds')}"
             await controls.record_gap(connection, "absence", detail, last)
             log.error("gap", kind="absence", detail=detail)
-        await controls.set_control(connection, controls.QUEUE, self._amqp.queue)
         await controls.set_control(connection, controls.CONSUMED, {"replica": self.replica_id})

@@ -140,6 +140,13 @@ class AmqpSettings(Section):
     token_scope: str | None = Field(None, description="Scopes to ask for, with spaces between. Unset: none is named.")
     exchange: str = Field("CatalogServiceMessageHub", description="The catalog's topic exchange.")
     queue: str = Field("catalog-mirror", description="Our own queue; replicas share it.")
+    queues: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Queues that events are spread over, QUEUE, QUEUE.2, …: for more than one queue can carry. More "
+        "than 1 needs the broker's plugin rabbitmq_consistent_hash_exchange.",
+    )
     bindings: Names = Field([], description="Patterns to bind. Empty: those of the active routes.")
     declare_exchange: bool = Field(
         False, description="Declare the exchange. The catalog's own is never ours to declare."
@@ -148,7 +155,9 @@ class AmqpSettings(Section):
     queue_type: Literal["quorum", "classic"] = Field("quorum", description="Kind of our queue.")
     queue_max_bytes: int = Field(2 * 1024**3, ge=1, description="Bytes after which the oldest messages are dropped.")
     delivery_limit: int = Field(10_000, ge=1, description="Deliveries of one message before the broker drops it.")
-    prefetch: int = Field(2000, ge=1, le=65535, description="Messages in hand at most; memory holds so many bodies.")
+    prefetch: int = Field(
+        2000, ge=1, le=65535, description="Messages in hand at most, of all queues; memory holds so many bodies."
+    )
     heartbeat_s: int = Field(30, ge=5, le=3600, description="Seconds between heartbeats.")
     connect_timeout_s: float = Field(10, gt=0, description="Seconds to wait for a connection.")
     lineage_key: str = Field(

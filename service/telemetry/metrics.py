@@ -61,10 +61,12 @@ class Metrics:
         )
         self.consumer_alive.set(1)  # until the watchdog, which is there with a broker only, finds otherwise
         self.stopped = self._gauge("stopped", "1 while nothing is consumed, by reason", "reason")
-        self.queue_messages = self._gauge("queue_messages", "Messages that lie ready in our queue")
-        self.queue_bytes_free = self._gauge("queue_bytes_free", "Bytes until our queue drops its oldest messages")
+        self.queue_messages = self._gauge("queue_messages", "Messages that lie ready in our queues together")
+        self.queue_bytes_free = self._gauge(
+            "queue_bytes_free", "Bytes until one of our queues drops its oldest messages"
+        )
         self.queue_messages_held = self._gauge(
-            "queue_messages_held", "Messages of our queue that are neither ready nor in our hands"
+            "queue_messages_held", "Messages of our queues that are neither ready nor in our hands"
         )
         for unknown in (self.queue_messages, self.queue_bytes_free, self.queue_messages_held):
             unknown.set(math.nan)  # until somebody looked: a 0 would be an alarm

@@ -1,9 +1,11 @@
-"""Releases under load: rolling restarts, a schema that is upgraded, and a release that is taken back."""
+"""Releases under load: rolling restarts, a schema that is upgraded, a release that is taken back, a build of before."""
 
 import asyncio
 import contextlib
+import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
@@ -12,6 +14,8 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 
+from benchmarks import builds
+from benchmarks.errors import BenchFailed
 from sandbox import chart
 from sandbox.parts.mirror import MirrorProcess
 from sandbox.tools import ToolMissing
@@ -139,3 +143,64 @@ async def test_a_schema_is_upgraded_and_a_release_taken_back_under_load(
         await load
         await assert_nothing_lost(rows, catalog)
         assert await back.terminate() == 0
+
+
+@pytest.fixture
+def build_before(do_without: Callable[[Exception], NoReturn]) -> Iterator[builds.Build]:
+    """The newest code that knew fewer migrations, and those all of ours; run whole from a worktree of its commit."""
+    try:
+        with contextlib.ExitStack() as stack:
+            yield stack.enter_context(builds.before(_commit_before()))
+    except BenchFailed as missing:  # a copy without history, or without the packages of then
+        do_without(missing)
+
+
+def _commit_before() -> str:
+    chain = [Path(one.path) for one in ScriptDirectory.from_config(schema._config()).walk_revisions()][::-1]
+    place = str(chain[0].parent.relative_to(builds.ROOT))
+    for commit in _git("log", "--format=%H", "--full-history", "HEAD", "--", place):
+        there = [Path(name).name for name in _git("ls-tree", "--name-only", commit, f"{place}/")]
+        known = sorted(name for name in there if name[:4].isdecimal())
+        if len(known) < len(chain) and known == [path.name for path in chain[: len(known)]]:
+            return commit
+    raise BenchFailed(f"there is no history of {place}")
+
+
+def _git(*words: str) -> list[str]:
+    done = subprocess.run(("git", "-C", str(builds.ROOT), *words), capture_output=True, text=True, check=False)
+    return done.stdout.split()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_replicas_of_the_build_before_and_of_this_one_share_the_work_there_and_back(
+    build_before: builds.Build,
+    load: asyncio.Task[None],
+    catalog: Any,
+    amqp_url: str,
+    empty_postgres_url: str,
+    tmp_path: Path,
+    rows_of: Callable[..., Any],
+) -> None:
+    """Both write the same rows at once, on the schema of then and on that of now; then the old ones have it back."""
+    settings: dict[str, Any] = {"AMQP__URL": amqp_url, "STORE__URL": empty_postgres_url}
+    old_command = build_before.command("service", "run")
+
+    async with contextlib.AsyncExitStack() as running:
+
+        async def start(name: str, **how: Any) -> MirrorProcess:
+            process = await running.enter_async_context(MirrorProcess(tmp_path / f"{name}.log", **how, **settings))
+            await process.wait_ready()
+            return process
+
+        old = [await start(f"old{number}", command=old_command) for number in range(2)]
+        rows = rows_of(empty_postgres_url)
+        was = await rows.one("SELECT version_num FROM alembic_version")
+        new = await start("new")  # which brings the schema up to date under the old ones
+        assert await rows.one("SELECT version_num FROM alembic_version") > was
+        assert await old[0].terminate() == 0
+        back = await start("back", command=old_command)
+        assert await new.terminate() == 0
+        await load
+        await assert_nothing_lost(rows, catalog)
+        assert [await one.terminate() for one in (old[1], back)] == [0, 0]

@@ -53,7 +53,7 @@ async def test_the_broker(amqp_url: str, certificates: Certificates) -> None:
 async def test_its_management_api(certificates: Certificates) -> None:
     async def connect(port: int, ca_file: Path) -> None:
         url = SecretStr(f"https://u:p@127.0.0.1:{port}")
-        report = await management.queue_report(AmqpSettings(management_url=url, ca_file=ca_file))
+        report = await management.queue_report(AmqpSettings(management_url=url, ca_file=ca_file), "catalog-mirror")
         assert report is not None
         assert report.bytes_used == 7
 

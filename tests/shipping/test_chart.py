@@ -285,6 +285,16 @@ def test_keda_asks_for_our_queue_with_the_secret_that_the_service_has(render: Re
     assert base64.b64decode(secret["data"][reference["key"]]) == b"amqps://u:p@h/"
 
 
+def test_keda_follows_every_queue_with_its_share_of_the_messages(render: Render) -> None:
+    manifests = render("large", "amqp.queues=4", "autoscaling.messagesPerReplica=1000")
+    [scaled] = of_kind(manifests, "ScaledObject")
+    told = [(one["metadata"]["queueName"], one["metadata"]["value"]) for one in scaled["spec"]["triggers"]]
+    names = ["catalog-mirror", "catalog-mirror.2", "catalog-mirror.3", "catalog-mirror.4"]
+    assert told == [(name, "250") for name in names]
+    [container] = pods_of(manifests)["Deployment cm-catalog-mirror"]["containers"]
+    assert {"name": "CATALOG_MIRROR_AMQP__QUEUES", "value": "4"} in container["env"]
+
+
 def test_the_value_sets_are_those_that_the_documents_name() -> None:
     assert set(VALUE_SETS) == {"small", "large", "sidecar", "openshift"}
 

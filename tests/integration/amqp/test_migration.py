@@ -39,7 +39,7 @@ async def connection(settings: AmqpSettings) -> AsyncIterator[Link]:
 
 
 def _moving(connection: Link, settings: AmqpSettings) -> Migration:
-    return Migration(connection, settings.model_copy(update={"queue_max_bytes": 1_000_000}))
+    return Migration(connection, settings.model_copy(update={"queue_max_bytes": 1_000_000}), settings.queue)
 
 
 async def test_messages_that_are_there_and_not_ready_keep_the_queue_from_being_deleted(

@@ -17,8 +17,8 @@ async def test_a_queue_that_is_still_going_is_not_taken_for_one_that_stays(
     """RabbitMQ 4.3 cancels the consumers of a queue some moments before the queue is gone."""
     settings = AmqpSettings(url=SecretStr(amqp_url))
     async with make_catalog(amqp_url) as catalog, connected(settings, "test") as connection:
-        assert (await topology.ensure(connection, settings, [])).queue_created
-        assert not (await topology.ensure(connection, settings, [], going_s=0.2)).queue_created
+        assert (await topology.ensure(connection, settings, [])).created
+        assert not (await topology.ensure(connection, settings, [], going_s=0.2)).created
 
         async def go() -> None:
             await asyncio.sleep(0.2)
@@ -27,4 +27,4 @@ async def test_a_queue_that_is_still_going_is_not_taken_for_one_that_stays(
         going = asyncio.create_task(go())
         found = await topology.ensure(connection, settings, [], going_s=topology.GOING_S)
         await going
-        assert found.queue_created
+        assert found.created

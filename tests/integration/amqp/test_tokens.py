@@ -119,7 +119,7 @@ async def test_the_management_api_takes_the_token_too(settings: AmqpSettings) ->
     ours = settings.model_copy(update={"declare_exchange": True})
     async with connected(ours, "test") as connection:
         await topology.ensure(connection, ours, [])
-    report = await management.queue_report(settings)
+    report = await management.queue_report(settings, settings.queue)
     assert report is not None
     assert report.delivery_limit == settings.delivery_limit
 

@@ -1,5 +1,6 @@
 """Statements are kept prepared where the session is ours alone, and nowhere else."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,8 @@ from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from service.errors import StoreUnavailable
+from service.mirror.controls import read_control, set_control
 from service.mirror.preparing import keep_plans
 from service.mirror.store import Fault, Store, fault_of
 from service.settings.model import StoreSettings
@@ -93,7 +96,7 @@ async def test_a_connection_that_breaks_while_it_is_made_ready_is_closed(
 ) -> None:
     made: list[Any] = []
 
-    async def breaks(driver: Any) -> bool:
+    async def breaks(driver: Any, _: int) -> bool:
         made.append(driver)
         raise OSError("broken")
 
@@ -103,3 +106,38 @@ async def test_a_connection_that_breaks_while_it_is_made_ready_is_closed(
             async with store.read():
                 pass
     assert [driver.is_closed() for driver in made] == [True]
+
+
+async def test_whoever_stalls_in_a_transaction_keeps_nobody_from_its_rows_for_longer_than_a_statement_may_take(
+    postgres_url: str,
+) -> None:
+    """A process that stands still, or is cut off, cannot end its transaction; its server would wait for hours."""
+    stalled = Store(StoreSettings(url=SecretStr(postgres_url), timeout_s=0.3))
+    async with store_at(postgres_url) as other:
+        async with other.write() as connection:
+            await set_control(connection, "held", 0)
+        went_on = asyncio.Event()
+        standing = asyncio.create_task(_stand(stalled, went_on))
+        async with other.read() as connection:
+            while not await _is_held(connection):
+                await asyncio.sleep(0.01)
+        async with other.write() as connection:
+            await set_control(connection, "held", 2)
+        went_on.set()
+        with pytest.raises(StoreUnavailable):
+            await standing
+        async with other.read() as connection:
+            assert await read_control(connection, "held") == 2
+    await stalled.close()
+
+
+async def _stand(store: Store, until: asyncio.Event) -> None:
+    """Write, and stand still before the end of the transaction."""
+    async with store.writing() as connection:
+        await set_control(connection, "held", 1)
+        await until.wait()
+
+
+async def _is_held(connection: AsyncConnection) -> bool:
+    locked = "SELECT count(*) FROM pg_locks WHERE relation = 'controls'::regclass AND mode = 'RowExclusiveLock'"
+    return bool((await connection.execute(sa.text(locked))).scalar_one())

@@ -10,6 +10,7 @@ from service.amqp.consumer import BRAKE, STORE, Consumer
 from service.amqp.deliveries import Delivery
 from service.amqp.gate import Gate
 from service.amqp.inbox import Inbox
+from service.amqp.topology import Former
 from service.changes import Origin
 from service.errors import BrakePulled, MirrorError, StoreUnavailable
 from service.events.message import Message
@@ -62,7 +63,7 @@ async def test_after_a_batch_that_did_not_commit_nothing_more_is_committed_or_ac
     pipeline: Any = FakePipeline(fails_at, error)
     gate, channel, inbox = Gate(), FakeChannel(), Inbox(1, 0, 1000)
 
-    async def unused(_: Any) -> list[tuple[str, str]]:
+    async def unused(_: Any) -> Former:
         raise AssertionError
 
     consumer = Consumer(AmqpSettings(), PipelineSettings(), pipeline, gate, [], unused)

@@ -1,9 +1,12 @@
 """What is in nobody's hand that we know: told when it has been so all the time, and not for what only flows by."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.amqp.hands import HELD_S, Hands
+from service.amqp import management
+from service.amqp.hands import HELD_S, TAG, Hands, elsewhere
+from service.settings.model import AmqpSettings
 
 #: Seconds between two looks.
 _EVERY_S = 5.0
@@ -31,3 +34,16 @@ def test_nothing_is_told_where_a_look_within_the_time_found_nothing(looks: list[
     for number, told in enumerate(_told(*looks)):
         within = looks[max(0, number - int(HELD_S / _EVERY_S)) : number + 1]
         assert told == (min(within) if len(within) * _EVERY_S > HELD_S and min(within) > 0 else 0)
+
+
+async def test_a_channel_that_consumes_several_queues_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def in_hand(_: AmqpSettings, channel: str) -> int:
+        return {"ours": 7, "our replica's": 2}[channel]
+
+    monkeypatch.setattr(management, "channel_unacknowledged", in_hand)
+    channels = ("ours", "our replica's", "a stranger's")
+    consumers = [{"consumer_tag": f"{TAG}{n}", "channel_details": {"name": name}} for n, name in enumerate(channels)]
+    consumers[2]["consumer_tag"] = "somebody"
+    queue = {"type": "quorum", "messages_unacknowledged": 6, "consumer_details": consumers}
+    reports = [management.report_of(queue, 50_000, 4)] * 2
+    assert await elsewhere(AmqpSettings(), reports) == 12 - 9

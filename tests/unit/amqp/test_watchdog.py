@@ -18,6 +18,7 @@ class FakeConsumer:
         self.deliveries_seen = 0
         self.oldest_in_hand_s = 0.0
         self.restarts: list[str] = []
+        self.queues = ("catalog-mirror",)
 
     def restart(self, what: str) -> None:
         self.restarts.append(what)
@@ -97,7 +98,7 @@ class Told:
         stats = {"message_stats": {"publish": published}} if counts else {}
         queue = {"type": "quorum", "messages": present, "message_bytes": present * each, **stats}
         for _ in range(times):
-            await self._watchdog.look_for_gaps(report_of(queue, 50_000, 4), self._at_s)
+            await self._watchdog.look_for_gaps("catalog-mirror", report_of(queue, 50_000, 4), self._at_s)
             self._at_s += SKEW_S
 
 
