@@ -41,7 +41,7 @@ async def heard() -> AsyncIterator[tuple[str, list[str]]]:
 
 
 def _management(settings: Settings) -> Ask:
-    return lambda: management.queue_report(settings.amqp)
+    return lambda: management.queue_report(settings.amqp, "q")
 
 
 def _broker_token(settings: Settings) -> Ask:

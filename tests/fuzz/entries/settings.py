@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from service.errors import ConfigurationError
-from service.settings.model import CONFIG_VARIABLE, PREFIX, load
+from service.settings.model import load
+from service.settings.sources import CONFIG_VARIABLE, PREFIX
 from service.text import redaction
 from tests.fuzz.harness import Bound, Entry
 
