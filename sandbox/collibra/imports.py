@@ -14,29 +14,22 @@ from typing import Any
 from uuid import UUID, uuid4, uuid5
 
 import msgspec
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
 from sandbox.collibra.checks import Invalid
+from sandbox.collibra.commands import external, read_commands, read_form
 
 CORE = "/rest/2.0"
 _OURS = UUID("5d3c9be4-6f0e-4e0b-8a53-0d4d2a7c7a10")
-#: Fields of the form (ImportJsonInJobRequest), and of which type they are.
-_FLAGS = ("sendNotification", "simulation", "saveResult", "deleteFile", "continueOnError")
-_FORM = frozenset((*_FLAGS, "batchSize", "fileId", "file", "fileName", "relationsAction"))
-#: Fields of a command (AssetImportCommand), and of identifiers.
-_COMMAND = frozenset(
-    {
-        "resourceType", "identifier", "indexes", "responsibilities", "name", "displayName", "domain", "type", "status",
-        "attributes", "relations", "tags",
-    }
-)  # fmt: skip
-_IDENTIFIER = frozenset({"id", "externalSystemId", "externalEntityId", "name", "domain"})
-MAX_SYSTEM, MAX_ENTITY, MAX_NAME = 36, 255, 255
+#: Characters of a name at most.
+MAX_NAME = 255
 #: What a fresh one has: names of types and statuses as Collibra ships them.
 ASSET_TYPES = ("Table", "Column", "Database", "Business Term", "Data Set")
 ATTRIBUTE_TYPES = ("Description", "Definition", "Technical Data Type", "Column Position", "Location")
 STATUSES = ("Candidate", "Accepted", "Obsolete")
+ROLES, USERS, GROUPS = ("Owner", "Steward"), ("Ann", "Bob"), ("Stewards of the shop",)
 PART_OF, CONTAINS = "00000000-0000-0000-0000-000000007042", "00000000-0000-0000-0000-000000007043"
+REPRESENTS = "00000000-0000-0000-0000-000000007038"
 
 
 @dataclass
@@ -51,6 +44,9 @@ class Asset:
     display_name: str = ""
     attributes: dict[str, list[str]] = field(default_factory=dict)
     relations: dict[str, list[str]] = field(default_factory=dict)
+    tags: list[str] = field(default_factory=list)
+    #: Role → the names of those who have it.
+    responsibilities: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -96,7 +92,8 @@ class PocketImports:
         self.taken = asyncio.Event()
         self.types = {
             "assetTypes": _ids(ASSET_TYPES), "attributeTypes": _ids(ATTRIBUTE_TYPES), "statuses": _ids(STATUSES),
-            "relationTypes": {"is part of": PART_OF, "contains": CONTAINS},
+            "relationTypes": {"is part of": PART_OF, "contains": CONTAINS, "represents": REPRESENTS},
+            "roles": _ids(ROLES), "users": _ids(USERS), "userGroups": _ids(GROUPS),
             "communities": _ids(("Shop",)), "domains": _ids(("Shop data", "Shop glossary")),
         }  # fmt: skip
         #: Seconds that a job rests in each state; it goes on when somebody looks.
@@ -144,7 +141,7 @@ class PocketImports:
     # Imports
 
     async def _import(self, request: web.Request) -> web.StreamResponse:
-        form = await _form(request)
+        form = await read_form(request)
         if self.refusals:
             return _problem(self.refusals.pop(0), "It does not work now.")
         if self.redirect:
@@ -164,7 +161,7 @@ class PocketImports:
         """Carry an import out."""
         job = ImportJob(str(uuid4()), "SUCCESS")
         try:
-            commands = _commands(form["file"])
+            commands = read_commands(form["file"])
         except Invalid as problem:
             job.result, job.message = "FAILURE", f"The content of the input file has an invalid structure: {problem}"
             return job
@@ -192,7 +189,7 @@ class PocketImports:
 
     def _carry_out(self, command: dict[str, Any], job: ImportJob) -> None:
         """One command: all of it, or nothing."""
-        key = _external(command["identifier"])
+        key = external(command["identifier"])
         known = self.of(*key)
         asset = _copied({"": known})[""] if known else self._created(command)
         asset.name = command.get("name", asset.name)
@@ -206,10 +203,14 @@ class PocketImports:
             asset.attributes[self._name("attributeTypes", name)] = [one["value"] for one in values]
         for name, ends in command.get("relations", {}).items():
             asset.relations[self._relation(name)] = [self._end(end) for end in ends]
+        asset.tags = command.get("tags", asset.tags)
+        for role, owners in command.get("responsibilities", {}).items():
+            asset.responsibilities[self._name("roles", role)] = [self._owner(owner) for owner in owners]
         twin = [one for one in self.assets.values() if (one.name, one.domain) == (asset.name, asset.domain)]
         if any(one.asset_id != asset.asset_id for one in twin):
             raise Invalid(f"An asset called {asset.name!r} is in the domain already")
         asset.attributes = {name: values for name, values in asset.attributes.items() if values}
+        asset.responsibilities = {role: owners for role, owners in asset.responsibilities.items() if owners}
         job.counters["updated" if known else "added"] += 1
         self.assets[asset.asset_id], self.mappings[key] = asset, asset.asset_id
 
@@ -239,10 +240,14 @@ class PocketImports:
             raise Invalid(f"No relation type matches the specified criteria: {key!r}")
         return key
 
+    def _owner(self, told: dict[str, dict[str, str]]) -> str:
+        ((what, identifier),) = told.items()
+        return self._name({"user": "users", "userGroup": "userGroups"}[what], identifier["id"])
+
     def _end(self, identifier: dict[str, Any]) -> str:
-        found = self.of(*_external(identifier))
+        found = self.of(*external(identifier))
         if found is None:
-            raise Invalid(f"No asset matches the specified criteria: {_external(identifier)}")
+            raise Invalid(f"No asset matches the specified criteria: {external(identifier)}")
         return found.asset_id
 
     # Jobs and their results
@@ -311,68 +316,6 @@ class PocketImports:
             del self.assets[one]
         self.mappings = {key: None if id_ in ids else id_ for key, id_ in self.mappings.items()}
         return web.Response(status=204)
-
-
-async def _form(request: web.Request) -> dict[str, Any]:
-    """The fields of an import; raises `Invalid` for what its documents do not have."""
-    if request.content_type != "multipart/form-data":
-        raise Invalid("the body must be multipart/form-data")
-    told: dict[str, Any] = {"continueOnError": False, "simulation": False}
-    async for part in await request.multipart():
-        if not isinstance(part, BodyPartReader) or part.name not in _FORM:
-            raise Invalid(f"there is no field {getattr(part, 'name', None)!r}")
-        value = bytes(await part.read())
-        told[part.name] = _flag(part.name, value) if part.name in _FLAGS else value
-    if "file" not in told or "fileName" not in told or "fileId" in told:
-        raise Invalid("either fileId, or file and fileName")
-    if told["continueOnError"] and told["simulation"]:
-        raise Invalid("continueOnError and simulation do not go together")
-    return told
-
-
-def _flag(name: str, value: bytes) -> bool:
-    if value not in (b"true", b"false"):
-        raise Invalid(f"{name} must be true or false")
-    return value == b"true"
-
-
-def _commands(raw: bytes) -> list[dict[str, Any]]:
-    try:
-        told = msgspec.json.decode(raw, type=list[dict[str, Any]])
-    except msgspec.DecodeError as error:
-        raise Invalid(str(error)) from None
-    for command in told:
-        if command.get("resourceType") != "Asset":
-            raise Invalid(f"the resource type {command.get('resourceType')!r} is not one of this pocket's: Asset")
-        _only(command, _COMMAND, "command")
-        _check_identifier(command.get("identifier"))
-        for values in command.get("attributes", {}).values():
-            if not all(set(one) == {"value"} and isinstance(one["value"], str) for one in values):
-                raise Invalid("a value of an attribute is an object with `value`, a text")
-        for ends in command.get("relations", {}).values():
-            for end in ends:
-                _check_identifier(end)
-    return told
-
-
-def _only(told: dict[str, Any], known: frozenset[str], what: str) -> None:
-    if unknown := sorted(told.keys() - known):
-        raise Invalid(f"unrecognized field {unknown[0]!r} of the {what}")
-
-
-def _check_identifier(told: Any) -> None:
-    if not isinstance(told, dict):
-        raise Invalid("Specify the criteria for identifying the asset")
-    _only(told, _IDENTIFIER, "identifier")
-    if told.keys() != {"externalSystemId", "externalEntityId"}:
-        raise Invalid("this pocket identifies assets by externalSystemId and externalEntityId alone")
-    system, entity = _external(told)
-    if not 0 < len(system) <= MAX_SYSTEM or not 0 < len(entity) <= MAX_ENTITY:
-        raise Invalid(f"external ids have 1 to {MAX_SYSTEM} and 1 to {MAX_ENTITY} characters")
-
-
-def _external(identifier: dict[str, str]) -> tuple[str, str]:
-    return identifier["externalSystemId"], identifier["externalEntityId"]
 
 
 def _error(place: int, command: dict[str, Any], problem: str) -> dict[str, Any]:

@@ -29,7 +29,8 @@ from service.changes import Origin
 from service.cli import demo_answers, demo_reading, demo_usage
 from service.cli.common import opened_store, out, run_async, show_table
 from service.cli.drawing import Drawing
-from service.errors import MirrorError
+from service.cli.stories import Stage, Story, changes, collibra, contract, rehearsal
+from service.errors import MirrorError, UsageError
 from service.events.message import Message
 from service.mirror.lineage.graph import graph
 from service.mirror.lineage.walk import Direction
@@ -56,6 +57,10 @@ EXCHANGE = "catalog-mirror-demo"
 STEP_S = 0.25
 #: Seconds that the story may take to arrive before the demo says that it failed.
 PATIENCE_S = 40.0
+#: Stories that are told by themselves.
+STORIES: dict[str, Story] = {
+    "changes": changes.tell, "collibra": collibra.tell, "contract": contract.tell, "rehearsal": rehearsal.tell,
+}  # fmt: skip
 _AGES_S = 100 * 365 * 86400
 
 
@@ -68,6 +73,9 @@ class DemoFailed(MirrorError):
 def demo(
     broker: Annotated[str | None, typer.Option(help="Use this broker (amqp://…) instead of a private one.")] = None,
     no_broker: Annotated[bool, typer.Option("--no-broker", help="Replay the story without any broker.")] = False,
+    alone: Annotated[
+        str | None, typer.Option("--story", help=f"Tell another one alone, in seconds: {', '.join(STORIES)}.")
+    ] = None,
 ) -> None:
     """Watch events go through a real RabbitMQ into a mirror and come back as lineage; checks the result.
 
@@ -78,10 +86,25 @@ def demo(
     )  # what goes wrong on purpose is told by the story
     path = Path(tempfile.mkdtemp(prefix="catalog-mirror-demo-")) / "mirror.db"
     started = time.monotonic()
-    run_async(_demo(path, broker, no_broker))
-    run_async(_read_a_catalog(path.with_name("catalog.db")))
+    if alone is None:
+        run_async(_demo(path, broker, no_broker))
+        run_async(_read_a_catalog(path.with_name("catalog.db")))
+    else:
+        run_async(_alone(alone, path))
     out.print(f"\nAll of it was checked; that took {time.monotonic() - started:.0f} s.\n")
-    _where_next(path)
+    if alone is None:
+        _where_next(path)
+
+
+async def _alone(name: str, path: Path) -> None:
+    if name not in STORIES:
+        raise UsageError(problem=f"there is no story {name!r}", advice=f"There are {', '.join(STORIES)}.")
+    tokens = path.with_name("tokens.yaml")  # a service without broker and catalog runs for those who post to it
+    tokens.touch(0o600)
+    tokens.write_text(f"story: {{token: {uuid4().hex}, scopes: [read]}}\n")
+    settings = _settings(path, None)
+    settings = settings.model_copy(update={"http": settings.http.model_copy(update={"tokens_file": tokens})})
+    await STORIES[name](Stage(settings, path.parent, _running, lambda problem: DemoFailed(problem=problem)))
 
 
 async def _demo(path: Path, broker: str | None, no_broker: bool) -> None:

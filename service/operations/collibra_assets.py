@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.errors import UsageError
 from service.mirror.store import Store
-from service.operations.acting import Act, Conflict
+from service.operations.acting import Act, Conflict, Unknown
 from service.operations.targets import installed
+from service.operations.work import Desk, Tell, Work
 from service.settings.model import Settings
 from service.targets.collibra_assets import ledger
 from service.targets.collibra_assets.ledger import Known
@@ -19,6 +19,12 @@ from service.targets.collibra_assets.things import drafts_of
 
 #: Rows of the ledger that are looked at together, and assets that are removed by one call.
 PAGE, AT_ONCE = 500, 100
+
+
+class NoSuchCollibra(Unknown):
+    """{name} imports no assets into Collibra."""
+
+    remedy = "`catalog-mirror targets list` shows the targets."
 
 
 class TooManyDeletions(Conflict):
@@ -48,11 +54,16 @@ class Deletions:
 
 
 def chosen(settings: Settings, name: str) -> CollibraAssets:
-    """The target of this name, for work by hand; raises `UsageError` where it is none of this kind."""
+    """The target of this name, for work by hand; raises `NoSuchCollibra` where it is none of this kind."""
     target = installed(settings, name)
     if not isinstance(target, CollibraAssets):
-        raise UsageError(f"{name} imports no assets into Collibra", "`catalog-mirror targets list` shows the targets.")
+        raise NoSuchCollibra(name=name)
     return target
+
+
+def is_one(settings: Settings, name: str) -> bool:
+    """Whether a target is of this kind."""
+    return (settings.target(name).kind or name) == "collibra_assets"
 
 
 async def deletions(store: Store, settings: Settings, name: str) -> Deletions:
@@ -64,8 +75,15 @@ async def deletions(store: Store, settings: Settings, name: str) -> Deletions:
         await target.close()
 
 
-async def remove(store: Store, settings: Settings, name: str, act: Act, *, beyond_brake: bool = False) -> Deletions:
+async def remove(
+    store: Store, settings: Settings, name: str, act: Act, *,
+    beyond_brake: bool = False, at_most: int | None = None, tell: Callable[[int], None] | None = None,
+) -> Deletions:  # fmt: skip
     """Remove there what the catalog has no longer.
+
+    Args:
+        at_most: so many of them, the first ones; the brake counts all.
+        tell: given how many are removed so far.
 
     Raises:
         TooManyDeletions: it is a large part of all (`SYNC__BRAKE_ROWS`, `SYNC__BRAKE_SHARE`); none was removed.
@@ -77,17 +95,39 @@ async def remove(store: Store, settings: Settings, name: str, act: Act, *, beyon
         number = len(found.orphans)
         if settings.sync.is_mass_deletion(number, found.all) and not beyond_brake:
             raise TooManyDeletions(number=number, all=found.all)
-        removed = 0
-        for start in range(0, number, AT_ONCE):
-            some = found.orphans[start : start + AT_ONCE]
+        removed, chosen_ones = 0, found.orphans[:at_most]
+        for start in range(0, len(chosen_ones), AT_ONCE):
+            some = chosen_ones[start : start + AT_ONCE]
             await _remove(target, [one.external_id for one in some])
             async with store.writing() as connection:
                 await ledger.take_out(connection, name, [one.external_id for one in some])
                 await act.record(connection, "collibra.remove", name, {"assets": [one.external_id for one in some]})
             removed += len(some)
+            if tell:
+                tell(removed)
         return Deletions(found.orphans, found.all, removed)
     finally:
         await target.close()
+
+
+async def begin_remove(
+    desk: Desk, store: Store, settings: Settings, name: str, act: Act, *, beyond_brake: bool = False
+) -> Work:
+    """The same as work that goes on after this has answered.
+
+    Raises:
+        NoSuchCollibra, TargetUnknown: there is no such target.
+        TooMuchWork: this process has enough to do.
+    """
+    await chosen(settings, name).close()
+
+    async def job(tell: Tell) -> dict[str, int]:
+        done = await remove(
+            store, settings, name, act, beyond_brake=beyond_brake, tell=lambda removed: tell({"removed": removed})
+        )
+        return {"removed": done.removed}
+
+    return await desk.begin("collibra.remove", act, job)
 
 
 async def _remove(target: CollibraAssets, external_ids: Sequence[str]) -> None:
@@ -102,12 +142,13 @@ async def _remove(target: CollibraAssets, external_ids: Sequence[str]) -> None:
 
 async def _found(store: Store, target: CollibraAssets) -> Deletions:
     orphans: list[Orphan] = []
-    number, after = 0, ""
+    async with store.reading() as connection:
+        number = sum((await ledger.counts(connection, target.name)).values())
+    after = ""
     while True:
         async with store.reading() as connection:
-            rows = await ledger.page(connection, target.name, after, PAGE)
+            rows = await ledger.perhaps_gone(connection, target.name, after, PAGE)
             orphans += await _orphans(connection, target, rows)
-        number += len(rows)
         if len(rows) < PAGE:
             return Deletions(tuple(orphans), number, 0)
         after = rows[-1].external_id

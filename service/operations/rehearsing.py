@@ -108,12 +108,13 @@ class _Side:
     environment: dict[str, str]
 
     def take(self, files: Sequence[Path]) -> Took:
-        """Replay all files; the cost is without that of a start."""
+        """Replay all files into a store that is made before; the cost is without that of a start."""
         self._replay([])
-        start_s = self._replay([])[1]
         counts, whole_s = self._replay(files)
-        cost_us = round(max(0.0, whole_s - start_s) / counts["read"] * 1e6, 1) if counts["read"] >= ENOUGH else None
-        return Took(counts, cost_us)
+        if counts["read"] < ENOUGH:
+            return Took(counts, None)
+        _, start_s = self._replay([])
+        return Took(counts, round(max(0.0, whole_s - start_s) / counts["read"] * 1e6, 1))
 
     def _replay(self, files: Sequence[Path]) -> tuple[dict[str, int], float]:
         """What the command counted, and its seconds of CPU."""

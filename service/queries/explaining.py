@@ -21,6 +21,7 @@ from service.mirror.bulk import among
 from service.mirror.deliveries import EVENT_KINDS
 from service.mirror.tables import (
     audit_log,
+    collibra_assets,
     collibra_told,
     dead_letters,
     deliveries,
@@ -42,7 +43,7 @@ NOT_KEPT = (
     "Routing key and message id of an event that was mirrored: its version and, where it was answered, its lineage "
     "event are kept.",
     "Readings that found nothing new, and refreshes that are done.",
-    "When a delivery arrived, but for usage figures and jobs: a delivery that succeeded is no row any more.",
+    "When a delivery arrived, but for usage figures, jobs and assets in Collibra: one that did is no row any more.",
 )
 
 
@@ -56,6 +57,7 @@ class Source(StrEnum):
     DELIVERY = "delivery"
     JOB = "job"
     USAGE = "usage"
+    COLLIBRA = "collibra"
     DEAD_LETTER = "dead_letter"
     ACTION = "action"
     PROFILE = "profile"
@@ -108,7 +110,7 @@ async def explain(connection: AsyncConnection, thing_id: str) -> Explanation | N
     waiting = await asked.deliveries(ids)
     actions = await asked.actions([thing_id, *_ids(letters), *_ids(waiting)])
     steps += [*letters, *waiting, *actions]
-    for source in (asked.refreshes, asked.jobs, asked.usage, asked.profile_runs):
+    for source in (asked.refreshes, asked.jobs, asked.usage, asked.collibra, asked.profile_runs):
         steps += await source()
     if not steps:
         return None
@@ -250,6 +252,19 @@ class _Asked:
             for row in rows
         ]  # fmt: skip
 
+    async def collibra(self) -> list[Step]:
+        """What Collibra has of it and of its columns, and what is on its way."""
+        row = collibra_assets.c
+        mine = sa.select(collibra_assets).where(row.entity_id == self._id)
+        targets = [one.target for one in await controls.read_targets(self._connection)]
+        rows = await self._rows(mine.where(row.target.in_(targets)), row.told_at, Source.COLLIBRA)
+        return [
+            Step(row.told_at, Clock.STORE, Source.COLLIBRA, row.external_id, _collibra_text(row),
+                 {"target": row.target, "kind": row.kind, "state": row.state, "job": row.job_id,
+                  "waits_for": row.waits_for, "in_doubt": row.pending is not None})
+            for row in rows
+        ]  # fmt: skip
+
     async def profile_runs(self) -> list[Step]:
         """Finished runs of profiling that are kept."""
         run = profile_runs.c
@@ -291,6 +306,15 @@ def _lineage_text(row: Any) -> str:
     return (
         f"{row.source_service or row.came_from or 'Somebody'} told {row.event_type or 'a lineage event'} ({row.role})"
     )
+
+
+def _collibra_text(row: Any) -> str:
+    what = f"{row.kind} {row.name!r} as {row.external_id}"
+    if row.command is None:
+        return f"{row.target} has not taken {what}"
+    if row.pending is not None:
+        return f"{row.target} has {what}; a change is on its way, or nobody knows what became of it"
+    return f"{row.target} took {what}" + (", which the catalog has no longer" if row.state == "gone" else "")
 
 
 def _delivery_text(row: Any) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from service.cli.demo import STORIES
+
 PROFILE = {
     "routing_key": "v2.data_profiles.p1.POST",
     "body": {
@@ -196,6 +198,11 @@ async def test_doctor_sees_whether_a_queue_of_somebody_elses_is_bound(
     assert (verdict, "v2.data_profiles" in detail, "v2.lineage_events" in detail) == ("warning", False, True)
     await queue.bind(catalog.exchange, "v2.*.*.POST")
     assert (await found())[0] == "ok"
+
+
+@pytest.mark.parametrize("story", STORIES)
+async def test_the_demo_tells_one_story_alone(story: str, run_command: Callable[..., Any]) -> None:
+    assert "All of it was checked" in await run_command("demo", "--story", story)
 
 
 async def test_the_demo_tells_its_story_with_and_without_a_broker(

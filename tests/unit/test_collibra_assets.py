@@ -46,8 +46,12 @@ def written(path: Path, told: object) -> Path:
         (GOOD | {"deleted": {"status": "Obsolete"}}, "it needs a `status`"),
         (
             GOOD | {"assets": {"x": RULE | {"relations": [{"type": PART_OF, "direction": "TARGET", "to": "asset"}]}}},
-            "no relation to 'asset'; there are connection",
+            "no relation to 'asset'; there are connection, terms",
         ),
+        (GOOD | {"assets": {"x": RULE | {"tags": "labels"}}}, "assets.x: there is no field 'labels'"),
+        (GOOD | {"assets": {"x": RULE | {"responsibilities": {"Owner": "owner_id"}}}}, "the file needs `people`"),
+        (GOOD | {"people": {"ann": {"user": "ann@example.org"}}}, "people.ann.user: Input should be a valid UUID"),
+        (GOOD | {"people": {"ann": {"user": PART_OF, "group": PART_OF}}}, "either a `user` or a `group`"),
     ],
 )
 def test_what_a_mapping_cannot_mean_is_told_with_its_place(tmp_path: Path, told: object, problem: str) -> None:

@@ -10,7 +10,7 @@ import msgspec
 from pydantic.json_schema import models_json_schema
 
 from service import __version__
-from service.http.admin import contract, letters, looking, privacy, reading, steering, usage
+from service.http.admin import collibra, contract, letters, looking, privacy, reading, steering, usage
 from service.http.admin.calls import Body, Call
 from service.http.describing import PROBLEM, REFUSALS
 
@@ -23,6 +23,7 @@ CALLS: tuple[Call, ...] = (
     *usage.CALLS,
     *looking.CALLS,
     *privacy.CALLS,
+    *collibra.CALLS,
     *contract.CALLS,
 )
 _TEMPLATE = "#/components/schemas/{name}"

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from service.http.access import Access
 from service.http.console import files, parts
+from service.http.console.collibra import CollibraScreen
 from service.http.console.door import Door
 from service.http.console.finding import Finding
 from service.http.console.letters import Letters
@@ -30,7 +31,7 @@ class Console:
         pages = Pages(acts=acts)
         means = Means(settings, store, access, pages, Door(access, store, pages, settings.http.session_s))
         self._flow = Flow(means)
-        others = (Finding, LineageScreen, Letters, Steering, ReadingScreen, People)
+        others = (Finding, LineageScreen, Letters, Steering, CollibraScreen, ReadingScreen, People)
         self._screens: list[Screen] = [self._flow, *(screen(means) for screen in others)]
         if not parts.are_there():
             log.warning("console_without_scripts", remedy="run `make install` where Node.js is, or install the wheel")

@@ -40,6 +40,7 @@ NOTES = {
     "released": "Deliveries go out again.",
     "retried": "{n} are due now.",
     "closed": "{n} closed.",
+    "removed": "{n} removed there.",
 }
 
 

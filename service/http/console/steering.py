@@ -11,7 +11,7 @@ from aiohttp import web
 from service.http.console.forms import act_of, field, on
 from service.http.console.screens import Screen
 from service.http.query import Query
-from service.operations import consuming, deliveries, targets
+from service.operations import collibra_assets, consuming, deliveries, targets
 from service.operations.targets import TargetUnknown
 from service.queries import parts
 
@@ -63,7 +63,7 @@ class Steering(Screen):
         bodies = [(one.to, len(one.deliveries), _parsed(one.body)) for one in plan.sendings] if plan else []
         return self._pages.show(
             request, "target.html", target=known[name], waiting=waiting, more=more,
-            plan=plan, bodies=bodies,
+            plan=plan, bodies=bodies, has_deletions=is_on and collibra_assets.is_one(self._settings, name),
         )  # fmt: skip
 
     async def pause_consuming(self, request: web.Request) -> web.Response:

@@ -14,7 +14,8 @@ _ASSET_TYPE, _ATTRIBUTE_TYPE, _STATUS = (
     ("attribute type", "attributeTypes"),
     ("status", "statuses"),
 )
-_RELATION_TYPE = ("relation type", "relationTypes")
+_RELATION_TYPE, _ROLE = ("relation type", "relationTypes"), ("role", "roles")
+_USER, _GROUP = ("user", "users"), ("group of users", "userGroups")
 #: Things that are asked for at most: a mapping may name thousands of domains.
 MAX_ASKED = 1000
 
@@ -51,6 +52,10 @@ def _all_named(mapping: AssetMapping) -> Iterator[tuple[str, tuple[str, str], st
         yield from ((f"{place}.relations", _RELATION_TYPE, str(one.type)) for one in rule.relations)
         if rule.status:
             yield f"{place}.status", _STATUS, rule.status
+        yield from ((f"{place}.responsibilities", _ROLE, role) for role in rule.responsibilities)
+    for name, person in mapping.people.items():
+        what, id_ = (_USER, person.user) if person.user else (_GROUP, person.group)
+        yield f"people.{name}", what, str(id_)
     if mapping.deleted:
         yield "deleted.status", _STATUS, mapping.deleted.status
 

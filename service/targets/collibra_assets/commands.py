@@ -46,21 +46,32 @@ class Draft:
     status: str | None
     #: Relation → the external ids that it leads to.
     ends: Mapping[str, tuple[str, ...]]
+    #: Those of them that are assets; a term that comes to be there is found by whom it is assigned to.
+    assets: tuple[str, ...] = ()
 
     def command(self, known: Collection[str]) -> dict[str, Any]:
-        """The command, without identifier and status; relations lead to what Collibra knows already."""
-        relations = {key: [end for end in ends if end in known] for key, ends in self.ends.items()}
-        return {**self.told, **({"relations": told} if (told := {k: v for k, v in relations.items() if v}) else {})}
+        """The command, without identifier and status; relations lead to what Collibra knows already.
+
+        What leads nowhere is told, too, which takes away what was there; what leads to none that is known is not.
+        """
+        known_ends = {key: [end for end in ends if end in known] for key, ends in self.ends.items()}
+        relations = {key: ends for key, ends in known_ends.items() if ends or not self.ends[key]}
+        return {**self.told, **({"relations": relations} if relations else {})}
 
     def lacking(self, known: Collection[str]) -> str | None:
-        """The first end that Collibra does not know yet."""
-        return next((end for ends in self.ends.values() for end in ends if end not in known), None)
+        """The first asset at another end that Collibra does not know yet."""
+        return next((end for end in self.assets if end not in known), None)
 
 
 def draft(
-    mapping: AssetMapping, kind: Kind, row: Mapping[str, Any], rule: Rule | None, domain: Domain | None
+    mapping: AssetMapping,
+    kind: Kind,
+    row: Mapping[str, Any],
+    rule: Rule | None,
+    domain: Domain | None,
+    terms: Collection[str] = (),
 ) -> Draft | None:
-    """A row of a view as Collibra is to have it; None: it is not mapped."""
+    """A row of a view, and the terms that are assigned to it, as Collibra is to have it; None: it is not mapped."""
     if rule is None or domain is None:
         return None
     own = {"asset": "asset_id", "column": "asset_id", "artifact": "artifact_id"}[kind]
@@ -74,12 +85,31 @@ def draft(
     }
     if rule.display_name:
         told["displayName"] = rule.display_name.format(**texts)
+    if rule.tags:
+        told["tags"] = _listed(_text(row[rule.tags]))
+    if rule.responsibilities:
+        told["responsibilities"] = {
+            role: _people(mapping, row[field]) for role, field in sorted(rule.responsibilities.items())
+        }
     column = str(row["name"]) if kind == "column" else ""
-    ends = {one.key: _ends(one.to, row) for one in rule.relations}
-    return Draft(external_id(kind, row[own], column), kind, told["name"], told, rule.status, ends)
+    ends = {one.key: _ends(one.to, row, terms) for one in rule.relations}
+    assets = tuple(end for one in rule.relations if one.to != "terms" for end in ends[one.key])
+    return Draft(external_id(kind, row[own], column), kind, told["name"], told, rule.status, ends, assets)
 
 
-def _ends(to: str, row: Mapping[str, Any]) -> tuple[str, ...]:
+def _listed(value: str | None) -> list[str]:
+    """What a field joins with commas, each once; in one order, since theirs says nothing."""
+    return sorted({text for one in (value or "").split(",") if (text := one.strip())})
+
+
+def _people(mapping: AssetMapping, value: Any) -> list[dict[str, Any]]:
+    """Those of these whom the mapping knows."""
+    return [mapping.people[one].told() for one in _listed(_text(value)) if one in mapping.people]
+
+
+def _ends(to: str, row: Mapping[str, Any], terms: Collection[str]) -> tuple[str, ...]:
+    if to == "terms":
+        return tuple(external_id("artifact", one) for one in sorted(terms))
     other = row["asset_id"] if to == "asset" else row["connection_id"]
     return (external_id("asset", other),) if other else ()
 

@@ -19,6 +19,7 @@ from service.mirror.bulk import insert_into, key_in
 from service.mirror.clock import store_now
 from service.mirror.deliveries import Delivery
 from service.mirror.store import Store
+from service.mirror.tables import asset_terms
 from service.mirror.tables import collibra_assets as table
 from service.targets.collibra_assets.things import Entity
 from service.text.documents import column_text
@@ -122,11 +123,19 @@ async def note_job(connection: AsyncConnection, target: str, external_ids: Colle
 async def accept(connection: AsyncConnection, store: Store, target: str, job_id: str, sent: Sequence[Sent]) -> None:
     """Collibra has taken these in that job; whoever waited for one of them to be there is told of again."""
     now = store_now(connection.dialect.name)
+    terms = await _new_terms(connection, target, job_id)
     for state, mine in ((TOLD, [one for one in sent if not one.is_gone]), (GONE, [one for one in sent if one.is_gone])):
         values = {"command": _row.pending, "pending": None, "job_id": None, "told_at": now, "state": state}
         ids = [one.external_id for one in mine]
         await _update(connection, target, ids, values, _row.job_id == job_id, _row.pending.is_not(None))
-    await _tell_those_who_wait(connection, store, target, {one.external_id for one in sent if not one.is_gone})
+    ends = {one.external_id for one in sent if not one.is_gone}
+    waiting = await _waiting_for(connection, target, ends)
+    waiting |= await _assigned_to(connection, target, terms)
+    new = [
+        Delivery(f"{target}:{kind}:{id_}:{end}", target, kind, id_, COMPLETED)
+        for (kind, id_), end in sorted(waiting.items())
+    ]
+    await deliveries.create(connection, store, new, None)
 
 
 async def refuse(connection: AsyncConnection, target: str, job_id: str | None, external_ids: Collection[str]) -> None:
@@ -170,10 +179,20 @@ def is_mark(command: Mapping[str, Any]) -> bool:
     return set(command) == {"status"}
 
 
-async def page(connection: AsyncConnection, target: str, after: str, limit: int) -> list[Known]:
-    """What Collibra has, in the order of external ids."""
+async def perhaps_gone(connection: AsyncConnection, target: str, after: str, limit: int) -> list[Known]:
+    """What Collibra has and the catalog may have no longer, in the order of external ids."""
     query = sa.select(table).where(_row.target == target, _row.external_id > after, _row.command.is_not(None))
+    query = query.where(sa.or_(_row.state == GONE, *(_is_of_none(kind, view) for kind, view in _VIEWS.items())))
     return [_known(row) for row in await connection.execute(query.order_by(_row.external_id).limit(limit))]
+
+
+_VIEWS = {"asset": "v1_assets", "artifact": "v1_artifacts"}
+
+
+def _is_of_none(kind: str, view: str) -> sa.ColumnElement[bool]:
+    """Whether a row goes with a thing that the views do not show."""
+    shown = sa.table(view, sa.column(f"{kind}_id"))
+    return sa.and_(_row.entity_kind == kind, ~sa.exists().where(shown.c[f"{kind}_id"] == _row.entity_id))
 
 
 async def counts(connection: AsyncConnection, target: str) -> dict[str, int]:
@@ -191,14 +210,30 @@ async def _update(
         await connection.execute(sa.update(table).where(*mine).values(**values))
 
 
-async def _tell_those_who_wait(connection: AsyncConnection, store: Store, target: str, ends: set[str]) -> None:
+async def _new_terms(connection: AsyncConnection, target: str, job_id: str) -> list[str]:
+    """Artifacts of a job that Collibra did not have before."""
+    mine = (_row.target == target, _row.job_id == job_id, _row.pending.is_not(None), _row.kind == "artifact")
+    is_new = sa.or_(_row.command.is_(None), _row.state == GONE)
+    return list((await connection.execute(sa.select(_row.entity_id).where(*mine, is_new))).scalars())
+
+
+async def _waiting_for(connection: AsyncConnection, target: str, ends: Collection[str]) -> dict[Entity, str]:
+    """Things that have a relation to one of these external ids, and were told without it."""
     waiting: dict[Entity, str] = {}
     for chunk in _chunks(ends):
         query = sa.select(table).where(_row.target == target, key_in(connection, _row.waits_for, chunk))
         for row in await connection.execute(query.where(_row.pending.is_(None))):
             waiting[row.entity_kind, row.entity_id] = row.waits_for
-    new = [
-        Delivery(f"{target}:{kind}:{id_}:{end}", target, kind, id_, COMPLETED)
-        for (kind, id_), end in sorted(waiting.items())
-    ]
-    await deliveries.create(connection, store, new, None)
+    return waiting
+
+
+async def _assigned_to(connection: AsyncConnection, target: str, terms: Collection[str]) -> dict[Entity, str]:
+    """Assets that Collibra was told of, and that have, or whose columns have, one of these terms; with the term."""
+    found: dict[Entity, str] = {}
+    term = asset_terms.c
+    for chunk in _chunks(terms):
+        told = sa.exists().where(_row.target == target, _row.entity_id == term.asset_id, _row.entity_kind == "asset")
+        query = sa.select(term.asset_id, term.term_id).where(key_in(connection, term.term_id, chunk), told)
+        for row in await connection.execute(query.where(term.standing == "assigned")):
+            found["asset", row.asset_id] = row.term_id
+    return found

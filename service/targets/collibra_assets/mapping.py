@@ -27,11 +27,11 @@ Kind = Literal["asset", "column", "artifact"]
 VIEWS: dict[Kind, str] = {"asset": "v1_assets", "column": "v1_asset_columns", "artifact": "v1_artifacts"}
 #: What of them is not told: it is large, or changes by itself.
 _UNTOLD = frozenset({"document", "mirrored_at", "is_stub"})
-#: What a relation leads to: of a column its asset, of an asset its connection.
-End = Literal["asset", "connection"]
+#: What a relation leads to: of a column its asset, of an asset its connection, of both their assigned terms.
+End = Literal["asset", "connection", "terms"]
 ENDS: dict[Kind, frozenset[End]] = {
-    "asset": frozenset({"connection"}),
-    "column": frozenset({"asset"}),
+    "asset": frozenset({"connection", "terms"}),
+    "column": frozenset({"asset", "terms"}),
     "artifact": frozenset(),
 }
 
@@ -115,6 +115,23 @@ class Relation(_Part):
         return f"{self.type}:{self.direction}"
 
 
+class Person(_Part):
+    """Who somebody of the catalog is in Collibra, which takes people by their ids alone: a user, or a group."""
+
+    user: UUID | None = None
+    group: UUID | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Person:
+        if (self.user is None) == (self.group is None):
+            raise ValueError("it is either a `user` or a `group`, by its id in Collibra")
+        return self
+
+    def told(self) -> dict[str, Any]:
+        """As an owner of the Import API."""
+        return {"user": {"id": str(self.user)}} if self.user else {"userGroup": {"id": str(self.group)}}
+
+
 class Rule(_Part):
     """How things of one type are told."""
 
@@ -126,6 +143,10 @@ class Rule(_Part):
     status: Text | None = None
     attributes: dict[Text, str] = Field({}, max_length=200)
     relations: tuple[Relation, ...] = Field((), max_length=20)
+    #: The field with its tags, joined with commas.
+    tags: str | None = None
+    #: Role → the field that names those who have it, joined with commas.
+    responsibilities: dict[Text, str] = Field({}, max_length=20)
 
 
 class Deleted(_Part):
@@ -141,6 +162,8 @@ class AssetMapping(_Part):
     assets: dict[str, Rule] = Field({}, max_length=1_000)
     columns: Rule | None = None
     artifacts: dict[str, Rule] = Field({}, max_length=100)
+    #: Who is who, by the id that the catalog has of them.
+    people: dict[str, Person] = Field({}, max_length=10_000)
     deleted: Deleted | None = None
 
     @model_validator(mode="after")
@@ -151,6 +174,8 @@ class AssetMapping(_Part):
             _check(where, kind, rule)
             if self.deleted and rule.status is None:
                 raise ValueError(f"{where}: with `deleted.status` it needs a `status`, for those that come back")
+            if rule.responsibilities and not self.people:
+                raise ValueError(f"{where}: with `responsibilities` the file needs `people`, who says who they are")
         return self
 
     def rules(self) -> Iterator[tuple[str, Kind, Rule]]:
@@ -159,6 +184,11 @@ class AssetMapping(_Part):
         if self.columns:
             yield "columns", "column", self.columns
         yield from ((f"artifacts.{name}", "artifact", rule) for name, rule in self.artifacts.items())
+
+    @property
+    def tells_terms(self) -> bool:
+        """Whether any rule asks for the terms that are assigned."""
+        return any(one.to == "terms" for _, _, rule in self.rules() for one in rule.relations)
 
     def rule_of(self, kind: str, type_: str | None) -> Rule | None:
         """The rule for things of this kind and type; None: they are not mapped."""
@@ -172,7 +202,8 @@ class AssetMapping(_Part):
 
 def _check(where: str, kind: Kind, rule: Rule) -> None:
     """Raises `ValueError` where a rule uses what its kind does not have."""
-    used = names_in(rule.name, rule.display_name or "") | set(rule.attributes.values())
+    used = names_in(rule.name, rule.display_name or "") | {*rule.attributes.values(), *rule.responsibilities.values()}
+    used |= {rule.tags} if rule.tags else set()
     if unknown := sorted(used - fields_of(kind)):
         raise ValueError(f"{where}: there is no field {unknown[0]!r}; there are {', '.join(sorted(fields_of(kind)))}")
     if wrong := [relation.to for relation in rule.relations if relation.to not in ENDS[kind]]:

@@ -121,7 +121,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[
 
 def _fields(command: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in command.items():
-        if name in ("attributes", "relations"):
+        if name in ("attributes", "relations", "responsibilities"):
             yield from value.items()
         else:
             yield name, value

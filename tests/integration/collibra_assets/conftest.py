@@ -16,7 +16,7 @@ import yaml
 from pydantic import SecretStr
 
 from sandbox.collibra.backend import PASSWORD, USERNAME, PocketCollibra, serve
-from sandbox.collibra.imports import CONTAINS, PART_OF, Asset, PocketImports
+from sandbox.collibra.imports import CONTAINS, PART_OF, REPRESENTS, Asset, PocketImports
 from service.changes import AssetColumn, AssetDeleted, AssetSaved, Change, Container, Rank, ThingSaved, Version
 from service.kinds import KINDS
 from service.mirror import controls, deliveries, writer
@@ -56,6 +56,17 @@ MAPPING: dict[str, Any] = {
 }  # fmt: skip
 
 
+def _naming() -> dict[str, Any]:
+    terms = {"type": REPRESENTS, "direction": "SOURCE", "to": "terms"}
+    table, columns = MAPPING["assets"]["data_asset"], MAPPING["columns"]
+    more = {"relations": [terms], "tags": "tags", "responsibilities": {"Owner": "owner_id"}}
+    return MAPPING | {
+        "assets": {"data_asset": table | more},
+        "columns": columns | {"relations": [*columns["relations"], terms]},
+        "people": {"IBMid-ann": {"user": PocketCollibra().imports.types["users"]["Ann"]}},
+    }
+
+
 @dataclass
 class World:
     """All of it."""
@@ -68,6 +79,8 @@ class World:
     #: What of the catalog is what in the pocket; and the same where what is gone is marked.
     mapping: dict[str, Any] = field(default_factory=lambda: MAPPING)
     marking: dict[str, Any] = field(default_factory=lambda: MAPPING | {"deleted": {"status": "Obsolete"}})
+    #: The same with terms, tags, and who owns what.
+    naming: dict[str, Any] = field(default_factory=lambda: _naming())
     clock: Any = field(default_factory=lambda: itertools.count(1_700_000_000_000_000, 1_000_000))
 
     @property
@@ -107,7 +120,7 @@ class World:
 
     def term(self, artifact_id: str = "t1", **more: Any) -> ThingSaved:
         """A term of the glossary."""
-        values = KINDS["artifact"].row(artifact_type="glossary_term", name="Customer", **more)
+        values = KINDS["artifact"].row(artifact_type="glossary_term", **{"name": "Customer"} | more)
         return ThingSaved("artifact", artifact_id, self.at(), document({"at": next(self.clock)}), values)
 
     async def change(self, *changes: Change, target: CollibraAssets | None = None) -> None:

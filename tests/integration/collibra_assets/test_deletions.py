@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
-from pydantic import SecretStr
+import yaml
+from aiohttp import web
+from pydantic import SecretStr, ValidationError
 
 from sandbox.collibra.backend import PASSWORD, USERNAME
+from service.http.access import Access
+from service.http.admin import collibra
+from service.http.admin.calls import Asked, Means
+from service.http.console.app import Console
+from service.http.probes import listening
+from service.http.problems import in_shape
 from service.operations import collibra_assets as operations
 from service.operations.acting import Act, Way
 from service.operations.collibra_assets import TooManyDeletions
-from service.settings.model import Settings, TargetSettings
+from service.operations.work import Desk
+from service.operations.work import read as work_of
+from service.settings.model import HttpSettings, Settings, TargetSettings
 
 if TYPE_CHECKING:
     from tests.integration.collibra_assets.conftest import World
@@ -25,6 +40,29 @@ def settings_of(world: World) -> Settings:
     options = {"mapping_file": str(world.folder / "mapping.yaml"), "timeout_s": 5}
     chosen = TargetSettings(url=world.url, username=USERNAME, password=SecretStr(PASSWORD), options=options)
     return Settings(targets={NAME: chosen})
+
+
+@asynccontextmanager
+async def _console(world: World) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+    """The console where actions are taken, and somebody who is signed in."""
+    tokens = world.folder / "tokens.yaml"
+    tokens.write_text(
+        yaml.safe_dump({"operator": {"token": "operator-0123456789abcdef", "scopes": ["read", "operate"]}})
+    )
+    settings = settings_of(world).model_copy(update={"http": HttpSettings(host="127.0.0.1", tokens_file=tokens)})
+    app = web.Application(middlewares=[in_shape])
+    Console(settings, world.mirror.store, Access(settings.http), acts=True).add_to(app)
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with listening(app, "127.0.0.1", 0, "") as port, aiohttp.ClientSession(cookie_jar=jar) as session:
+        url = f"http://127.0.0.1:{port}"
+        async with session.post(f"{url}/signin", data={"token": "operator-0123456789abcdef", "to": "/"}) as answer:
+            assert answer.status == 200
+        yield session, url
+
+
+async def _text(session: aiohttp.ClientSession, url: str) -> str:
+    async with session.get(url) as answer:
+        return await answer.text()
 
 
 async def test_what_is_gone_is_listed_and_removed_only_when_a_person_accepts_it(world: World) -> None:
@@ -86,3 +124,45 @@ async def test_the_command_lists_first_and_says_what_removes(world: World, store
     assert len(world.pocket.assets) == 1
     told = json.loads(await run_command("collibra", "deletions", "--accept-deletions", "--json", **chosen))
     assert (told["removed"], world.pocket.assets) == (1, {})
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+async def test_a_page_shows_them_and_removes_what_it_shows_and_much_needs_saying_twice(world: World) -> None:
+    await world.told(*(world.asset(f"a{number}") for number in range(22)))
+    await world.told(*(world.gone(f"a{number}") for number in range(21)))
+    async with _console(world) as (session, url):
+        page = f"{url}/collibra/{NAME}/deletions"
+        told = await _text(session, page)
+        assert "21 of the 22" in told
+        assert "a large part of all" in told
+        assert page.removeprefix(url) in await _text(session, f"{url}/targets/{NAME}")
+        token = re.findall(r'name="form_token" value="([0-9a-f]+)"', told)[-1]
+        async with session.post(page, data={"form_token": token}) as answer:
+            assert "so none was" in await answer.text()
+        assert len(world.pocket.assets) == 22
+        form = {"form_token": token, "beyond_brake": "yes", "reason": "agreed"}
+        async with session.post(page, data=form) as answer:
+            assert "21 removed there" in await answer.text()
+    assert world.names() == ["A21"]
+    assert await world.mirror.all("SELECT who, reason FROM audit_log WHERE action = 'collibra.remove'") == [
+        ("operator", "agreed")
+    ]
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+async def test_the_admin_api_lists_them_and_removes_them_as_work_that_tells_of_itself(world: World) -> None:
+    await world.told(world.asset("a1"), world.asset("a2"))
+    await world.told(world.gone("a1"))
+    means = Means(settings_of(world), world.mirror.store, Desk(world.mirror.store))
+    listing, removing = collibra.CALLS
+    found = await listing.do(Asked(means, ACT, {"target": NAME}, listing.query(), listing.body()))
+    assert ([one.external_id for one in found.orphans], found.number, found.all) == (["a1"], 1, 2)
+
+    with pytest.raises(ValidationError):
+        removing.body.model_validate({})
+    accepted = removing.body.model_validate({"accept_deletions": True})
+    begun = await removing.do(Asked(means, ACT, {"target": NAME}, removing.query(), accepted))
+    async with asyncio.timeout(10):
+        while (work := await work_of(world.mirror.store, begun.work_id)).state == "running":
+            await asyncio.sleep(0.02)
+    assert (work.state, work.told, world.names()) == ("done", {"removed": 1}, ["A2"])

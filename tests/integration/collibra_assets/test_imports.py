@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 
-from sandbox.collibra.imports import CONTAINS, PART_OF
-from service.changes import ConnectionDetails, Container
+from sandbox.collibra.imports import CONTAINS, PART_OF, REPRESENTS
+from service.changes import ConnectionDetails, Container, TermAssigned
 from service.mirror import deliveries
 
 if TYPE_CHECKING:
@@ -94,6 +95,52 @@ async def test_a_relation_is_made_as_soon_as_its_other_end_is_there(world: World
     link = ConnectionDetails("db2", None, "db.example.com", None, "SHOP")
     await world.told(world.asset("k1", asset_type="connection", connection=link))
     assert world.there("a1").relations == {f"{CONTAINS}:SOURCE": [world.there("k1").asset_id]}
+
+
+async def test_terms_tags_and_people_are_told_as_the_mapping_says(world: World) -> None:
+    target = world.target(world.naming)
+    terms = (TermAssigned("t1"), TermAssigned("t2", column="id"), TermAssigned("t9", standing="suggested"))
+    people = {"owner_id": "IBMid-ann", "tags": ("north", "gold")}
+    await world.told(
+        world.term(), world.term("t2", name="Key"), world.asset("a1", "id", terms=terms, **people), target=target
+    )
+
+    table, column = world.there("a1"), world.there("a1/id")
+    assert table.relations == {f"{REPRESENTS}:SOURCE": [world.there("artifact:t1").asset_id]}
+    assert column.relations[f"{REPRESENTS}:SOURCE"] == [world.there("artifact:t2").asset_id]
+    assert (table.tags, table.responsibilities) == (["gold", "north"], {"Owner": ["Ann"]})
+
+    await world.told(world.asset("a1", "id", owner_id="nobody that is mapped"), target=world.target(world.naming))
+    table = world.there("a1")
+    assert (table.relations, table.tags, table.responsibilities) == ({f"{REPRESENTS}:SOURCE": []}, [], {})
+
+
+@on_one_store
+async def test_a_term_that_comes_later_is_told_of_whom_it_is_assigned_to_whichever_others_never_come(
+    world: World,
+) -> None:
+    terms = (TermAssigned("t0"), TermAssigned("t1"), TermAssigned("t2", column="id"))
+    await world.told(world.asset("a1", "id", terms=terms), target=world.target(world.naming))
+    assert world.there("a1").relations == {}
+
+    await world.told(world.term(), world.term("t2", name="Key"), target=world.target(world.naming))
+    assert world.there("a1").relations == {f"{REPRESENTS}:SOURCE": [world.there("artifact:t1").asset_id]}
+    assert world.there("a1/id").relations[f"{REPRESENTS}:SOURCE"] == [world.there("artifact:t2").asset_id]
+
+
+@on_one_store
+async def test_doctor_is_told_of_roles_and_people_that_collibra_does_not_know(world: World) -> None:
+    mapping = world.naming | {"people": {"x": {"user": str(UUID(int=7))}, "y": {"group": str(UUID(int=8))}}}
+    mapping["assets"] = {
+        "data_asset": world.naming["assets"]["data_asset"] | {"responsibilities": {"Boss": "owner_id"}}
+    }
+    target = world.target(mapping)
+    assert await target.check() == [
+        "assets.data_asset.responsibilities: Collibra has no role 'Boss'.",
+        f"people.x: Collibra has no user '{UUID(int=7)}'.",
+        f"people.y: Collibra has no group of users '{UUID(int=8)}'.",
+    ]
+    await target.close()
 
 
 @on_one_store
