@@ -135,7 +135,7 @@ _facts = BulkInsert(
 
 
 #: What belongs to an asset's state and is replaced with it: the insert, and the rows of one asset.
-_ASSET_PARTS: tuple[tuple[BulkInsert, Callable[[AssetSaved], Iterable[tuple[Any, ...]]]], ...] = (
+ASSET_PARTS: tuple[tuple[BulkInsert, Callable[[AssetSaved], Iterable[tuple[Any, ...]]]], ...] = (
     (part_insert(asset_columns, 2), column_rows),
     (part_insert(asset_terms, 4), term_rows),
     (part_insert(asset_classifications, 3), classification_rows),
@@ -147,7 +147,7 @@ _ASSET_PARTS: tuple[tuple[BulkInsert, Callable[[AssetSaved], Iterable[tuple[Any,
 
 
 #: The tables of what belongs to an asset.
-PART_TABLES = tuple(insert.table for insert, _ in _ASSET_PARTS)
+PART_TABLES = tuple(insert.table for insert, _ in ASSET_PARTS)
 #: The inserts of state rows, by kind.
 INSERTS = {"container": _containers, "asset": _assets, "data_profile": _profiles, **_things}
 
@@ -276,7 +276,7 @@ async def replace_parts(
     Args:
         parts: is told what went and what came.
     """
-    for insert, rows_of in _ASSET_PARTS:
+    for insert, rows_of in ASSET_PARTS:
         gone: Sequence[Any] = ()
         if replaced:
             delete = sa.delete(insert.table).where(key_in(connection, insert.table.c.asset_id, replaced))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,11 +23,16 @@ from service.errors import QueryInvalid
 from service.mirror import controls, history
 from service.mirror.described import VIEWS
 from service.mirror.store import Store
-from service.mirror.tables import HISTORIES, STATES, UtcTime, key_of
+from service.mirror.tables import HISTORIES, STATES, UtcTime, key_of, lineage_events
 from service.mirror.views import HIDDEN
+from service.queries import past_parts
 
 #: Views that tell what the tables of states held; those that read others stand behind them.
 KEPT = (*(f"v1_{table.name}" for table in STATES.values()), "v1_category_paths", "v1_category_ancestors")
+#: Views of facts, which are told once: those until the moment, as they are known now.
+FACTS = ("v1_lineage_events", "v1_lineage_edges")
+#: All that can be asked; those that show what belonged to assets are filled where they are named.
+ASKED = (*KEPT, *FACTS, *past_parts.PARTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +51,8 @@ async def ask(store: Store, moment: datetime, query: str, limit: int) -> Rows:
         QueryInvalid: a view has no history, or the store does not understand the query.
         StoreUnavailable: it does not answer.
     """
-    _check(query)
-    async with store.translated(), at(store, moment) as connection:
+    named = _named(query)
+    async with store.translated(), at(store, moment, named) as connection:
         try:
             found = await connection.exec_driver_sql(query)
         except DBAPIError as error:
@@ -69,13 +74,15 @@ async def complete_since(store: Store) -> datetime | None:
     return known[history.SINCE][1] if history.SINCE in known else None
 
 
-def _check(query: str) -> None:
+def _named(query: str) -> set[str]:
+    """The views that a query names."""
     named = set(re.findall(r"\bv1_\w+", query.lower()))
-    now_only = sorted(name for name in named if name in VIEWS and name not in KEPT and not name.endswith("_history"))
+    now_only = sorted(name for name in named if name in VIEWS and name not in ASKED and not name.endswith("_history"))
     if now_only:
         raise QueryInvalid(
-            f"{now_only[0]} is known of now alone", f"There is a history of {', '.join(KEPT)}; documents are in them."
+            f"{now_only[0]} is known of now alone", f"There is a history of {', '.join(ASKED)}; documents are in them."
         )
+    return named
 
 
 def _is_misunderstood(error: DBAPIError) -> bool:
@@ -89,12 +96,15 @@ def _said(error: DBAPIError) -> str:
 
 
 @asynccontextmanager
-async def at(store: Store, moment: datetime) -> AsyncIterator[AsyncConnection]:
-    """A transaction in which the views say what they said at a moment, and nothing can be written."""
+async def at(store: Store, moment: datetime, named: Collection[str] = ASKED) -> AsyncIterator[AsyncConnection]:
+    """A transaction in which the views say what they said at a moment, and nothing can be written.
+
+    Args:
+        named: the views that are asked; what belonged to assets costs reading their documents.
+    """
     async with store.read() as connection:
         try:
-            for statement in await _covering(connection, store, moment):
-                await connection.exec_driver_sql(statement)
+            await _cover(connection, store, moment, named)
             await connection.exec_driver_sql(_ONLY_READS[store.dialect])
             yield connection
         finally:
@@ -114,8 +124,8 @@ _CREATE = re.compile(r'^\s*CREATE VIEW "?\w+"? AS\s', re.I)
 _PRESENT = {"postgresql": "SELECT quote_ident(current_schema())", "sqlite": "SELECT 'main'"}
 
 
-async def _covering(connection: AsyncConnection, store: Store, moment: datetime) -> list[str]:
-    """The statements that put the past before the present."""
+async def _cover(connection: AsyncConnection, store: Store, moment: datetime, named: Collection[str]) -> None:
+    """Put the past before the present."""
     if store.schema:
         quoted = connection.dialect.identifier_preparer.quote(store.schema)
         await connection.exec_driver_sql(f"SET LOCAL search_path TO {quoted}")
@@ -123,8 +133,23 @@ async def _covering(connection: AsyncConnection, store: Store, moment: datetime)
     known = {row[0]: _CREATE.sub("", row[1]).rstrip("; \n") for row in rows}
     present = (await connection.exec_driver_sql(_PRESENT[store.dialect])).scalar_one()
     tables = {table.name: _state_at(connection, kind, moment, present) for kind, table in STATES.items()}
-    views = {name: known[name] for name in KEPT}
-    return [f"CREATE TEMP VIEW {name} AS {query}" for name, query in (tables | views).items()]
+    tables["lineage_events"] = _events_until(connection, moment, present)
+    await _make(connection, tables)
+    await _make(connection, await past_parts.fill(connection, named))
+    await _make(connection, {name: known[name] for name in (*KEPT, *FACTS, *(set(named) & past_parts.PARTS.keys()))})
+
+
+async def _make(connection: AsyncConnection, views: Mapping[str, str]) -> None:
+    for name, query in views.items():
+        await connection.exec_driver_sql(f"CREATE TEMP VIEW {name} AS {query}")
+
+
+def _events_until(connection: AsyncConnection, moment: datetime, present: str) -> str:
+    """Lineage events until then; one that nobody knows the time of has that of its state, or is left out."""
+    when = sa.func.coalesce(lineage_events.c.event_time, lineage_events.c.version_at)
+    query = sa.select(*lineage_events.c).where(when <= sa.literal(moment, UtcTime))
+    told = str(query.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True}))
+    return told.replace(f"FROM {lineage_events.name}", f"FROM {present}.{lineage_events.name}")
 
 
 def _state_at(connection: AsyncConnection, kind: str, moment: datetime, present: str) -> str:

@@ -18,12 +18,15 @@ from service.changes import (
     Container,
     ContainerDeleted,
     ContainerSaved,
+    LineageEdge,
+    LineageRecorded,
     Origin,
     Rank,
     ThingSaved,
     Version,
 )
 from service.errors import QueryInvalid
+from service.events.cards import read_card
 from service.events.message import Message
 from service.mirror import history, writer
 from service.mirror.purge import purge
@@ -248,23 +251,61 @@ async def test_what_was_hidden_then_or_is_hidden_now_is_not_shown(mirror: Mirror
     assert rows == [("a1", "public")]
 
 
+def table(second: int, *columns: str, term: str = "t1") -> AssetSaved:
+    """A table as the catalog tells it at a moment."""
+    told = {
+        "metadata": {"asset_id": "a1", "name": "orders", "asset_type": "data_asset"},
+        "entity": {
+            "data_asset": {"columns": [{"name": name} for name in columns]},
+            "asset_terms": {"list": [{"term_id": term, "term_display_name": term}]},
+        },
+    }
+    return read_card(told, Container("catalog", "c1"), second * 1_000_000, Rank.EVENT).saved()
+
+
+async def test_columns_and_terms_are_as_the_document_of_that_moment_says(mirror: Mirror) -> None:
+    await written(mirror, table(10, "id", "email"), table(20, "id", "phone", term="t2"))
+    columns, terms = "SELECT name FROM v1_asset_columns ORDER BY position", "SELECT term_id FROM v1_asset_terms"
+
+    assert await names_at(mirror, 9, columns) == []
+    assert await names_at(mirror, 15, columns) == ["id", "email"]
+    assert await names_at(mirror, 25, columns) == ["id", "phone"]
+    assert (await names_at(mirror, 15, terms), await names_at(mirror, 25, terms)) == (["t1"], ["t2"])
+    joined = "SELECT c.name FROM v1_asset_columns c JOIN v1_assets a ON a.asset_id = c.asset_id WHERE c.name = 'email'"
+    assert await names_at(mirror, 15, joined) == ["email"]
+    assert await mirror.all("SELECT name FROM v1_asset_columns ORDER BY position") == [("id",), ("phone",)]
+    assert await mirror.one("SELECT count(*) FROM asset_columns") == 2
+
+
+async def test_lineage_is_what_was_told_until_that_moment(mirror: Mirror) -> None:
+    edges = "SELECT event_id FROM v1_lineage_edges WHERE asset_id = 'a1' ORDER BY event_id"
+    used = (LineageEdge("a1", "uses"),)
+    for second, event_id in ((10, "e1"), (20, "e2")):
+        version = Version(second * 1_000_000, Rank.EVENT, event_id.encode())
+        change = LineageRecorded(event_id, version, document({}), edges=used)
+        await written(mirror, change)
+    assert (await names_at(mirror, 15, edges), await names_at(mirror, 25, edges)) == (["e1"], ["e1", "e2"])
+
+
 async def test_in_a_schema_of_its_own_the_past_is_found_too(
     empty_postgres_url: str, opened: Callable[..., AbstractAsyncContextManager[Mirror]]
 ) -> None:
     async with opened(empty_postgres_url, schema="mirror_of_mine") as mirror:
         await written(mirror, card("a1", 10, "old"), card("a1", 20, "new"))
         assert await names_at(mirror, 15) == ["old"]
+        await written(mirror, table(30, "id", "email"), table(40, "id"))
+        assert await names_at(mirror, 35, "SELECT count(*) FROM v1_asset_columns") == [2]
 
 
 async def test_every_view_with_a_history_can_be_asked(mirror: Mirror) -> None:
-    for view in as_of.KEPT:
+    for view in as_of.ASKED:
         assert await names_at(mirror, 10, f"SELECT * FROM {view}") == []
 
 
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("SELECT * FROM v1_asset_columns", "known of now alone"),
+        ("SELECT * FROM v1_usage", "known of now alone"),
         ("SELECT nothing FROM v1_assets", "nothing"),
         ("SELEKT", "SELEKT"),
         ("DELETE FROM audit_log", "read"),
