@@ -13,11 +13,12 @@ from typing import Annotated, Any
 import typer
 
 from service.amqp.connection import connected, translated
-from service.cli.common import duration, err, quiet_settings, run_async
+from service.cli.common import duration, err, opened_store, quiet_settings, run_async
 from service.errors import BrokerUnavailable, NothingToConsume, UsageError
 from service.events.message import Message
 from service.events.recording import Recording, line_of
 from service.pipeline.building import bindings_of
+from service.queries.recorded import readings
 from service.settings.model import Settings
 
 #: Seconds between two looks into an empty queue, and before a link that broke is made anew.
@@ -36,19 +37,29 @@ def capture(
     rotate_mb: Annotated[
         float | None, typer.Option(min=0.001, help="Begin a further file, FILE with a number, after so many megabytes.")
     ] = None,
+    mirrored: Annotated[
+        bool, typer.Option("--mirrored", help="Record what the mirror holds, as readings, and not what comes.")
+    ] = False,
 ) -> None:
     """Record live messages, secrets blanked, from a queue of its own that goes with the command.
 
     The service's own queue is not touched. Stop with Ctrl-C. A broker that goes away is waited for; what it tells
-    meanwhile is not recorded.
+    meanwhile is not recorded. With --mirrored no broker is asked: each state in the mirror becomes a message.
     """
     settings = quiet_settings()
-    if settings.amqp.url is None:
+    if settings.amqp.url is None and not mirrored:
         raise NothingToConsume()
+    if mirrored and (seconds or lasts or count or binding):
+        raise UsageError("--mirrored records all that there is", "Leave out --seconds, --for, --count and --binding.")
     lasts_s = seconds if lasts is None else duration(lasts)
     try:
         with Recording(None if file == "-" else Path(file), sys.stdout.buffer, rotate_mb) as recording:
-            run_async(_stopped(_capture(settings, recording, count, binding or bindings_of(settings)), lasts_s))
+            work = (
+                _capture_mirrored(settings, recording)
+                if mirrored
+                else _capture(settings, recording, count, binding or bindings_of(settings))
+            )
+            run_async(_stopped(work, lasts_s))
     except OSError as error:
         raise UsageError(problem=f"{file}: {error.strerror}", advice="Name a file that can be written.") from None
     err.print(f"{recording.messages} messages recorded.")
@@ -80,6 +91,13 @@ async def _capture(settings: Settings, recording: Recording, count: int | None, 
                 raise
             err.print(f"{error} What it tells meanwhile is not recorded.", markup=False)
             await asyncio.sleep(RETRY_S)
+
+
+async def _capture_mirrored(settings: Settings, recording: Recording) -> None:
+    """Record each state that the mirror holds."""
+    async with opened_store(settings) as store:
+        async for message in readings(store):
+            recording.add(line_of(message, settings.pipeline.max_depth, settings.pipeline.privacy()))
 
 
 async def _record(settings: Settings, recording: Recording, count: int | None, bindings: list[str]) -> None:

@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import AssetSaved, Change, ProfileSaved
 from service.errors import DataError
+from service.events.stored import change_of
 from service.mirror.profiling import classes
 from service.mirror.rows import plan_of
 from service.mirror.store import Store
-from service.mirror.stored import change_of
 from service.mirror.tables import MAPPING, STATES, key_of
 from service.mirror.writer import INSERTS, replace_parts
 

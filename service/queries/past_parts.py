@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import AssetSaved
 from service.errors import DataError
+from service.events.stored import change_of
 from service.mirror.bulk import BulkInsert
-from service.mirror.stored import change_of
 from service.mirror.tables import assets
 from service.mirror.writer import ASSET_PARTS
 

@@ -17,10 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import CATALOG, Change
 from service.errors import DataError
+from service.events.stored import change_of
 from service.mirror import deliveries, writer
 from service.mirror.deliveries import LINEAGE, RUN, Delivery
 from service.mirror.store import Store
-from service.mirror.stored import change_of
 from service.mirror.tables import STATES, lineage_edges, lineage_events, openlineage_events
 from service.openlineage.words import EVENT_TYPES, JOB_DESCRIBED, LAST_STATES
 from service.pipeline.answers import Answerer

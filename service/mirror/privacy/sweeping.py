@@ -18,11 +18,11 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.errors import DataError
+from service.events.stored import version_of
 from service.mirror.bulk import among
 from service.mirror.clock import store_now
 from service.mirror.search import writing
 from service.mirror.store import Store
-from service.mirror.stored import version_of
 from service.mirror.tables import (
     HISTORIES,
     STATES,

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from service.changes import Origin
 from service.errors import UsageError
 from service.events.message import Message
+from service.events.stored import version_of
 from service.mirror import audit, controls, sessions
 from service.mirror.privacy import held, sweeping
 from service.mirror.search import following
-from service.mirror.stored import version_of
 from service.mirror.tables import assets, audit_log, metadata, usage_facts
 from service.mirror.usage.people import people_of
 from service.operations import privacy
