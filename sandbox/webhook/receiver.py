@@ -7,6 +7,7 @@ let it fail as real ones do.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -38,6 +39,8 @@ class Failure:
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: str = "not now"
+    #: Seconds that it takes.
+    after_s: float = 0.0
 
 
 @dataclass
@@ -80,6 +83,7 @@ class PocketReceiver:
         self.headers.append(dict(request.headers))
         if self.failures:
             failure = self.failures.pop(0)
+            await asyncio.sleep(failure.after_s)
             return web.Response(status=failure.status, headers=failure.headers, text=failure.body)
         try:
             self._verify(request.headers, body)

@@ -171,12 +171,14 @@ async def test_a_signature_of_another_secret_is_refused_and_the_event_is_a_dead_
         (Failure(500), "HTTP 500"),
         (Failure(401), "does not accept our token"),
         (Failure(200, body="<html>Please sign in</html>"), "a page answers"),
+        (Failure(204, after_s=0.6), "TimeoutError"),
     ],
 )
 async def test_an_obstacle_loses_nothing_and_says_what_it_is(
     open_way: Open, receiver: PocketReceiver, receiver_url: str, secret_file: Path, failure: Failure, problem: str
 ) -> None:
-    async with open_way(Webhook, url=receiver_url, secret_file=secret_file) as way:
+    options = {"timeout_s": 0.2 if failure.after_s else 30}
+    async with open_way(Webhook, url=receiver_url, secret_file=secret_file, options=options) as way:
         receiver.failures = [failure] * 2
         await way.take(asset())
         await way.until(f"SELECT count(*) FROM deliveries WHERE last_error LIKE '%{problem}%'", 1)
