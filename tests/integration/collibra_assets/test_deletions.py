@@ -22,6 +22,7 @@ from service.http.admin.calls import Asked, Means
 from service.http.console.app import Console
 from service.http.probes import listening
 from service.http.problems import in_shape
+from service.mirror import writer
 from service.operations import collibra_assets as operations
 from service.operations.acting import Act, Way
 from service.operations.collibra_assets import TooManyDeletions
@@ -84,6 +85,16 @@ async def test_what_is_gone_is_listed_and_removed_only_when_a_person_accepts_it(
 
     await world.told(world.asset("a1", "id"))
     assert world.names() == ["A1", "A1 > id", "A2", "A2 > name"]
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+async def test_what_is_gone_is_listed_before_anybody_told_the_target(world: World) -> None:
+    await world.told(world.asset("a1"), world.asset("a2"))
+    async with world.mirror.store.write() as connection:
+        await writer.apply(connection, [(0, world.gone("a1"))])
+
+    listed = await operations.deletions(world.mirror.store, settings_of(world), NAME)
+    assert ([one.external_id for one in listed.orphans], listed.all) == (["a1"], 2)
 
 
 async def test_a_large_part_of_all_waits_for_a_person_who_says_so(world: World) -> None:
