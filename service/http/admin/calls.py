@@ -63,8 +63,12 @@ def _digits(value: Any) -> Any:
     return value
 
 
-_WORD = Field(min_length=1, max_length=MAX_WORD, json_schema_extra={"pattern": "^[^\\u0000]*$"})
-Word = Annotated[str, _WORD, AfterValidator(storable)]
+def characters(shortest: int, longest: int) -> Any:
+    """How long a text may be; it goes before `storable`, whose refusal of NUL the description tells."""
+    return Field(min_length=shortest, max_length=longest, json_schema_extra={"pattern": "^[^\\u0000]*$"})
+
+
+Word = Annotated[str, characters(1, MAX_WORD), AfterValidator(storable)]
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written), AfterValidator(_in_utc)]
 #: A place in a listing.
 Place = Annotated[int, Field(ge=0, le=2**62), BeforeValidator(_digits)]

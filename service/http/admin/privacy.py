@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from service.http.admin.calls import Asked, Body, Call, Parameters, Word
+from service.http.admin.calls import Asked, Body, Call, Parameters, characters, storable
 from service.operations import privacy
 from service.operations.privacy import Report
 from service.operations.work import Work
-from service.text.forgotten import MAX_NAMES
+from service.text.forgotten import LONGEST, MAX_NAMES, SHORTEST
 
 _ROOT = "/api/admin/privacy"
 
@@ -19,7 +19,8 @@ class Somebody(Body):
     """A person, by all that they are called."""
 
     names: Annotated[
-        tuple[Word, ...], Field(min_length=1, max_length=MAX_NAMES, description="Names, ids and addresses.")
+        tuple[Annotated[str, characters(SHORTEST, LONGEST), AfterValidator(storable)], ...],
+        Field(min_length=1, max_length=MAX_NAMES, description="Names, ids and addresses."),
     ]
 
 
