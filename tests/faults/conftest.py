@@ -206,12 +206,12 @@ def rig(
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Any:
-    """A file system of 24 MB of one's own; only root may make one."""
+    """A file system of 64 MB of one's own, as what attempts leave behind needs room, too; only root may make one."""
     place = tmp_path / "disk"
     place.mkdir()
     for parent in place.parents[:4]:
         parent.chmod(0o755)  # a database server is another user
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=777", "none", place], capture_output=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,mode=777", "none", place], capture_output=True)
     if mounted.returncode:
         pytest.skip(f"no file system of its own: {mounted.stderr.decode().strip()}")
     yield place

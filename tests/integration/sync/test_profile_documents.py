@@ -134,7 +134,7 @@ def _redirecting(request: web.Request, _: Any) -> Any:
 async def _endless(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse()
     await response.prepare(request)
-    for _ in range(2**15):
+    while request.transport is not None and not request.transport.is_closing():
         await response.write(b" " * 2**16)
     return response
 
