@@ -22,11 +22,9 @@ from service.cli.common import (
 )
 from service.errors import UsageError
 from service.operations import links as operations
-from service.settings.model import Settings
-from service.targets.pentaho import checks, link_files, links
+from service.targets.pentaho import link_files
 from service.targets.pentaho.link_files import Form
 from service.targets.pentaho.links import KINDS, Link
-from service.targets.pentaho.target import configured
 from service.text.visible import visible
 
 app = typer.Typer(help="What in the catalog is what at Pentaho.", no_args_is_help=True)
@@ -98,8 +96,8 @@ def export(kind: OfKind = None, form: AsForm = None, target: OfTarget = PENTAHO)
 async def _read(target: str, kind: str | None) -> list[Link]:
     if kind is not None and kind not in KINDS:
         raise UsageError(f"there is no kind {kind!r}", f"It is one of {', '.join(KINDS)}.")
-    async with opened_store(quiet_settings(), migrate=True) as store, store.read() as connection:
-        return await links.read(connection, target, kind)
+    async with opened_store(quiet_settings(), migrate=True) as store:
+        return await operations.listed(store, target, kind)
 
 
 @app.command("remove")
@@ -125,7 +123,8 @@ def check(
     as_json: Json = False,
 ) -> None:
     """Look whether links can work, and what is mirrored and wanted but not linked."""
-    found = run_async(_check(quiet_settings(), target))
+    settings = quiet_settings()
+    found = on_store(lambda store: operations.check(store, settings, target), migrate=True)
     if as_json:
         print_json([asdict(finding) for finding in found])
     else:
@@ -133,9 +132,3 @@ def check(
         show_table("Links", ("problem", "kind", "number", "such as", "what to do"), rows, "Every link can work.")
     if strict and any(finding.is_fault for finding in found):
         raise typer.Exit(1)
-
-
-async def _check(settings: Settings, name: str) -> list[checks.Finding]:
-    target = configured(settings, name)
-    async with opened_store(settings, migrate=True) as store, store.read() as connection:
-        return await checks.findings(connection, name, target.options if target else None)

@@ -6,9 +6,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -26,14 +25,14 @@ from service.cli.common import (
     show_table,
     who,
 )
-from service.errors import DeliveryRejected, UsageError
+from service.errors import UsageError
 from service.mirror.store import Store
 from service.operations import pentaho as operations
 from service.operations.pentaho import NEEDS, Wish
-from service.targets.pentaho import answers, ledger
+from service.targets.pentaho import answers
 from service.targets.pentaho.ledger import OPEN, State
-from service.targets.pentaho.operations import OPERATIONS, STATUS_PATH, Operation, Takes, is_secret
-from service.targets.pentaho.target import Pentaho, configured
+from service.targets.pentaho.operations import OPERATIONS, Operation, Takes
+from service.targets.pentaho.target import Pentaho
 from service.targets.pentaho.usage import date_range
 
 app = typer.Typer(help="Jobs at Pentaho Data Catalog, by hand.", no_args_is_help=True)
@@ -130,11 +129,9 @@ def _removal(operation: Operation) -> Callable[..., None]:
         fqdn_id: FqdnId = None, wait: Wait = False, dry_run: DryRun = False,
         target: OfTarget = "pentaho", as_json: Json = False,
     ) -> None:  # fmt: skip
-        if not yes and not dry_run:
-            raise UsageError(f"{data_source} would be deleted at Pentaho, with its metadata and data", "Say --yes.")
         more = {"fqdnId": fqdn_id} if fqdn_id else {}
         linked = ("connection", "--data-source", ())
-        _tell(_Asked(Wish(operation, (data_source,), linked, more), target, wait, dry_run), as_json)
+        _tell(_Asked(Wish(operation, (data_source,), linked, more, sure=yes), target, wait, dry_run), as_json)
 
     return command
 
@@ -160,8 +157,6 @@ def _members(text: str) -> dict[str, Any]:
         value = None
     if not isinstance(value, dict):
         raise UsageError("--body is no JSON object", NEEDS)
-    if secret := next(filter(is_secret, value), None):
-        raise UsageError(f"{secret} would be stored with the job", "Put it into the secret_file of the data source.")
     return value
 
 
@@ -179,8 +174,7 @@ def _tell(asked: _Asked, as_json: bool) -> None:
 async def _ask(asked: _Asked) -> list[dict[str, Any]]:
     async with _pentaho(asked.target) as (target, store):
         if asked.dry_run:
-            planned = await operations.plan(store, target, asked.wish, who())
-            return [{"to": one.operation, "body": target.runner.shown(one.operation, one.request)} for one in planned]
+            return [asdict(one) for one in await operations.plan(store, target, asked.wish, who())]
         keys = await operations.ask(store, target, asked.wish, acting())
         if obstacle := await target.runner.work(keys):
             raise obstacle
@@ -192,16 +186,8 @@ async def _ask(asked: _Asked) -> list[dict[str, Any]]:
 @asynccontextmanager
 async def _pentaho(name: str) -> AsyncIterator[tuple[Pentaho, Store]]:
     settings = quiet_settings()
-    target = configured(settings, name)
-    if target is None:
-        advice = f"Set CATALOG_MIRROR_TARGETS__{name.upper()}__URL; docs/pentaho.md tells what else."
-        raise UsageError(f"there is no Pentaho called {name!r} in the settings", advice)
-    async with opened_store(settings, migrate=True) as store:
-        target.attach(store)
-        try:
-            yield target, store
-        finally:
-            await target.close()
+    async with opened_store(settings, migrate=True) as store, operations.opened(settings, store, name) as target:
+        yield target, store
 
 
 async def _follow(target: Pentaho, store: Store, keys: Sequence[str]) -> None:
@@ -218,8 +204,7 @@ async def _follow(target: Pentaho, store: Store, keys: Sequence[str]) -> None:
 
 
 async def _rows(store: Store, target: str, keys: Sequence[str]) -> list[dict[str, Any]]:
-    async with store.read() as connection:
-        return [row for key in keys for row in await ledger.listed(connection, target, key=key)]
+    return [asdict(job) for key in keys for job in await operations.jobs(store, target, job=key)]
 
 
 def _show(rows: Sequence[dict[str, Any]]) -> None:
@@ -247,10 +232,7 @@ def job_status(
 
 async def _status(name: str, job_id: str) -> Any:
     async with _pentaho(name) as (target, _):
-        reply = await target.poster.get(STATUS_PATH.format(id=quote(job_id, safe="")))
-        if not reply.is_success or reply.is_page:
-            raise DeliveryRejected(target=name, problem=answers.told_of(reply))
-        return reply.data()
+        return await operations.status(target, job_id)
 
 
 @jobs_app.command("list")
@@ -296,5 +278,5 @@ def forget(
 
 
 async def _listed(target: str, state: str | None, limit: int, key: str | None) -> list[dict[str, Any]]:
-    async with opened_store(quiet_settings(), migrate=True) as store, store.read() as connection:
-        return await ledger.listed(connection, target, state, limit, key)
+    async with opened_store(quiet_settings(), migrate=True) as store:
+        return [asdict(job) for job in await operations.jobs(store, target, state, limit, key)]

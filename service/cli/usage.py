@@ -6,11 +6,11 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 import typer
 
 from service.cli.common import (
@@ -27,15 +27,12 @@ from service.cli.common import (
 )
 from service.cli.replay import reading_along
 from service.errors import UsageError
-from service.mirror.tables import usage_facts
 from service.mirror.usage.importing import BAD, KNOWN, NEW, TOO_OLD, BadLine, Importer, UsageLine, read_lines
 from service.mirror.usage.people import people_of
 from service.operations import usage as operations
-from service.operations.targets import installed
 from service.settings.model import Settings
-from service.targets.collibra import Collibra, batches
+from service.targets.collibra import batches
 from service.targets.collibra.batches import STATES
-from service.targets.collibra.planning import Plan
 
 app = typer.Typer(help="Who used which asset, and who was told of it.", no_args_is_help=True)
 
@@ -105,7 +102,8 @@ def locators(
     as_json: Json = False,
 ) -> None:
     """List assets that were used in the newest window and have no locator, the most used first, and what is missing."""
-    plan = run_async(_look(name))
+    settings = quiet_settings()
+    plan = on_store(lambda store: operations.look(store, settings, name))
     if as_json:
         rows = [{"asset_id": m.asset_id, "name": m.name, "uses": m.uses, "why": m.why} for m in plan.unlocated]
         print_json({"until": plan.window.end, "located": plan.located, "unlocated": rows})
@@ -117,54 +115,20 @@ def locators(
         out.print(f"… and {len(plan.unlocated) - limit} more.")
 
 
-async def _look(name: str) -> Plan:
-    settings = quiet_settings()
-    target = _collibra(settings, name)
-    async with opened_store(settings) as store:
-        target.attach(store)
-        try:
-            async with store.read() as connection:
-                return await target.look(connection)
-        finally:
-            await target.close()
-
-
-def _collibra(settings: Settings, name: str) -> Collibra:
-    target = installed(settings, name)
-    if not isinstance(target, Collibra):
-        raise UsageError(problem=f"{name} is no target that is told of usage", advice="Name one of kind `collibra`.")
-    return target
-
-
 @app.command("status")
 def status(as_json: Json = False) -> None:
     """Show how many facts there are, which window was planned last, and how the batches are."""
-    found = run_async(_status())
+    found = on_store(operations.standing)
     if as_json:
-        print_json(found)
+        print_json(asdict(found))
         return
-    cells = [(row["source"], row["facts"], row["first"], row["last"]) for row in found["facts"]]
+    cells = [(row.source, row.facts, row.first, row.last) for row in found.facts]
     show_table("Uses of assets", ("source", "facts", "first", "last"), cells, "No use of any asset is known.")
-    for target, mark in found["planned"].items():
+    for target, mark in found.planned.items():
         numbers = f"{mark['located']} located, {mark['items']} changed, {mark['unlocated']} without locator"
         out.print(f"{target}: the 30 days until {mark['end']} are planned: {numbers}.", markup=False)
-    batch_cells = [(row["target"], row["state"], row["batches"]) for row in found["batches"]]
+    batch_cells = [(row.target, row.state, row.batches) for row in found.batches]
     show_table("Batches", ("target", "state", "number"), batch_cells, "No batch was made yet.")
-
-
-async def _status() -> dict[str, Any]:
-    fact = usage_facts.c
-    query = sa.select(fact.source, sa.func.count(), sa.func.min(fact.occurred_at), sa.func.max(fact.occurred_at))
-    async with opened_store(quiet_settings()) as store, store.read() as connection:
-        rows = await connection.execute(query.group_by(fact.source).order_by(fact.source))
-        facts = [dict(zip(("source", "facts", "first", "last"), row, strict=True)) for row in rows]
-        known = await batches.counts(connection)
-        marks = {target: await batches.planned(connection, target) for target in await batches.planners(connection)}
-    numbers = [
-        {"target": target, "state": state, "batches": number}
-        for (target, state), number in sorted(known.items(), key=lambda one: (one[0][0], STATES.index(one[0][1])))
-    ]
-    return {"facts": facts, "planned": marks, "batches": numbers}
 
 
 @app.command("batches")

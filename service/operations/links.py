@@ -1,4 +1,4 @@
-"""Links: what in the catalog is what at Pentaho."""
+"""Links: what in the catalog is what at Pentaho; kept by people, also before the settings name that Pentaho."""
 
 from __future__ import annotations
 
@@ -7,8 +7,28 @@ from dataclasses import asdict
 
 from service.mirror.store import Store
 from service.operations.acting import Act
-from service.targets.pentaho import links
+from service.settings.model import Settings
+from service.targets.pentaho import checks, links
+from service.targets.pentaho.checks import LinkFinding
 from service.targets.pentaho.links import Imported, Link
+from service.targets.pentaho.target import configured
+
+
+async def listed(store: Store, target: str, kind: str | None = None) -> list[Link]:
+    """All links, sorted; only those of a kind."""
+    async with store.reading() as connection:
+        return await links.read(connection, target, kind)
+
+
+async def check(store: Store, settings: Settings, name: str) -> list[LinkFinding]:
+    """Whether links can work, and what is mirrored and wanted but not linked; faults first."""
+    target = configured(settings, name)
+    try:
+        async with store.reading() as connection:
+            return await checks.findings(connection, name, target.options if target else None)
+    finally:
+        if target:
+            await target.close()
 
 
 async def take_in(

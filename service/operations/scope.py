@@ -6,6 +6,7 @@ from service.mirror.purge import outside
 from service.mirror.purge import purge as purged
 from service.mirror.store import Store
 from service.operations.acting import Act
+from service.operations.work import Desk, Tell, Work
 from service.settings.scope import Scope
 
 
@@ -24,3 +25,16 @@ async def purge(store: Store, scope: Scope, act: Act) -> dict[str, int]:
         async with store.translated():
             await purged(store, scope)
     return counts
+
+
+async def begin_purge(desk: Desk, store: Store, scope: Scope, act: Act) -> Work:
+    """The same as work that goes on after this has answered; tells rows by table, once they are gone.
+
+    Raises:
+        TooMuchWork: this process has enough to do.
+    """
+
+    async def job(_: Tell) -> dict[str, int]:
+        return await purge(store, scope, act)
+
+    return await desk.begin("scope.purge", act, job)

@@ -12,6 +12,7 @@ from service.mirror.store import Store
 from service.openlineage.naming import Naming
 from service.openlineage.renaming import Renaming
 from service.operations.acting import Act
+from service.operations.work import Desk, Tell, Work
 from service.pipeline.building import pipeline_of
 from service.pipeline.rederiving import rederive
 from service.settings.model import Settings
@@ -72,3 +73,16 @@ async def rebuild(
     async with store.writing() as connection:
         await act.record(connection, "mirror.rebuild", "the mirror", {"everything": everything, "rows": dict(counts)})
     return counts
+
+
+async def begin_rebuild(desk: Desk, store: Store, settings: Settings, act: Act, *, everything: bool) -> Work:
+    """The same as work that goes on after this has answered; tells rows by kind.
+
+    Raises:
+        TooMuchWork: this process has enough to do.
+    """
+
+    async def job(tell: Tell) -> dict[str, int]:
+        return dict(await rebuild(store, settings, act, everything=everything, tell=lambda counts, _: tell(counts)))
+
+    return await desk.begin("mirror.rebuild", act, job)

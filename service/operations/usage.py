@@ -1,20 +1,26 @@
-"""Figures of usage: settle what became of a batch that nobody knows the fate of, and have a window counted again."""
+"""Figures of usage: how they stand, what became of a batch that nobody knows the fate of, counting a window again."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.errors import UsageError
 from service.mirror import controls
 from service.mirror.store import Store
+from service.mirror.tables import usage_facts
 from service.operations.acting import Act, Conflict, Unknown
-from service.targets.collibra import batches
+from service.operations.targets import installed
+from service.settings.model import Settings
+from service.targets.collibra import Collibra, batches
+from service.targets.collibra.planning import Plan
 
 
 class BatchUnknown(Unknown):
@@ -33,6 +39,12 @@ class BatchDoubtful(Conflict):
     """The batch {batch} is on its way or uncertain: what it holds might be told twice."""
 
     remedy = "Wait, or say what became of it: `catalog-mirror usage settle {batch}`."
+
+
+class NotToldOfUsage(Unknown):
+    """{name} is no target that is told of usage."""
+
+    remedy = "Name one of kind `collibra`."
 
 
 class NothingPlanned(Conflict):
@@ -57,6 +69,44 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchWhole:
+    """A batch with what it holds: exactly what is sent, per item the assets that it is about, its job's report."""
+
+    batch: Batch
+    body: Any
+    assets: Any
+    report: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """How many uses of assets a source told, and when the first and the last of them was."""
+
+    source: str
+    facts: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InState:
+    """How many batches of a target are in a state."""
+
+    target: str
+    state: str
+    batches: int
+
+
+@dataclass(frozen=True, slots=True)
+class UsageStanding:
+    """What is known of usage, the window that was planned last by target, and how the batches are."""
+
+    facts: list[Facts]
+    planned: dict[str, Any]
+    batches: list[InState]
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """A batch and its state, now that somebody said what became of it."""
 
@@ -64,11 +114,53 @@ class Settled:
     state: str
 
 
+async def standing(store: Store) -> UsageStanding:
+    """How many facts there are, which window was planned last, and how the batches are."""
+    fact = usage_facts.c
+    query = sa.select(fact.source, sa.func.count(), sa.func.min(fact.occurred_at), sa.func.max(fact.occurred_at))
+    async with store.reading() as connection:
+        rows = await connection.execute(query.group_by(fact.source).order_by(fact.source))
+        facts = [Facts(*row) for row in rows]
+        marks = {target: await batches.planned(connection, target) for target in await batches.planners(connection)}
+        known = await batches.counts(connection)
+    in_order = sorted(known.items(), key=lambda one: (one[0][0], batches.STATES.index(one[0][1])))
+    return UsageStanding(facts, marks, [InState(target, state, number) for (target, state), number in in_order])
+
+
+async def look(store: Store, settings: Settings, name: str) -> Plan:
+    """What the newest window that is over comes to for a target; changes nothing.
+
+    Raises:
+        TargetUnknown, NotToldOfUsage: there is no such target.
+    """
+    target = installed(settings, name)
+    if not isinstance(target, Collibra):
+        raise NotToldOfUsage(name=name)
+    target.attach(store)
+    try:
+        async with store.reading() as connection:
+            return await target.look(connection)
+    finally:
+        await target.close()
+
+
 async def listed(store: Store, states: Sequence[str] = (), limit: int = 50) -> list[Batch]:
     """Batches, the newest first; all states where none is named."""
     async with store.reading() as connection:
         rows = await batches.in_state(connection, None, *states, limit=limit)
-    return [Batch(*(getattr(row, field.name) for field in fields(Batch))) for row in rows]
+    return [_batch(row) for row in rows]
+
+
+def _batch(row: Any) -> Batch:
+    return Batch(*(getattr(row, field.name) for field in fields(Batch)))
+
+
+async def whole(store: Store, beginning: str) -> BatchWhole:
+    """All of one batch; raises as `batch`."""
+    async with store.reading() as connection:
+        row = await batch(connection, beginning)
+    report = json.loads(row.report) if row.report else None
+    return BatchWhole(_batch(row), json.loads(row.body), json.loads(row.assets), report)
 
 
 async def batch(connection: AsyncConnection, beginning: str) -> Any:

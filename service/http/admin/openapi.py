@@ -10,7 +10,20 @@ import msgspec
 from pydantic.json_schema import models_json_schema
 
 from service import __version__
-from service.http.admin import collibra, contract, letters, looking, privacy, reading, steering, usage
+from service.events.fields import MAX_ID_BYTES
+from service.http.admin import (
+    collibra,
+    contract,
+    letters,
+    links,
+    looking,
+    mirror,
+    pentaho,
+    privacy,
+    reading,
+    steering,
+    usage,
+)
 from service.http.admin.calls import Body, Call
 from service.http.describing import PROBLEM, REFUSALS
 
@@ -25,6 +38,9 @@ CALLS: tuple[Call, ...] = (
     *privacy.CALLS,
     *collibra.CALLS,
     *contract.CALLS,
+    *links.CALLS,
+    *pentaho.CALLS,
+    *mirror.CALLS,
 )
 _TEMPLATE = "#/components/schemas/{name}"
 #: What any call may be refused with: by the door, for its parameters, or for the store's sake.
@@ -38,7 +54,7 @@ _REFUSALS = {
     "409": "It does not fit how things stand by now; the message says what to do.",
     "413": "The body is too large.",
 }
-_ID: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 500, "pattern": "^[^\\u0000]+$"}
+_ID: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": MAX_ID_BYTES, "pattern": "^[^\\u0000]+$"}
 
 
 @cache

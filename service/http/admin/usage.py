@@ -1,16 +1,18 @@
-"""`/api/admin/usage`: batches of figures that somebody has to decide about, and counting a window again."""
+"""`/api/admin/usage`: how usage stands, batches that somebody has to decide about, and counting a window again."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from pydantic import ConfigDict, Field
 
 from service.http.admin.calls import Asked, Body, Call, Limit, Parameters, Word
 from service.operations import usage as operations
-from service.operations.usage import Batch, Settled
+from service.operations.usage import Batch, BatchWhole, Settled, UsageStanding
 from service.targets.collibra.batches import STATES
+from service.targets.collibra.planning import Unlocated
 
 _ROOT = "/api/admin/usage"
 _UUID = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
@@ -20,6 +22,13 @@ class Batches(Parameters):
     """Which batches, the newest first."""
 
     state: str | None = Field(None, pattern=f"^({'|'.join(STATES)})$", description="Only in this state.")
+    limit: Limit = 50
+
+
+class OfWindow(Parameters):
+    """Whose newest window is looked at."""
+
+    target: Word = "collibra"
     limit: Limit = 50
 
 
@@ -52,9 +61,33 @@ class Replanned:
     target: str
 
 
+@dataclass(frozen=True, slots=True)
+class Located:
+    """How many assets have a locator in the window until then, how many used ones have none, and some of those."""
+
+    until: datetime
+    located: int
+    number: int
+    unlocated: list[Unlocated]
+
+
+async def _standing(asked: Asked[Parameters, Body]) -> UsageStanding:
+    return await operations.standing(asked.means.store)
+
+
+async def _locators(asked: Asked[OfWindow, Body]) -> Located:
+    told = asked.query
+    plan = await operations.look(asked.means.store, asked.means.settings, told.target)
+    return Located(plan.window.end, plan.located, len(plan.unlocated), plan.unlocated[: told.limit])
+
+
 async def _batches(asked: Asked[Batches, Body]) -> list[Batch]:
     told = asked.query
     return await operations.listed(asked.means.store, [told.state] if told.state else [], told.limit)
+
+
+async def _whole(asked: Asked[Parameters, Body]) -> BatchWhole:
+    return await operations.whole(asked.means.store, asked.names["batch"])
 
 
 async def _settle(asked: Asked[Parameters, Settle]) -> Settled:
@@ -70,7 +103,12 @@ async def _replan(asked: Asked[Parameters, Replan]) -> Replanned:
 
 #: In the order in which they are described.
 CALLS: tuple[Call, ...] = (
+    Call("GET", _ROOT, "getUsage", "How much use is known, planned and told", UsageStanding, _standing),
+    Call("GET", f"{_ROOT}/locators", "listUnlocated", "Used assets without a locator, the most used first", Located,
+         _locators, OfWindow, refusals=(404,)),
     Call("GET", f"{_ROOT}/batches", "listUsageBatches", "Batches of usage figures", list[Batch], _batches, Batches),
+    Call("GET", f"{_ROOT}/batches/{{batch}}", "getUsageBatch", "One whole, with the report of its job", BatchWhole,
+         _whole, refusals=(404,)),
     Call("POST", f"{_ROOT}/batches/{{batch}}/settle", "settleUsageBatch", "Say what became of one", Settled, _settle,
          body=Settle, refusals=(404, 409)),
     Call("POST", f"{_ROOT}/replan", "replanUsage", "Count the newest window again", Replanned, _replan, body=Replan,

@@ -52,7 +52,7 @@ _RULES: dict[Kind, tuple[Rule, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LinkFinding:
     """What was found for some links, or things without one, of a kind."""
 
     problem: str
@@ -63,13 +63,13 @@ class Finding:
     is_fault: bool
 
 
-async def findings(connection: AsyncConnection, target: str, options: Options | None) -> list[Finding]:
+async def findings(connection: AsyncConnection, target: str, options: Options | None) -> list[LinkFinding]:
     """All of them, faults first; `options` are those of the target, where it is configured."""
     there = await links.read(connection, target)
     found = [finding for kind in links.KINDS async for finding in _faults(connection, kind, _of(there, kind), options)]
     if options is None:
         advice = f"Set CATALOG_MIRROR_TARGETS__{target.upper()}__URL, and what it signs in with."
-        found.append(Finding("the target is not configured", "", 1, target, advice, is_fault=True))
+        found.append(LinkFinding("the target is not configured", "", 1, target, advice, is_fault=True))
     for kind in links.KINDS:
         if options is None or any(options.rules[rule] for rule in _RULES[kind]):
             found += await _unlinked(connection, target, kind)
@@ -97,7 +97,7 @@ async def _faults(connection: AsyncConnection, kind: Kind, mine: list[Link], opt
         ),
     ):  # fmt: skip
         if ids:
-            yield Finding(problem, kind, len(ids), ids[0], advice, is_fault)
+            yield LinkFinding(problem, kind, len(ids), ids[0], advice, is_fault)
 
 
 def _doubles(mine: Iterable[Link]) -> list[str]:
@@ -114,7 +114,7 @@ async def _not_there(connection: AsyncConnection, kind: Kind, ids: list[str]) ->
     return sorted(deleted), sorted(unknown)
 
 
-async def _unlinked(connection: AsyncConnection, target: str, kind: Kind) -> list[Finding]:
+async def _unlinked(connection: AsyncConnection, target: str, kind: Kind) -> list[LinkFinding]:
     """How many things are mirrored that no link names."""
     table, key = _PLACES[kind][0]
     named = sa.exists().where(
@@ -125,4 +125,4 @@ async def _unlinked(connection: AsyncConnection, target: str, kind: Kind) -> lis
         query = query.where(table.c.asset_type == _TYPES[kind])
     number, example = (await connection.execute(query)).one()
     advice = "Import a link where Pentaho is to hear of it."
-    return [Finding("mirrored, not linked", kind, number, example, advice, is_fault=False)] if number else []
+    return [LinkFinding("mirrored, not linked", kind, number, example, advice, is_fault=False)] if number else []

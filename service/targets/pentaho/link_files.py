@@ -25,7 +25,7 @@ class LinksInvalid(DataError):
 
     error_class = "links"
     remedy = (
-        "Mend these lines; nothing was imported. The columns are kind, catalog_id, pentaho_id, fqdn_id and scope; "
+        "Mend these; nothing was imported. The columns are kind, catalog_id, pentaho_id, fqdn_id and scope; "
         "docs/pentaho.md tells what they hold."
     )
 
@@ -44,16 +44,25 @@ def read(text: str, form: Form) -> list[Link]:
     Raises:
         LinksInvalid: with every line that cannot be used, by number. No link of the file counts then.
     """
+    return _all(_yaml_lines(text) if form == "yaml" else _csv_lines(text), "line")
+
+
+def of_members(members: Iterable[dict[str, Any]]) -> list[Link]:
+    """The same of members of a list, each with the columns as names. Raises as `read`."""
+    return _all((_Line(number, values) for number, values in enumerate(members, 1)), "member")
+
+
+def _all(lines: Iterable[_Line], word: str) -> list[Link]:
     faults: list[str] = []
     found: dict[tuple[str, str, str], int] = {}
     links: list[Link] = []
-    for line in _yaml_lines(text) if form == "yaml" else _csv_lines(text):
+    for line in lines:
         try:
             link = _link(line.values)
             if link.key in found:
-                raise ValueError(f"it says the same as line {found[link.key]}")
+                raise ValueError(f"it says the same as {word} {found[link.key]}")
         except ValueError as fault:
-            faults.append(f"line {line.number}: {fault}")
+            faults.append(f"{word} {line.number}: {fault}")
             continue
         found[link.key] = line.number
         links.append(link)

@@ -17,7 +17,7 @@ from service.events.message import Message
 from service.mirror import controls, dead_letters, deliveries, progress
 from service.mirror.tables import collibra_batches
 from service.operations import logs
-from service.settings.model import CatalogSettings, LogSettings, StoreSettings
+from service.settings.model import CatalogSettings, LogSettings, ScopeSettings, StoreSettings, TargetSettings
 
 if TYPE_CHECKING:
     from tests.integration.admin.conftest import Client, Served
@@ -286,6 +286,13 @@ async def test_a_batch_in_doubt_is_settled_and_a_window_counted_again(admin: Cli
 
     (batch,) = await admin.get("/usage/batches?state=uncertain")
     assert (batch["batch_id"], batch["items"], batch["job_id"]) == ("b1", 3, None)
+    standing = await admin.get("/usage")
+    assert standing["batches"] == [{"target": "collibra", "state": "uncertain", "batches": 1}]
+    assert standing["planned"] == {"collibra": {"end": now.isoformat()}}
+    whole = await admin.get("/usage/batches/b")
+    assert (whole["batch"], whole["body"], whole["report"]) == (batch, {}, None)
+    status, problem = await admin.call("GET", "/usage/locators?target=elsewhere")
+    assert (status, "elsewhere" in problem["errors"][0]["message"]) == (404, True)
     assert "b1 is on its way or uncertain" in await admin.refused("/usage/replan", {}, 409)
     assert "goes with" in await admin.refused("/usage/batches/b1/settle", {"sent": False, "job": f"{uuid4()}"})
     settled = {"sent": False, "reason": "not at Collibra"}
@@ -353,3 +360,93 @@ async def test_a_thing_is_explained_with_who_did_what_to_it(admin: Client, mirro
     assert {"state", "lineage"} <= {step["source"] for step in found["steps"]}
     assert (await admin.call("GET", "/explain/nobody"))[0] == 404
     assert (await admin.call("GET", "/explain/p1", token="reader"))[0] == 403
+
+
+# Pentaho.
+
+
+PENTAHO = {"pentaho": TargetSettings(url="http://127.0.0.1:1", token=SecretStr("a-token-of-pentaho"))}
+
+
+@on_one_store
+async def test_links_are_taken_in_as_a_whole_looked_at_and_removed(served: Served, mirror: Mirror) -> None:
+    path = "/pentaho/pentaho/links"
+    told = [{"kind": "asset", "catalog_id": f"a{number}", "pentaho_id": f"{uuid4()}"} for number in range(2)]
+    wrong = [*told, told[0], {"kind": "rule", "catalog_id": "r", "pentaho_id": "x", "fqdn_id": "9"}]
+    counts = {"added": 2, "changed": 0, "unchanged": 0, "removed": 0}
+    async with served(targets=PENTAHO) as admin:
+        refused = await admin.refused(f"{path}/import", {"links": wrong})
+        assert "member 3: it says the same as member 1; member 4: a connection, and nothing else" in refused
+        assert await admin.post(f"{path}/import", {"links": told, "dry_run": True}) == counts
+        assert await admin.get(path) == []
+        assert "no Pentaho called 'other'" in await admin.refused("/pentaho/other/links/import", {"links": told}, 404)
+
+        assert await admin.post(f"{path}/import", {"links": told, "reason": "the migration"}) == counts
+        assert [one["catalog_id"] for one in await admin.get(f"{path}?kind=asset")] == ["a0", "a1"]
+        assert await admin.get(f"{path}?kind=rule") == []
+        (found,) = await admin.get(f"{path}/check")
+        assert (found["problem"], found["number"], found["is_fault"]) == ("not in the mirror", 2, True)
+        assert await admin.post(f"{path}/remove", {"kind": "asset", "catalog_id": "a0"}) == {"links": 1}
+        assert "no such link" in await admin.refused(f"{path}/remove", {"kind": "asset", "catalog_id": "a0"}, 404)
+    assert [entry[:4] for entry in await audited(mirror)] == [
+        ("dana", "links.import", "pentaho", "the migration"), ("dana", "links.remove", "pentaho", None),
+    ]  # fmt: skip
+
+
+@on_one_store
+async def test_pentaho_is_asked_by_hand_and_a_job_is_forgotten(served: Served, mirror: Mirror) -> None:
+    path, entity = "/pentaho/pentaho/jobs", f"{uuid4()}"
+    linked = {"links": [{"kind": "asset", "catalog_id": "a1", "pentaho_id": entity}]}
+    profiling = {"operation": "data_profiling", "linked": ["a1"]}
+    removal = {"operation": "remove_datasource", "ids": ["x"], "more": {"fqdnId": "9"}}
+    async with served(targets=PENTAHO) as admin:
+        assert "a1 is not linked as asset" in await admin.refused(path, profiling)
+        await admin.post("/pentaho/pentaho/links/import", linked)
+        would = [{"to": "data_profiling", "body": {"scope": [entity]}}]
+        assert await admin.post(f"{path}/plan", profiling) == would
+        assert await admin.get(path) == []
+
+        asked = await admin.post(path, profiling | {"reason": "a new column"}, expect=202)
+        assert admin.location == f"/api/admin{path}"
+        (job,) = await admin.get(f"{path}?state=asking")
+        assert (asked["jobs"], job["request"], job["asked_by"]) == ([job["job_key"]], would[0]["body"], "by dana")
+        assert await admin.get(f"{path}/{job['job_key'][:8]}") == [job]
+        status, _ = await admin.call("GET", f"{path}/{job['job_key']}/status")
+        assert status == 503, "nobody answers there"
+        assert await admin.post(f"{path}/{job['job_key']}/forget", {"reason": "too early"}) == {"jobs": 1}
+        assert (await admin.get(path))[0]["state"] == "lost"
+        assert "begins with" in await admin.refused(f"{path}/{job['job_key']}x/forget", {}, 404)
+
+        assert "would be deleted at Pentaho" in await admin.refused(path, removal)
+        assert "takes no `linked`" in await admin.refused(path, removal | {"linked": ["k"], "sure": True})
+        secret = {"operation": "metadata_ingest", "ids": ["x"], "more": {"password": "hush-hush"}}
+        assert "password would be stored" in await admin.refused(path, secret)
+        assert "fqdnId" in await admin.refused(path, removal | {"more": {}, "sure": True})
+        assert "no Pentaho called 'other'" in await admin.refused("/pentaho/other/jobs", profiling, 404)
+    assert [(entry[1], entry[3], entry[4]["way"]) for entry in await audited(mirror)] == [
+        ("links.import", None, "api"), ("pentaho.ask", "a new column", "api"), ("pentaho.forget", "too early", "api"),
+    ]  # fmt: skip
+
+
+# The mirror itself.
+
+
+@on_one_store
+async def test_what_is_out_of_scope_is_shown_and_removed_and_columns_are_derived_again(
+    served: Served, mirror: Mirror, events: Events
+) -> None:
+    await mirror.take(events.profile())
+    async with served(scope=ScopeSettings(include=["catalog:other"])) as admin:
+        outside = await admin.get("/scope")
+        assert outside["rows"]["data_profiles"] == 1
+        assert await mirror.one("SELECT count(*) FROM data_profiles") == 1, "a look removes nothing"
+        for path, told in (("/scope/purge", outside["rows"]), ("/mirror/rebuild", {})):
+            work = await admin.post(path, {"reason": "the settings are new"}, expect=202)
+            assert admin.location == f"/api/admin/work/{work['work_id']}"
+            done = await admin.until(f"/work/{work['work_id']}", lambda found: found["state"] != "running")
+            assert (done["state"], done["told"]) == ("done", told)
+    assert await mirror.one("SELECT count(*) FROM data_profiles") == 0
+    assert [entry[:4] for entry in await audited(mirror)] == [
+        ("dana", "scope.purge", "the mirror", "the settings are new"),
+        ("dana", "mirror.rebuild", "the mirror", "the settings are new"),
+    ]  # fmt: skip

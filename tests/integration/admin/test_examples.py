@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from service.events.message import Message
 from service.http.admin import openapi
-from service.settings.model import CatalogSettings
+from service.settings.model import CatalogSettings, TargetSettings
 from tests.integration.admin.conftest import TOKENS
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ async def test_every_call_of_a_page_works(page: Path, served: Served, mirror: Mi
     await mirror.take(Message("v2.data_profiles.p1.PATCH", b"nul"))
     script = "\n".join(_BLOCK.findall((DOCS / "operations.md").read_text(encoding="utf-8"))[:1])
     script += "\n".join(_BLOCK.findall(page.read_text(encoding="utf-8")))
-    async with served(catalog=CatalogSettings(url="http://127.0.0.1:1", api_key=SecretStr("key"))) as admin:
+    targets = {"pentaho": TargetSettings(url="http://127.0.0.1:1", token=SecretStr("token"))}
+    catalog = CatalogSettings(url="http://127.0.0.1:1", api_key=SecretStr("key"))
+    async with served(catalog=catalog, targets=targets) as admin:
         environment = {**os.environ, "ADMIN": admin.url, "TOKEN": TOKENS["dana"], "no_proxy": "127.0.0.1"}
         process = await asyncio.create_subprocess_exec(
             "bash", "-euo", "pipefail", "-c", script, env=environment,
@@ -51,3 +53,12 @@ def test_every_call_stands_beside_the_command_that_does_the_same() -> None:
     page = (DOCS / "operations.md").read_text(encoding="utf-8")
     shown = set(re.findall(r"`(GET|POST) (/api/admin/[^`?]+)`", page))
     assert shown == {(call.method, call.path) for call in openapi.CALLS}
+
+
+def test_every_command_is_a_call_or_has_a_reason_why_it_is_none() -> None:
+    section = (DOCS / "operations.md").read_text(encoding="utf-8").partition("\n## By HTTP\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.+?) \| (.+) \|$", section, re.M)
+    named = [name.partition(" --")[0] for commands, _ in rows for name in re.findall(r"`(\w[^`]*)`", commands)]
+    every = re.findall(r"^## catalog-mirror (.+)$", (DOCS / "commands.md").read_text(encoding="utf-8"), re.M)
+    assert sorted({*named}) == sorted(every)
+    assert sorted(named) == sorted([*every, "snapshot"]), "each once; the options of a snapshot are calls of their own"
