@@ -17,7 +17,7 @@ from service.http.access import Access
 from service.http.console.app import Console
 from service.http.probes import listening
 from service.http.problems import in_shape
-from service.settings.model import HttpSettings, Settings, StoreSettings
+from service.settings.model import HttpSettings, Settings, StoreSettings, TargetSettings
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror
@@ -33,6 +33,7 @@ class Served:
     tokens: Path
 
 
+Targets = dict[str, TargetSettings]
 Serve = Callable[..., AbstractAsyncContextManager[Served]]
 
 
@@ -54,13 +55,16 @@ def tokens_file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def serve(mirror: Mirror, tokens_file: Path) -> Serve:
-    """`serve(acts=…, port=…, tokens=…)` is a console on this mirror."""
+    """`serve(acts=…, port=…, tokens=…, targets=…)` is a console on this mirror."""
 
     @asynccontextmanager
-    async def served(*, acts: bool = True, port: int = 0, tokens: bool = True, **http: Any) -> AsyncIterator[Served]:
+    async def served(
+        *, acts: bool = True, port: int = 0, tokens: bool = True, targets: Targets | None = None, **http: Any
+    ) -> AsyncIterator[Served]:
         settings = Settings(
             http=HttpSettings(host="127.0.0.1", tokens_file=tokens_file if tokens else None, **http),
             store=StoreSettings(url=SecretStr(mirror.store.url.render_as_string(hide_password=False))),
+            targets=targets or {},
         )
         app = web.Application(middlewares=[in_shape])
         Console(settings, mirror.store, Access(settings.http), acts=acts).add_to(app)
