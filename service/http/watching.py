@@ -9,7 +9,7 @@ from aiohttp.typedefs import Middleware
 
 from service.http.problems import Handler
 from service.telemetry.metrics import Metrics
-from service.telemetry.traces import TRACEPARENT, Kind, Span, Traces, within
+from service.telemetry.traces import TRACEPARENT, TRACESTATE, Kind, Span, Traces, carried, within
 
 #: The route of a call that has none.
 _NONE = "other"
@@ -58,7 +58,9 @@ def watched(metrics: Metrics, traces: Traces) -> Middleware:
 def _span(request: web.Request, route: str | None, traces: Traces) -> Span | None:
     method = request.method if request.method in hdrs.METH_ALL else "_OTHER"
     about = {"http.request.method": method} | ({"http.route": route} if route else {})
-    return traces.begin(f"{method} {route}" if route else method, Kind.SERVER, request.headers.get(TRACEPARENT), about)
+    states = ",".join(request.headers.getall(TRACESTATE, ()))
+    parent = carried({TRACEPARENT: request.headers.get(TRACEPARENT), TRACESTATE: states})
+    return traces.begin(f"{method} {route}" if route else method, Kind.SERVER, parent, about)
 
 
 def _end(span: Span | None, error: str | None) -> None:

@@ -63,7 +63,7 @@ class Delivery(msgspec.Struct, frozen=True):
     waits: bool = False
     #: Seconds until it is due.
     settles_s: float = 0.0
-    #: The `traceparent` of the event that it is of, where that is traced.
+    #: `traceparent` of the event that it is of, where that is traced; behind a space `tracestate`, if it has one.
     trace: str | None = None
 
 

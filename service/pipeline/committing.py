@@ -165,7 +165,7 @@ class _Batch:
         connection = self._connection
         reads = self._reads
         changes = [(index, change) for index in indices for change in reads[index].changes]
-        spans = {index: span.traceparent for index in indices if (span := reads[index].span)}
+        spans = {index: span.context for index in indices if (span := reads[index].span)}
         traces = {id(change): spans[index] for index, change in changes if index in spans} if spans else {}
         watched = self._by.outgoing.watched(self._origin)
         applied = await writer.apply(connection, changes, self._origin, watched=watched, histories=self._by.histories)

@@ -22,7 +22,7 @@ from service.pipeline.answers import Answerer
 
 #: Changes of a batch, each with the place of its event in it.
 Placed = Sequence[tuple[int, Change]]
-#: By the identity of a change, the `traceparent` of its event, where that is traced.
+#: By the identity of a change, the context of its event's span, where that is traced.
 Traced = Mapping[int, str]
 
 

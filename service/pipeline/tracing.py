@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from service.errors import DataError
 from service.events.message import Message
 from service.pipeline.decoding import Decoder, Read
-from service.telemetry.traces import TRACEPARENT, Kind, Traces, current, during
+from service.telemetry.traces import Kind, Traces, carried, current, during
 
 
 def traced(decoder: Decoder, traces: Traces, message: Message) -> Read:
     """Read a message as part of the trace that its headers name, else of what is done here, else of one that begins."""
     here = current()
-    parent = message.headers.get(TRACEPARENT) or (here.traceparent if here else None)
+    parent = carried(message.headers) or (here.context if here else None)
     about = {"messaging.rabbitmq.destination.routing_key": message.routing_key}
     span = traces.begin("process", Kind.CONSUMER, parent, about)
     if span is None:

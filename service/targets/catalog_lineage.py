@@ -28,7 +28,7 @@ from service.targets.base import Sending, Target
 from service.targets.confirms import unconfirmed
 from service.targets.options import setting_of
 from service.targets.tracing import passing
-from service.telemetry.traces import within
+from service.telemetry.traces import headers_of, within
 
 #: Seconds that a batch of posts may take within the budget of calls; a lease is longer.
 BATCH_S = 10
@@ -172,4 +172,4 @@ def _body(delivery: Delivery) -> bytes:
 
 
 def _headers(delivery: Delivery) -> dict[str, str]:
-    return {"traceparent": delivery.trace} if delivery.trace else {}
+    return headers_of(delivery.trace)

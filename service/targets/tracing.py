@@ -33,7 +33,7 @@ def _begun(traces: Traces, target: str, delivery: Delivery) -> Span | None:
 def carrying(batch: Sequence[Delivery], spans: Spans) -> list[Delivery]:
     """The batch with what each is sent on with: its span is the parent of whatever comes of it."""
     return [
-        delivery if span is None else replace(delivery, trace=span.traceparent)
+        delivery if span is None else replace(delivery, trace=span.context)
         for delivery, span in zip(batch, spans, strict=True)
     ]
 

@@ -29,6 +29,7 @@ from opentelemetry.trace import (
     StatusCode,
     TraceFlags,
     Tracer,
+    TraceState,
     set_span_in_context,
 )
 from opentelemetry.trace import Span as OtelSpan
@@ -87,8 +88,9 @@ class Exporting(Traces):
         if not found.is_sampled:
             return Span(str(found))
         there = SpanContext(
-            int(found.trace_id, 16), int(found.span_id, 16), is_remote=True, trace_flags=TraceFlags(TraceFlags.SAMPLED)
-        )
+            int(found.trace_id, 16), int(found.span_id, 16), is_remote=True,
+            trace_flags=TraceFlags(TraceFlags.SAMPLED), trace_state=TraceState.from_header([found.state]),
+        )  # fmt: skip
         return self._recorded(name, kind, set_span_in_context(NonRecordingSpan(there), Context()), attributes)
 
     def _recorded(self, name: str, kind: Kind, context: Context, attributes: Attributes) -> Span:
@@ -106,7 +108,9 @@ class Recorded(Span):
 
     def __init__(self, tracer: Tracer, span: OtelSpan) -> None:
         context = span.get_span_context()
-        super().__init__(str(Parent(f"{context.trace_id:032x}", f"{context.span_id:016x}", is_sampled=True)))
+        state = context.trace_state.to_header()
+        trace_id, span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+        super().__init__(str(Parent(trace_id, span_id, is_sampled=True, state=state)))
         self._tracer = tracer
         self._span = span
 

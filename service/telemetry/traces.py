@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
 
-#: The header by which a trace is taken on and handed on, in AMQP as in HTTP (https://www.w3.org/TR/trace-context/).
-TRACEPARENT = "traceparent"
+#: The headers by which a trace is taken on and handed on, in AMQP as in HTTP (https://www.w3.org/TR/trace-context/).
+#: As one text, as it is kept with what waits, the second stands behind the first and a space, which the first has not.
+TRACEPARENT, TRACESTATE = "traceparent", "tracestate"
 
 Attributes = Mapping[str, str | int]
 NOTHING: Attributes = MappingProxyType({})
@@ -23,6 +24,12 @@ NOTHING: Attributes = MappingProxyType({})
 #: Later versions may have more behind the flags; `ff`, and an id of zeros alone, are none.
 _FORM = re.compile(r"(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.A)
 _IS_SAMPLED = 0x01
+#: What a system says of itself in `tracestate`; how many of them, and characters in all, are handed on.
+_MEMBER = re.compile(
+    r"([a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13})"
+    r"=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]"
+)
+_MOST_MEMBERS, _STATE_MAX, _LONG = 32, 512, 128
 
 
 class Kind(Enum):
@@ -42,28 +49,61 @@ class Parent:
     trace_id: str
     span_id: str
     is_sampled: bool
+    #: `tracestate`: what systems on the way say of themselves.
+    state: str = ""
 
     @classmethod
     def read(cls, value: object) -> Parent | None:
-        """What a header says; None where it is none, or cannot be read: then a trace begins here."""
-        text = value.decode("ascii", "replace") if isinstance(value, bytes) else value
-        found = _FORM.fullmatch(text) if isinstance(text, str) else None
+        """What headers say, as one text; None where it is none, or cannot be read: then a trace begins here."""
+        parent, _, state = _text(value).partition(" ")
+        found = _FORM.fullmatch(parent)
         if found is None or (found[1] == "00" and found[5]):
             return None
-        return cls(found[2], found[3], bool(int(found[4], 16) & _IS_SAMPLED))
+        return cls(found[2], found[3], bool(int(found[4], 16) & _IS_SAMPLED), _state(state))
 
     def __str__(self) -> str:
-        return f"00-{self.trace_id}-{self.span_id}-{_IS_SAMPLED if self.is_sampled else 0:02x}"
+        parent = f"00-{self.trace_id}-{self.span_id}-{_IS_SAMPLED if self.is_sampled else 0:02x}"
+        return f"{parent} {self.state}" if self.state else parent
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return value.decode("ascii", "replace")
+    return value if isinstance(value, str) else ""
+
+
+def _state(text: str) -> str:
+    """What of `tracestate` is handed on: all; the newest, where it is long; nothing, where one cannot be read."""
+    members = [member for part in text.split(",", 2 * _MOST_MEMBERS) if (member := part.strip(" \t"))]
+    if len(members) > _MOST_MEMBERS or not all(map(_MEMBER.fullmatch, members)):
+        return ""
+    while len(",".join(members)) > _STATE_MAX:  # the standard would have long ones go first, then the oldest
+        long = [place for place, member in enumerate(members) if len(member) > _LONG]
+        members.pop(long[-1] if long else -1)
+    return ",".join(members)
+
+
+def carried(headers: Mapping[str, object]) -> str | None:
+    """What headers carry of a trace, as one text; None where they carry none."""
+    parent, state = (_text(headers.get(name)) for name in (TRACEPARENT, TRACESTATE))
+    if not parent or " " in parent:
+        return None
+    return f"{parent} {state}" if state else parent
+
+
+def headers_of(context: str | None) -> dict[str, str]:
+    """The headers that carry on what `Span.context` was."""
+    return dict(zip((TRACEPARENT, TRACESTATE), context.split(" ", 1), strict=False)) if context else {}
 
 
 class Span:
     """One piece of a trace. This one is not recorded, as its sender wished, but handed on as it came."""
 
-    __slots__ = ("traceparent",)
+    __slots__ = ("context",)
 
-    def __init__(self, traceparent: str) -> None:
-        #: What is sent on, so that what comes of it has this span as its parent.
-        self.traceparent = traceparent
+    def __init__(self, context: str) -> None:
+        #: What is sent on, as one text, so that what comes of it has this span as its parent.
+        self.context = context
 
     @property
     def is_recorded(self) -> bool:
@@ -98,7 +138,7 @@ class Traces:
         return False
 
     def begin(self, name: str, kind: Kind, parent: object, attributes: Attributes = NOTHING) -> Span | None:
-        """Go on from what the header `traceparent` says; without one begin a trace, for a share of those who ask.
+        """Go on from what headers carried, as one text; without that begin a trace, for a share of those who ask.
 
         Returns:
             The span; None where this one is not traced.
@@ -121,7 +161,7 @@ def current() -> Span | None:
 def headers() -> dict[str, str]:
     """What a call from here carries on."""
     span = _current.get()
-    return {TRACEPARENT: span.traceparent} if span else {}
+    return headers_of(span.context) if span else {}
 
 
 @contextmanager

@@ -24,6 +24,8 @@ from service.http.sites import site
 
 TRACE, CALLER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{CALLER}-01"
+#: What other systems on the way say of themselves: it goes on as it came.
+STATE = 'vendor="a 1",other@v=2'
 PATIENCE_S = 30.0
 
 
@@ -79,7 +81,7 @@ def about(span: Span) -> dict[str, Any]:
 
 
 async def publish(catalog: Any, event: tuple[str, bytes], traceparent: str | None) -> None:
-    headers: Any = {"traceparent": traceparent} if traceparent else None
+    headers: Any = {"traceparent": traceparent, "tracestate": STATE} if traceparent else None
     await catalog.exchange.publish(aio_pika.Message(event[1], headers=headers), event[0])
 
 
@@ -117,6 +119,7 @@ async def test_one_trace_goes_from_the_catalogs_message_to_what_the_catalog_gets
         delivery = found["deliver catalog_lineage"]
         assert delivery.parent_span_id == process.span_id
         assert message.headers["traceparent"] == f"00-{TRACE}-{delivery.span_id.hex()}-01"
+        assert message.headers["tracestate"] == STATE
         assert process.start_time_unix_nano <= decode.start_time_unix_nano <= commit.start_time_unix_nano
         assert commit.end_time_unix_nano <= process.end_time_unix_nano <= delivery.end_time_unix_nano
 
@@ -212,6 +215,7 @@ async def test_a_delivery_that_waited_in_the_store_goes_on_in_the_same_trace(
     assert about(delivery)["catalog_mirror.attempt"] > 1
     assert "error.type" not in about(delivery)
     assert message.headers["traceparent"] == f"00-{TRACE}-{delivery.span_id.hex()}-01"
+    assert message.headers["tracestate"] == STATE
 
 
 async def test_a_call_has_its_statements_and_what_it_posts_goes_on_in_its_trace(
@@ -220,10 +224,10 @@ async def test_a_call_has_its_statements_and_what_it_posts_goes_on_in_its_trace(
     port, targets = free_port(), free_port()
     tokens = tmp_path / "tokens.yaml"
     tokens.write_text("dag: {token: dag-0123456789abcdef, scopes: [read, ingest]}\n")
-    received: asyncio.Queue[str] = asyncio.Queue()
+    received: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
 
     async def take(request: web.Request) -> web.Response:
-        received.put_nowait(request.headers.get("traceparent", ""))
+        received.put_nowait((request.headers.get("traceparent", ""), request.headers.get("tracestate", "")))
         return web.Response(status=201)
 
     app = web.Application()
@@ -276,13 +280,13 @@ async def test_a_call_has_its_statements_and_what_it_posts_goes_on_in_its_trace(
             "job": {"namespace": "n", "name": "j"},
             "inputs": [{"namespace": "s3://lake", "name": "raw"}],
         }
-        posted = parent | {"traceparent": TRACEPARENT.replace(TRACE, "2" * 32)}
+        posted = parent | {"traceparent": TRACEPARENT.replace(TRACE, "2" * 32), "tracestate": STATE}
         async with session.post(f"{base}/api/v1/lineage", json=body, headers=posted) as answer:
             assert answer.status == 201
         names = ("POST /api/v1/lineage", "process", "decode", "handle", "commit", "deliver openlineage")
         found = await collector.until("2" * 32, *names)
         assert found["process"].parent_span_id == found["POST /api/v1/lineage"].span_id
-        assert await received.get() == f"00-{'2' * 32}-{found['deliver openlineage'].span_id.hex()}-01"
+        assert await received.get() == (f"00-{'2' * 32}-{found['deliver openlineage'].span_id.hex()}-01", STATE)
         assert (await collector.until(TRACE, "GET"))["GET"].name == "GET"
         assert "Jane" not in str(collector.spans)
 

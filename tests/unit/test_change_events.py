@@ -46,11 +46,13 @@ rows = st.sets(st.sampled_from("abcd")).map(lambda names: [(name,) for name in s
 
 @given(states, states, texts)
 def test_every_event_is_one_to_the_official_sdk(before: dict[str, str], after: dict[str, str], source: str) -> None:
-    text = traced(change(before, after).text(), "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    context = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01 vendor="a\\b,c=d'
+    text = traced(change(before, after).text(), context)
     event = JSONFormat().read(CloudEvent, text)
     assert json.loads(text)["specversion"] == "1.0"
     assert event.get_type() == "catalog-mirror.asset.updated"
     assert event.get_extension("traceparent").startswith("00-")
+    assert event.get_extension("tracestate") == 'vendor="a\\b,c=d'
     data: Any = event.get_data()
     assert {name for name in SHAPE.names if before.get(name) != after.get(name)} == data["before"].keys()
     assert data["after"] == {name: after.get(name) for name in data["after"]}

@@ -23,7 +23,7 @@ from service.settings.model import TracesSettings
 from service.telemetry import exporting, traces
 from service.telemetry.exporting import FULL, NOT_TAKEN, QUEUE_MAX, Exporting, Outbox
 from service.telemetry.metrics import Metrics
-from service.telemetry.traces import OFF, Kind, Parent, Span
+from service.telemetry.traces import OFF, Kind, Parent, Span, carried
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 HEX = st.text("0123456789abcdef", min_size=1)
@@ -58,6 +58,42 @@ def test_what_the_standard_forbids_is_none(value: str) -> None:
     assert Parent.read(value) is None
 
 
+MEMBERS = st.tuples(st.from_regex(r"[a-z][a-z0-9_*/-]{0,20}", fullmatch=True), st.text('aZ 9"\\<>', max_size=200))
+
+
+@given(st.lists(MEMBERS.map(lambda pair: f"{pair[0]}={pair[1]}."), max_size=40, unique=True))
+def test_of_tracestate_as_much_is_handed_on_as_the_standard_asks_for(members: list[str]) -> None:
+    told = carried({"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": " , ".join(members).encode()})
+    found = Parent.read(told)
+    assert found is not None
+    kept = found.state.split(",") if found.state else []
+    assert Parent.read(str(found)) == found
+    assert len(found.state) <= 512
+    assert [member for member in members if member in kept][: len(kept)] == kept
+    if len(",".join(members)) <= 512 and len(members) <= 32:
+        assert kept == members
+    if len(members) > 32:
+        assert kept == []
+
+
+@pytest.mark.parametrize("state", ["a", "a=b,A=c", "a=b\n", "a=b=c", "\u00e9=1", "a=" + "x" * 257])
+def test_a_tracestate_that_cannot_be_read_costs_nothing_but_itself(state: str) -> None:
+    told = carried({"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": state})
+    assert Parent.read(told) == Parent(TRACE, SPAN, is_sampled=True)
+
+
+def test_a_tracestate_without_a_parent_and_a_parent_with_more_behind_it_are_none() -> None:
+    assert carried({"tracestate": "a=b"}) is None
+    assert carried({"traceparent": f"00-{TRACE}-{SPAN}-01 a=b"}) is None
+
+
+def test_long_members_of_a_tracestate_go_first_then_the_oldest() -> None:
+    members = ["a=" + "1" * 100, "b=" + "2" * 200, *(f"c{number}=" + "3" * 96 for number in range(5))]
+    found = Parent.read(f"00-{TRACE}-{SPAN}-01 {','.join(members)}")
+    assert found is not None
+    assert found.state.split(",") == [members[0], *members[2:6]]
+
+
 def test_of_a_later_version_as_much_is_read_as_we_know() -> None:
     assert Parent.read(f"01-{TRACE}-{SPAN}-03-later") == Parent(TRACE, SPAN, is_sampled=True)
 
@@ -89,6 +125,8 @@ def test_off_begins_nothing_and_carries_nothing() -> None:
 def test_what_is_sent_from_within_carries_the_span_and_nothing_after_it() -> None:
     with traces.within(Span(f"00-{TRACE}-{SPAN}-00")):
         assert traces.headers() == {"traceparent": f"00-{TRACE}-{SPAN}-00"}
+    with traces.within(Span(f"00-{TRACE}-{SPAN}-00 a=b,c=d e")):
+        assert traces.headers() == {"traceparent": f"00-{TRACE}-{SPAN}-00", "tracestate": "a=b,c=d e"}
     assert traces.headers() == {}
 
 
@@ -168,13 +206,17 @@ def test_a_share_of_what_begins_here_is_traced_and_what_began_elsewhere_as_it_sa
         traced = tracing.begin("x", Kind.CONSUMER, f"00-{TRACE}-{SPAN}-01")
         assert traced is not None
         assert traced.is_recorded
-        assert traced.traceparent.startswith(f"00-{TRACE}-")
-        assert SPAN not in traced.traceparent
+        assert traced.context.startswith(f"00-{TRACE}-")
+        assert SPAN not in traced.context
+
+        stated = tracing.begin("x", Kind.CONSUMER, f"00-{TRACE}-{SPAN}-01 a=b,c=d")
+        assert stated is not None
+        assert stated.child("y").context.endswith("-01 a=b,c=d")
 
         passed_on = tracing.begin("x", Kind.CONSUMER, f"00-{TRACE}-{SPAN}-00")
         assert passed_on is not None
         assert (passed_on.is_recorded, passed_on.exemplar) == (False, None)
-        assert passed_on.child("y").traceparent == f"00-{TRACE}-{SPAN}-00"
+        assert passed_on.child("y").context == f"00-{TRACE}-{SPAN}-00"
     finally:
         tracing.close(0)
 

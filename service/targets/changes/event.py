@@ -16,6 +16,7 @@ import msgspec
 
 from service.changes import Container, Origin, Version
 from service.mirror.effects import Effect
+from service.telemetry.traces import headers_of
 from service.text.times import to_datetime
 
 #: What happened to a thing; `state` tells it as it is, because somebody asked (`targets backfill`).
@@ -157,9 +158,9 @@ def merged(former: str, later: str) -> str:
     return new.text()
 
 
-def traced(text: str, traceparent: str | None) -> str:
-    """The event with the extension `traceparent` (CloudEvents, "Distributed Tracing"), where it is traced."""
-    return text if traceparent is None else f'{text[:-1]},"traceparent":"{traceparent}"}}'
+def traced(text: str, context: str | None) -> str:
+    """The event with the extensions of CloudEvents' "Distributed Tracing", where it is traced."""
+    return text if context is None else f"{text[:-1]},{msgspec.json.encode(headers_of(context)).decode()[1:]}"
 
 
 def id_of(text: str | bytes) -> str:
