@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sandbox.parts.broker import PrivateBroker
 from sandbox.parts.errors import AMQP_TOOLS, PartMissing
@@ -20,6 +21,11 @@ from sandbox.parts.tls import Certificates, make_certificates
 from tests.databases import Databases, SqliteFiles
 
 pytest_plugins = ["tests.fixtures", "tests.browsing"]
+
+# How long an example takes on a busy machine is nobody's fault. In CI hypothesis has a profile of its own that says so.
+if settings.get_current_profile_name() == "default":
+    settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("steady")
 
 #: Services and commands are forked, unless this is set to have Python start anew for each.
 MirrorProcess.is_prepared = not os.environ.get("CATALOG_MIRROR_TEST_EXEC")

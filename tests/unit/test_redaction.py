@@ -337,11 +337,11 @@ HOSTILE = [
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_hostile_bytes_take_time_in_proportion(piece: bytes) -> None:
     body = b"token " + piece * (400_000 // len(piece))
-    started = time.perf_counter()
+    started = time.thread_time()
     redact_bytes(body)
     principals_in_bytes(body, Principals.HASH)
 
-    assert time.perf_counter() - started < 4  # quadratic: hours
+    assert time.thread_time() - started < 4  # quadratic: hours
 
 
 PEOPLE = {

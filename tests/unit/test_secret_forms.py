@@ -158,10 +158,10 @@ def test_everyday_texts_stay(value: Any) -> None:
     ],
 )  # fmt: skip
 def test_hostile_bytes_take_time_in_proportion(piece: bytes) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     redact_bytes(b"token " + piece * (400_000 // len(piece)))
 
-    assert time.perf_counter() - started < 8  # quadratic: hours
+    assert time.thread_time() - started < 8  # quadratic: hours
 
 
 @pytest.fixture
@@ -216,9 +216,9 @@ def test_everyday_texts_stay_where_words_are_set(value: Any) -> None:
 @pytest.mark.usefixtures("words")
 @pytest.mark.parametrize("piece", ["geheim", "g_e", "heslo", "heslo=", "парол", "пароль ", "<heslo", "clé_"])
 def test_words_that_are_set_take_time_in_proportion(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     redact_bytes(b"token " + piece.encode() * (400_000 // len(piece.encode())))
-    assert time.perf_counter() - started < 15
+    assert time.thread_time() - started < 15
 
 
 @pytest.mark.parametrize("words", ["x", "a-", "p.*d", "a" * 65, "\U0001f511key", ",".join(["heslo"] * 101)])

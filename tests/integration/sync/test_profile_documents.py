@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -134,8 +135,11 @@ def _redirecting(request: web.Request, _: Any) -> Any:
 async def _endless(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse()
     await response.prepare(request)
-    while request.transport is not None and not request.transport.is_closing():
+    for _ in range(2**15):
+        if request.transport is None or request.transport.is_closing():
+            break
         await response.write(b" " * 2**16)
+        await asyncio.sleep(0)  # else nobody hears that the client has gone
     return response
 
 
