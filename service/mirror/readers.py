@@ -52,6 +52,7 @@ _RULES = {
     ),
     "v1_category_paths": "EXISTS (SELECT FROM {mine}.v1_categories g WHERE g.category_id = v.category_id)",
     "v1_category_ancestors": "EXISTS (SELECT FROM {mine}.v1_categories g WHERE g.category_id = v.category_id)",
+    "v1_category_artifacts": "EXISTS (SELECT FROM {mine}.v1_categories g WHERE g.category_id = v.category_id)",
     # Of what lives in none its container is empty, not null.
     "v1_freshness": "{here:nullif(v.container_id, '')}",
 }
