@@ -321,7 +321,8 @@ _HANDWRITTEN = (
         "v1_category_artifacts", "What each category holds, with all below it: ask by ancestor_id",
         {
             "ancestor_id": "The category", "category_id": "Itself or the one below it in which the artifact is",
-            "artifact_id": "As in v1_artifacts", "artifact_type": "As in v1_artifacts", "name": "As the catalog shows it",
+            "artifact_id": "As in v1_artifacts", "artifact_type": "As in v1_artifacts",
+            "name": "As the catalog shows it",
         },
         ("ancestor_id", "artifact_id"),
     ),
