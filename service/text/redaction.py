@@ -231,7 +231,7 @@ def _is_told(found: set[int], body: bytes) -> bool:
         return True
     good = {mark for number in found if (mark := _known.marks[number - _known.plain]) in body}
     begun = good.intersection(_known.tokens.beginnings)
-    # `pat` begins a token, and is in every `path`. Of an escape before a token this would see the letter.
+    # `pat` begins a token, and is in every `path`. An escape could stand within a token.
     return good > begun or (bool(begun) and (b"\\" in body or _known.tokens.are_in(body)))
 
 

@@ -385,5 +385,6 @@ def test_a_word_that_begins_like_a_token_asks_for_no_closer_look() -> None:
     assert not may_hold_secrets(b'{"connection_path": "/SALES/patients"}')
     assert may_hold_secrets(f'{{"connection_path": "{token}"}}'.encode())
     said = {"description": f"of\n{token}"}
-    assert may_hold_secrets(json.dumps(said).encode()), "a letter of an escape stands before it"
+    assert may_hold_secrets(json.dumps(said).encode())
+    assert may_hold_secrets(rb'{"connection_path": "S:\\patients"}'), "an escape could stand within a token"
     assert token not in json.dumps(redact(said)[0])
