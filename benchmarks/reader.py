@@ -29,6 +29,7 @@ from service.telemetry.metrics import Metrics
 _NOT_CARDS = [name for name in KINDS if name != "asset"]
 _PER_ASSET = ["asset_statistic"]
 _NOT_ARTIFACTS = [name for name in KINDS if name != "artifact"]
+_NOT_VALUES = [name for name in KINDS if name not in ("artifact", "reference_value")]
 #: Mode and kinds that are left out, by name of the pass.
 PASSES = {
     "snapshot_cards": (SNAPSHOT, _NOT_CARDS),
@@ -36,6 +37,7 @@ PASSES = {
     "snapshot": (SNAPSHOT, _PER_ASSET),
     "reconcile": (RECONCILE, _PER_ASSET),
     "glossary": (SNAPSHOT, _NOT_ARTIFACTS),
+    "values": (SNAPSHOT, _NOT_VALUES),
 }
 
 

@@ -26,6 +26,7 @@ from benchmarks.builds import PRESENT, Build
 from benchmarks.errors import BenchFailed
 from benchmarks.parts import Parts
 from sandbox.catalog import access
+from sandbox.catalog.glossary import VALUES
 from sandbox.parts.process import free_port
 
 #: By the name of a figure: the passes that it is told of, cards alone and everything.
@@ -81,7 +82,7 @@ async def snapshot_cards(assets: int, on: Parts, build: Build) -> Pass:
     name = "snapshot_cards"
     database = await asyncio.to_thread(on.new_database)
     async with pocket_catalog(assets) as url, reader(url, database, name, build=build) as process:
-        return await _told(process, name, "asset", assets, database)
+        return await pass_of(process, name, "asset", assets, database)
 
 
 async def run(assets: int, on: Parts, chosen: Collection[str]) -> dict[str, Pass]:
@@ -99,14 +100,14 @@ async def run(assets: int, on: Parts, chosen: Collection[str]) -> dict[str, Pass
         database = await asyncio.to_thread(on.new_database)
         async with pocket_catalog(0 if terms else assets, terms) as url, reader(url, database, *passes) as process:
             for name in passes:
-                found[name] = await _told(process, name, kind, number, database)
+                found[name] = await pass_of(process, name, kind, number, database)
     return found
 
 
 @asynccontextmanager
-async def pocket_catalog(assets: int, terms: int = 0) -> AsyncIterator[str]:
+async def pocket_catalog(assets: int, terms: int = 0, values: int = VALUES) -> AsyncIterator[str]:
     """A pocket catalog in a process of its own; gives its URL."""
-    told = {"--port": free_port(), "--assets": assets, "--terms": terms, "--seed": _SEED}
+    told = {"--port": free_port(), "--assets": assets, "--terms": terms, "--values": values, "--seed": _SEED}
     words = ("catalog", *(str(word) for pair in told.items() for word in pair))
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sandbox", *words, stdout=asyncio.subprocess.PIPE
@@ -162,7 +163,12 @@ async def told(process: asyncio.subprocess.Process, name: str) -> dict[str, Any]
     return state
 
 
-async def _told(process: asyncio.subprocess.Process, name: str, kind: str, number: int, database: str) -> Pass:
+async def pass_of(process: asyncio.subprocess.Process, name: str, kind: str, number: int, database: str) -> Pass:
+    """A pass that read so many of a kind, and what it took.
+
+    Raises:
+        BenchFailed: it went wrong, or did not read or find what it should.
+    """
     state = await told(process, name)
     listed = state["kinds"][kind]["listed"]
     wrong = wrong_in(name, state)
@@ -180,7 +186,7 @@ def wrong_in(name: str, state: dict[str, Any]) -> list[str]:
     """What a pass should not have found, in words."""
     wrong = [*state["problems"]]
     for kind, counts in state["kinds"].items():
-        allowed = ("listed", "missing") if name in ("snapshot", "snapshot_cards", "glossary") else ("listed",)
+        allowed = ("listed", "missing") if name in ("snapshot", "snapshot_cards", "glossary", "values") else ("listed",)
         wrong += [f"{kind} {what}: {number}" for what, number in counts.items() if number and what not in allowed]
     return wrong
 

@@ -14,6 +14,7 @@ import typer
 
 from sandbox.catalog import access
 from sandbox.catalog.feed import connect_feed
+from sandbox.catalog.glossary import VALUES
 from sandbox.catalog.history import History
 from sandbox.catalog.model import PocketCatalog
 from sandbox.catalog.server import serve
@@ -46,6 +47,7 @@ def catalog(
         int, typer.Option(min=0, help="How many assets there are; a million need no more memory.")
     ] = 1000,
     terms: Annotated[int, typer.Option(min=0, help="How many terms the glossary has beside a few.")] = 0,
+    values: Annotated[int, typer.Option(min=0, help="How many values each reference data set has.")] = VALUES,
     seed: Annotated[int, typer.Option(help="The same seed gives the same catalog, and the same changes.")] = 0,
     amqp: Annotated[
         str | None, typer.Option(metavar="URL", help="Publish the catalog's events to this broker (amqp://…).")
@@ -63,7 +65,7 @@ def catalog(
     Point a mirror at it with CATALOG_MIRROR_CATALOG__URL and CATALOG_MIRROR_CATALOG__API_KEY as told on start. Tokens
     come from POST /identity/token, or POST /icp4d-api/v1/authorize with the user name that is told. Ctrl-C ends it.
     """
-    pocket = PocketCatalog(seed, assets, terms=terms)
+    pocket = PocketCatalog(seed, assets, terms=terms, values=values)
     pocket.knobs.search_feed, pocket.knobs.index_lag_s = search_feed, index_lag
     what = f"listen on {host}:{port}, or cannot reach the broker" if amqp else f"listen on {host}:{port}"
     _run(_live_catalog(pocket, host, port, amqp, changes_per_second), what)

@@ -15,13 +15,19 @@ _CREATOR = "IBMid-270000ANNA"
 
 
 def list_catalogs(call: Call) -> Answer:
-    """`GET /v2/catalogs`: `nextBookmark` is there on every page, also on an empty one."""
+    """`GET /v2/catalogs`: `nextBookmark` is there on every page, also on an empty one; no subtype is told."""
     limit, skip = call.number("limit", 25), call.number("skip", 0, low=0, high=1_000_000)
-    catalogs, token = _numbered(call, "catalog"), call.token("bookmark")
+    asked = [word.strip() for word in (call.text("subtype") or "NO_SUBTYPES").split(",")]
+    catalogs = [numbered for numbered in _numbered(call, "catalog") if _is_asked_for(numbered[1].subtype, asked)]
+    token = call.token("bookmark")
     page = page_after(catalogs[skip:] if token is None else catalogs, _number, token, limit)
     documents = [_catalog(container, call) for _, container in page.items]
     following = page.token or token or "end"
     return Answer({"catalogs": documents, "nextBookmark": following, "nextSkip": skip + len(documents)})
+
+
+def _is_asked_for(subtype: str | None, asked: list[str]) -> bool:
+    return "NO_SUBTYPES" in asked if subtype is None else bool({"ALL_SUBTYPES", subtype} & set(asked))
 
 
 def get_catalog(call: Call) -> Answer:

@@ -45,6 +45,8 @@ class Container:
     #: The catalog that a project or a space keeps its assets in; never listed.
     private_catalog_id: str | None
     is_governed: bool = False
+    #: Of a catalog: lists are without those that have one, until it is asked for.
+    subtype: str | None = None
     archived: bool = False
     deleted: bool = False
     #: What the mirror's user may do here; None is nothing, not even see it.

@@ -23,7 +23,7 @@ PLURALS = {
 LISTED_TYPES = ("all", *PLURALS.values(), "reference_data")
 _FURNISHED = (("classification", 8), ("data_class", 12), ("policy", 6), ("rule", 6), ("reference_data", 2))
 #: Values of each reference data set that there is from the beginning.
-_VALUES = 30
+VALUES = 30
 
 
 @dataclass(slots=True)
@@ -56,8 +56,8 @@ class ArtifactRelationship:
 class Glossary:
     """All artifacts; nothing on the broker tells of them."""
 
-    def __init__(self, ids: Ids, clock: Clock, more: int = 0) -> None:
-        """Artifacts as a small company has them, and so many `more` terms."""
+    def __init__(self, ids: Ids, clock: Clock, more: int = 0, values: int = VALUES) -> None:
+        """Artifacts as a small company has them, so many `more` terms, and so many `values` in each set of them."""
         self._ids, self._clock = ids, clock
         self._repository = ids.new(Kind.REPOSITORY)
         self.categories = Categories(ids, clock, self._repository)
@@ -65,7 +65,7 @@ class Glossary:
         self._relationships: dict[tuple[str, str, str], ArtifactRelationship] = {}
         self._removed: list[tuple[float, dict[str, Any]]] = []
         self._values: dict[str, dict[str, dict[str, Any]]] = {}
-        self._furnish(more)
+        self._furnish(more, values)
 
     def published(self, artifact_type: str = "all") -> list[Artifact]:
         """Artifacts that are published, in the order they were made."""
@@ -220,7 +220,7 @@ class Glossary:
         locale = {"default_locale_id": "en-US", "reference_copy": False}
         artifact.versions.append({"metadata": told, "entity": before["entity"] | described | locale | entity})
 
-    def _furnish(self, more: int) -> None:
+    def _furnish(self, more: int, values: int) -> None:
         """Terms first: generated cards name the first artifacts as terms."""
         terms = [self.create("glossary_term", f"Term {n}", f"What term {n} means.") for n in range(TERM_COUNT)]
         business = self.categories.create("Business", description="What the company speaks of.")
@@ -236,7 +236,7 @@ class Glossary:
         for number in range(TERM_COUNT, TERM_COUNT + more):
             self.create("glossary_term", f"Term {number}", f"What term {number} means, told in a sentence or two.")
         for one in self.published("reference_data"):
-            for number in range(_VALUES):
+            for number in range(values):
                 self._values.setdefault(one.id, {})[f"{number:04d}"] = {
                     "artifact_id": self._ids.new(Kind.ARTIFACT), "code": f"{number:04d}", "value": f"Value {number}",
                     "has_children": False, "revision": "0", "custom_columns_values": [],

@@ -23,7 +23,7 @@ from sandbox.catalog.events import Announcer, Sink
 from sandbox.catalog.furnishing import furnish
 from sandbox.catalog.generator import Generator
 from sandbox.catalog.global_search import GlobalSearch
-from sandbox.catalog.glossary import Artifact, Glossary
+from sandbox.catalog.glossary import VALUES, Artifact, Glossary
 from sandbox.catalog.ids import Ids
 from sandbox.catalog.jobs import Jobs
 from sandbox.catalog.knobs import Knobs
@@ -62,18 +62,19 @@ class PocketCatalog:
         odd_cards: bool = True,
         hidden_catalog: bool = False,
         terms: int = 0,
+        values: int = VALUES,
     ) -> None:
         """Set up; `odd_cards=False` leaves out the shapes with traps, `hidden_catalog` adds one nobody shows us,
-        `terms` adds so many to the glossary.
+        `terms` adds so many to the glossary, whose reference data sets have so many `values`.
         """
         self.seed, self.clock, self.knobs = seed, clock or Clock(), knobs or Knobs()
         #: Calls over HTTP by method and path template.
         self.calls: Counter[str] = Counter()
         with self.clock.standing_at(GENERATED_SINCE_S):
-            self._build(assets, odd_cards, hidden_catalog, terms)
+            self._build(assets, odd_cards, hidden_catalog, terms, values)
         self._name_mutations()
 
-    def _build(self, count: int, odd: bool, hidden: bool, terms: int) -> None:
+    def _build(self, count: int, odd: bool, hidden: bool, terms: int, values: int) -> None:
         seed = self.seed
         self.ids = Ids(seed)
         self.containers = Containers(self.ids, self.clock, self.knobs)
@@ -94,7 +95,7 @@ class PocketCatalog:
         )
         self.profiles = Profiles(self.assets, self.editing, self.events, self.ids, self.clock)
         self.enrichment = Enrichment(self.assets, self.editing, self.events)
-        self.glossary = Glossary(self.ids, self.clock, terms)
+        self.glossary = Glossary(self.ids, self.clock, terms, values)
         self.quality = Quality(self.ids, self.clock)
         self.lists = AssetLists(self.ids, self.clock)
         self.jobs = Jobs(self.ids, self.clock)

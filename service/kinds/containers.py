@@ -19,7 +19,10 @@ def _container(listing: Listing) -> Kind:
 CONTAINERS: dict[ContainerKind, Kind] = {
     CATALOG: _container(Listing(
         "catalogs", "/v2/catalogs", "catalogs", "bookmark_or_skip", 25,
-        query={"bss_account_id": _ACCOUNT, "include": Setting("bss_account_id", then="catalogs")},
+        query={
+            "bss_account_id": _ACCOUNT, "include": Setting("bss_account_id", then="catalogs"),
+            "subtype": Setting("subtypes"),
+        },
     )),
     # The catalog tells 2,000 projects at most.
     PROJECT: _container(Listing(

@@ -318,6 +318,15 @@ _HANDWRITTEN = (
         ("category_id", "ancestor_id"),
     ),
     View(
+        "v1_category_artifacts", "What each category holds, with all below it: ask by ancestor_id",
+        {
+            "ancestor_id": "The category", "category_id": "Itself or the one below it in which the artifact is",
+            "artifact_id": "As in v1_artifacts", "artifact_type": "As in v1_artifacts",
+            "name": "As the catalog shows it",
+        },
+        ("ancestor_id", "artifact_id"),
+    ),
+    View(
         "v1_usage", "Uses of assets that settings count as such; of a statistic, by how much it grew",
         {
             "fact_id": "Its id", "asset_id": "What was used", "asset_name": "Name of the asset", **_CONTAINER,
@@ -381,7 +390,7 @@ READ_AS: dict[str, str] = {
         "asset",
     ),
     **dict.fromkeys(("v1_data_profiles", "v1_profile_columns", "v1_profile_classes"), "data_profile"),
-    **dict.fromkeys(("v1_category_paths", "v1_category_ancestors"), "category"),
+    **dict.fromkeys(("v1_category_paths", "v1_category_ancestors", "v1_category_artifacts"), "category"),
 }  # fmt: skip
 
 

@@ -52,11 +52,15 @@ _RULES = {
     ),
     "v1_category_paths": "EXISTS (SELECT FROM {mine}.v1_categories g WHERE g.category_id = v.category_id)",
     "v1_category_ancestors": "EXISTS (SELECT FROM {mine}.v1_categories g WHERE g.category_id = v.category_id)",
+    "v1_category_artifacts": (
+        "EXISTS (SELECT FROM {mine}.v1_categories g WHERE g.category_id = v.category_id) "
+        "AND EXISTS (SELECT FROM {mine}.v1_artifacts x WHERE x.artifact_id = v.artifact_id)"
+    ),
     # Of what lives in none its container is empty, not null.
     "v1_freshness": "{here:nullif(v.container_id, '')}",
 }
 #: Those that others ask, in this order.
-_FIRST = ("v1_assets", "v1_data_profiles", "v1_categories", "v1_lineage_events")
+_FIRST = ("v1_assets", "v1_data_profiles", "v1_categories", "v1_artifacts", "v1_lineage_events")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 #: The generation that this code reads and writes: revisions `01xx`. A later generation may lack what we need.
 GENERATION = "01"
 #: The oldest revision that this code runs on.
-OLDEST = "0135"
+OLDEST = "0136"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 #: Names the advisory lock that lets only one replica migrate.
 _LOCK = 7_283_412_001

@@ -28,7 +28,10 @@ from service.mirror.views import HIDDEN
 from service.queries import past_parts
 
 #: Views that tell what the tables of states held; those that read others stand behind them.
-KEPT = (*(f"v1_{table.name}" for table in STATES.values()), "v1_category_paths", "v1_category_ancestors")
+KEPT = (
+    *(f"v1_{table.name}" for table in STATES.values()),
+    "v1_category_paths", "v1_category_ancestors", "v1_category_artifacts",
+)  # fmt: skip
 #: Views of facts, which are told once: those until the moment, as they are known now.
 FACTS = ("v1_lineage_events", "v1_lineage_edges")
 #: All that can be asked; those that show what belonged to assets are filled where they are named.

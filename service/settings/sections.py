@@ -225,6 +225,11 @@ class CatalogSettings(Section):
     bss_account_id: str | None = Field(
         None, description="Account whose containers are listed; service ids must name it, other users leave it out."
     )
+    subtypes: str | None = Field(
+        None,
+        description="Catalogs with a subtype too: `ALL_SUBTYPES,NO_SUBTYPES`, or subtypes with commas between them. "
+        "Unset: the catalog lists those without one.",
+    )
     calls_per_minute: int = Field(
         600, ge=1, le=100_000, description="Calls in a minute at most, of all parts together."
     )

@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ahocorasick_rs import BytesAhoCorasick, Implementation
@@ -178,6 +179,7 @@ def know(words: Sequence[str], forms: Sequence[str] = ()) -> None:
     """
     global _known
     _known = _known_by(words, forms) if words or forms else _OURS
+    _is_known_as_secret.cache_clear()
 
 
 _ASSIGNED = re.compile(_VALUE.encode(), re.DOTALL)
@@ -225,7 +227,12 @@ def may_hold_secrets(body: bytes) -> bool:
 
 def _is_told(found: set[int], body: bytes) -> bool:
     """Whether one of these tell-tales is good. Each mark is looked for once, however often it seems to stand here."""
-    return min(found) < _known.plain or any(_known.marks[number - _known.plain] in body for number in found)
+    if min(found) < _known.plain:
+        return True
+    good = {mark for number in found if (mark := _known.marks[number - _known.plain]) in body}
+    begun = good.intersection(_known.tokens.beginnings)
+    # `pat` begins a token, and is in every `path`. An escape could stand within a token.
+    return good > begun or (bool(begun) and (b"\\" in body or _known.tokens.are_in(body)))
 
 
 def _may_hold_userinfo(body: bytes) -> bool:
@@ -240,12 +247,19 @@ def _may_hold_userinfo(body: bytes) -> bool:
 
 def is_secret_key(key: str) -> bool:
     """Whether text under this key is a secret; `token_type=refresh` is a partition, not the name of one."""
+    return _is_secret_key(key) if len(key) > _KEY_KEPT else _is_known_as_secret(key)
+
+
+def _is_secret_key(key: str) -> bool:
     if "=" in key:
         return False
     normal = key.lower().translate(_KEY_IGNORED)
     return normal in WHOLE_KEYS or any(word in normal for word in _known.words)
 
 
+#: Bodies have the same few keys again and again: of those that are not longer, so many are remembered.
+_KEY_KEPT, _KEYS_KEPT = 64, 4096
+_is_known_as_secret = lru_cache(_KEYS_KEPT)(_is_secret_key)
 _KEY_IGNORED = {ord(char): None for char in "_-. "}
 
 

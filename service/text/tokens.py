@@ -203,6 +203,11 @@ class Tokens:
         self._found = BytesAhoCorasick(self.beginnings)
         self._patterns = [re.compile(_BEGIN + b"(?:" + b"|".join(those) + b")") for those in patterns.values()]
 
+    def are_in(self, body: bytes) -> bool:
+        """Whether one stands there."""
+        matches = self._found.find_matches_as_indexes(body, overlapping=True)
+        return any(self._patterns[number].match(body, start) for number, start, _ in matches)
+
     def blanked(self, body: bytes, blank: bytes) -> bytes:
         """The bytes with `blank` where a token stood."""
         parts: list[bytes] = []

@@ -378,3 +378,13 @@ def test_a_hashed_principal_is_the_same_everywhere() -> None:
 
 def test_addresses_are_hidden_in_bytes_that_do_not_parse() -> None:
     assert principals_in_bytes(b"\xff mail john@acme.com now", Principals.DROP) == b"\xff mail  now"
+
+
+def test_a_word_that_begins_like_a_token_asks_for_no_closer_look() -> None:
+    token = "pat" + "A1b2C3d4E5f6G7" + "." + "0a" * 32
+    assert not may_hold_secrets(b'{"connection_path": "/SALES/patients"}')
+    assert may_hold_secrets(f'{{"connection_path": "{token}"}}'.encode())
+    said = {"description": f"of\n{token}"}
+    assert may_hold_secrets(json.dumps(said).encode())
+    assert may_hold_secrets(rb'{"connection_path": "S:\\patients"}'), "an escape could stand within a token"
+    assert token not in json.dumps(redact(said)[0])

@@ -96,7 +96,7 @@ EXPECTED: dict[str, list[tuple[Any, ...]]] = {
     "Where is a term used?": [("Customers", "", "assigned", "c1"), ("Customers", "EMAIL", "suggested", "c1")],
     "What changed since Monday, and who changed it?": [("Orders", "data_asset", "IBMid-3")],
     "What does a category hold, with all below it?": [
-        ("Finance", "glossary_term", "Invoice"), ("Finance >> Tax", "glossary_term", "VAT"),
+        ("Finance", "glossary_term", "Invoice"), ("Tax", "glossary_term", "VAT"),
     ],
     "What does somebody own?": [("Customers", "data_asset", "c1")],
     "What lies at a path, or has a name?": [("Customers", "/SALES/CUSTOMERS", "k1")],
@@ -178,19 +178,23 @@ MANY = (
          FROM generate_series(1, 100000) n""",
     """INSERT INTO artifacts (artifact_id, artifact_type, name, parent_category_id, version, mirrored_at, mapping,
               document)
-       SELECT 'g' || n, 'glossary_term', 'term ' || n, 'cat' || n % 400, '1', now(), 3, repeat('x', 900)
+       SELECT 'g' || n, 'glossary_term', 'term ' || n, 'cat' || n % 100, '1', now(), 3, repeat('x', 900)
          FROM generate_series(1, 100000) n""",
     """INSERT INTO categories (category_id, name, parent_category_id, version, mirrored_at, mapping, document)
        SELECT 'cat' || n, 'category ' || n, CASE WHEN n > 20 THEN 'cat' || n % 20 END, '1', now(), 3, '{}'
-         FROM generate_series(1, 400) n""",
+         FROM generate_series(1, 100) n""",
     "ANALYZE",
 )
 LARGE = re.compile(
     r"Seq Scan on (?:assets|asset_columns|asset_terms|column_classifications|data_profiles|profile_classes"
     r"|profile_drift|artifacts)\b"
 )
-#: Questions that name a term, class, owner, path, name or time.
-NAMING = [one for one in EXPECTED if not re.search(r"What has no|connections|fresh|contract|category", one)]
+#: Questions that name a term, class, category, owner, path, name or time.
+NAMING = [one for one in EXPECTED if not re.search(r"What has no|connections|fresh|contract", one)]
+
+
+#: As docs/mirror.md asks it; there the number of those below is a guess of the planner's, and a bad one.
+BY_ID = "SELECT artifact_id, artifact_type, name FROM v1_category_artifacts WHERE ancestor_id = 'cat1'"
 
 
 async def test_with_a_hundred_thousand_assets_an_index_answers_what_names_something(
@@ -199,8 +203,8 @@ async def test_with_a_hundred_thousand_assets_an_index_answers_what_names_someth
     async with opened(postgres_url) as mirror:
         await mirror.execute(*MANY)
         scanned = {}
-        for question in NAMING:
-            plan = "\n".join(row[0] for row in await mirror.all(f"EXPLAIN {QUESTIONS[question]}"))
+        for question, query in [*((one, QUESTIONS[one]) for one in NAMING), ("all below a category", BY_ID)]:
+            plan = "\n".join(row[0] for row in await mirror.all(f"EXPLAIN {query}"))
             if LARGE.search(plan):
                 scanned[question] = plan
         assert scanned == {}, "\n\n".join(f"{question}\n{plan}" for question, plan in scanned.items())

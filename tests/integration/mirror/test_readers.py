@@ -100,7 +100,8 @@ def _thing(kind: str, mark: str) -> ThingSaved:
     of_asset = {declared.asset: f"a-{mark}"} if declared.asset else {}
     place = getattr(PLACES[mark], "id", None)
     ends = {"source_container_id": place, "target_container_id": place}
-    by_name = {"source_id": f"a-{mark}", "target_id": f"b-{mark}", **ends, **of_asset}
+    category = {"parent_category_id": f"category-{mark}"} if kind == "artifact" else {}
+    by_name = {"source_id": f"a-{mark}", "target_id": f"b-{mark}", **ends, **of_asset, **category}
     row = tuple(by_name.get(field.name, _VALUES.get(field.type, mark)) for field in declared.fields)
     return ThingSaved(kind, f"{kind}-{mark}", version(), document({"x": mark}), row, PLACES[mark])
 

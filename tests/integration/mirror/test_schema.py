@@ -67,7 +67,7 @@ async def test_an_empty_or_too_old_store_waits_and_one_of_a_later_generation_is_
             await schema.check(mirror.store)
 
         await schema.upgrade(mirror.store)
-        for revision, runs in (("0130", False), ("0135", True), ("0199", True), ("0201", False)):
+        for revision, runs in (("0135", False), ("0136", True), ("0199", True), ("0201", False)):
             await mirror.execute(f"UPDATE alembic_version SET version_num = '{revision}'")
             if runs:
                 await schema.check(mirror.store)

@@ -82,6 +82,19 @@ async def test_metadata_of_assets_whose_data_a_rule_denies_is_mirrored_where_it_
 
 
 @on_one_store
+async def test_catalogs_with_a_subtype_are_mirrored_where_it_is_so_set(reading: Reading) -> None:
+    catalog = pocket()
+    shop = catalog.create_container("catalog", "Data products")
+    catalog.containers.get(shop).subtype = "data_products"
+    known = "SELECT count(*) FROM v1_containers WHERE container_id = :shop AND NOT is_stub"
+    for asked, number in ((None, 0), ("ALL_SUBTYPES,NO_SUBTYPES", 1)):
+        async with reading(catalog, only("asset_type"), subtypes=asked) as reader:
+            await reader.snapshot()
+            assert await reader.mirror.one(known, shop=shop) == number
+            assert await reader.mirror.one("SELECT count(*) FROM v1_containers WHERE kind = 'catalog'") > number
+
+
+@on_one_store
 async def test_groups_that_member_lists_hide_are_members_all_the_same(reading: Reading) -> None:
     catalog = pocket()
     async with reading(catalog, only("member")) as reader:
