@@ -45,9 +45,9 @@ console: $(STAMP)
 demo: install ## Tell the whole story against the sandbox, in a minute
 	@$(BIN)/catalog-mirror demo
 
-# Six workers, a file to each at a time: each has a broker and a database of its own, and the fault tests mostly wait.
+# Four workers, a file to each at a time: each has a broker and a database of its own, and much of the time is waiting.
 # In the order of their names: by the number of their tests, the fault tests, few and long, would all come last.
-WORKERS := -n 6 --dist loadfile --no-loadscope-reorder
+WORKERS := -n 4 --dist loadfile --no-loadscope-reorder
 test: install ## Run every test but the slow ones
 	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
