@@ -209,7 +209,7 @@ class Service:
                     await schema.migrate(self.settings.store)
                 await schema.check(self.store)
                 await held.load(self.store)
-                async with self.store.write() as connection:
+                async with self.store.writing() as connection:
                     await controls.ensure_targets(connection, [target.name for target in self.targets])
                 self._reason = None
                 return True

@@ -23,6 +23,7 @@ from service.amqp.connection import connected
 from service.errors import MirrorError
 from service.mirror.store import Store
 from service.settings.model import AmqpSettings, StoreSettings
+from tests.databases import leaving_no_socket
 
 #: Certificate and key.
 Pair = tuple[Path, Path]
@@ -122,8 +123,9 @@ def side(request: pytest.FixtureRequest, certificates: Certificates) -> tuple[st
 
 async def _told(connect: Connect, cert: Path | None, key: Path | None) -> str:
     """What is said, and advised, of a connection that cannot be made."""
-    with pytest.raises(MirrorError) as caught:
-        await connect(cert, key)
+    async with leaving_no_socket():
+        with pytest.raises(MirrorError) as caught:
+            await connect(cert, key)
     return f"{caught.value} {caught.value.advice()}"
 
 
@@ -208,10 +210,11 @@ async def test_a_database_whose_role_is_not_the_name_in_our_certificate_says_so(
     cert, key = certificates.of_client(tmp_path, "somebody")
     url = SecretStr(asking_postgres.create_database("named"))
     store = Store(StoreSettings(url=url, ca_file=certificates.ca, cert_file=cert, key_file=key))
-    with pytest.raises(MirrorError) as caught:
-        await store.check()
+    async with leaving_no_socket():
+        with pytest.raises(MirrorError) as caught:
+            await store.check()
+        await store.close()
     assert "not that of the role" in caught.value.advice()
-    await store.close()
 
 
 async def test_a_broker_takes_the_user_from_our_certificate(
