@@ -129,9 +129,8 @@ def databases(postgres: Postgres) -> Iterator[Databases]:
 @pytest.fixture
 def postgres_url(databases: Databases) -> Iterator[str]:
     """A database of this test's own, with our newest schema and nothing in it."""
-    name, url, state = databases.lend()
-    yield url
-    databases.take_back(name, url, state)
+    with databases.lent() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

@@ -8,15 +8,15 @@ from __future__ import annotations
 import asyncio
 import shutil
 import uuid
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 from pydantic import SecretStr
 
+from sandbox.parts.postgres import run_apart
 from sandbox.parts.providers import Postgres
 from service.mirror import schema
 from service.settings.model import StoreSettings
@@ -26,24 +26,20 @@ _MOST_BYTES = 4 * 1024 * 1024
 #: Milliseconds that a session of somebody who was killed may take to end.
 _SESSIONS_END_MS = 10_000
 #: Whatever a test can change but rows: tables and what hangs on them, statistics, settings, rights.
-_STATE = """
-    SELECT (SELECT array[count(*), max(xmin::text::bigint), sum(relpages), sum(reltuples::bigint)] FROM pg_class)::text,
-           (SELECT array[count(*), max(xmin::text::bigint)] FROM pg_attribute)::text,
-           (SELECT array[count(*), max(xmin::text::bigint)] FROM pg_constraint)::text,
-           (SELECT array[count(*), max(xmin::text::bigint)] FROM pg_index)::text,
-           (SELECT array[count(*), max(xmin::text::bigint)] FROM pg_trigger)::text,
-           (SELECT array[count(*), max(xmin::text::bigint)] FROM pg_proc)::text,
-           (SELECT array[count(*), max(xmin::text::bigint)] FROM pg_rewrite)::text,
-           (SELECT array[count(*), max(xmin::text::bigint)] FROM pg_policy)::text,
-           (SELECT array[count(*), max(xmin::text::bigint)] FROM pg_namespace)::text,
-           (SELECT array[count(*), max(xmin::text::bigint)] FROM pg_extension)::text,
-           (SELECT array[count(*), max(xmin::text::bigint)] FROM pg_default_acl)::text,
-           (SELECT array[count(*), max(xmin::text::bigint)] FROM pg_statistic)::text,
-           (SELECT array[count(*), max(xmin::text::bigint)] FROM pg_description)::text,
-           (SELECT count(*) FROM pg_largeobject_metadata),
-           (SELECT xmin FROM pg_database WHERE datname = current_database()),
+_CATALOGS = (
+    "pg_attribute", "pg_class", "pg_constraint", "pg_default_acl", "pg_description", "pg_extension", "pg_index",
+    "pg_namespace", "pg_policy", "pg_proc", "pg_rewrite", "pg_statistic", "pg_trigger",
+)  # fmt: skip
+_CHANGED = ", ".join(
+    f"(SELECT array[count(*), max(xmin::text::bigint)] FROM {catalog})::text AS {catalog}" for catalog in _CATALOGS
+)
+_STATE = f"""
+    SELECT {_CHANGED},
+           (SELECT array[sum(relpages), sum(reltuples::bigint)] FROM pg_class)::text AS sizes,
+           (SELECT count(*) FROM pg_largeobject_metadata) AS large_objects,
+           (SELECT xmin FROM pg_database WHERE datname = current_database()) AS database,
            (SELECT count(*) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase
-             WHERE datname = current_database())
+             WHERE datname = current_database()) AS settings
 """
 _TABLES = """
     SELECT oid::regclass::text AS name, pg_relation_size(oid) AS size FROM pg_class
@@ -78,20 +74,20 @@ class Databases:
         _migrate(postgres.create_database(self._template))
         self._free: list[tuple[str, str, Any]] = []
 
-    def lend(self) -> tuple[str, str, Any]:
-        """Name, URL and state of a database that nobody else has until it is given back."""
-        if self._free:
-            return self._free.pop()
-        name = f"test_{uuid.uuid4().hex}"
-        url = self._postgres.create_database(name, self._template)
-        return name, url, _run(_state(url))
-
-    def take_back(self, name: str, url: str, state: Any) -> None:
-        """Empty it for whoever comes next; one in which more than rows was changed is dropped."""
-        if _run(_emptied(url, state)):
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """The URL of one that nobody else has meanwhile; if more was changed in it than rows, nobody has it again."""
+        name, url, state = self._free.pop() if self._free else self._another()
+        yield url
+        if run_apart(_emptied(url, state)):
             self._free.append((name, url, state))
         else:
             self._postgres.drop_database(name)
+
+    def _another(self) -> tuple[str, str, Any]:
+        name = f"test_{uuid.uuid4().hex}"
+        url = self._postgres.create_database(name, self._template)
+        return name, url, run_apart(_state(url))
 
     def close(self) -> None:
         """Drop them all."""
@@ -149,10 +145,4 @@ def _sockets() -> set[str]:
 
 
 def _migrate(url: str) -> None:
-    _run(schema.migrate(StoreSettings(url=SecretStr(url))))
-
-
-def _run(coroutine: Any) -> Any:
-    """In a loop and a thread of its own, as whoever asks may be in a loop."""
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        return executor.submit(asyncio.run, coroutine).result()
+    run_apart(schema.migrate(StoreSettings(url=SecretStr(url))))

@@ -3,12 +3,12 @@
 import asyncio
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -16,6 +16,8 @@ import asyncpg
 from sandbox.parts.errors import POSTGRES, PartMissing
 from sandbox.parts.place import find_program, inside, own_directory, system_root, unprivileged_user
 from sandbox.parts.process import GuardedProcess, free_port, plain_environment, run_tool, wait_until
+
+T = TypeVar("T")
 
 #: The one role, a superuser that needs no password on loopback.
 ROLE = "mirror"
@@ -194,10 +196,14 @@ def _made(server_url: str, name: str, template: str) -> bool:
     return True
 
 
-def _run(url: str, statement: str) -> None:
-    """Run one statement in a loop and a thread of its own, so that callers inside a loop are served too."""
+def run_apart(asked: Coroutine[Any, Any, T]) -> T:
+    """Run it in a loop and a thread of its own, so that callers inside a loop are served too."""
     with ThreadPoolExecutor(max_workers=1) as executor:
-        executor.submit(asyncio.run, _execute(url, statement)).result()
+        return executor.submit(asyncio.run, asked).result()
+
+
+def _run(url: str, statement: str) -> None:
+    run_apart(_execute(url, statement))
 
 
 async def _execute(url: str, statement: str) -> None:
