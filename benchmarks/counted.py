@@ -17,7 +17,7 @@ from benchmarks.inprocess import messages_of, pipeline, telling
 from benchmarks.taking import taking
 from service.changes import Origin
 from service.events.message import Message
-from service.process.app import spare_the_garbage_collector
+from service.process.garbage import spare_the_garbage_collector
 
 #: What is counted: reading bytes into changes; the transaction of a batch, our side of it; the same with lineage back;
 #: the same with changes told to a webhook; telling them.

@@ -26,7 +26,7 @@ from service.changes import Origin
 from service.events.message import Message
 from service.pipeline.committing import Fate
 from service.pipeline.pipeline import Pipeline
-from service.process.app import spare_the_garbage_collector
+from service.process.garbage import spare_the_garbage_collector
 
 NAME = "growth"
 #: Rows of the two mirrors, in every table that events write but `containers`, of which there are as many as catalogs.

@@ -29,7 +29,7 @@ from service.changes import Origin
 from service.events.message import Message
 from service.pipeline.committing import Fate
 from service.pipeline.pipeline import Pipeline
-from service.process.app import spare_the_garbage_collector
+from service.process.garbage import spare_the_garbage_collector
 
 #: Events of a batch: what the service takes at most by default.
 BATCH = 500

@@ -18,7 +18,7 @@ from service.mirror import schema
 from service.mirror.progress import RECONCILE, SNAPSHOT
 from service.mirror.store import Store
 from service.pipeline.building import pipeline_of
-from service.process.app import spare_the_garbage_collector
+from service.process.garbage import collecting, spare_the_garbage_collector
 from service.settings.model import Settings
 from service.sync.director import director_of
 from service.sync.findings import Options
@@ -50,10 +50,12 @@ async def read(passes: list[str]) -> None:
     await schema.migrate(settings.store)
     store = Store(settings.store)
     spare_the_garbage_collector()
+    garbage = asyncio.create_task(collecting())
     try:
         for name in passes:
             print(json.dumps({"pass": name, **await _carry_out(settings, store, name)}), file=out, flush=True)
     finally:
+        garbage.cancel()
         await store.close()
 
 

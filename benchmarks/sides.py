@@ -22,7 +22,7 @@ from service.events.message import Message
 from service.mirror.store import Store
 from service.pipeline.building import pipeline_of
 from service.pipeline.pipeline import Pipeline
-from service.process.app import spare_the_garbage_collector
+from service.process.garbage import spare_the_garbage_collector
 from service.settings.model import ContractSettings, RetentionSettings, Settings, StoreSettings
 from service.telemetry.metrics import Metrics
 from service.text.shapes import Shapes

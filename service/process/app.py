@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -23,6 +22,7 @@ from service.mirror.store import Store
 from service.operations.work import Desk
 from service.pipeline.building import bindings_of, pipeline_of
 from service.process.contracting import Contracting
+from service.process.garbage import collecting, spare_the_garbage_collector
 from service.process.heartbeat import Heartbeat
 from service.process.indexing import Indexing
 from service.process.remembering import Remembering
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-#: Container objects that may come into being before cyclic garbage is looked for: two batches of parsed events.
-GC_THRESHOLD = 100_000
 #: Seconds between two looks whether our queue is bound.
 BOUND_LOOK_S = 0.2
 #: Seconds between two attempts to reach the store at start.
@@ -231,6 +229,7 @@ class Service:
             lookouts.append(group.create_task(self.indexing.run(), name="indexing"))
             lookouts.append(group.create_task(self.remembering.run(), name="remembering"))
             lookouts.append(group.create_task(self.contracting.run(), name="contracting"))
+            lookouts.append(group.create_task(collecting(), name="garbage"))
             if self.watchdog:
                 lookouts.append(group.create_task(self.watchdog.run(), name="watchdog"))
             if self.epoch:
@@ -273,14 +272,3 @@ class Service:
 def _takes_events(settings: Settings) -> bool:
     """Whether somebody may post to our API."""
     return settings.http.tokens_file is not None or settings.http.oidc_issuer is not None
-
-
-def spare_the_garbage_collector() -> None:
-    """Look for cyclic garbage less often, and never among what is there for good.
-
-    A batch is some ten thousand objects without any cycle, which die when it is committed; by default they are looked
-    through dozens of times before that (a sixth of the service's CPU, docs/benchmarks.md).
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, 20, 20)
