@@ -12,7 +12,6 @@ from functools import cached_property
 from typing import Any
 
 from service.changes import (
-    AssetColumn,
     AssetSaved,
     Classified,
     ConnectionDetails,
@@ -26,6 +25,7 @@ from service.changes import (
 from service.errors import FieldInvalid
 from service.events.attachments import attachments_in
 from service.events.attributes import leaves_in
+from service.events.columns import columns_in
 from service.events.fields import MAX_ID_BYTES, column_count, is_usable_id
 from service.events.figures import findings_in
 from service.events.profiles import VOLATILE as PROFILE_VOLATILE
@@ -199,7 +199,7 @@ def _saved(card: Card) -> AssetSaved:
     remotes = (a for a in attachments if a.get("connection_id"))
     remote = next(remotes, lookup.mapping(entity.get("folder_asset")))
     connection = entity.get("connection")
-    columns, column_info = _columns(entity)
+    column_info = lookup.mapping(entity.get("column_info"))
     return AssetSaved(
         asset_id=card.asset_id,
         version=card.version,
@@ -219,7 +219,7 @@ def _saved(card: Card) -> AssetSaved:
         created_at_us=lookup.moment(metadata.get("created_at")) or lookup.moment(metadata.get("created")),
         updated_at_us=lookup.moment(usage.get("last_updated_at")) or lookup.moment(usage.get("last_update_time")),
         updated_by=lookup.text(usage.get("last_updater_id")) or lookup.text(usage.get("last_updater")),
-        columns=columns,
+        columns=columns_in(lookup.at(entity, ("data_asset", "columns")), column_info),
         terms=tuple(_terms(entity, column_info)),
         classifications=(
             *_classifications(lookup.mapping(entity.get("data_profile"))),
@@ -247,41 +247,6 @@ def _source(metadata: dict[str, Any]) -> Copied | None:
     if not isinstance(source, dict):
         return None
     return Copied(lookup.text(source.get("action")), lookup.text(source.get("asset_id")), container_of(source))
-
-
-def _columns(entity: dict[str, Any]) -> tuple[tuple[AssetColumn, ...], dict[str, Any]]:
-    """The columns with what is known of each, and the map of what is known; `dataset` is not asked, it may lie."""
-    info = lookup.mapping(entity.get("column_info"))
-    told = [
-        (column["name"], column, lookup.small(column.get("position")))
-        for column in lookup.objects(lookup.at(entity, ("data_asset", "columns")))
-        if isinstance(column.get("name"), str)
-    ]
-    from_0 = any(position == 0 for _, _, position in told)
-    return tuple(
-        _column(name, column, place if position is None else position + from_0, lookup.mapping(info.get(name)))
-        for place, (name, column, position) in enumerate(told, 1)
-    ), info
-
-
-def _column(name: str, column: dict[str, Any], position: int, info: dict[str, Any]) -> AssetColumn:
-    of_type = lookup.mapping(column.get("type"))
-    chosen = lookup.mapping(lookup.mapping(info.get("data_class")).get("selected_data_class"))
-    quality = lookup.mapping(info.get("quality"))
-    return AssetColumn(
-        name,
-        position,
-        lookup.text(of_type.get("type")),
-        lookup.text(of_type.get("native_type")),
-        lookup.integer(of_type.get("length")),
-        lookup.small(of_type.get("scale")),
-        lookup.truth(of_type.get("nullable")),
-        lookup.text(info.get("column_description")),
-        lookup.texts(info.get("column_tags")),
-        lookup.text(chosen.get("id")),
-        lookup.text(chosen.get("name")),
-        lookup.number(quality.get("score")),
-    )
 
 
 def _terms(entity: dict[str, Any], column_info: dict[str, Any]) -> Iterator[TermAssigned]:
