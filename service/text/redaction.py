@@ -49,8 +49,6 @@ _TELL_TALE = frozenset({
     *(form.encode() for word in SECRET_WORDS for form in written(word)), *(key.encode() for key in WHOLE_KEYS),
     b"wdpaes", b"bearer", b"eyj", b"signature", b"sig=", *(word for form in FORMS for word in form.tell_tales),
 })  # fmt: skip
-#: What betrays one as it is written.
-_MARKS = tuple(mark for form in FORMS for mark in form.marks)
 
 #: Objects whose keys are names that people gave (columns, profiles): a column called `password` is no secret. `fields`
 #: and `columnMetrics` are those of OpenLineage's facets `columnLineage` and `dataQualityMetrics`.
@@ -122,10 +120,8 @@ class _Known(NamedTuple):
     #: In the form of a normalised key.
     words: tuple[str, ...]
     tell_tales: BytesAhoCorasick
-    #: So many of them are good wherever they stand; those after them stand for `marks`.
+    #: So many of them are good wherever they stand; those after them stand for beginnings of tokens.
     plain: int
-    #: What betrays one as it is written.
-    marks: tuple[bytes, ...]
     tokens: Tokens
     assignment: re.Pattern[bytes]
     #: What goes after what is assigned.
@@ -151,15 +147,14 @@ def _known_by(more: Sequence[str], forms: Sequence[str]) -> _Known:
     # The rest of the key may be of any language, as it is or in escapes.
     assignment = rf"{words}(?:[\w.\-\x80-\xff]|\\u[0-9a-f]{{4}}){{0,64}}\\*[\"']?\s{{0,16}}[:=]\s{{0,16}}"
     known = Tokens((*tokens.FORMS, *forms)) if forms else tokens.OURS
-    marks = (*_MARKS, *known.beginnings)
     return _Known(
         (*SECRET_WORDS, *map(normal_word, more)),
         # Every body goes through here. Left to itself, the library takes a slower one from a hundred patterns on.
         BytesAhoCorasick(
-            [*plain, *(mark.translate(_NORMAL, _IGNORED) for mark in marks)], implementation=Implementation.DFA
+            [*plain, *(begun.translate(_NORMAL, _IGNORED) for begun in known.beginnings)],
+            implementation=Implementation.DFA,
         ),
         len(plain),
-        marks,
         known,
         re.compile(assignment.encode(), re.IGNORECASE),
         [*in_markup, *_PATTERNS, *_IN_NAMES],
@@ -219,20 +214,28 @@ def may_hold_secrets(body: bytes) -> bool:
     """
     if b"\\" in body and b"\\u00" in body:
         return True
-    matches = _known.tell_tales.find_matches_as_indexes(body.translate(_NORMAL, _IGNORED), overlapping=True)
-    if matches and _is_told({number for number, _, _ in matches}, body):
+    normal = body.translate(_NORMAL, _IGNORED)
+    matches = _known.tell_tales.find_matches_as_indexes(normal, overlapping=True)
+    if matches and _is_told(matches, body, len(body) - len(normal)):
         return True
     return b"@" in body and _may_hold_userinfo(body)
 
 
-def _is_told(found: set[int], body: bytes) -> bool:
-    """Whether one of these tell-tales is good. Each mark is looked for once, however often it seems to stand here."""
-    if min(found) < _known.plain:
+def _is_told(matches: Sequence[tuple[int, int, int]], body: bytes, ignored: int) -> bool:
+    """Whether one of these tell-tales is good: a word, or the beginning of a token that goes on like one.
+
+    `pat` begins a token, and is in every `path`; `SG.` seems to be in every `is_governed`. As it is written it stands
+    no further right than so many characters were ignored.
+    """
+    if min(matches)[0] < _known.plain:
         return True
-    good = {mark for number in found if (mark := _known.marks[number - _known.plain]) in body}
-    begun = good.intersection(_known.tokens.beginnings)
-    # `pat` begins a token, and is in every `path`. An escape could stand within a token.
-    return good > begun or (bool(begun) and (b"\\" in body or _known.tokens.are_in(body)))
+    first = {number: start for number, start, _ in reversed(matches)}
+    last = {number: end + ignored for number, _, end in matches}
+    known = _known.tokens
+    begins = any(
+        body.find(known.beginnings[number - _known.plain], start, last[number]) >= 0 for number, start in first.items()
+    )
+    return begins and (b"\\" in body or known.are_in(body))  # an escape could stand within a token
 
 
 def _may_hold_userinfo(body: bytes) -> bool:

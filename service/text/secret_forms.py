@@ -30,7 +30,6 @@ class SecretForm(NamedTuple):
         pattern: over bytes, linear in their length.
         replacement: with `{blank}` where the secret stood.
         tell_tales: texts of which each body with the form has one, lower case, without `_`, `-`, `.` and spaces.
-        marks: the same as they are written, where normalised they would be everyday words.
         source: who tells of the form.
         in_names: the form is a secret in a name, id or path, too.
     """
@@ -40,7 +39,6 @@ class SecretForm(NamedTuple):
     replacement: str
     source: str
     tell_tales: tuple[bytes, ...] = ()
-    marks: tuple[bytes, ...] = ()
     in_names: bool = False
 
 

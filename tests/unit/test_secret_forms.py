@@ -8,6 +8,8 @@ from itertools import cycle, islice
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.errors import SettingInvalid
 from service.settings.model import load
@@ -64,7 +66,7 @@ WRAPS: list[Callable[[str], Any]] = [
 def test_every_form_of_the_table_has_its_texts() -> None:
     assert {form.name for form in FORMS} <= {name for name, _, _ in TEXTS}
     assert all(form.source for form in FORMS)
-    assert all(form.tell_tales or form.marks for form in FORMS)
+    assert all(form.tell_tales for form in FORMS)
 
 
 @pytest.mark.parametrize(("form", "text", "secret"), TEXTS)
@@ -283,3 +285,13 @@ def test_there_are_no_more_forms_than_may_be(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("CATALOG_MIRROR_PIPELINE__SECRET_FORMS", json.dumps(told))
     with pytest.raises(SettingInvalid, match="PIPELINE__SECRET_FORMS"):
         load()
+
+
+#: What is like the beginning of a token, and what is passed over where one is looked for.
+_AROUND = st.text("_-. aGgS", max_size=12).map(str.encode)
+_TOKENS = [b"SG." + b"a" * 66, b"_gitlab_session=" + b"0" * 32, b"hvs." + b"A" * 90, b"A3T" + b"A" * 17]
+
+
+@given(st.sampled_from(_TOKENS), _AROUND, _AROUND)
+def test_a_token_is_seen_among_what_is_passed_over(token: bytes, before: bytes, after: bytes) -> None:
+    assert may_hold_secrets(token[:4].lower() + before + b" " + token + b" " + after + token[:4].lower())
