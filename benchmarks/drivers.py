@@ -27,7 +27,7 @@ from sandbox.parts.pgbouncer import PrivatePgBouncer
 from service.events.keys import words_of
 from service.events.message import Event
 from service.mirror.bulk import state_insert
-from service.mirror.rows import plan_of
+from service.mirror.planning import plan_of
 from service.mirror.store import Store
 from service.mirror.tables import data_profiles, metadata
 from service.pipeline import routing
@@ -39,10 +39,7 @@ BATCH = 500
 #: Batches in flight, and server connections that PgBouncer shares among them: fewer, so that sessions change hands.
 CLIENTS, SERVERS = 4, 2
 
-_COLUMNS = (
-    "profile_id", "asset_id", "container_kind", "container_id", "status", "column_count", "created_at", "owner_id",
-)  # fmt: skip
-_insert = state_insert(data_profiles, *_COLUMNS)
+_insert = state_insert(data_profiles)
 Rows = list[tuple[Any, ...]]
 
 

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import DIGEST_AT, RANK_AT
 from service.mirror.clock import store_now
-from service.mirror.tables import MAPPING
+from service.mirror.tables import MAPPING, key_of, written
 from service.text.documents import canonical
 
 #: Rows that one statement of SQLite may take: its variables are limited to 32,766.
@@ -184,24 +184,22 @@ def as_python_sorts(column: Any) -> Any:
     return column.collate("C") if isinstance(column.type, sa.Text) else column
 
 
-def state_insert(table: sa.Table, *columns: str, keep_if: str | None = None) -> BulkInsert:
-    """The version-guarded insert of a state table: `columns` are its own, the key first."""
-    return BulkInsert(
-        table,
-        (*columns, "version", "version_at", "deleted_at", "document"),
-        key=(columns[0],),
-        on_conflict="newer",
-        returning=(columns[0], "version", "replaces"),
-        clocked=("mirrored_at",),
-        constants={"mapping": MAPPING},
-        keep_if=keep_if,
-    )
+def row_insert(table: sa.Table, on_conflict: Conflict, *returning: str, **options: Any) -> BulkInsert:
+    """The insert of a table's rows, which are those of `row_of`, by its primary key; `options` as of `BulkInsert`."""
+    key = tuple(column.name for column in table.primary_key)
+    clocked = tuple(name for name in ("mirrored_at",) if name in table.c)
+    return BulkInsert(table, written(table), key, on_conflict, returning, clocked, **options)
 
 
-def part_insert(table: sa.Table, key: int) -> BulkInsert:
-    """The insert of what belongs to a state and is replaced with it; its first `key` columns are its key."""
-    names = tuple(column.name for column in table.c)
-    return BulkInsert(table, names, key=names[:key], on_conflict="nothing", as_json=True)
+def state_insert(table: sa.Table, keep_if: str | None = None) -> BulkInsert:
+    """The version-guarded insert of a state table."""
+    told = (key_of(table).name, "version", "replaces")
+    return row_insert(table, "newer", *told, constants={"mapping": MAPPING}, keep_if=keep_if)
+
+
+def part_insert(table: sa.Table) -> BulkInsert:
+    """The insert of what belongs to a state and is replaced with it."""
+    return row_insert(table, "nothing", as_json=True)
 
 
 async def rows_by_key(

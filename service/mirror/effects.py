@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.changes import RANK_AT, Rank
 from service.mirror.bulk import BulkInsert, rows_by_key
 from service.mirror.lineage.events import PRIVATE_MODES
-from service.mirror.rows import StateRow
+from service.mirror.planning import StateRow
 from service.mirror.store import Overtaken
 
 #: Columns at the end of every state's insert: version, version_at, deleted_at, document.

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.changes import Rank
 from service.mirror import controls
 from service.mirror.bulk import BulkInsert, among, as_python_sorts, insert_into, rank_of
-from service.mirror.rows import StateRow
+from service.mirror.planning import StateRow
 from service.mirror.store import Store
 from service.mirror.tables import HISTORIES, MAPPING, STATES, key_of
 

@@ -9,8 +9,22 @@ from typing import Any
 
 from service.changes import AssetSaved
 from service.mirror.rows import joined_of, moment_of, text_of
+from service.mirror.tables import (
+    asset_attachments,
+    asset_attributes,
+    asset_classifications,
+    asset_columns,
+    asset_terms,
+    column_classifications,
+    connections,
+    row_of,
+)
 from service.text import lookup
 from service.text.documents import Distinct, canonical, column_text, key_text
+
+ColumnRow, TermRow, AttributeRow = map(row_of, (asset_columns, asset_terms, asset_attributes))
+ClassificationRow, ColumnClassificationRow = map(row_of, (asset_classifications, column_classifications))
+ConnectionRow, AttachmentRow = map(row_of, (connections, asset_attachments))
 
 #: Bytes of what is part of a key beside an asset's id, which has up to 1,024: together they fit an index entry.
 _NAME_BYTES, _TERM_BYTES, _STANDING_BYTES = 1024, 512, 64
@@ -26,53 +40,84 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d(:
 _SHORTEST_TIME, _LONGEST_TIME = len("2026-05-10T15:04"), 40
 
 
-def column_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+def column_rows(change: AssetSaved) -> Iterable[Any]:
     """The rows of an asset's columns; of several with the same name the later ones are numbered."""
     names = Distinct(_NAME_BYTES)
     for column in change.columns:
-        yield (
-            change.asset_id, names.of(column.name), column.position, text_of(column.data_type),
-            text_of(column.native_type), column.length, column.scale, column.nullable, text_of(column.description),
-            joined_of(column.tags), text_of(column.data_class_id), text_of(column.data_class), column.quality_score,
-        )  # fmt: skip
+        yield ColumnRow(
+            asset_id=change.asset_id,
+            name=names.of(column.name),
+            position=column.position,
+            data_type=text_of(column.data_type),
+            native_type=text_of(column.native_type),
+            length=column.length,
+            scale=column.scale,
+            nullable=column.nullable,
+            description=text_of(column.description),
+            tags=joined_of(column.tags),
+            data_class_id=text_of(column.data_class_id),
+            data_class=text_of(column.data_class),
+            quality_score=column.quality_score,
+        )
 
 
-def term_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+def term_rows(change: AssetSaved) -> Iterable[Any]:
     """The rows of the terms on an asset and its columns."""
     for term in change.terms:
-        term_id, standing = key_text(term.term_id, _TERM_BYTES), key_text(term.standing, _STANDING_BYTES)
-        yield (
-            change.asset_id, key_text(term.column, _NAME_BYTES), term_id, standing, text_of(term.name), term.confidence
-        )  # fmt: skip
+        yield TermRow(
+            asset_id=change.asset_id,
+            column_name=key_text(term.column, _NAME_BYTES),
+            term_id=key_text(term.term_id, _TERM_BYTES),
+            standing=key_text(term.standing, _STANDING_BYTES),
+            term=text_of(term.name),
+            confidence=term.confidence,
+        )
 
 
-def classification_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+def classification_rows(change: AssetSaved) -> Iterable[Any]:
     """The rows of an asset's classifications."""
     for found in change.classifications:
         if found.column:
             continue
-        classification_id = key_text(found.classification_id, _NAME_BYTES)
-        standing = key_text(found.standing, _STANDING_BYTES)
-        yield (change.asset_id, classification_id, standing, text_of(found.name), text_of(found.global_id))
+        yield ClassificationRow(
+            asset_id=change.asset_id,
+            classification_id=key_text(found.classification_id, _NAME_BYTES),
+            standing=key_text(found.standing, _STANDING_BYTES),
+            classification=text_of(found.name),
+            global_id=text_of(found.global_id),
+        )
 
 
-def column_classification_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+def column_classification_rows(change: AssetSaved) -> Iterable[Any]:
     """The rows of the classifications of an asset's columns."""
     for found in change.classifications:
         if found.column:
-            keys = key_text(found.column, _NAME_BYTES), key_text(found.classification_id, _TERM_BYTES)
-            yield (change.asset_id, *keys, text_of(found.name), text_of(found.global_id))
+            yield ColumnClassificationRow(
+                asset_id=change.asset_id,
+                column_name=key_text(found.column, _NAME_BYTES),
+                classification_id=key_text(found.classification_id, _TERM_BYTES),
+                classification=text_of(found.name),
+                global_id=text_of(found.global_id),
+            )
 
 
-def connection_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+def connection_rows(change: AssetSaved) -> Iterable[Any]:
     """The row of a connection."""
     if change.connection:
         told = change.connection
-        texts = (told.datasource_type, told.context, told.host, told.port, told.database, told.bucket)
-        yield (change.asset_id, *map(text_of, texts), joined_of(told.flags))
+        yield ConnectionRow(
+            asset_id=change.asset_id,
+            datasource_type=text_of(told.datasource_type),
+            context=text_of(told.context),
+            host=text_of(told.host),
+            port=text_of(told.port),
+            database=text_of(told.database),
+            bucket=text_of(told.bucket),
+            flags=joined_of(told.flags),
+        )
 
 
-def attribute_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+def attribute_rows(change: AssetSaved) -> Iterable[Any]:
     """The rows of the leaves of an asset's attributes."""
     attributes: dict[str, str] = {}
     taken, paths = Distinct(_ATTRIBUTE_BYTES), Distinct(_PATH_BYTES)
@@ -82,7 +127,18 @@ def attribute_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
             paths = Distinct(_PATH_BYTES)
         # Of those in ASCII no two are alike; of others what a store cannot hold may have been the difference.
         told = path if path.isascii() and len(path) <= _PATH_BYTES and "\x00" not in path else paths.of(path)
-        yield (change.asset_id, number, attributes[attribute], told, *_told(value))
+        text, as_number, truth, time, cut = _told(value)
+        yield AttributeRow(
+            asset_id=change.asset_id,
+            number=number,
+            attribute=attributes[attribute],
+            path=told,
+            text_value=text,
+            number_value=as_number,
+            truth_value=truth,
+            time_value=time,
+            cut=cut,
+        )
 
 
 def _told(value: Any) -> tuple[str | None, float | None, bool | None, datetime | None, str | None]:
@@ -108,14 +164,20 @@ def _short(text: str) -> tuple[str, str | None]:
     return raw[:_TEXT_BYTES].decode(errors="ignore"), _TEXT
 
 
-def attachment_rows(change: AssetSaved) -> Iterable[tuple[Any, ...]]:
+def attachment_rows(change: AssetSaved) -> Iterable[Any]:
     """The rows of an asset's attachments; one without an id has its place as one."""
     ids = Distinct(_ATTACHMENT_BYTES) if len(change.attachments) > 1 else None
     for place, one in enumerate(change.attachments, 1):
         attachment_id = one.attachment_id or f"#{place}"
-        yield (
-            change.asset_id, ids.of(attachment_id) if ids else key_text(attachment_id, _ATTACHMENT_BYTES),
-            text_of(one.asset_type), text_of(one.name), text_of(one.mime), one.size, text_of(one.kind),
-            text_of(one.connection_id), text_of(one.connection_path),
-            moment_of(one.created_at_us),
-        )  # fmt: skip
+        yield AttachmentRow(
+            asset_id=change.asset_id,
+            attachment_id=ids.of(attachment_id) if ids else key_text(attachment_id, _ATTACHMENT_BYTES),
+            asset_type=text_of(one.asset_type),
+            name=text_of(one.name),
+            mime=text_of(one.mime),
+            size=one.size,
+            kind=text_of(one.kind),
+            connection_id=text_of(one.connection_id),
+            connection_path=text_of(one.connection_path),
+            created_at=moment_of(one.created_at_us),
+        )

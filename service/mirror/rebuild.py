@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.changes import AssetSaved, Change, ProfileSaved
 from service.errors import DataError
 from service.events.stored import change_of
+from service.mirror.planning import plan_of
 from service.mirror.profiling import classes
-from service.mirror.rows import plan_of
 from service.mirror.store import Store
 from service.mirror.tables import MAPPING, STATES, key_of
 from service.mirror.writer import INSERTS, replace_parts
@@ -75,4 +75,4 @@ def _row_of(kind: str, change: Change) -> tuple[Any, ...]:
     plan = plan_of([(0, change)])
     by_kind = {"container": plan.containers, "asset": plan.assets, "data_profile": plan.data_profiles, **plan.things}
     (row,) = [row for row in by_kind[kind].values() if row.change is change]
-    return row.values
+    return tuple(row.values)

@@ -1,141 +1,55 @@
-"""From changes to rows: pure, no store. Of several states of one thing in a batch only the newest becomes a row."""
+"""From a change to its rows: pure, no store. Fields are those of the tables (`row_of`).
+
+Of several states of one thing in a batch `service.mirror.planning` takes the newest.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
-from hashlib import blake2b
 from typing import Any
 
 import msgspec
 
 from service.changes import (
-    AssetDeleted,
-    AssetMentioned,
     AssetSaved,
-    Change,
     ColumnFigures,
     Container,
-    ContainerDeleted,
     ContainerSaved,
     Copied,
     LineageRecorded,
     ProfileDeleted,
-    ProfileDocumentRead,
     ProfileMentioned,
     ProfileSaved,
-    Rank,
-    RefreshAsked,
     ThingDeleted,
     ThingSaved,
     UsageObserved,
     Version,
 )
-from service.kinds import THINGS
-from service.text.documents import DIGEST_BYTES, column_text, key_text
+from service.mirror.tables import (
+    assets,
+    containers,
+    data_profiles,
+    dataset_links,
+    lineage_edges,
+    lineage_events,
+    openlineage_events,
+    quality_assertions,
+    row_of,
+    usage_facts,
+)
+from service.text.documents import column_text, key_text
 from service.text.times import to_datetime
 
 _encoder = msgspec.json.Encoder()
 #: In place of figures: the document tells them. Whoever knows nothing of this finds no columns, and no fault.
 IN_DOCUMENT = "[]"
 
-#: Seconds after a tie before the thing is read again: events carry whole seconds, so one more could still tie.
-TIE_REFRESH_DELAY_S = 2.0
-
-
-#: What a row says of a container, an asset or a profile that is only referred to, or gone.
-_UNKNOWN_CONTAINER = (None,) * 6
-_UNKNOWN_ASSET = (None,) * 17
-_UNKNOWN_PROFILE = (None,) * 7
-
-
-@dataclass(slots=True)
-class StateRow:
-    """The newest state of one thing in a batch."""
-
-    version: Version
-    #: Bytes of the version, which the store compares.
-    key: bytes
-    values: tuple[Any, ...]
-    #: Index of the event that it came from.
-    event: int
-    change: Change | None
-    #: States of the same batch that it overtook.
-    overtaken: list[StateRow] = field(default_factory=list)
-
-    @property
-    def versions(self) -> list[Version]:
-        """Its version, and those of the states that it overtook."""
-        return [self.version, *(older.version for older in self.overtaken)]
-
-
-@dataclass(slots=True)
-class Plan:
-    """What one batch wants written: rows by table, each by key."""
-
-    containers: dict[str, StateRow] = field(default_factory=dict)
-    assets: dict[str, StateRow] = field(default_factory=dict)
-    data_profiles: dict[str, StateRow] = field(default_factory=dict)
-    #: By kind.
-    things: dict[str, dict[str, StateRow]] = field(default_factory=dict)
-    #: Documents of profiles, with the index of the event that each came from.
-    documents: list[tuple[int, ProfileDocumentRead]] = field(default_factory=list)
-    lineage_events: dict[str, StateRow] = field(default_factory=dict)
-    #: Edges that add to those which are there, whichever state of their event wins.
-    added_edges: set[tuple[Any, ...]] = field(default_factory=set)
-    #: OpenLineage events as they were sent, by their id.
-    originals: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    #: By the id that the version before would have kept it by, the events that it may have kept.
-    former: dict[str, list[str]] = field(default_factory=dict)
-    #: What tests found, by the id of the OpenLineage event that tells it.
-    assertions: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
-    #: What tells of columns and runs, which counts by versions of its own, whichever state of its event wins.
-    told: list[LineageRecorded] = field(default_factory=list)
-    #: Further names of data sets, by the id of the OpenLineage event that tells them.
-    links: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
-    #: The newest of each id, whichever state of its lineage event wins.
-    facts: dict[str, UsageObserved] = field(default_factory=dict)
-    #: Index of the event that each came from.
-    fact_events: dict[str, int] = field(default_factory=dict)
-    refreshes: list[RefreshAsked] = field(default_factory=list)
-
-
-def plan_of(changes: Iterable[tuple[int, Change]]) -> Plan:
-    """The rows of a batch; each change comes with the index of its event."""
-    plan = Plan()
-    for event, change in changes:
-        _PLANNERS[type(change)](plan, event, change)
-    return plan
-
-
-def _put(
-    rows: dict[str, StateRow], row_id: str, version: Version, values: tuple[Any, ...], event: int, change: Change | None
-) -> None:
-    row = StateRow(version, version.key, values, event, change)
-    there = rows.get(row_id)
-    if there is None:
-        rows[row_id] = row
-    elif row.key > there.key:
-        rows[row_id], row.overtaken = row, [*there.overtaken, there]
-    elif row.key < there.key:
-        there.overtaken.append(row)
-
-
-@lru_cache(maxsize=4096)
-def _stub(known: Container | None) -> Version:
-    """The version of a row that is only referred to: knowing the container beats not knowing it, then digest."""
-    if known is None:
-        return Version(None, Rank.STUB)
-    text = f"{known.kind}/{known.id}".encode("utf-8", "surrogatepass")
-    return Version(None, Rank.STUB, b"\x01" + blake2b(text, digest_size=DIGEST_BYTES - 1).digest())
-
-
-@lru_cache(maxsize=8)
-def _container_stub(kind: str) -> Version:
-    """The version of a container that is only referred to: of two kinds the later word counts."""
-    return Version(None, Rank.STUB, kind.encode().ljust(DIGEST_BYTES, b"\0"))
+ContainerRow, AssetRow, ProfileRow = map(row_of, (containers, assets, data_profiles))
+#: Of what is only referred to, or gone.
+ContainerStub, AssetStub, ProfileStub = (row_of(table, partly=True) for table in (containers, assets, data_profiles))
+LineageRow, EdgeRow, FactRow = map(row_of, (lineage_events, lineage_edges, usage_facts))
+OriginalRow, AssertionRow, LinkRow = map(row_of, (openlineage_events, quality_assertions, dataset_links))
 
 
 def place_of(container: Container | None) -> tuple[str | None, str | None]:
@@ -160,97 +74,75 @@ def moment_of(at_us: int | None) -> datetime | None:
     return None if at_us is None else to_datetime(at_us)
 
 
-def _tail(version: Version, document: str | None, *, deleted: bool = False) -> tuple[Any, ...]:
-    """The columns that `state_insert` adds: version, version_at, deleted_at, document."""
+def state_of(version: Version, document: str | None = None, *, deleted: bool = False) -> dict[str, Any]:
+    """What the row of every state says."""
     at = moment_of(version.at_us)
     # A tombstone without a time is a tombstone all the same; the epoch stands for "some time ago".
-    return (version.key, at, (at or to_datetime(0)) if deleted else None, document)
+    gone_at = (at or to_datetime(0)) if deleted else None
+    return {"version": version.key, "version_at": at, "deleted_at": gone_at, "document": document}
 
 
-def _container(plan: Plan, event: int, container: Container | None) -> None:
-    if container is None:
-        return
-    there = plan.containers.get(container.id)
-    if there is None or there.values[1] != container.kind:
-        version = _container_stub(container.kind)
-        values = (container.id, container.kind, *_UNKNOWN_CONTAINER, *_tail(version, None))
-        _put(plan.containers, container.id, version, values, event, None)
+def container_row(change: ContainerSaved) -> Any:
+    """The row of a container."""
+    return ContainerRow(
+        container_id=change.container.id,
+        kind=change.container.kind,
+        name=text_of(change.name),
+        description=text_of(change.description),
+        state=text_of(change.state),
+        is_governed=change.is_governed,
+        creator_id=text_of(change.creator_id),
+        created_at=moment_of(change.created_at_us),
+        **state_of(change.version, change.document.text),
+    )
 
 
-def _container_saved(plan: Plan, event: int, change: ContainerSaved) -> None:
-    values = (
-        change.container.id, change.container.kind, text_of(change.name), text_of(change.description),
-        text_of(change.state), change.is_governed, text_of(change.creator_id), moment_of(change.created_at_us),
-        *_tail(change.version, change.document.text),
-    )  # fmt: skip
-    _put(plan.containers, change.container.id, change.version, values, event, change)
-
-
-def _container_deleted(plan: Plan, event: int, change: ContainerDeleted) -> None:
-    tail = _tail(change.version, None, deleted=True)
-    values = (change.container.id, change.container.kind, *_UNKNOWN_CONTAINER, *tail)
-    _put(plan.containers, change.container.id, change.version, values, event, change)
-
-
-def _mention_asset(plan: Plan, event: int, asset_id: str | None, container: Container | None) -> None:
-    _container(plan, event, container)
-    if asset_id is None:
-        return
-    version, there = _stub(container), plan.assets.get(asset_id)
-    if there is not None and there.version is version:  # as in most events of a batch
-        return
-    values = (asset_id, *place_of(container), *_UNKNOWN_ASSET, *_tail(version, None))
-    _put(plan.assets, asset_id, version, values, event, None)
-
-
-def _asset_mentioned(plan: Plan, event: int, change: AssetMentioned) -> None:
-    _mention_asset(plan, event, change.asset_id, change.container)
-
-
-def _asset_saved(plan: Plan, event: int, change: AssetSaved) -> None:
-    _container(plan, event, change.container)
+def asset_row(change: AssetSaved) -> Any:
+    """The row of an asset."""
     source = change.copied_from or Copied()
-    values = (
-        change.asset_id, *place_of(change.container), text_of(change.name), text_of(change.asset_type),
-        change.visibility_mode, text_of(change.description), joined_of(change.tags), text_of(change.state),
-        text_of(change.owner_id), text_of(change.resource_key), text_of(change.connection_id),
-        text_of(change.connection_path), text_of(source.action), text_of(source.asset_id), *place_of(source.container),
-        moment_of(change.created_at_us), moment_of(change.updated_at_us),
-        text_of(change.updated_by), *_tail(change.version, change.document.text if change.document else None),
-    )  # fmt: skip
-    _put(plan.assets, change.asset_id, change.version, values, event, change)
+    (kind, container_id), (source_kind, source_id) = place_of(change.container), place_of(source.container)
+    return AssetRow(
+        asset_id=change.asset_id,
+        container_kind=kind,
+        container_id=container_id,
+        name=text_of(change.name),
+        asset_type=text_of(change.asset_type),
+        visibility_mode=change.visibility_mode,
+        description=text_of(change.description),
+        tags=joined_of(change.tags),
+        state=text_of(change.state),
+        owner_id=text_of(change.owner_id),
+        resource_key=text_of(change.resource_key),
+        connection_id=text_of(change.connection_id),
+        connection_path=text_of(change.connection_path),
+        copy_action=text_of(source.action),
+        source_asset_id=text_of(source.asset_id),
+        source_container_kind=source_kind,
+        source_container_id=source_id,
+        created_at=moment_of(change.created_at_us),
+        updated_at=moment_of(change.updated_at_us),
+        updated_by=text_of(change.updated_by),
+        **state_of(change.version, change.document.text if change.document else None),
+    )
 
 
-def _asset_deleted(plan: Plan, event: int, change: AssetDeleted) -> None:
-    _container(plan, event, change.container)
-    tail = _tail(change.version, None, deleted=True)
-    values = (change.asset_id, *place_of(change.container), *_UNKNOWN_ASSET, *tail)
-    _put(plan.assets, change.asset_id, change.version, values, event, change)
-
-
-def _thing_saved(plan: Plan, event: int, change: ThingSaved) -> None:
-    _container(plan, event, change.container)
-    values = THINGS[change.kind].row() if change.values is None else change.values
-    texts = (text_of(value) if isinstance(value, str) else value for value in values)
-    row = (change.thing_id, *place_of(change.container), *texts, *_tail(change.version, change.document.text))
-    _put(plan.things.setdefault(change.kind, {}), change.thing_id, change.version, row, event, change)
-
-
-def _thing_deleted(plan: Plan, event: int, change: ThingDeleted) -> None:
-    nothing = THINGS[change.kind].row()
-    tail = _tail(change.version, None, deleted=True)
-    row = (change.thing_id, *place_of(change.container), *nothing, *tail)
-    _put(plan.things.setdefault(change.kind, {}), change.thing_id, change.version, row, event, change)
-
-
-def _profile_saved(plan: Plan, event: int, change: ProfileSaved) -> None:
-    _mention_asset(plan, event, change.asset_id, change.container)
-    values = (
-        change.profile_id, change.asset_id, *place_of(change.container), text_of(change.status), change.column_count,
-        moment_of(change.created_at_us), text_of(change.owner_id), text_of(change.run_id),
-        text_of(change.attachment_id), figures_of(change), *_tail(change.version, change.document.text),
-    )  # fmt: skip
-    _put(plan.data_profiles, change.profile_id, change.version, values, event, change)
+def profile_row(change: ProfileSaved) -> Any:
+    """The row of a profile."""
+    kind, container_id = place_of(change.container)
+    return ProfileRow(
+        profile_id=change.profile_id,
+        asset_id=change.asset_id,
+        container_kind=kind,
+        container_id=container_id,
+        status=text_of(change.status),
+        column_count=change.column_count,
+        created_at=moment_of(change.created_at_us),
+        owner_id=text_of(change.owner_id),
+        run_id=text_of(change.run_id),
+        attachment_id=text_of(change.attachment_id),
+        figures=figures_of(change),
+        **state_of(change.version, change.document.text),
+    )
 
 
 #: What PostgreSQL refuses, of what a document may hold: some escapes, and decimals too small for a double (`1E-999`).
@@ -279,129 +171,103 @@ def figures_text(figures: Sequence[ColumnFigures]) -> str | None:
     return _encoder.encode([{name: v for name, v in one.items() if v is not None} for one in clean]).decode()
 
 
-def _document_read(plan: Plan, event: int, change: ProfileDocumentRead) -> None:
-    plan.documents.append((event, change))
+def thing_row(change: ThingSaved | ThingDeleted, values: Iterable[Any], state: dict[str, Any]) -> tuple[Any, ...]:
+    """The row of a thing, in the order of its table: the fields of its kind, then its place."""
+    return (change.thing_id, *values, *place_of(change.container), *state.values())
 
 
-def _profile_mentioned(plan: Plan, event: int, change: ProfileMentioned) -> None:
-    _mention_asset(plan, event, change.asset_id, change.container)
-    version = _stub(change.container)
-    if change.asset_id:  # two mentions that differ in the data set must not depend on their order either
-        text = version.digest + change.asset_id.encode("utf-8", "surrogatepass")
-        digest = version.digest[:1] + blake2b(text, digest_size=DIGEST_BYTES - 1).digest()
-        version = Version(None, Rank.STUB, digest)
-    place = place_of(change.container)
-    values = (change.profile_id, change.asset_id, *place, *_UNKNOWN_PROFILE, *_tail(version, None))
-    _put(plan.data_profiles, change.profile_id, version, values, event, None)
+def profile_stub(change: ProfileMentioned | ProfileDeleted, state: dict[str, Any]) -> Any:
+    """The row of a profile of which no more is told."""
+    kind, container_id = place_of(change.container)
+    place = {"container_kind": kind, "container_id": container_id}
+    return ProfileStub(change.profile_id, asset_id=change.asset_id, **place, **state)
 
 
-def _profile_deleted(plan: Plan, event: int, change: ProfileDeleted) -> None:
-    _mention_asset(plan, event, change.asset_id, change.container)
-    values = (
-        change.profile_id, change.asset_id, *place_of(change.container), *_UNKNOWN_PROFILE,
-        *_tail(change.version, None, deleted=True),
-    )  # fmt: skip
-    _put(plan.data_profiles, change.profile_id, change.version, values, event, change)
+def lineage_row(change: LineageRecorded, *, own: bool) -> Any:
+    """The row of a lineage event."""
+    return LineageRow(
+        event_id=change.event_id,
+        event_type=text_of(change.event_type),
+        categories=column_text(",".join(change.categories)),
+        event_time=moment_of(change.version.at_us),
+        source_service=text_of(change.source_service),
+        user_id=text_of(change.user_id),
+        own=own,
+        came_from=change.came_from,
+        **state_of(change.version, change.document.text),
+    )
 
 
-def lineage_values(change: LineageRecorded, *, own: bool) -> tuple[Any, ...]:
-    """The row of a lineage event, in the order of the writer's columns."""
-    return (
-        change.event_id, text_of(change.event_type), column_text(",".join(change.categories)),
-        moment_of(change.version.at_us), text_of(change.source_service), text_of(change.user_id), own, change.came_from,
-        *_tail(change.version, change.document.text),
-    )  # fmt: skip
-
-
-def edge_values(change: LineageRecorded) -> Iterable[tuple[Any, ...]]:
-    """The edge rows of a lineage event, in the order of the writer's columns."""
+def edge_rows(change: LineageRecorded) -> Iterable[Any]:
+    """The edge rows of a lineage event."""
     for edge in change.edges:
-        place = place_of(edge.container)
-        texts = (text_of(edge.relation), text_of(edge.asset_type), text_of(edge.name))
-        yield (change.event_id, edge.asset_id, edge.role, *texts, *place)
+        kind, container_id = place_of(edge.container)
+        yield EdgeRow(
+            event_id=change.event_id,
+            asset_id=edge.asset_id,
+            role=edge.role,
+            relation=text_of(edge.relation),
+            asset_type=text_of(edge.asset_type),
+            name=text_of(edge.name),
+            container_kind=kind,
+            container_id=container_id,
+        )
 
 
 #: Bytes of a column's name as a part of a key.
 _NAME_BYTES = 1024
 
 
-def _lineage_recorded(plan: Plan, event: int, change: LineageRecorded) -> None:
-    for edge in change.edges:
-        _mention_asset(plan, event, edge.asset_id, edge.container)
-    for link in change.links:
-        _mention_asset(plan, event, link.other_id, None)
-    if change.accumulates:
-        plan.added_edges.update(edge_values(change))
-        for fact in change.usage:
-            _usage_observed(plan, event, fact)
-    if change.columns or change.run_facts:
-        plan.told.append(change)
-    if change.original:
-        original_id, document, former = change.original
-        at = moment_of(change.version.at_us)
-        plan.originals[original_id] = (original_id, change.event_id, at, document.text)
-        if change.assertions:
-            plan.assertions[original_id] = list(assertion_values(change))
-        if change.links:
-            plan.links[original_id] = list(link_values(change))
-        if former:
-            plan.former.setdefault(former, []).append(original_id)
-    _put(plan.lineage_events, change.event_id, change.version, lineage_values(change, own=False), event, change)
-
-
-def assertion_values(change: LineageRecorded) -> Iterable[tuple[Any, ...]]:
-    """The rows of what tests found, in the order of the writer's columns."""
+def assertion_rows(change: LineageRecorded) -> Iterable[Any]:
+    """The rows of what tests found."""
     run_id = change.event_id if change.accumulates else None
     at, job = moment_of(change.version.at_us), text_of(change.source_service)
     for one in change.assertions:
-        column = None if one.column is None else key_text(one.column, _NAME_BYTES)
-        texts = (one.severity, one.expected, one.actual)
-        yield (
-            one.assertion_id, one.version, one.facet_id, change.event_id, run_id, job,
-            text_of(one.namespace), text_of(one.name), one.asset_id, column, text_of(one.assertion),
-            text_of(one.test_name), one.success, *map(text_of, texts), at,
-        )  # fmt: skip
+        yield AssertionRow(
+            assertion_id=one.assertion_id,
+            version=one.version,
+            facet_id=one.facet_id,
+            event_id=change.event_id,
+            run_id=run_id,
+            job=job,
+            namespace=text_of(one.namespace),
+            name=text_of(one.name),
+            asset_id=one.asset_id,
+            column_name=None if one.column is None else key_text(one.column, _NAME_BYTES),
+            assertion=text_of(one.assertion),
+            test_name=text_of(one.test_name),
+            success=one.success,
+            severity=text_of(one.severity),
+            expected=text_of(one.expected),
+            actual=text_of(one.actual),
+            occurred_at=at,
+        )
 
 
-def link_values(change: LineageRecorded) -> Iterable[tuple[Any, ...]]:
-    """The rows of further names of data sets, in the order of the columns of their table."""
+def link_rows(change: LineageRecorded) -> Iterable[Any]:
+    """The rows of further names of data sets."""
     for one in change.links:
-        key = one.facet_id, one.version, one.asset_id, one.other_id or ""
-        yield (*key, change.event_id, one.is_asset, one.other_is_asset)
+        yield LinkRow(
+            facet_id=one.facet_id,
+            version=one.version,
+            asset_id=one.asset_id,
+            other_id=one.other_id or "",
+            event_id=change.event_id,
+            is_asset=one.is_asset,
+            other_is_asset=one.other_is_asset,
+        )
 
 
-def _usage_observed(plan: Plan, event: int, change: UsageObserved) -> None:
-    there = plan.facts.get(change.fact_id)
-    if there is None or change.version.key > there.version.key:
-        plan.facts[change.fact_id] = change
-        plan.fact_events[change.fact_id] = event
-
-
-def fact_values(change: UsageObserved) -> tuple[Any, ...]:
-    """The row of a fact, in the order of the writer's columns."""
-    return (
-        change.fact_id, text_of(change.asset_id), change.user, moment_of(change.at_us), change.number, change.source,
-        text_of(change.counter), text_of(change.event_id), change.version.key,
-    )  # fmt: skip
-
-
-def _refresh_asked(plan: Plan, event: int, change: RefreshAsked) -> None:
-    plan.refreshes.append(change)
-
-
-_PLANNERS: dict[type, Any] = {
-    ContainerSaved: _container_saved,
-    ContainerDeleted: _container_deleted,
-    AssetMentioned: _asset_mentioned,
-    AssetSaved: _asset_saved,
-    AssetDeleted: _asset_deleted,
-    ProfileSaved: _profile_saved,
-    ProfileDocumentRead: _document_read,
-    ProfileMentioned: _profile_mentioned,
-    ProfileDeleted: _profile_deleted,
-    ThingSaved: _thing_saved,
-    ThingDeleted: _thing_deleted,
-    LineageRecorded: _lineage_recorded,
-    UsageObserved: _usage_observed,
-    RefreshAsked: _refresh_asked,
-}
+def fact_row(change: UsageObserved) -> Any:
+    """The row of a fact."""
+    return FactRow(
+        fact_id=change.fact_id,
+        asset_id=text_of(change.asset_id),
+        user_hash=change.user,
+        occurred_at=moment_of(change.at_us),
+        number=change.number,
+        source=change.source,
+        counter=text_of(change.counter),
+        event_id=text_of(change.event_id),
+        version=change.version.key,
+    )

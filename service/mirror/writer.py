@@ -8,7 +8,7 @@ states of the same second.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,7 +27,7 @@ from service.changes import (
 )
 from service.kinds import THINGS
 from service.mirror import effects, history, refreshes
-from service.mirror.bulk import BulkInsert, key_in, part_insert, rows_by_key, state_insert
+from service.mirror.bulk import BulkInsert, key_in, part_insert, row_insert, rows_by_key, state_insert
 from service.mirror.effects import NOBODY, Effect, Parts, Watched
 from service.mirror.lineage import facets, identities
 from service.mirror.parts import (
@@ -39,16 +39,9 @@ from service.mirror.parts import (
     connection_rows,
     term_rows,
 )
+from service.mirror.planning import TIE_REFRESH_DELAY_S, Plan, StateRow, plan_of
 from service.mirror.profiling import classes, documents
-from service.mirror.rows import (
-    TIE_REFRESH_DELAY_S,
-    Plan,
-    StateRow,
-    edge_values,
-    fact_values,
-    lineage_values,
-    plan_of,
-)
+from service.mirror.rows import edge_rows, fact_row, lineage_row
 from service.mirror.tables import (
     asset_attachments,
     asset_attributes,
@@ -68,81 +61,25 @@ from service.mirror.tables import (
     usage_facts,
 )
 
-_PLACE = ("container_kind", "container_id")
-_LINEAGE = ("event_id", "event_type", "categories", "event_time", "source_service", "user_id", "own", "came_from")
-
-_containers = state_insert(
-    containers, "container_id", "kind", "name", "description", "state", "is_governed", "creator_id", "created_at"
-)
-_assets = state_insert(
-    assets, "asset_id", *_PLACE, "name", "asset_type", "visibility_mode", "description", "tags", "state", "owner_id",
-    "resource_key", "connection_id", "connection_path", "copy_action", "source_asset_id", "source_container_kind",
-    "source_container_id", "created_at", "updated_at", "updated_by",
-)  # fmt: skip
-_profiles = state_insert(
-    data_profiles,
-    "profile_id",
-    "asset_id",
-    *_PLACE,
-    "status",
-    "column_count",
-    "created_at",
-    "owner_id",
-    "run_id",
-    "attachment_id",
-    "figures",
-)
-_things = {
-    kind.name: state_insert(things[kind.name], kind.id_name, *_PLACE, *(field.name for field in kind.fields))
-    for kind in THINGS.values()
-}
-_lineage = state_insert(lineage_events, *_LINEAGE, keep_if="own")
-_own_lineage = BulkInsert(
-    lineage_events, _lineage.columns, ("event_id",), "nothing", ("event_id",), _lineage.clocked, _lineage.constants
-)
-_edges = BulkInsert(
-    lineage_edges,
-    ("event_id", "asset_id", "role", "relation", "asset_type", "name", *_PLACE),
-    key=("event_id", "asset_id", "role"),
-    on_conflict="nothing",
-)
-_originals = BulkInsert(
-    openlineage_events,
-    ("openlineage_id", "event_id", "event_time", "document"),
-    key=("openlineage_id",),
-    on_conflict="nothing",
-    returning=("openlineage_id",),
-    clocked=("mirrored_at",),
-)
-_assertions = BulkInsert(
-    quality_assertions,
-    (
-        "assertion_id", "version", "facet_id", "event_id", "run_id", "job", "namespace", "name",
-        "asset_id", "column_name", "assertion", "test_name", "success", "severity", "expected", "actual", "occurred_at",
-    ),
-    key=("assertion_id", "version"),
-    on_conflict="nothing",
-    clocked=("mirrored_at",),
-)  # fmt: skip
-_facts = BulkInsert(
-    usage_facts,
-    ("fact_id", "asset_id", "user_hash", "occurred_at", "number", "source", "counter", "event_id", "version"),
-    key=("fact_id",),
-    on_conflict="newer",
-    returning=("fact_id", "replaces"),
-    clocked=("mirrored_at",),
-)
+_containers, _assets, _profiles = map(state_insert, (containers, assets, data_profiles))
+_things = {kind: state_insert(things[kind]) for kind in THINGS}
+_lineage = state_insert(lineage_events, keep_if="own")
+_own_lineage = replace(_lineage, on_conflict="nothing", returning=("event_id",), keep_if=None)
+_edges = row_insert(lineage_edges, "nothing")
+_originals = row_insert(openlineage_events, "nothing", "openlineage_id")
+_assertions = row_insert(quality_assertions, "nothing")
+_facts = row_insert(usage_facts, "newer", "fact_id", "replaces")
 
 
 #: What belongs to an asset's state and is replaced with it: the insert, and the rows of one asset.
 ASSET_PARTS: tuple[tuple[BulkInsert, Callable[[AssetSaved], Iterable[tuple[Any, ...]]]], ...] = (
-    (part_insert(asset_columns, 2), column_rows),
-    (part_insert(asset_terms, 4), term_rows),
-    (part_insert(asset_classifications, 3), classification_rows),
-    (part_insert(column_classifications, 3), column_classification_rows),
-    (part_insert(connections, 1), connection_rows),
-    (part_insert(asset_attributes, 2), attribute_rows),
-    (part_insert(asset_attachments, 2), attachment_rows),
+    (part_insert(asset_columns), column_rows),
+    (part_insert(asset_terms), term_rows),
+    (part_insert(asset_classifications), classification_rows),
+    (part_insert(column_classifications), column_classification_rows),
+    (part_insert(connections), connection_rows),
+    (part_insert(asset_attributes), attribute_rows),
+    (part_insert(asset_attachments), attachment_rows),
 )
 
 
@@ -335,7 +272,7 @@ async def _write_lineage(connection: AsyncConnection, plan: Plan, applied: Appli
     changed = [event.event_id for event in whole if written[event.event_id]]
     if changed:
         await connection.execute(sa.delete(lineage_edges).where(key_in(connection, lineage_edges.c.event_id, changed)))
-    edges = {*plan.added_edges, *(edge for event in whole for edge in edge_values(event))}
+    edges = {*plan.added_edges, *(edge for event in whole for edge in edge_rows(event))}
     await _edges.run(connection, _one_each(edges))
     applied.originals = set(plan.originals)
     if not kept:
@@ -357,19 +294,19 @@ async def _not_kept(connection: AsyncConnection, plan: Plan) -> list[tuple[Any, 
         original_id
         for former, row in there.items()
         for original_id in plan.former[former]
-        if original_id != former and plan.originals[original_id][-1] == row.document
+        if original_id != former and plan.originals[original_id].document == row.document
     }
     return [row for original_id, row in plan.originals.items() if original_id not in kept]
 
 
-async def _write_assertions(connection: AsyncConnection, rows: list[tuple[Any, ...]]) -> None:
+async def _write_assertions(connection: AsyncConnection, rows: list[Any]) -> None:
     """What is told of one data set in one run replaces what was; the view waits for nobody to see that."""
     if not rows:
         return
     await _assertions.run(connection, rows)
     there, newer = quality_assertions.c, quality_assertions.alias("newer").c
     replaced = sa.exists().where(newer.facet_id == there.facet_id, newer.version > there.version)
-    mine = key_in(connection, there.facet_id, sorted({row[2] for row in rows}))
+    mine = key_in(connection, there.facet_id, sorted({row.facet_id for row in rows}))
     await connection.execute(sa.delete(quality_assertions).where(mine, replaced))
 
 
@@ -379,22 +316,23 @@ def _had_ended(version: bytes) -> bool:
 
 async def write_facts(connection: AsyncConnection, facts: Iterable[UsageObserved]) -> set[str]:
     """Insert facts of usage, the newest of each id; answers the ids of those that were news."""
-    return {row[0] for row in await _facts.run(connection, [fact_values(fact) for fact in facts])}
+    return {row[0] for row in await _facts.run(connection, [fact_row(fact) for fact in facts])}
 
 
 def _is_later(version: Version, replaced: bytes) -> bool:
     return version.at_us != Version.from_key(replaced).at_us
 
 
-def _one_each(edges: Iterable[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+def _one_each(edges: Iterable[Any]) -> list[Any]:
     """One row per key, the same whatever the order: of two that name an asset differently, one counts."""
-    return list({edge[:3]: edge for edge in sorted(edges, key=lambda edge: [str(value) for value in edge])}.values())
+    in_order = sorted(edges, key=lambda edge: [str(value) for value in edge])
+    return list({(edge.event_id, edge.asset_id, edge.role): edge for edge in in_order}.values())
 
 
 async def record_own_lineage(connection: AsyncConnection, events: Sequence[LineageRecorded]) -> set[str]:
     """Insert lineage events that we made, with their edges; answers the ids that were not there yet."""
     by_id = {event.event_id: event for event in events}
-    rows = [lineage_values(event, own=True) for event in by_id.values()]
+    rows = [lineage_row(event, own=True) for event in by_id.values()]
     written = {row[0] for row in await _own_lineage.run(connection, rows)}
-    await _edges.run(connection, [edge for event_id in written for edge in edge_values(by_id[event_id])])
+    await _edges.run(connection, [edge for event_id in written for edge in edge_rows(by_id[event_id])])
     return written

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import ColumnsTold, LineageRecorded, RunFact
-from service.mirror.bulk import BulkInsert, key_in
+from service.mirror.bulk import key_in, row_insert
 from service.mirror.lineage import identities
 from service.mirror.rows import moment_of, text_of
 from service.mirror.tables import (
@@ -18,6 +18,7 @@ from service.mirror.tables import (
     lineage_edges,
     lineage_events,
     quality_assertions,
+    row_of,
     run_facts,
 )
 from service.text.documents import key_text
@@ -29,33 +30,12 @@ _FLOWS = 1000
 #: A run that may be under way.
 _OPEN = ("JOB_STARTED", "JOB_RUNNING")
 
-_facets = BulkInsert(
-    column_facets,
-    ("facet_id", "version", "event_id", "flow_id"),
-    key=("facet_id",),
-    on_conflict="newer",
-    returning=("facet_id",),
-    clocked=("mirrored_at",),
-)
-_flows = BulkInsert(
-    column_flows,
-    (
-        "flow_id", "number", "from_asset_id", "from_column", "from_key", "to_asset_id", "to_column", "to_key",
-        "is_direct", "transformation", "description", "masking",
-    ),
-    key=("flow_id", "number"),
-    on_conflict="nothing",
-)  # fmt: skip
-_facts = BulkInsert(
-    run_facts,
-    (
-        "event_id", "fact", "version", "moment", "until", "run_id", "job_namespace", "job_name", "root_run_id",
-        "root_job_namespace", "root_job_name", "text",
-    ),
-    key=("event_id", "fact"),
-    on_conflict="newer",
-    clocked=("mirrored_at",),
-)  # fmt: skip
+FacetRow, FlowRow, FactRow = map(row_of, (column_facets, column_flows, run_facts))
+#: Of a run of which nothing is told but that it was lost.
+LostRow = row_of(run_facts, partly=True)
+_facets = row_insert(column_facets, "newer", "facet_id")
+_flows = row_insert(column_flows, "nothing")
+_facts = row_insert(run_facts, "newer")
 
 
 async def write(connection: AsyncConnection, told: Iterable[LineageRecorded]) -> None:
@@ -79,29 +59,52 @@ def _version(fact: RunFact) -> bytes:
 
 async def _write_columns(connection: AsyncConnection, columns: dict[str, tuple[str, ColumnsTold]]) -> None:
     """The facets first: whoever removes flows that no facet tells waits for them, and then sees them."""
-    rows = [(one.facet_id, one.version, event_id, one.flow_id) for event_id, one in columns.values()]
+    rows = [
+        FacetRow(facet_id=one.facet_id, version=one.version, event_id=event_id, flow_id=one.flow_id)
+        for event_id, one in columns.values()
+    ]
     written = {row[0] for row in await _facets.run(connection, rows)}
     flows = {one.flow_id: one for _, one in columns.values() if one.facet_id in written}
     await _flows.run(connection, [row for flow in flows.values() for row in _flow_rows(flow)])
 
 
-def _flow_rows(told: ColumnsTold) -> Iterable[tuple[Any, ...]]:
+def _flow_rows(told: ColumnsTold) -> Iterable[Any]:
     for number, edge in enumerate(told.edges):
-        names = [key_text(name, NAME_BYTES) for name in (edge.from_column, edge.from_key, edge.to_column, edge.to_key)]
-        yield (
-            told.flow_id, number, edge.from_asset, *names[:2], told.to_asset, *names[2:],
-            edge.is_direct, text_of(edge.transformation), text_of(edge.description), edge.masking,
-        )  # fmt: skip
+        yield FlowRow(
+            flow_id=told.flow_id,
+            number=number,
+            from_asset_id=edge.from_asset,
+            from_column=key_text(edge.from_column, NAME_BYTES),
+            from_key=key_text(edge.from_key, NAME_BYTES),
+            to_asset_id=told.to_asset,
+            to_column=key_text(edge.to_column, NAME_BYTES),
+            to_key=key_text(edge.to_key, NAME_BYTES),
+            is_direct=edge.is_direct,
+            transformation=text_of(edge.transformation),
+            description=text_of(edge.description),
+            masking=edge.masking,
+        )
 
 
-def _fact_row(event_id: str, fact: RunFact) -> tuple[Any, ...]:
-    run = (
-        fact.run_id, fact.job_namespace, fact.job_name, fact.root_run_id, fact.root_job_namespace, fact.root_job_name,
-    )  # fmt: skip
-    texts = [None if text is None else key_text(text, NAME_BYTES) for text in run]
-    return (
-        event_id, fact.fact, fact.version, moment_of(fact.at_us), moment_of(fact.until_us), *texts, text_of(fact.text),
-    )  # fmt: skip
+def _fact_row(event_id: str, fact: RunFact) -> Any:
+    return FactRow(
+        event_id=event_id,
+        fact=fact.fact,
+        version=fact.version,
+        moment=moment_of(fact.at_us),
+        until=moment_of(fact.until_us),
+        run_id=_short(fact.run_id),
+        job_namespace=_short(fact.job_namespace),
+        job_name=_short(fact.job_name),
+        root_run_id=_short(fact.root_run_id),
+        root_job_namespace=_short(fact.root_job_namespace),
+        root_job_name=_short(fact.root_job_name),
+        text=text_of(fact.text),
+    )
+
+
+def _short(text: str | None) -> str | None:
+    return None if text is None else key_text(text, NAME_BYTES)
 
 
 async def forget(connection: AsyncConnection, event_ids: Sequence[str]) -> None:
@@ -138,6 +141,6 @@ async def note_lost(connection: AsyncConnection, before: sa.ColumnElement[Any], 
         event.event_type.in_([sa.literal_column(f"'{word}'") for word in _OPEN]), event.event_time < before, job, ~noted
     )
     rows = (await connection.execute(query.order_by(event.event_id).limit(limit))).all()
-    nothing = (None,) * 8
-    await _facts.run(connection, [(row.event_id, "lost", row.version, row.event_time, *nothing) for row in rows])
+    lost_rows = [LostRow(row.event_id, fact="lost", version=row.version, moment=row.event_time) for row in rows]
+    await _facts.run(connection, lost_rows)
     return len(rows)

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.mirror.bulk import BulkInsert, among, key_in
+from service.mirror.bulk import among, key_in, row_insert
 from service.mirror.tables import dataset_identities, dataset_links
 
 log = structlog.get_logger(__name__)
@@ -26,13 +26,8 @@ MAX_NAMES = 1000
 #: Names the advisory lock of who changes links: two that do so at once would each not see what the other links.
 _LOCK = 7_283_412_002
 
-_links = BulkInsert(
-    dataset_links,
-    ("facet_id", "version", "asset_id", "other_id", "event_id", "is_asset", "other_is_asset"),
-    key=("facet_id", "version", "asset_id", "other_id"),
-    on_conflict="nothing",
-)
-_identities = BulkInsert(dataset_identities, ("asset_id", "identity_id"), key=("asset_id",), on_conflict="nothing")
+_links = row_insert(dataset_links, "nothing")
+_identities = row_insert(dataset_identities, "nothing")
 
 Pair = tuple[str, str]
 

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.changes import ClassCandidate, ProfileSaved
 from service.mirror.bulk import key_in, part_insert
 from service.mirror.rows import text_of
-from service.mirror.tables import profile_classes
+from service.mirror.tables import profile_classes, row_of
 from service.text.documents import key_text
 
 #: Bytes of what is part of a key beside a profile's id, which has up to 1,024: together they fit an index entry.
@@ -24,14 +24,22 @@ _NAME_BYTES, _CLASS_BYTES, _ATTACHMENT_BYTES = 768, 256, 256
 #: In place of an attachment: told by the profile itself.
 OF_STATE = ""
 
-_insert = part_insert(profile_classes, 4)
+_insert, ClassRow = part_insert(profile_classes), row_of(profile_classes)
 
 
-def _rows(profile_id: str, attachment_id: str, classes: Iterable[ClassCandidate]) -> Iterable[tuple[Any, ...]]:
+def _rows(profile_id: str, attachment_id: str, classes: Iterable[ClassCandidate]) -> Iterable[Any]:
     source = key_text(attachment_id, _ATTACHMENT_BYTES)
     for one in classes:
-        keys = key_text(one.column, _NAME_BYTES), key_text(one.code, _CLASS_BYTES)
-        yield (profile_id, source, *keys, text_of(one.name), one.confidence, one.priority, one.chosen)
+        yield ClassRow(
+            profile_id=profile_id,
+            attachment_id=source,
+            column_name=key_text(one.column, _NAME_BYTES),
+            class_code=key_text(one.code, _CLASS_BYTES),
+            data_class=text_of(one.name),
+            confidence=one.confidence,
+            priority=one.priority,
+            chosen=one.chosen,
+        )
 
 
 async def replace(connection: AsyncConnection, profiles: Sequence[ProfileSaved], replaced: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ Documents are canonical JSON text; `jsonb` would refuse NUL and lone surrogates,
 
 from __future__ import annotations
 
-from service.mirror.tables.columns import MAPPING, UtcTime, key_of, metadata
+from service.mirror.tables.columns import MAPPING, STATE, UtcTime, key_of, metadata, row_of, written
 from service.mirror.tables.contract import contract_paths, contract_sources
 from service.mirror.tables.figures import profile_classes, profile_documents, profile_drift, profile_runs
 from service.mirror.tables.kept import HISTORIES, STATES, VERSIONED
@@ -60,6 +60,7 @@ from service.mirror.tables.work import (
 __all__ = [
     "HISTORIES",
     "MAPPING",
+    "STATE",
     "STATES",
     "VERSIONED",
     "UtcTime",
@@ -103,6 +104,7 @@ __all__ = [
     "quality_assertions",
     "refreshes",
     "replicas",
+    "row_of",
     "run_facts",
     "search_things",
     "search_words",
@@ -113,4 +115,5 @@ __all__ = [
     "target_states",
     "things",
     "usage_facts",
+    "written",
 ]

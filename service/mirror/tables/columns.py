@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,6 +50,12 @@ def state_columns() -> list[Column[Any]]:
     ]
 
 
+#: Of what a state row has, what whoever writes it says, in the order in which it is said last of all.
+STATE = ("version", "version_at", "deleted_at", "document")
+#: What the statement fills in.
+_FILLED_IN = frozenset({"replaces", "mirrored_at", "mapping"})
+
+
 def container_columns() -> list[Column[Any]]:
     """Where a thing lives."""
     return [
@@ -60,3 +67,21 @@ def container_columns() -> list[Column[Any]]:
 def key_of(table: Table) -> Column[Any]:
     """The column that names a thing in its table, and, beside the version, in its history."""
     return next(iter(table.primary_key))
+
+
+def written(table: Table) -> tuple[str, ...]:
+    """The columns that whoever writes a row says: the key first, of a state what every state has last."""
+    names = [column.name for column in table.c if column.name not in _FILLED_IN]
+    if "mapping" not in table.c:
+        return tuple(names)
+    return (*(name for name in names if name not in STATE), *STATE)
+
+
+def row_of(table: Table, *, partly: bool = False) -> Any:
+    """A tuple whose fields are the columns that are written, each by its name: none is forgotten, and none made up.
+
+    Args:
+        partly: what is not said is not known, but for the key.
+    """
+    names = written(table)
+    return namedtuple(f"{table.name}_row", names, defaults=[None] * (len(names) - 1) if partly else None)

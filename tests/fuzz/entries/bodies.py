@@ -9,7 +9,7 @@ from service.errors import DataError, HandlerFailed
 from service.events.message import Message
 from service.mirror.dead_letters import dead_letter_of
 from service.mirror.parts import classification_rows, column_rows, connection_rows, term_rows
-from service.mirror.rows import plan_of
+from service.mirror.planning import plan_of
 from service.pipeline.decoding import Decoder, Read
 from service.pipeline.routing import Router, installed_handlers
 from service.settings.model import PipelineSettings, ScopeSettings

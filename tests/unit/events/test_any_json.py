@@ -17,7 +17,7 @@ from service.events.message import Event
 from service.events.things import container_change, thing_change
 from service.kinds import THINGS
 from service.mirror.parts import classification_rows, column_rows, connection_rows, term_rows
-from service.mirror.rows import plan_of
+from service.mirror.planning import plan_of
 from service.pipeline.routing import Handler, handlers_of
 from service.text import documents
 
