@@ -27,8 +27,7 @@ from service.cli.common import (
 )
 from service.cli.replay import reading_along
 from service.errors import UsageError
-from service.mirror.usage.importing import BAD, KNOWN, NEW, TOO_OLD, BadLine, Importer, UsageLine, read_lines
-from service.mirror.usage.people import people_of
+from service.mirror.usage.importing import BAD, KNOWN, NEW, TOO_OLD, BadLine, UsageLine, read_lines
 from service.operations import usage as operations
 from service.settings.model import Settings
 from service.targets.collibra import batches
@@ -75,8 +74,7 @@ async def _import(
     counts: Counter[str] = Counter()
     bad: list[dict[str, Any]] = []
     async with opened_store(settings, migrate=True) as store:
-        people = await people_of(store, settings.usage, settings.pipeline.principals)
-        importer = Importer(store, people, settings.retention.usage_s, dry_run=dry_run)
+        importer = await operations.importer_of(store, settings, dry_run=dry_run)
         for name in files:
             with _opened(name) as lines:
                 while chunk := list(islice(lines, _LINES)):
@@ -84,6 +82,8 @@ async def _import(
                     counts += taken.counts
                     for line in taken.bad:
                         _tell(name, line, bad, aloud=tell)
+        if not dry_run:
+            await operations.note_import(store, counts, acting())
     return {key: counts[key] for key in (NEW, KNOWN, TOO_OLD, BAD)}, bad
 
 

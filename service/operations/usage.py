@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -16,6 +16,8 @@ from service.errors import UsageError
 from service.mirror import controls
 from service.mirror.store import Store
 from service.mirror.tables import usage_facts
+from service.mirror.usage.importing import BAD, KNOWN, NEW, TOO_OLD, BadLine, Importer, read_value
+from service.mirror.usage.people import people_of
 from service.operations.acting import Act, Conflict, Unknown
 from service.operations.targets import installed
 from service.settings.model import Settings
@@ -107,11 +109,47 @@ class UsageStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class UsageImported:
+    """What became of lines of a query log, and which of them, counted from 1, were of no use."""
+
+    new: int
+    known: int
+    too_old: int
+    bad: int
+    dry_run: bool
+    lines: list[BadLine]
+
+
+@dataclass(frozen=True, slots=True)
 class Settled:
     """A batch and its state, now that somebody said what became of it."""
 
     batch_id: str
     state: str
+
+
+async def importer_of(store: Store, settings: Settings, *, dry_run: bool) -> Importer:
+    """What takes query logs, as settings want users hashed and uses kept; raises `StoreUnavailable`."""
+    people = await people_of(store, settings.usage, settings.pipeline.principals)
+    return Importer(store, people, settings.retention.usage_s, dry_run=dry_run)
+
+
+async def take(store: Store, settings: Settings, lines: Sequence[Any], act: Act, *, dry_run: bool) -> UsageImported:
+    """Take lines of a query log, which are parsed already, in one transaction; bad ones cost the others nothing."""
+    importer = await importer_of(store, settings, dry_run=dry_run)
+    taken = await importer.take([read_value(number, line) for number, line in enumerate(lines, 1)])
+    if not dry_run:
+        await note_import(store, taken.counts, act)
+    new, known, too_old, bad = (taken.counts[what] for what in (NEW, KNOWN, TOO_OLD, BAD))
+    return UsageImported(new, known, too_old, bad, dry_run, taken.bad)
+
+
+async def note_import(store: Store, counts: Mapping[str, int], act: Act) -> None:
+    """Note in the audit log that somebody brought uses of assets."""
+    async with store.writing() as connection:
+        await act.record(
+            connection, "usage.import", "usage", {what: counts[what] for what in (NEW, KNOWN, TOO_OLD, BAD)}
+        )
 
 
 async def standing(store: Store) -> UsageStanding:

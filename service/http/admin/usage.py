@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from service.http.admin.calls import Asked, Body, Call, Limit, Parameters, Word
 from service.operations import usage as operations
-from service.operations.usage import Batch, BatchWhole, Settled, UsageStanding
+from service.operations.usage import Batch, BatchWhole, UsageImported, Settled, UsageStanding
 from service.targets.collibra.batches import STATES
 from service.targets.collibra.planning import Unlocated
 
@@ -30,6 +30,20 @@ class OfWindow(Parameters):
 
     target: Word = "collibra"
     limit: Limit = 50
+
+
+#: Lines that one call brings: as many as one transaction takes.
+MAX_LINES = 5000
+
+
+class UsageLog(Body):
+    """Lines of a query log, as `usage import` reads them from files."""
+
+    lines: list[dict[str, Any]] = Field(
+        min_length=1, max_length=MAX_LINES,
+        description="Each with `who`, `what`, `when`, and `id` where two uses are to be told apart.",
+    )  # fmt: skip
+    dry_run: bool = Field(False, description="Only look what would become of each line.")
 
 
 #: A job is named only of what was sent.
@@ -75,6 +89,11 @@ async def _standing(asked: Asked[Parameters, Body]) -> UsageStanding:
     return await operations.standing(asked.means.store)
 
 
+async def _import(asked: Asked[Parameters, UsageLog]) -> UsageImported:
+    told, means = asked.body, asked.means
+    return await operations.take(means.store, means.settings, told.lines, asked.act, dry_run=told.dry_run)
+
+
 async def _locators(asked: Asked[OfWindow, Body]) -> Located:
     told = asked.query
     plan = await operations.look(asked.means.store, asked.means.settings, told.target)
@@ -104,6 +123,8 @@ async def _replan(asked: Asked[Parameters, Replan]) -> Replanned:
 #: In the order in which they are described.
 CALLS: tuple[Call, ...] = (
     Call("GET", _ROOT, "getUsage", "How much use is known, planned and told", UsageStanding, _standing),
+    Call("POST", f"{_ROOT}/import", "importUsage", "Bring uses of assets, of a query log", UsageImported, _import,
+         body=UsageLog),
     Call("GET", f"{_ROOT}/locators", "listUnlocated", "Used assets without a locator, the most used first", Located,
          _locators, OfWindow, refusals=(404,)),
     Call("GET", f"{_ROOT}/batches", "listUsageBatches", "Batches of usage figures", list[Batch], _batches, Batches),

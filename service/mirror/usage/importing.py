@@ -77,7 +77,14 @@ def read_lines(stream: IO[bytes]) -> Iterator[UsageLine | BadLine]:
 
 def _read(number: int, line: bytes) -> UsageLine | BadLine:
     try:
-        value = documents.read(line, _MAX_DEPTH)
+        return read_value(number, documents.read(line, _MAX_DEPTH))
+    except DataError as error:
+        return BadLine(number, str(error))
+
+
+def read_value(number: int, value: Any) -> UsageLine | BadLine:
+    """What a line says, which is parsed already."""
+    try:
         if not isinstance(value, dict):
             raise UsageLineInvalid(problem=f"it is {documents.type_of[type(value)]}, not an object")
         return _line(number, value)

@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from service.changes import Origin
+from service.changes import AssetMentioned, Container, Origin
 from service.errors import DeliveryRejected
 from service.events.message import Message
-from service.mirror import controls, dead_letters, deliveries, progress
+from service.mirror import controls, dead_letters, deliveries, progress, writer
 from service.mirror.tables import collibra_batches
 from service.operations import logs
 from service.settings.model import CatalogSettings, LogSettings, ScopeSettings, StoreSettings, TargetSettings
@@ -274,6 +274,32 @@ async def test_a_gap_is_closed_by_somebody_who_knows(admin: Client, mirror: Mirr
 
 
 # Usage.
+
+
+async def test_uses_of_a_query_log_are_brought(admin: Client, mirror: Mirror) -> None:
+    async with mirror.store.write() as connection:
+        await writer.apply(connection, [(0, AssetMentioned("a1", Container("catalog", "c1")))])
+    now = datetime.now(UTC).isoformat()
+    lines = [
+        {"who": "ada", "what": "a1", "when": now}, {"who": None, "what": "elsewhere", "when": now},
+        {"who": "ada", "what": "a1", "when": "2001-01-01T00:00:00Z"}, {"who": "ada", "what": "a1", "when": now},
+        {"what": "a1"},
+    ]  # fmt: skip
+
+    tried = await admin.post("/usage/import", {"lines": lines, "dry_run": True})
+    assert (tried["new"], tried["known"], tried["too_old"], tried["bad"], tried["dry_run"]) == (1, 1, 1, 2, True)
+    assert (await admin.get("/usage"))["facts"] == [] == await audited(mirror)
+
+    taken = await admin.post("/usage/import", {"lines": lines, "reason": "warehouse"})
+    assert {**tried, "dry_run": False} == taken
+    assert [line["number"] for line in taken["lines"]] == [2, 5]
+    assert "elsewhere" in taken["lines"][0]["problem"]
+    assert (await admin.get("/usage"))["facts"][0]["facts"] == 1
+    assert (await admin.post("/usage/import", {"lines": lines[:1]}))["known"] == 1
+    first, again = await audited(mirror)
+    assert first[1:4] == ("usage.import", "usage", "warehouse")
+    assert again[1] == "usage.import"
+    await admin.refused("/usage/import", {"lines": []})
 
 
 async def test_a_batch_in_doubt_is_settled_and_a_window_counted_again(admin: Client, mirror: Mirror) -> None:
