@@ -21,7 +21,7 @@ from service.cli.common import (
 )
 from service.cli.replay import messages_in
 from service.errors import UsageError
-from service.mirror.contract import Difference
+from service.mirror.contract import ShapeDifference
 from service.operations import contract as operations
 from service.operations.learning import learn as learnt
 from service.settings.model import Settings
@@ -73,7 +73,7 @@ async def _learn(settings: Settings, files: list[str]) -> int:
     return number
 
 
-def _show(found: list[Difference], as_json: bool) -> None:
+def _show(found: list[ShapeDifference], as_json: bool) -> None:
     if as_json:
         print_json([asdict(one) for one in found])
         return

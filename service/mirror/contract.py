@@ -31,7 +31,7 @@ WHATS: tuple[What, ...] = ("topic", "new", "gone", "retyped")
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class ShapeDifference:
     """What differs from the normal.
 
     `what` is topic (the source itself is new), new, gone or retyped; `ratio` is the share of samples with the path.
@@ -98,7 +98,7 @@ async def _add(connection: AsyncConnection, source: Any, tally: Tally) -> None:
         await connection.execute(statement, told)
 
 
-async def differences(connection: AsyncConnection) -> list[Difference]:
+async def differences(connection: AsyncConnection) -> list[ShapeDifference]:
     """What differs from the normal, by source and path."""
     sources = (await connection.execute(sa.select(contract_sources).order_by(contract_sources.c.source))).all()
     rows = await connection.execute(sa.select(contract_paths).order_by(contract_paths.c.path, contract_paths.c.type))
@@ -108,9 +108,9 @@ async def differences(connection: AsyncConnection) -> list[Difference]:
     return [one for source in sources for one in _of_source(source, of_source[source.source])]
 
 
-def _of_source(source: Any, paths: Mapping[str, Sequence[Any]]) -> Iterator[Difference]:
+def _of_source(source: Any, paths: Mapping[str, Sequence[Any]]) -> Iterator[ShapeDifference]:
     if source.is_new:
-        yield Difference(source.source, "", "topic", "", "", 1.0, source.first_at, None)
+        yield ShapeDifference(source.source, "", "topic", "", "", 1.0, source.first_at, None)
         return
     told: set[str] = set()
     for path, rows in paths.items():
@@ -123,23 +123,23 @@ def _of_source(source: Any, paths: Mapping[str, Sequence[Any]]) -> Iterator[Diff
             yield found
 
 
-def _of_path(source: Any, path: str, rows: Sequence[Any]) -> Difference | None:
+def _of_path(source: Any, path: str, rows: Sequence[Any]) -> ShapeDifference | None:
     normal, new = [row for row in rows if row.is_normal], [row for row in rows if not row.is_normal]
     ratio = min(1.0, sum(row.seen for row in rows) / max(1, source.samples))
     before = ", ".join(row.type for row in normal)
     if new:
         what: What = "retyped" if normal else "new"
         types = ", ".join(row.type for row in new)
-        return Difference(source.source, path, what, types, before, ratio, new[0].first_at, new[0].example)
+        return ShapeDifference(source.source, path, what, types, before, ratio, new[0].first_at, new[0].example)
     missed = source.samples - max(row.last_sample for row in normal)
     share = sum(row.seen for row in normal) / max(1, source.samples - missed)
     if missed * min(1.0, share) < EXPECTED:
         return None
     last = max(normal, key=lambda row: row.last_sample)
-    return Difference(source.source, path, "gone", "", before, ratio, last.last_at, last.example)
+    return ShapeDifference(source.source, path, "gone", "", before, ratio, last.last_at, last.example)
 
 
-async def accept(connection: AsyncConnection, gone: Sequence[Difference]) -> None:
+async def accept(connection: AsyncConnection, gone: Sequence[ShapeDifference]) -> None:
     """Take all that is there as the normal, without what is gone."""
     now = store_now(connection.dialect.name)
     for one in gone:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from service.mirror import contract
-from service.mirror.contract import Difference
+from service.mirror.contract import ShapeDifference
 from service.mirror.store import Store
 from service.operations.acting import Act
 
 
-async def report(store: Store) -> list[Difference]:
+async def report(store: Store) -> list[ShapeDifference]:
     """What is new, gone or of another type."""
     async with store.reading() as connection:
         return await contract.differences(connection)
 
 
-async def accept(store: Store, act: Act) -> list[Difference]:
+async def accept(store: Store, act: Act) -> list[ShapeDifference]:
     """Take what there is as the normal, and end learning; answers what differed until now."""
     async with store.writing() as connection:
         found = await contract.differences(connection)

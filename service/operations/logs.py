@@ -21,20 +21,20 @@ _EVERYWHERE = "every replica"
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenLevel:
     """A level that a person chose, and the moment from which on it is that of the settings again."""
 
     level: Level
     until: datetime
 
 
-async def chosen(store: Store) -> Chosen | None:
+async def chosen(store: Store) -> ChosenLevel | None:
     """The level that holds by somebody's choice; None: that of the settings does."""
     async with store.reading() as connection:
         value = await controls.read_control(connection, controls.LOG_LEVEL)
         now = (await connection.execute(sa.select(store.now()))).scalar_one()
     level = of_control(value, now)
-    return Chosen(level, datetime.fromisoformat(value["until"])) if level else None
+    return ChosenLevel(level, datetime.fromisoformat(value["until"])) if level else None
 
 
 def of_control(value: dict[str, str] | None, now: datetime) -> Level | None:
@@ -44,7 +44,7 @@ def of_control(value: dict[str, str] | None, now: datetime) -> Level | None:
     return next((level for level in LEVELS if level == value["level"]), None)
 
 
-async def choose(store: Store, level: str, act: Act, lasts_s: float = USUAL_S) -> Chosen:
+async def choose(store: Store, level: str, act: Act, lasts_s: float = USUAL_S) -> ChosenLevel:
     """Show lines from this level on, on every replica within seconds, for `lasts_s` seconds.
 
     Raises:
@@ -59,7 +59,7 @@ async def choose(store: Store, level: str, act: Act, lasts_s: float = USUAL_S) -
         until = (await connection.execute(sa.select(store.later(lasts_s)))).scalar_one()
         await controls.set_control(connection, controls.LOG_LEVEL, {"level": known, "until": until.isoformat()})
         await act.record(connection, "log_level.set", _EVERYWHERE, {"level": known, "lasts_s": lasts_s})
-    return Chosen(known, until)
+    return ChosenLevel(known, until)
 
 
 async def reset(store: Store, act: Act) -> bool:

@@ -79,7 +79,7 @@ class ReplayMany(Choice):
     """Which letters are tried again, and how."""
 
     deliver: bool = Field(False, description="Also create deliveries, as if it were live.")
-    rate: float = Field(0, ge=0, le=10_000, description="Letters per second at most; 0: as fast as it goes.")
+    rate: float = Field(0, ge=0, le=10_000, description="LettersChosen per second at most; 0: as fast as it goes.")
 
 
 class NewBody(Body):
@@ -111,14 +111,14 @@ class LetterShown:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class BodyDifference:
     """What an edit would change, line by line; nothing is saved."""
 
     lines: list[Line]
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class LettersChosen:
     """How many letters there are of what was chosen."""
 
     letters: int
@@ -139,9 +139,9 @@ async def _show(asked: Asked[Parameters, Body]) -> LetterShown:
     return _shown(await operations.one(asked.means.store, asked.names["letter"]))
 
 
-async def _diff(asked: Asked[Parameters, NewBody]) -> Difference:
+async def _diff(asked: Asked[Parameters, NewBody]) -> BodyDifference:
     body, rules = _bytes(asked.body), asked.means.settings.pipeline
-    return Difference(await operations.diff(asked.means.store, rules, asked.names["letter"], body))
+    return BodyDifference(await operations.diff(asked.means.store, rules, asked.names["letter"], body))
 
 
 async def _edit(asked: Asked[Parameters, Edit]) -> Edited:
@@ -156,8 +156,8 @@ async def _replay(asked: Asked[Parameters, Replay]) -> Replayed:
     return await operations.replay(asked.means.store, asked.means.settings, which, asked.act, deliver=deliver)
 
 
-async def _discard(asked: Asked[Parameters, Body]) -> Chosen:
-    return Chosen(await operations.discard(asked.means.store, await _this(asked), asked.act))
+async def _discard(asked: Asked[Parameters, Body]) -> LettersChosen:
+    return LettersChosen(await operations.discard(asked.means.store, await _this(asked), asked.act))
 
 
 async def _this(asked: Asked[Any, Any]) -> Filter:
@@ -165,8 +165,8 @@ async def _this(asked: Asked[Any, Any]) -> Filter:
     return Filter((await operations.open_one(asked.means.store, asked.names["letter"]),), exact=True)
 
 
-async def _count(asked: Asked[Parameters, Choice]) -> Chosen:
-    return Chosen(len(await operations.choose(asked.means.store, asked.body.filter())))
+async def _count(asked: Asked[Parameters, Choice]) -> LettersChosen:
+    return LettersChosen(len(await operations.choose(asked.means.store, asked.body.filter())))
 
 
 async def _replay_many(asked: Asked[Parameters, ReplayMany]) -> Work:
@@ -176,8 +176,8 @@ async def _replay_many(asked: Asked[Parameters, ReplayMany]) -> Work:
     )  # fmt: skip
 
 
-async def _discard_many(asked: Asked[Parameters, Choice]) -> Chosen:
-    return Chosen(await operations.discard(asked.means.store, asked.body.filter(), asked.act))
+async def _discard_many(asked: Asked[Parameters, Choice]) -> LettersChosen:
+    return LettersChosen(await operations.discard(asked.means.store, asked.body.filter(), asked.act))
 
 
 def _bytes(told: NewBody) -> bytes:
@@ -200,20 +200,20 @@ CALLS: tuple[Call, ...] = (
     Call("GET", _ROOT, "listDeadLetters", "Dead letters, the newest first", Page, _list, Listing,
          refusals=(404,)),
     Call("GET", f"{_ROOT}/groups", "groupDeadLetters", "Open ones by cause", list[Group], _groups),
-    Call("POST", f"{_ROOT}/count", "countDeadLetters", "How many open ones a choice is", Chosen, _count,
+    Call("POST", f"{_ROOT}/count", "countDeadLetters", "How many open ones a choice is", LettersChosen, _count,
          body=Choice, refusals=(404,)),
     Call("POST", f"{_ROOT}/replay", "replayDeadLetters", "Try many again", Work, _replay_many,
          body=ReplayMany, status=202, look="/api/admin/work/{work_id}", refusals=(404, 409)),
-    Call("POST", f"{_ROOT}/discard", "discardDeadLetters", "Close many without trying them again", Chosen,
+    Call("POST", f"{_ROOT}/discard", "discardDeadLetters", "Close many without trying them again", LettersChosen,
          _discard_many, body=Choice, refusals=(404,)),
     Call("GET", _ONE, "getDeadLetter", "One whole, with what was done to it", LetterShown, _show,
          refusals=(404,)),
-    Call("POST", f"{_ONE}/diff", "diffDeadLetter", "What an edit would change", Difference, _diff,
+    Call("POST", f"{_ONE}/diff", "diffDeadLetter", "What an edit would change", BodyDifference, _diff,
          body=NewBody, refusals=(404,)),
     Call("POST", f"{_ONE}/edit", "editDeadLetter", "Give it another body", Edited, _edit, body=Edit,
          refusals=(404, 409)),
     Call("POST", f"{_ONE}/replay", "replayDeadLetter", "Try it again", Replayed, _replay, body=Replay,
          refusals=(404,)),
-    Call("POST", f"{_ONE}/discard", "discardDeadLetter", "Close it without trying it again", Chosen,
+    Call("POST", f"{_ONE}/discard", "discardDeadLetter", "Close it without trying it again", LettersChosen,
          _discard, refusals=(404,)),
 )  # fmt: skip

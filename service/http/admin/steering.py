@@ -69,7 +69,7 @@ class LogLevel:
     """The level of the settings, and what somebody chose instead."""
 
     usual: str
-    chosen: logs.Chosen | None
+    chosen: logs.ChosenLevel | None
 
 
 async def _consuming(asked: Asked[Parameters, Body]) -> Consuming:

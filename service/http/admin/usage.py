@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from service.http.admin.calls import Asked, Body, Call, Limit, Parameters, Word
 from service.operations import usage as operations
-from service.operations.usage import Batch, BatchWhole, UsageImported, Settled, UsageStanding
+from service.operations.usage import Batch, BatchWhole, Settled, UsageImported, UsageStanding
 from service.targets.collibra.batches import STATES
 from service.targets.collibra.planning import Unlocated
 
