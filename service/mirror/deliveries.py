@@ -113,17 +113,26 @@ _same = deliveries.alias("same")
 _ENTITY = ("target", "entity_kind", "entity_id")
 
 
-def _oldest_like(row: Callable[[str], sa.ColumnElement[Any]]) -> sa.ScalarSelect[Any]:
+def _oldest_like(
+    row: Callable[[str], sa.ColumnElement[Any]], *more: sa.ColumnElement[bool]
+) -> sa.ScalarSelect[Any]:  # fmt: skip
     """The place of the oldest open delivery of an entity at a target; `row` gives those of a delivery."""
     alike = [_same.c[name] == row(name) for name in _ENTITY]
-    return sa.select(sa.func.min(_same.c.seq)).where(*alike).correlate(deliveries).scalar_subquery()
+    return sa.select(sa.func.min(_same.c.seq)).where(*alike, *more).correlate(deliveries).scalar_subquery()
 
 
 #: It is the oldest open delivery of its entity at its target. Asked row by row, each answered by one entry of an index:
 #: a join would be planned by statistics, which a table that has just grown does not have.
 _IS_HEAD = deliveries.c.seq == _oldest_like(lambda name: deliveries.c[name])
-#: What an insert tells of each row. Its own columns would be written without the table's name there.
-_WAITS_BEFORE = _oldest_like(lambda name: sa.literal_column(f"{deliveries.name}.{name}", sa.Text()))
+
+
+def _written(name: str) -> sa.ColumnElement[Any]:
+    """A column of the row that an insert tells of; the table's own would be written without its name there."""
+    return sa.literal_column(f"{deliveries.name}.{name}", deliveries.c[name].type)
+
+
+#: What an insert tells of each row; on SQLite the row is there already when that is asked.
+_WAITS_BEFORE = _oldest_like(_written, _same.c.seq < _written("seq"))
 _insert = BulkInsert(
     deliveries,
     _COLUMNS,

@@ -39,6 +39,8 @@ class ChangeTarget(Target):
         SettingInvalid: the expression among the options does not compile.
     """
 
+    side_by_side = True
+
     def __init__(self, name: str, origins: Sequence[Origin], options: ChangeOptions) -> None:
         super().__init__(name, origins)
         self.options = options
