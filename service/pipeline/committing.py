@@ -187,20 +187,20 @@ class _Batch:
 
     async def _send(self, new: Sequence[Delivery]) -> None:
         """Write deliveries down; those that need not wait for their turn go on from memory, where it has room."""
-        outlet, store, connection = self._by.outlet, self._by.store, self._connection
+        outlet, connection = self._by.outlet, self._connection
         ready = [delivery for delivery in new if not delivery.waits]
         admitted = outlet.admits(Counter(delivery.target for delivery in ready)) if outlet and ready else ()
         left = [delivery for delivery in ready if delivery.target not in admitted]
-        created = await deliveries.create(connection, store, left, None)
+        created = await deliveries.create(connection, left)
         if outlet and len(left) < len(ready):
             lease, fresh = outlet.lease(), [delivery for delivery in ready if delivery.target in admitted]
             free, ordered = [one for one in fresh if not one.keeps], [one for one in fresh if one.keeps]
-            in_order, behind = await deliveries.create_in_order(connection, store, ordered, lease)
-            created |= in_order | await deliveries.create(connection, store, free, lease)
+            in_order, behind = await deliveries.create_in_order(connection, ordered, lease)
+            created |= in_order | await deliveries.create(connection, free, lease)
             self._outcome.fresh += [
                 one for one in fresh if one.delivery_id in created and one.delivery_id not in behind
             ]
-        created |= await deliveries.create_in_turn(connection, store, [delivery for delivery in new if delivery.waits])
+        created |= await deliveries.create_in_turn(connection, [delivery for delivery in new if delivery.waits])
         self._outcome.deliveries += len(created)
 
     async def _store_dead_letters(self) -> None:

@@ -98,7 +98,7 @@ class Target(ABC):
         return False
 
     def tells(self, change: Change, effect: Effect | None, origin: Origin) -> str | None:
-        """What one that watches tells of a change that it wants, kept with the delivery; None: nothing, after all."""
+        """What one that watches tells of a change that took effect, kept with the delivery; None: nothing."""
         return None
 
     @abstractmethod

@@ -66,8 +66,9 @@ class Relay:
 
     def accept(self, fresh: Sequence[Delivery]) -> None:
         """Take deliveries that were just committed under our lease."""
-        for delivery in fresh:
-            self._by_name[delivery.target].accept(delivery)
+        for lane in self.lanes:
+            if its := [delivery for delivery in fresh if delivery.target == lane.name]:
+                lane.accept(its)
 
     async def measure(self, connection: AsyncConnection) -> None:
         """Have every target set the gauges of its own."""
@@ -104,9 +105,8 @@ class Lane:
         self._memory: deque[tuple[float, Delivery]] = deque()
         self._circuit = Circuit(target.name, settings.retry_max_s, metrics)
         self._turn = nullcontext() if target.side_by_side else asyncio.Lock()
-        self._fresh, self._stored = (
-            Way(store, target, self._circuit, token, metrics, traces) for _ in ("memory", "store")
-        )
+        self._fresh = Way(store, target, self._circuit, token, metrics, traces)
+        self._stored = Way(store, target, self._circuit, token, metrics, traces)
         #: Something is in memory; memory is empty again, so that the store may have its turn.
         self._came, self._may_wait = asyncio.Event(), asyncio.Event()
         self._stopping = False
@@ -138,9 +138,10 @@ class Lane:
     def _is_shut(self) -> bool:
         return self.paused or self.notice is not None
 
-    def accept(self, delivery: Delivery) -> None:
-        """Take a fresh delivery, leased to us."""
-        self._memory.append((time.monotonic(), delivery))
+    def accept(self, fresh: Sequence[Delivery]) -> None:
+        """Take fresh deliveries, leased to us."""
+        born = time.monotonic()
+        self._memory.extend([(born, delivery) for delivery in fresh])
         self._came.set()
 
     def stop(self) -> None:

@@ -48,11 +48,10 @@ class Way:
         except TransientError as error:
             results = [error] * len(batch)
         tracing.end(spans, results)
-        age = self._metrics.delivery_age.labels(self._target.name)
-        took = time.monotonic() - started
+        observe, took = self._metrics.delivery_age.labels(self._target.name).observe, time.monotonic() - started
         for delivery, result, span in zip(batch, results, spans, strict=True):
             if result is None:
-                age.observe(delivery.age_s + took, span.exemplar if span else None)
+                observe(delivery.age_s + took, span.exemplar if span else None)
         self._unsettled = batch, results
         await self.settle_last()
         return True
@@ -65,11 +64,11 @@ class Way:
 
     async def _settle(self, batch: list[Delivery], results: list[MirrorError | None]) -> None:
         """Remove what arrived, bury what never will, give the rest back; and judge the circuit by it."""
-        pairs = list(zip(batch, results, strict=True))
-        arrived = [delivery.delivery_id for delivery, result in pairs if result is None]
-        refused = [(delivery, result) for delivery, result in pairs if isinstance(result, DataError)]
-        waiting = [delivery.delivery_id for delivery, result in pairs if isinstance(result, TransientError)]
-        obstacle = next((result for result in results if isinstance(result, TransientError)), None)
+        arrived = [delivery.delivery_id for delivery, result in zip(batch, results, strict=True) if result is None]
+        others = [(delivery, result) for delivery, result in zip(batch, results, strict=True) if result is not None]
+        refused = [(delivery, result) for delivery, result in others if isinstance(result, DataError)]
+        waiting = [delivery.delivery_id for delivery, result in others if isinstance(result, TransientError)]
+        obstacle = next((result for _, result in others if isinstance(result, TransientError)), None)
         name, token, before = self._target.name, self._token, self._circuit.notice
         wait_s = self._circuit.judge(obstacle, reached=bool(arrived or refused))
         async with self._store.writing() as connection:

@@ -55,7 +55,7 @@ class Subscriber:
 
     def tells(self, change: Change, effect: Effect | None, origin: Origin) -> str | None:
         """The fields that differ, and whose change it is."""
-        return None if effect is None else json.dumps(effect.difference())
+        return None if effect is None or not self.wants(change) else json.dumps(effect.difference())
 
 
 @dataclass

@@ -85,7 +85,7 @@ def _delivery(number: int, entity: str, change: str) -> Delivery:
 async def _create(store: Store, *new: Delivery, lease: Lease | None = None) -> None:
     for delivery in new:
         async with store.write() as connection:
-            await deliveries.create(connection, store, [delivery], lease)
+            await deliveries.create(connection, [delivery], lease)
 
 
 async def _until(condition: Callable[[], Any]) -> None:
@@ -224,7 +224,7 @@ async def test_what_is_committed_while_the_store_is_looked_through_goes_out_at_o
     async def claim_while_one_comes(limit: int) -> list[Delivery]:
         found = await claim(limit)
         if not toy.got:
-            lane.accept(_delivery(1, "a", "{}"))
+            lane.accept([_delivery(1, "a", "{}")])
         return found
 
     monkeypatch.setattr(lane, "_claim", claim_while_one_comes)
@@ -275,9 +275,9 @@ async def _commit(store: Store, relay: Relay, *new: Delivery) -> None:
     """A transaction as the pipeline makes it: from memory goes what nothing of its thing waits before."""
     async with store.write() as connection:
         if not relay.admits({"toy": len(new)}):
-            await deliveries.create_in_turn(connection, store, new)
+            await deliveries.create_in_turn(connection, new)
             return
-        created, behind = await deliveries.create_in_order(connection, store, new, relay.lease())
+        created, behind = await deliveries.create_in_order(connection, new, relay.lease())
     relay.accept([delivery for delivery in new if delivery.delivery_id in created - behind])
 
 
@@ -341,7 +341,7 @@ async def test_side_by_side_each_thing_is_told_in_its_order_and_a_backlog_drains
     numbers = iter(range(1000))
     made = [_told(next(numbers), entity) for entity in waiting]
     async with store.write() as connection:
-        await deliveries.create_in_turn(connection, store, made)
+        await deliveries.create_in_turn(connection, made)
     task = asyncio.create_task(relay.run())
     for entities in fresh:
         new = [_told(next(numbers), entity) for entity in entities]
