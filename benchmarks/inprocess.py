@@ -7,7 +7,7 @@ publishing costs is not in here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from pydantic import SecretStr
@@ -52,9 +52,13 @@ class Receiver(Target):
 class _Memory:
     """Takes fresh deliveries as a relay with room does, and forgets them."""
 
-    def lease(self, number: int) -> Lease:
-        """There is always room."""
+    def lease(self) -> Lease:
+        """One that lasts."""
         return Lease("bench", _LEASE_S)
+
+    def admits(self, wanted: Mapping[str, int]) -> frozenset[str]:
+        """There is always room."""
+        return frozenset(wanted)
 
     def accept(self, fresh: Sequence[Delivery]) -> None:
         """Forgotten."""

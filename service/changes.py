@@ -7,8 +7,10 @@ field by a call of its own, and every event makes several.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+from struct import Struct
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -45,6 +47,8 @@ class Rank(IntEnum):
 
 #: Where a version's key has its rank (a byte, one more than the number), its digest, and the hash of the whole.
 RANK_AT, DIGEST_AT, WHOLE_AT = 8, slice(9, 25), slice(25, 41)
+#: The same as bytes: 8 of end and time, 1 of rank, 16 of digest, 16 of the hash of the whole.
+_KEY = Struct(">QB16s16s")
 #: The bit of a version's key that says that its thing has ended: times of the calendar's years use 58 and a sign.
 _ENDED_BIT = 60
 
@@ -66,9 +70,9 @@ class Version(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> bytes:
-        """The version as bytes that sort as versions do: 8 of end and time, 1 of rank, 16 of digest, 16 of whole."""
+        """The version as bytes that sort as versions do."""
         at = 0 if self.at_us is None else self.at_us + (1 << 63) + (self.ended << _ENDED_BIT)
-        return at.to_bytes(8, "big") + self.rank.byte + self.digest + self.whole
+        return _KEY.pack(at, self.rank + 1, self.digest, self.whole)
 
     @classmethod
     def from_key(cls, key: bytes) -> Version:
@@ -626,25 +630,27 @@ Change = (
 )
 
 
+#: What says which thing a change is about, by its type: asked more than once an event, so types are not tried in turn.
+_ABOUT: dict[type, Callable[[Any], tuple[str, str]]] = {
+    **dict.fromkeys((ContainerSaved, ContainerDeleted), lambda change: ("container", change.container.id)),
+    **dict.fromkeys(
+        (AssetSaved, AssetDeleted, AssetMentioned, AssetDeletionHinted), lambda change: ("asset", change.asset_id)
+    ),
+    **dict.fromkeys(
+        (ProfileSaved, ProfileDeleted, ProfileMentioned, ProfileDocumentRead),
+        lambda change: ("data_profile", change.profile_id),
+    ),
+    DriftFound: lambda change: ("profile_drift", f"{change.asset_id}/{change.change}/{change.column}"[:1024]),
+    **dict.fromkeys((ThingSaved, ThingDeleted), lambda change: (change.kind, change.thing_id)),
+    LineageRecorded: lambda change: ("lineage", change.event_id),
+    UsageObserved: lambda change: ("usage", change.fact_id),
+    RefreshAsked: lambda change: (change.kind, change.entity_id),
+}
+
+
 def entity_of(change: Change) -> tuple[str, str]:
     """Kind and id of what a change of state is about."""
-    match change:
-        case ContainerSaved() | ContainerDeleted():
-            return "container", change.container.id
-        case AssetSaved() | AssetDeleted() | AssetMentioned() | AssetDeletionHinted():
-            return "asset", change.asset_id
-        case ProfileSaved() | ProfileDeleted() | ProfileMentioned() | ProfileDocumentRead():
-            return "data_profile", change.profile_id
-        case DriftFound():
-            return "profile_drift", f"{change.asset_id}/{change.change}/{change.column}"[:1024]
-        case ThingSaved() | ThingDeleted():
-            return change.kind, change.thing_id
-        case LineageRecorded():
-            return "lineage", change.event_id
-        case UsageObserved():
-            return "usage", change.fact_id
-        case RefreshAsked():
-            return change.kind, change.entity_id
+    return _ABOUT[type(change)](change)
 
 
 def was_read(change: Change) -> bool:

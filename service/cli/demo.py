@@ -29,7 +29,7 @@ from service.changes import Origin
 from service.cli import demo_answers, demo_reading, demo_usage
 from service.cli.common import opened_store, out, run_async, show_table
 from service.cli.drawing import Drawing
-from service.cli.stories import Stage, Story, changes, collibra, contract, rehearsal
+from service.cli.stories import Stage, Story, changes, collibra, contract, readers, rehearsal
 from service.errors import MirrorError, UsageError
 from service.events.message import Message
 from service.mirror.lineage.graph import graph
@@ -59,7 +59,8 @@ STEP_S = 0.25
 PATIENCE_S = 40.0
 #: Stories that are told by themselves.
 STORIES: dict[str, Story] = {
-    "changes": changes.tell, "collibra": collibra.tell, "contract": contract.tell, "rehearsal": rehearsal.tell,
+    "changes": changes.tell, "collibra": collibra.tell, "contract": contract.tell,
+    "readers": readers.tell, "rehearsal": rehearsal.tell,
 }  # fmt: skip
 _AGES_S = 100 * 365 * 86400
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from operator import itemgetter
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.changes import DIGEST_AT, RANK_AT
-from service.mirror.clock import store_now
+from service.mirror.clock import store_later, store_now
 from service.mirror.tables import MAPPING, key_of, written
 from service.text.documents import canonical
 
@@ -46,7 +46,8 @@ class BulkInsert:
         keep_if: rows with this true column are never replaced.
         as_json: send rows as JSON texts, which for many short values is less work for us than arrays are.
         shared: columns that have one value for all rows, which is sent once.
-        asks: what else is told of each row that was written, as it stood before the statement.
+        asks: what else is told of each row that was written.
+        later: columns that are so many seconds from now on the store's clock.
     """
 
     table: sa.Table
@@ -60,6 +61,7 @@ class BulkInsert:
     as_json: bool = False
     shared: tuple[str, ...] = ()
     asks: tuple[sa.ColumnElement[Any], ...] = ()
+    later: tuple[tuple[str, float], ...] = ()
 
     async def run(self, connection: AsyncConnection, rows: Sequence[tuple[Any, ...]], *shared: Any) -> list[Any]:
         """Insert the rows, sorted by key as all writers do, and return what was written; `shared` as declared."""
@@ -116,15 +118,25 @@ class BulkInsert:
         incoming = self._incoming()
         selected: list[Any] = [incoming.c[name] for name in self.columns]
         selected += [sa.bindparam(name, type_=self.table.c[name].type) for name in self.shared]
-        selected += [store_now("postgresql") for _ in self.clocked]
+        selected += self._times("postgresql")
         selected += [sa.literal(value, self.table.c[name].type) for name, value in self.constants.items()]
         source = sa.select(*selected)
         if self.on_conflict == "newer":
             source = source.where(~self._is_there_already(incoming))
         # Locks are taken in this order, that of Python, whatever plan the anti-join gets and whatever the locale is.
         source = source.order_by(*(as_python_sorts(incoming.c[name]) for name in self.key))
-        names = [*self.columns, *self.shared, *self.clocked, *self.constants]
+        names = [*self.columns, *self.shared, *self._timed, *self.constants]
         return self._finish(postgresql.insert(self.table).from_select(names, source, include_defaults=False))
+
+    @property
+    def _timed(self) -> tuple[str, ...]:
+        """Columns that the store's clock fills."""
+        return *self.clocked, *(name for name, _ in self.later)
+
+    def _times(self, dialect: str) -> list[Any]:
+        """What it fills them with."""
+        later = [store_later(dialect, seconds) for _, seconds in self.later]
+        return [*(store_now(dialect) for _ in self.clocked), *later]
 
     def _is_there_already(self, incoming: sa.Subquery) -> sa.ColumnElement[bool]:
         """A row that is not older: looked at first, since ON CONFLICT would lock (and write) it to find out."""
@@ -135,7 +147,7 @@ class BulkInsert:
     @cached_property
     def _sqlite(self) -> Any:
         values: dict[str, Any] = {name: sa.bindparam(name) for name in (*self.columns, *self.shared)}
-        values |= {name: store_now("sqlite") for name in self.clocked}
+        values |= dict(zip(self._timed, self._times("sqlite"), strict=True))
         values |= {name: sa.literal(value, self.table.c[name].type) for name, value in self.constants.items()}
         return self._finish(sqlite.insert(self.table).values(values))
 
@@ -143,7 +155,7 @@ class BulkInsert:
         if self.on_conflict == "nothing":
             statement = insert.on_conflict_do_nothing(index_elements=list(self.key))
         else:
-            names = [*self.columns, *self.shared, *self.clocked, *self.constants]
+            names = [*self.columns, *self.shared, *self._timed, *self.constants]
             new = {name: insert.excluded[name] for name in names if name not in self.key}
             condition = insert.excluded.version > self.table.c.version
             if self.keep_if:
@@ -207,13 +219,24 @@ async def rows_by_key(
 ) -> dict[str, Any]:
     """Rows of the table by one key column."""
     found: dict[str, Any] = {}
+    query = _by_key(table, key, columns, connection.dialect.name)
     for start in range(0, len(values), _SQLITE_VARIABLES):
-        chunk = list(values[start : start + _SQLITE_VARIABLES])
-        query = sa.select(table.c[key], *(table.c[name] for name in columns)).where(
-            key_in(connection, table.c[key], chunk)
-        )
-        found |= {row[0]: row for row in await connection.execute(query)}
+        chunk = {"keys": list(values[start : start + _SQLITE_VARIABLES])}
+        found |= {row[0]: row for row in await connection.execute(query, chunk)}
     return found
+
+
+@lru_cache(maxsize=512)
+def _by_key(table: sa.Table, key: str, columns: tuple[str, ...], dialect: str) -> sa.Select[Any]:
+    """The statement for that, made once: for many columns that takes longer than to run it."""
+    return sa.select(table.c[key], *(table.c[name] for name in columns)).where(is_key(table.c[key], dialect))
+
+
+def is_key(column: sa.Column[Any], dialect: str) -> sa.ColumnElement[bool]:
+    """`column IN :keys`, for statements that are made once; as one array on PostgreSQL."""
+    if dialect == "postgresql":
+        return column == sa.any_(sa.bindparam("keys", type_=postgresql.ARRAY(column.type)))
+    return column.in_(sa.bindparam("keys", expanding=True))
 
 
 def key_in(connection: AsyncConnection, column: sa.Column[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -20,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.changes import LineageRecorded, entity_of
 from service.errors import DataError
 from service.mirror import dead_letters as letters
-from service.mirror.bulk import BulkInsert, key_in, rows_by_key
+from service.mirror.bulk import BulkInsert, is_key, key_in, rows_by_key
 from service.mirror.clock import store_now
 from service.mirror.lineage.events import bodies
 from service.mirror.store import Store
@@ -113,17 +114,26 @@ _same = deliveries.alias("same")
 _ENTITY = ("target", "entity_kind", "entity_id")
 
 
-def _oldest_like(row: Callable[[str], sa.ColumnElement[Any]]) -> sa.ScalarSelect[Any]:
+def _oldest_like(
+    row: Callable[[str], sa.ColumnElement[Any]], *more: sa.ColumnElement[bool]
+) -> sa.ScalarSelect[Any]:  # fmt: skip
     """The place of the oldest open delivery of an entity at a target; `row` gives those of a delivery."""
     alike = [_same.c[name] == row(name) for name in _ENTITY]
-    return sa.select(sa.func.min(_same.c.seq)).where(*alike).correlate(deliveries).scalar_subquery()
+    return sa.select(sa.func.min(_same.c.seq)).where(*alike, *more).correlate(deliveries).scalar_subquery()
 
 
 #: It is the oldest open delivery of its entity at its target. Asked row by row, each answered by one entry of an index:
 #: a join would be planned by statistics, which a table that has just grown does not have.
 _IS_HEAD = deliveries.c.seq == _oldest_like(lambda name: deliveries.c[name])
-#: What an insert tells of each row. Its own columns would be written without the table's name there.
-_WAITS_BEFORE = _oldest_like(lambda name: sa.literal_column(f"{deliveries.name}.{name}", sa.Text()))
+
+
+def _written(name: str) -> sa.ColumnElement[Any]:
+    """A column of the row that an insert tells of; the table's own would be written without its name there."""
+    return sa.literal_column(f"{deliveries.name}.{name}", deliveries.c[name].type)
+
+
+#: What an insert tells of each row; on SQLite the row is there already when that is asked.
+_WAITS_BEFORE = _oldest_like(_written, _same.c.seq < _written("seq"))
 _insert = BulkInsert(
     deliveries,
     _COLUMNS,
@@ -131,31 +141,43 @@ _insert = BulkInsert(
     on_conflict="nothing",
     returning=("delivery_id",),
     clocked=("created_at", "due_at"),
-    shared=("lease_token", "lease_until"),
-)
-#: The same, telling of each whether others of its entity wait already.
-_insert_in_order = replace(_insert, asks=(_WAITS_BEFORE,))
-_insert_settling = BulkInsert(
-    deliveries, (*_COLUMNS, "due_at"), ("delivery_id",), "nothing", ("delivery_id",), clocked=("created_at",)
 )
 
 
-async def create(connection: AsyncConnection, store: Store, new: Sequence[Delivery], lease: Lease | None) -> set[str]:
+@cache
+def _settling(seconds: float) -> BulkInsert:
+    """The same for those that are due so many seconds from now."""
+    return replace(_insert, clocked=("created_at",), later=(("due_at", seconds),)) if seconds else _insert
+
+
+@cache
+def _leased(seconds: float) -> BulkInsert:
+    """The same for those that are born leased."""
+    return replace(_insert, shared=("lease_token",), later=(("lease_until", seconds),))
+
+
+@cache
+def _leased_in_order(seconds: float) -> BulkInsert:
+    """The same, telling of each whether others of its entity wait already."""
+    return replace(_leased(seconds), asks=(_WAITS_BEFORE,))
+
+
+async def create(connection: AsyncConnection, new: Sequence[Delivery], lease: Lease | None = None) -> set[str]:
     """Insert deliveries, born leased where a lease is given; answers the ids that were not there yet."""
-    if not new:
-        return set()
-    terms = await _terms(connection, store, lease)
-    created = {row[0] for row in await _insert.run(connection, [_values(d) for d in new if not d.settles_s], *terms)}
-    for settles_s in sorted({d.settles_s for d in new if d.settles_s}):
-        due = (await connection.execute(sa.select(store.later(settles_s)))).scalar_one()
-        settling = [(*_values(d), due) for d in new if d.settles_s == settles_s]
-        created |= {row[0] for row in await _insert_settling.run(connection, settling)}
+    created: set[str] = set()
+    for settles_s in sorted({delivery.settles_s for delivery in new}):
+        rows = [_values(delivery) for delivery in new if delivery.settles_s == settles_s]
+        if lease and not settles_s:
+            written = await _leased(lease.seconds).run(connection, rows, lease.token)
+        else:
+            written = await _settling(settles_s).run(connection, rows)
+        created |= {row[0] for row in written}
     return created
 
 
 async def create_in_order(
-    connection: AsyncConnection, store: Store, new: Sequence[Delivery], lease: Lease
-) -> tuple[set[str], set[str]]:
+    connection: AsyncConnection, new: Sequence[Delivery], lease: Lease
+) -> tuple[set[str], set[str]]:  # fmt: skip
     """Insert deliveries born leased, of which none may overtake another one of its entity.
 
     Returns:
@@ -163,8 +185,8 @@ async def create_in_order(
     """
     if not new:
         return set(), set()
-    terms = await _terms(connection, store, lease)
-    written = await _insert_in_order.run(connection, [_values(d) for d in new], *terms)
+    in_order = _leased_in_order(lease.seconds)
+    written = await in_order.run(connection, [_values(delivery) for delivery in new], lease.token)
     behind = [row[0] for row in written if row[1] is not None]
     if behind:
         mine = key_in(connection, deliveries.c.delivery_id, behind)
@@ -172,25 +194,18 @@ async def create_in_order(
     return {row[0] for row in written}, set(behind)
 
 
-async def _terms(connection: AsyncConnection, store: Store, lease: Lease | None) -> tuple[str | None, datetime | None]:
-    """Token and end of a lease that begins now."""
-    if lease is None:
-        return None, None
-    return lease.token, (await connection.execute(sa.select(store.later(lease.seconds)))).scalar_one()
-
-
 def _values(new: Delivery) -> tuple[str | None, ...]:
     kept = new.document if new.keeps else None
     return new.delivery_id, new.target, new.entity_kind, new.entity_id, new.change, new.trace, kept
 
 
-async def create_in_turn(connection: AsyncConnection, store: Store, new: Sequence[Delivery]) -> set[str]:
+async def create_in_turn(connection: AsyncConnection, new: Sequence[Delivery]) -> set[str]:
     """Insert deliveries of which those of one entity go out in this order; an insert of many has no order within."""
     created: set[str] = set()
     left = list(new)
     while left:
         turn = {(delivery.target, delivery.entity_id): delivery for delivery in reversed(left)}
-        created |= await create(connection, store, list(turn.values()), None)
+        created |= await create(connection, list(turn.values()))
         taken = {delivery.delivery_id for delivery in turn.values()}
         left = [delivery for delivery in left if delivery.delivery_id not in taken]
     return created
@@ -320,10 +335,17 @@ def openlineage_id_of(delivery_id: str) -> str:
     return delivery_id.partition(":")[2]
 
 
+@cache
+def _removal(dialect: str) -> sa.Delete:
+    """Removes deliveries that are still ours."""
+    ours = deliveries.c.lease_token == sa.bindparam("token")
+    return sa.delete(deliveries).where(is_key(deliveries.c.delivery_id, dialect), ours)
+
+
 async def done(connection: AsyncConnection, target: str, ids: Sequence[str], token: str) -> int:
     """Remove delivered rows that are still ours, and count them; answers how many were."""
-    condition = (key_in(connection, deliveries.c.delivery_id, list(ids)), deliveries.c.lease_token == token)
-    removed = (await connection.execute(sa.delete(deliveries).where(*condition))).rowcount
+    mine = {"keys": list(ids), "token": token}
+    removed = (await connection.execute(_removal(connection.dialect.name), mine)).rowcount
     counted = {
         "delivered": target_states.c.delivered + removed,
         "last_delivered_at": store_now(connection.dialect.name),
@@ -381,7 +403,7 @@ async def retry_now(connection: AsyncConnection, target: str | None, ids: Sequen
     return int((await connection.execute(update)).rowcount)
 
 
-async def revive(connection: AsyncConnection, store: Store, letter: Any) -> str:
+async def revive(connection: AsyncConnection, letter: Any) -> str:
     """Send a dead-lettered delivery again; answers the state its letter gets.
 
     A newer open delivery of the same entity carries the newer state, so the old one is superseded; what tells a change
@@ -397,7 +419,7 @@ async def revive(connection: AsyncConnection, store: Store, letter: Any) -> str:
         letter.dead_letter_id, letter.target, letter.entity_kind, letter.entity_id, "replayed",
         document=told, keeps=told is not None,
     )  # fmt: skip
-    await create(connection, store, [again], None)
+    await create(connection, [again])
     return letters.REPLAYED
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.changes import RANK_AT, Rank
+from service.changes import RANK_AT, Rank, Version
 from service.mirror.bulk import BulkInsert, rows_by_key
 from service.mirror.lineage.events import PRIVATE_MODES
 from service.mirror.planning import StateRow
+from service.mirror.rows import moment_of
 from service.mirror.store import Overtaken
 
 #: Columns at the end of every state's insert: version, version_at, deleted_at, document.
@@ -75,6 +77,7 @@ class Shape:
     """The columns of a kind's states that are told: all that are their own, but their key."""
 
     def __init__(self, insert: BulkInsert) -> None:
+        self.table = insert.table.name
         own = insert.columns[1:-_TAIL]
         self.names = tuple(name for name in own if name not in _OURS)
         self._places = {name: place for place, name in enumerate(self.names)}
@@ -97,6 +100,9 @@ class Effect:
     shape: Shape
     before: Sequence[Any] | None
     after: Sequence[Any] | None
+    #: The version that is the row now, by its key, and its moment.
+    version: bytes
+    at: datetime | None
     #: By what they are called.
     parts: Mapping[str, PartRows] | None = None
 
@@ -149,23 +155,24 @@ async def read(connection: AsyncConnection, insert: BulkInsert, ids: Sequence[st
     return await rows_by_key(connection, insert.table, insert.key[0], ids, *names, "version", "deleted_at")
 
 
-def effect_of(insert: BulkInsert, there: Any, row: StateRow, replaced: bytes | None) -> Effect:
+def effect_of(shape: Shape, there: Any, row: StateRow, replaced: bytes | None) -> Effect:
     """What writing a row did to it; `there` is what was read before, `replaced` the version that it then replaced.
 
     Raises:
         Overtaken: another transaction wrote the row in between.
     """
     if replaced != (there.version if there is not None else None):
-        raise Overtaken(insert.table.name)
-    shape = shape_of(insert)
+        raise Overtaken(shape.table)
     was = _seen(there) if there is not None else None
-    now = shape.of_row(row.values) if row.values[-2] is None else None
-    return _as_shown(Effect(shape, was, now))
+    version, at, deleted_at, _ = row.values[-_TAIL:]
+    now = shape.of_row(row.values) if deleted_at is None else None
+    return _as_shown(Effect(shape, was, now, version, at))
 
 
 def state_of(insert: BulkInsert, there: Any) -> Effect:
     """A thing as it is: a row as it is `read`."""
-    return _as_shown(Effect(shape_of(insert), None, _seen(there)))
+    at = moment_of(Version.from_key(there.version).at_us)
+    return _as_shown(Effect(shape_of(insert), None, _seen(there), there.version, at))
 
 
 def _seen(there: Any) -> Sequence[Any] | None:

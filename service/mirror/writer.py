@@ -153,6 +153,7 @@ async def _write_states(
     """Write one table's rows; answers the ids of those that were written, with the version that each replaced."""
     is_watched = kind in watched.kinds and bool(rows)
     former = await effects.before(connection, insert, rows) if is_watched else {}
+    shape = effects.shape_of(insert)
     written = {row[0]: row.replaces for row in await insert.run(connection, [row.values for row in rows.values()])}
     parts = Parts() if is_watched and watched.parts and insert is _assets else None
     if insert is _assets and written:
@@ -164,7 +165,7 @@ async def _write_states(
         news = not replaced or _is_news(row.version, Version.from_key(replaced))
         _note(applied, row, news=news)
         if is_watched and news and row.change is not None:
-            effect = effects.effect_of(insert, former.get(row_id), row, replaced)
+            effect = effects.effect_of(shape, former.get(row_id), row, replaced)
             if parts:
                 effect.parts = parts.of(row_id, effect)
             applied.effects[id(row.change)] = effect

@@ -75,7 +75,7 @@ class Replayer:
 
     async def _send_again(self, letter: Any) -> str:
         async with self._store.writing() as connection:
-            state = await deliveries.revive(connection, self._store, letter)
+            state = await deliveries.revive(connection, letter)
             return await self._close(connection, letter, "replayed", state)
 
     async def _end(self, letter: Any, result: str, state: str | None = None) -> str:

@@ -7,7 +7,7 @@ again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
@@ -45,8 +45,11 @@ class Fate(StrEnum):
 class Outlet(Protocol):
     """Takes fresh deliveries from memory; the relay."""
 
-    def lease(self, number: int) -> Lease | None:
-        """The lease under which so many deliveries are born; None: there is no room, they wait in the store."""
+    def lease(self) -> Lease:
+        """The lease under which the deliveries are born that it takes."""
+
+    def admits(self, wanted: Mapping[str, int]) -> frozenset[str]:
+        """Of targets with so many deliveries each, those for which it has room; the others' wait in the store."""
 
     def accept(self, fresh: Sequence[Delivery]) -> None:
         """These deliveries are committed and leased."""
@@ -184,19 +187,20 @@ class _Batch:
 
     async def _send(self, new: Sequence[Delivery]) -> None:
         """Write deliveries down; those that need not wait for their turn go on from memory, where it has room."""
-        outlet, store, connection = self._by.outlet, self._by.store, self._connection
+        outlet, connection = self._by.outlet, self._connection
         ready = [delivery for delivery in new if not delivery.waits]
-        lease = outlet.lease(len(ready)) if outlet and ready else None
-        ordered = [delivery for delivery in ready if delivery.keeps] if lease else []
-        free = [delivery for delivery in ready if not (lease and delivery.keeps)]
-        created = await deliveries.create(connection, store, free, lease)
-        behind: set[str] = set()
-        if lease:
-            in_order, behind = await deliveries.create_in_order(connection, store, ordered, lease)
-            created |= in_order
-            fresh = created - behind
-            self._outcome.fresh += [delivery for delivery in ready if delivery.delivery_id in fresh]
-        created |= await deliveries.create_in_turn(connection, store, [delivery for delivery in new if delivery.waits])
+        admitted = outlet.admits(Counter(delivery.target for delivery in ready)) if outlet and ready else ()
+        left = [delivery for delivery in ready if delivery.target not in admitted]
+        created = await deliveries.create(connection, left)
+        if outlet and len(left) < len(ready):
+            lease, fresh = outlet.lease(), [delivery for delivery in ready if delivery.target in admitted]
+            free, ordered = [one for one in fresh if not one.keeps], [one for one in fresh if one.keeps]
+            in_order, behind = await deliveries.create_in_order(connection, ordered, lease)
+            created |= in_order | await deliveries.create(connection, free, lease)
+            self._outcome.fresh += [
+                one for one in fresh if one.delivery_id in created and one.delivery_id not in behind
+            ]
+        created |= await deliveries.create_in_turn(connection, [delivery for delivery in new if delivery.waits])
         self._outcome.deliveries += len(created)
 
     async def _store_dead_letters(self) -> None:

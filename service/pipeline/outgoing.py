@@ -50,7 +50,7 @@ class Subscriber(Protocol):
         """Whether this change, having taken effect, is delivered to it."""
 
     def tells(self, change: Change, effect: Effect | None, origin: Origin) -> str | None:
-        """What one that watches is told of a change that it wants; None: nothing, after all."""
+        """What one that watches is told of a change; None: nothing."""
 
 
 class Outgoing:
@@ -156,13 +156,13 @@ def _of_effects(
                 yield from _forwarded(change, lineage, trace)
             continue
         for target in told_states:
-            if not target.wants(change):
-                continue
             told = None
             if target.watched is not None:
                 told = target.tells(change, applied.effects.get(id(change)), origin)
                 if told is None:
                     continue
+            elif not target.wants(change):
+                continue
             yield deliveries.of_state(target.name, change, target.settles_s, trace, told)
 
 

@@ -129,7 +129,7 @@ class Backfill:
         if self._dry_run:
             return len(new)
         async with self._store.write() as connection:
-            return len(await deliveries.create_in_turn(connection, self._store, new))
+            return len(await deliveries.create_in_turn(connection, new))
 
 
 def _states(kind: str, chosen: Chosen) -> sa.Select[Any]:

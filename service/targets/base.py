@@ -51,6 +51,9 @@ class Target(ABC):
     #: Deliveries that it takes at once, where that is not what the relay would give: a batch must not outlast its
     #: lease, or makes fewer calls the larger it is.
     at_once: int | None = None
+    #: Takes what is new beside what waited, in two calls at once that never have a thing in common: a delivery tells
+    #: what it tells, whatever goes before or after it. Else one call ends before the next begins.
+    side_by_side: bool = False
     #: Seconds between two turns of `tend`; None: it has no work of its own.
     tends_every_s: float | None = None
     #: Seconds that deliveries wait in the store, so that a storm of changes goes out as one; then all that wait go.
@@ -95,7 +98,7 @@ class Target(ABC):
         return False
 
     def tells(self, change: Change, effect: Effect | None, origin: Origin) -> str | None:
-        """What one that watches tells of a change that it wants, kept with the delivery; None: nothing, after all."""
+        """What one that watches tells of a change that took effect, kept with the delivery; None: nothing."""
         return None
 
     @abstractmethod

@@ -7,23 +7,23 @@ cannot take anything its circuit is open: nothing stays in memory, and one row p
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from uuid import uuid4
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.errors import DataError, DeliveryTooOld, MirrorError, StoreUnavailable, TransientError
-from service.mirror import controls, deliveries
+from service.errors import DeliveryTooOld, MirrorError, StoreUnavailable, TransientError
+from service.mirror import deliveries
 from service.mirror.deliveries import Delivery, Lease
 from service.mirror.store import Store
 from service.settings.model import RelaySettings
-from service.targets import tracing
 from service.targets.base import Target, announced_to
+from service.targets.circuit import Circuit
+from service.targets.ways import Way, tell_notice
 from service.telemetry.metrics import Metrics
 from service.telemetry.traces import OFF, Traces
 
@@ -56,15 +56,19 @@ class Relay:
         self._by_name = {lane.name: lane for lane in self.lanes}
         self._token = token
 
-    def lease(self, number: int) -> Lease | None:
-        """A lease while every lane runs and has room in memory."""
-        free = all(lane.room >= number for lane in self.lanes)
-        return Lease(self._token, self._settings.lease_s) if self.lanes and free else None
+    def lease(self) -> Lease:
+        """A lease of this process, from now."""
+        return Lease(self._token, self._settings.lease_s)
+
+    def admits(self, wanted: Mapping[str, int]) -> frozenset[str]:
+        """Of targets with so many fresh deliveries each, those whose lane runs and has room in memory."""
+        return frozenset(name for name, number in wanted.items() if self._by_name[name].room >= number)
 
     def accept(self, fresh: Sequence[Delivery]) -> None:
         """Take deliveries that were just committed under our lease."""
-        for delivery in fresh:
-            self._by_name[delivery.target].accept(delivery)
+        for lane in self.lanes:
+            if its := [delivery for delivery in fresh if delivery.target == lane.name]:
+                lane.accept(its)
 
     async def measure(self, connection: AsyncConnection) -> None:
         """Have every target set the gauges of its own."""
@@ -84,7 +88,11 @@ class Relay:
 
 
 class Lane:
-    """The way to one target."""
+    """All that goes to one target: what is fresh from memory, what waits from the store.
+
+    These two take turns; where the target takes them side by side, nobody fresh waits for a backlog. No thing goes both
+    ways at once: what is in memory is leased, and the store gives out only what nothing of its thing waits before.
+    """
 
     def __init__(
         self, store: Store, target: Target, settings: RelaySettings, metrics: Metrics, token: str, traces: Traces = OFF
@@ -93,16 +101,15 @@ class Lane:
         self._target = target
         self._at_once = target.at_once or settings.batch_max
         self._settings = settings
-        self._metrics = metrics
-        self._traces = traces
         self._lease = Lease(token, settings.lease_s)
         self._memory: deque[tuple[float, Delivery]] = deque()
-        self._wake = asyncio.Event()
+        self._circuit = Circuit(target.name, settings.retry_max_s, metrics)
+        self._turn = nullcontext() if target.side_by_side else asyncio.Lock()
+        self._fresh = Way(store, target, self._circuit, token, metrics, traces)
+        self._stored = Way(store, target, self._circuit, token, metrics, traces)
+        #: Something is in memory; memory is empty again, so that the store may have its turn.
+        self._came, self._may_wait = asyncio.Event(), asyncio.Event()
         self._stopping = False
-        #: The last batch and what became of it, as long as the store does not know.
-        self._unsettled: tuple[list[Delivery], list[MirrorError | None]] | None = None
-        self._failures = 0
-        self._probe_at = 0.0
         self._age_checked_at = 0.0
         self._claimed_at = 0.0
         #: The last look into the store found something, so there may be more.
@@ -110,8 +117,11 @@ class Lane:
         self._tended_at = 0.0
         self.name = target.name
         self.paused = False
-        self.notice: MirrorError | None = None
-        metrics.circuit_open.labels(self.name).set(0)
+
+    @property
+    def notice(self) -> MirrorError | None:
+        """Why nothing can be delivered."""
+        return self._circuit.notice
 
     async def measure(self, connection: AsyncConnection) -> None:
         """The gauges of the target."""
@@ -120,74 +130,94 @@ class Lane:
     @property
     def room(self) -> int:
         """How many fresh deliveries memory takes; none while they could not go out."""
-        if self.paused or self.notice or self._stopping:
+        if self._is_shut or self._stopping:
             return 0
         return self._settings.memory_max - len(self._memory)
 
-    def accept(self, delivery: Delivery) -> None:
-        """Take a fresh delivery, leased to us."""
-        self._memory.append((time.monotonic(), delivery))
-        self._wake.set()
+    @property
+    def _is_shut(self) -> bool:
+        return self.paused or self.notice is not None
+
+    def accept(self, fresh: Sequence[Delivery]) -> None:
+        """Take fresh deliveries, leased to us."""
+        born = time.monotonic()
+        self._memory.extend([(born, delivery) for delivery in fresh])
+        self._came.set()
 
     def stop(self) -> None:
         """Finish memory and return."""
         self._stopping = True
-        self._wake.set()
+        self._wake()
 
     def set_paused(self, paused: bool) -> None:
         """A person pauses or resumes this target."""
         self.paused = paused
-        self._wake.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        self._came.set()
+        self._may_wait.set()
 
     async def run(self) -> None:
         """Deliver until stopped; failures of the store are waited out."""
-        while not (self._stopping and (not self._memory or self.notice or self.paused)):
-            try:
-                busy = await self._step()
-            except StoreUnavailable as error:
-                log.warning("relay_waits_for_store", target=self.name, problem=str(error))
-                busy = False
-            if not busy:
-                await self._rest()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._go(self._bring_fresh, self._came, lambda: self._memory and not self._is_shut))
+            group.create_task(self._go(self._bring_stored, self._may_wait, lambda: False))
         await self._release()
         await self._target.close()
 
     async def deliver_fresh(self) -> bool:
         """Deliver a batch of what is in memory; answers whether there was one."""
-        return await self._deliver(self._take())
+        return await self._fresh.deliver(self._take())
 
-    async def _rest(self) -> None:
-        self._wake.clear()
-        if self._memory and not (self.paused or self.notice):
-            return  # it came while the step was ending
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.poll_s):
-                await self._wake.wait()
+    async def _go(
+        self, step: Callable[[], Awaitable[bool]], wake: asyncio.Event, has_more: Callable[[], object]
+    ) -> None:
+        """One step after the other until stopped and done; after one that found nothing to do, a rest."""
+        while not self._stopping or has_more():
+            wake.clear()
+            try:
+                async with self._turn:
+                    is_busy = await step()
+            except StoreUnavailable as error:
+                log.warning("relay_waits_for_store", target=self.name, problem=str(error))
+                is_busy = False
+            if not is_busy:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._settings.poll_s):
+                        await wake.wait()
 
-    async def _step(self) -> bool:
-        """Deliver one batch; answers whether there was one."""
-        await self._settle_last()
+    async def _bring_fresh(self) -> bool:
+        """Deliver one batch of what is in memory; answers whether there was one."""
+        await self._fresh.settle_last()
+        if self._is_shut:
+            await self._release()
+            return False
+        is_busy = await self.deliver_fresh()
+        if is_busy and not self._memory:
+            self._may_wait.set()
+        return is_busy
+
+    async def _bring_stored(self) -> bool:
+        """Deliver one batch of what waits; answers whether there was one."""
+        await self._stored.settle_last()
         await self._bury_old()
         if self.paused:
-            await self._release()
             return False
         if self.notice:
-            await self._release()
-            if time.monotonic() < self._probe_at:
+            if not self._circuit.wants_probe:
                 return False
-            return await self._deliver(await self._claim(limit=1)) or await self._tend()
+            return await self._stored.deliver(await self._claim(limit=1)) or await self._tend()
         if await self._tend():
             return True
-        if self._memory and time.monotonic() - self._claimed_at < CLAIM_EVERY_S:
-            return await self.deliver_fresh()
-        if not self._finds and time.monotonic() - self._claimed_at < self._settings.poll_s:
+        rests_s = CLAIM_EVERY_S if self._memory else 0.0 if self._finds else self._settings.poll_s
+        if time.monotonic() - self._claimed_at < rests_s:
             return False
         started = self._claimed_at = time.monotonic()
-        batch = await self._claim(self._at_once)
-        self._finds = busy = await self._deliver(batch)
+        self._finds = is_busy = await self._stored.deliver(await self._claim(self._at_once))
         if self._memory:  # the consumer is at work: leave it half of the time
             await asyncio.sleep(time.monotonic() - started)
-        return busy
+        return is_busy
 
     def _take(self) -> list[Delivery]:
         """The next of memory; those that waited for half their lease are left for the store to give out again."""
@@ -205,26 +235,6 @@ class Lane:
             merge = self._target.merge
             return await deliveries.claim(connection, self._store, self.name, self._lease, limit, ahead_s, merge)
 
-    async def _deliver(self, batch: list[Delivery]) -> bool:
-        if not batch:
-            return False
-        started = time.monotonic()
-        spans = tracing.begun(self._traces, self.name, batch)
-        try:
-            with tracing.sending(spans):
-                results = await self._target.deliver(tracing.carrying(batch, spans))
-        except TransientError as error:
-            results = [error] * len(batch)
-        tracing.end(spans, results)
-        age = self._metrics.delivery_age.labels(self.name)
-        took = time.monotonic() - started
-        for delivery, result, span in zip(batch, results, spans, strict=True):
-            if result is None:
-                age.observe(delivery.age_s + took, span.exemplar if span else None)
-        self._unsettled = batch, results
-        await self._settle_last()
-        return True
-
     async def _tend(self) -> bool:
         """Give the target a turn for its own work where one is due; answers whether it wants another at once."""
         every_s = self._target.tends_every_s
@@ -239,61 +249,11 @@ class Lane:
             obstacle = error
         self._tended_at = 0.0 if wants_more else time.monotonic()
         before = self.notice
-        self._judge(obstacle, reached=wants_more is not None)
+        self._circuit.judge(obstacle, reached=wants_more is not None)
         if self.notice is not before:
             async with self._store.writing() as connection:
-                await self._tell_notice(connection)
+                await tell_notice(connection, self.name, self._circuit)
         return bool(wants_more)
-
-    async def _settle_last(self) -> None:
-        """Write down what became of the last batch; until the store takes it, nothing else goes out."""
-        if self._unsettled is not None:
-            await self._settle(*self._unsettled)
-            self._unsettled = None
-
-    async def _settle(self, batch: list[Delivery], results: list[MirrorError | None]) -> None:
-        """Remove what arrived, bury what never will, give the rest back; and judge the circuit by it."""
-        pairs = list(zip(batch, results, strict=True))
-        arrived = [delivery.delivery_id for delivery, result in pairs if result is None]
-        refused = [(delivery, result) for delivery, result in pairs if isinstance(result, DataError)]
-        waiting = [delivery.delivery_id for delivery, result in pairs if isinstance(result, TransientError)]
-        obstacle = next((result for result in results if isinstance(result, TransientError)), None)
-        before = self.notice
-        wait_s = self._judge(obstacle, reached=bool(arrived or refused))
-        async with self._store.writing() as connection:
-            if arrived:
-                await deliveries.done(connection, self.name, arrived, self._lease.token)
-            for delivery, error in refused:
-                await deliveries.bury(connection, delivery, error)
-            if waiting:
-                await deliveries.give_back(
-                    connection, self._store, waiting, self._lease.token, after_s=wait_s, error=str(obstacle)
-                )
-            if self.notice is not before:
-                await self._tell_notice(connection)
-        for outcome, number in (("delivered", arrived), ("refused", refused), ("later", waiting)):
-            if number:
-                self._metrics.deliveries.labels(self.name, outcome).inc(len(number))
-
-    async def _tell_notice(self, connection: AsyncConnection) -> None:
-        notice = f"{self.notice} {self.notice.advice()}" if self.notice else None
-        await controls.note_target(connection, self.name, notice)
-
-    def _judge(self, error: MirrorError | None, *, reached: bool) -> float:
-        """Open or close the circuit; answers the seconds until it is tried again."""
-        if error is None:
-            if self.notice and reached:
-                log.info("circuit_closed", target=self.name)
-                self.notice, self._failures = None, 0
-            self._metrics.circuit_open.labels(self.name).set(self.notice is not None)
-            return 0.0
-        self._failures += 1
-        wait_s = _backoff(self._failures, self._settings.retry_max_s)
-        if self.notice is None:
-            log.warning("circuit_opened", target=self.name, problem=str(error), remedy=error.advice())
-        self.notice, self._probe_at = error, time.monotonic() + wait_s
-        self._metrics.circuit_open.labels(self.name).set(1)
-        return wait_s
 
     async def _release(self) -> None:
         """Give what is in memory back to the store."""
@@ -317,8 +277,3 @@ class Lane:
             for row in await deliveries.too_old(connection, self._store, self.name, max_age_s, limit):
                 error = DeliveryTooOld(target=self.name, problem=row.last_error or "no attempt failed")
                 await deliveries.bury(connection, row, error)
-
-
-def _backoff(failures: int, longest_s: float) -> float:
-    """Seconds until the next attempt: 1, 2, 4 … with jitter, at most `longest_s`."""
-    return min(longest_s, 2.0 ** min(failures - 1, 30) * random.uniform(0.75, 1.25))

@@ -32,6 +32,8 @@ def _begun(traces: Traces, target: str, delivery: Delivery) -> Span | None:
 
 def carrying(batch: Sequence[Delivery], spans: Spans) -> list[Delivery]:
     """The batch with what each is sent on with: its span is the parent of whatever comes of it."""
+    if not any(spans):
+        return list(batch)
     return [
         delivery if span is None else replace(delivery, trace=span.context)
         for delivery, span in zip(batch, spans, strict=True)

@@ -67,8 +67,8 @@ GUARDS = (
         "service/pipeline/committing.py",
         (
             (
-                "created = await deliveries.create(connection, store, free, lease)",
-                "created = {delivery.delivery_id for delivery in free}",
+                "await deliveries.create(connection, free, lease)",
+                "{delivery.delivery_id for delivery in free}",
             ),
         ),
         "test_lineage_back.py::test_unroutable_lineage_waits_and_goes_out_once_somebody_binds",

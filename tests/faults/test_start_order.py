@@ -9,7 +9,7 @@ import pytest
 from sandbox.parts.broker import PrivateBroker
 from sandbox.parts.postgres import PrivatePostgres
 from service.amqp import consumer
-from service.targets.relay import _backoff as relay_backoff
+from service.targets.circuit import _backoff as relay_backoff
 
 
 async def test_the_service_first_then_the_store_then_the_broker_then_the_catalogs_exchange(

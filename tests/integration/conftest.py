@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,7 +55,7 @@ class Subscriber:
 
     def tells(self, change: Change, effect: Effect | None, origin: Origin) -> str | None:
         """The fields that differ, and whose change it is."""
-        return None if effect is None else json.dumps(effect.difference())
+        return None if effect is None or not self.wants(change) else json.dumps(effect.difference())
 
 
 @dataclass
@@ -63,9 +63,14 @@ class Outlet:
     """Takes fresh deliveries as the relay does."""
 
     taken: list[Delivery] = field(default_factory=list)
+    #: Targets that it has no room for.
+    away: frozenset[str] = frozenset()
 
-    def lease(self, number: int) -> Lease | None:
+    def lease(self) -> Lease:
         return Lease("memory", 60)
+
+    def admits(self, wanted: Mapping[str, int]) -> frozenset[str]:
+        return frozenset(wanted) - self.away
 
     def accept(self, fresh: Sequence[Delivery]) -> None:
         self.taken += fresh

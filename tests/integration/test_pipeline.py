@@ -93,6 +93,19 @@ async def test_what_the_catalog_publishes_is_mirrored_answered_and_delivered(
     assert await mirror.one("SELECT count(*) FROM deliveries") == 1
 
 
+async def test_a_target_that_takes_nothing_has_nobody_elses_deliveries_wait_in_the_store(
+    mirror: Mirror, events: Events, subscriber: type[Subscriber], outlet: Outlet
+) -> None:
+    outlet.away = frozenset({"away"})
+    await mirror.pipeline(subscriber("away"), subscriber("there"), outlet=outlet).process(
+        [events.profile()], Origin.LIVE
+    )
+
+    assert [delivery.target for delivery in outlet.taken] == ["there"]
+    leased = await mirror.all("SELECT target, lease_token IS NOT NULL FROM deliveries ORDER BY target")
+    assert [(target, bool(is_leased)) for target, is_leased in leased] == [("away", False), ("there", True)]
+
+
 async def test_the_same_event_again_writes_nothing_new(mirror: Mirror, events: Events) -> None:
     await mirror.take(events.profile(), events.lineage())
     before = await mirror.all("SELECT mirrored_at FROM data_profiles")

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from service.changes import Origin
@@ -83,7 +85,7 @@ def _delivery(number: int, entity: str, change: str) -> Delivery:
 async def _create(store: Store, *new: Delivery, lease: Lease | None = None) -> None:
     for delivery in new:
         async with store.write() as connection:
-            await deliveries.create(connection, store, [delivery], lease)
+            await deliveries.create(connection, [delivery], lease)
 
 
 async def _until(condition: Callable[[], Any]) -> None:
@@ -222,7 +224,7 @@ async def test_what_is_committed_while_the_store_is_looked_through_goes_out_at_o
     async def claim_while_one_comes(limit: int) -> list[Delivery]:
         found = await claim(limit)
         if not toy.got:
-            lane.accept(_delivery(1, "a", "{}"))
+            lane.accept([_delivery(1, "a", "{}")])
         return found
 
     monkeypatch.setattr(lane, "_claim", claim_while_one_comes)
@@ -232,3 +234,122 @@ async def test_what_is_committed_while_the_store_is_looked_through_goes_out_at_o
             await asyncio.sleep(0.01)
     relay.stop()
     await task
+
+
+class Beside(Toy):
+    """Takes what is new beside what waited; each call comes to its end when the test lets it, or fails when told to."""
+
+    side_by_side = True
+    at_once = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end: dict[str, asyncio.Event] = {}
+        self.failures: list[bool] = []
+        self.under_way: list[str] = []
+        self.most = 0
+
+    async def deliver(self, batch: Sequence[Delivery]) -> list[MirrorError | None]:
+        entities = [delivery.entity_id for delivery in batch]
+        assert not set(entities) & set(self.under_way), "two calls have a thing in common"
+        self.under_way += entities
+        self.most = max(self.most, len(self.under_way))
+        try:
+            for entity in entities:
+                if entity in self.may_end:
+                    await self.may_end[entity].wait()
+                await asyncio.sleep(0)
+            self.down = bool(self.failures) and self.failures.pop()
+            return await super().deliver(batch)
+        finally:
+            for entity in entities:
+                self.under_way.remove(entity)
+
+
+def _told(number: int, entity: str) -> Delivery:
+    """A change, which is told as it was: each goes out."""
+    return Delivery(f"toy:{entity}:{number}", "toy", "asset", entity, str(number), document="{}", keeps=True)
+
+
+async def _commit(store: Store, relay: Relay, *new: Delivery) -> None:
+    """A transaction as the pipeline makes it: from memory goes what nothing of its thing waits before."""
+    async with store.write() as connection:
+        if not relay.admits({"toy": len(new)}):
+            await deliveries.create_in_turn(connection, new)
+            return
+        created, behind = await deliveries.create_in_order(connection, new, relay.lease())
+    relay.accept([delivery for delivery in new if delivery.delivery_id in created - behind])
+
+
+async def test_what_is_fresh_overtakes_a_backlog_but_not_what_waits_of_its_own_thing(store: Store) -> None:
+    toy = Beside()
+    toy.may_end["old"] = asyncio.Event()
+    relay = Relay(store, [toy], RelaySettings(poll_s=0.02), Metrics())
+    await _create(store, _told(1, "old"), _told(2, "older than fresh"), _told(3, "old"))
+    task = asyncio.create_task(relay.run())
+    await _until(lambda: "old" in toy.under_way)
+    await _commit(store, relay, _told(4, "old"))
+    await _commit(store, relay, _told(5, "fresh"))
+    await _until(lambda: toy.got)
+    assert toy.got == [("fresh", "5")]
+    toy.may_end["old"].set()
+    await _until_empty(store)
+    relay.stop()
+    await task
+    assert [change for entity, change in toy.got if entity == "old"] == ["1", "3", "4"]
+
+
+async def test_a_target_that_takes_one_call_at_a_time_is_given_one(store: Store) -> None:
+    toy = Beside()
+    toy.side_by_side = False
+    toy.may_end["old"] = asyncio.Event()
+    relay = Relay(store, [toy], RelaySettings(poll_s=0.02), Metrics())
+    await _create(store, _told(1, "old"))
+    task = asyncio.create_task(relay.run())
+    await _until(lambda: "old" in toy.under_way)
+    await _commit(store, relay, _told(2, "fresh"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    toy.may_end["old"].set()
+    await _until_empty(store)
+    relay.stop()
+    await task
+    assert (toy.most, [change for _, change in toy.got]) == (1, ["1", "2"])
+
+
+async def test_a_target_that_is_away_leaves_the_memory_of_others_alone(store: Store) -> None:
+    one, other = Toy(), Toy()
+    other.name = "other"
+    relay = Relay(store, [one, other], RelaySettings(memory_max=10), Metrics())
+    relay.lanes[0].set_paused(True)
+    assert relay.admits({"toy": 1, "other": 1}) == {"other"}
+    assert relay.admits({"other": 11}) == frozenset()
+
+
+@given(
+    waiting=st.lists(st.sampled_from("abc"), max_size=8),
+    fresh=st.lists(st.lists(st.sampled_from("abcd"), min_size=1, max_size=3, unique=True), max_size=5),
+    failures=st.lists(st.booleans(), max_size=4),
+)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+async def test_side_by_side_each_thing_is_told_in_its_order_and_a_backlog_drains(
+    store: Store, waiting: list[str], fresh: list[list[str]], failures: list[bool]
+) -> None:
+    toy = Beside()
+    toy.failures = list(failures)
+    relay = Relay(store, [toy], RelaySettings(poll_s=0.01, retry_max_s=0.01), Metrics())
+    numbers = iter(range(1000))
+    made = [_told(next(numbers), entity) for entity in waiting]
+    async with store.write() as connection:
+        await deliveries.create_in_turn(connection, made)
+    task = asyncio.create_task(relay.run())
+    for entities in fresh:
+        new = [_told(next(numbers), entity) for entity in entities]
+        await _commit(store, relay, *new)
+        made += new
+    await _until_empty(store)
+    relay.stop()
+    await task
+    for entity in "abcd":
+        told = [int(change) for name, change in toy.got if name == entity]
+        assert told == [int(delivery.change) for delivery in made if delivery.entity_id == entity]

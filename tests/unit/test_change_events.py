@@ -20,6 +20,7 @@ from service.targets.changes.event import ChangeEvent, change_event, merged, tra
 from service.targets.changes.expression import Expression, TooLong
 from service.targets.changes.filters import Filter
 from service.targets.changes.options import ChangeOptions
+from service.text.times import to_datetime
 
 SHAPE = shape_of(INSERTS["asset"])
 
@@ -33,8 +34,9 @@ def change(before: dict[str, Any] | None, after: dict[str, Any] | None, at_s: in
     """The event of an asset that was and is so; `parts` by their names, rows before and after."""
     rows = {name: PartRows(("name",), *told) for name, told in parts.items()}
     was, now = (None if side is None else values(**side) for side in (before, after))
-    effect = Effect(SHAPE, was, now, rows)
-    found = change_event("asset", "a1", Version(at_s * 1_000_000, Rank.EVENT), effect, Origin.LIVE, "urn:x")
+    at_us = at_s * 1_000_000
+    effect = Effect(SHAPE, was, now, Version(at_us, Rank.EVENT).key, to_datetime(at_us), rows)
+    found = change_event("asset", "a1", effect, Origin.LIVE, "urn:x")
     assert found is not None
     return found
 

@@ -14,10 +14,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from service.changes import Container, Origin, Version
+from service.changes import Container, Origin
 from service.mirror.effects import Effect
 from service.telemetry.traces import headers_of
-from service.text.times import to_datetime
 
 #: What happened to a thing; `state` tells it as it is, because somebody asked (`targets backfill`).
 What = Literal["created", "updated", "deleted", "state"]
@@ -106,7 +105,7 @@ class NoticeEvent(_Envelope, kw_only=True):
 
 
 def change_event(
-    kind: str, thing_id: str, version: Version, effect: Effect, origin: Origin, source: str, *, as_state: bool = False
+    kind: str, thing_id: str, effect: Effect, origin: Origin, source: str, *, as_state: bool = False
 ) -> ChangeEvent | None:
     """What is told of a change; None where nothing was to be seen, and nothing is.
 
@@ -116,8 +115,7 @@ def change_event(
     what = "state" if as_state and effect.after is not None else _what(effect)
     if what is None:
         return None
-    at = None if version.at_us is None else to_datetime(version.at_us)
-    key, differs = version.key.hex(), effect.difference()
+    at, key, differs = effect.at, effect.version.hex(), effect.difference()
     name, asset_type, asset_id, place_kind, place_id = _about(kind, effect)
     container = Container(place_kind, place_id or thing_id) if place_kind else None
     data = ChangeData(
@@ -191,10 +189,14 @@ def _what(effect: Effect) -> What | None:
     return "created" if effect.before is None else "updated"
 
 
+#: What every id begins as; to copy it is half of the work to make one.
+_unnamed = blake2b(digest_size=16, person=b"catalog-mirror")
+
+
 def _id(*words: str) -> str:
-    return blake2b(
-        "/".join(words).encode("utf-8", "surrogatepass"), digest_size=16, person=b"catalog-mirror"
-    ).hexdigest()
+    digest = _unnamed.copy()
+    digest.update("/".join(words).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
 
 
 #: By kind, what gives the columns that every event names.

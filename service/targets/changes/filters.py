@@ -35,10 +35,15 @@ class Filter:
 
             self._expression = Expression(options.where)
         self._has_told = False
+        self._is_open = options.where is None and not (
+            self._containers or self._asset_types or self._whats or self._fields
+        )
 
     def admits(self, event: ChangeEvent) -> bool:
         """Whether the target is told this change."""
-        return self._is_chosen(event.data) and (self._expression is None or self._matches(event, self._expression))
+        return self._is_open or (
+            self._is_chosen(event.data) and (self._expression is None or self._matches(event, self._expression))
+        )
 
     def _is_chosen(self, data: ChangeData) -> bool:
         return (

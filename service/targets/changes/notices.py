@@ -126,7 +126,7 @@ async def look(store: Store, target: str, chosen: Sequence[str], source: str) ->
             if f"{kind}/{notice.key}" not in kept["told"]
         ]
         new = [_delivery(target, kind, notice, source) for kind, notice in fresh]
-        await deliveries.create(connection, store, new, None)
+        await deliveries.create(connection, new)
         begins = max(since, now - _OVERLAP)
         told = kept["told"] | {f"{kind}/{notice.key}": notice.at.isoformat() for kind, notice in fresh}
         recent = {key: at for key, at in told.items() if datetime.fromisoformat(at) >= begins}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from service.changes import Origin, Version
+from service.changes import Origin
 from service.mirror.deliveries import Delivery
 from service.mirror.effects import read, state_of
 from service.mirror.writer import INSERTS
@@ -24,9 +24,7 @@ async def events_of(connection: AsyncConnection, asked: Sequence[Delivery], sour
     for kind, ids in by_kind.items():
         insert = INSERTS[kind]
         for thing_id, row in (await read(connection, insert, list(ids))).items():
-            version = Version.from_key(row.version)
-            effect = state_of(insert, row)
-            event = change_event(kind, thing_id, version, effect, Origin.REPLAY, source, as_state=True)
+            event = change_event(kind, thing_id, state_of(insert, row), Origin.REPLAY, source, as_state=True)
             if event is not None:
                 events[ids[thing_id]] = event
     return events

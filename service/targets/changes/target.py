@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.changes import Change, DriftFound, Origin, entity_of
 from service.errors import MirrorError, SettingInvalid
@@ -23,8 +23,7 @@ from service.targets.options import setting_of
 NOTICES_EVERY_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(NamedTuple):
     """One event, ready to be sent, and the delivery that it settles."""
 
     delivery: Delivery
@@ -38,6 +37,8 @@ class ChangeTarget(Target):
     Raises:
         SettingInvalid: the expression among the options does not compile.
     """
+
+    side_by_side = True
 
     def __init__(self, name: str, origins: Sequence[Origin], options: ChangeOptions) -> None:
         super().__init__(name, origins)
@@ -73,11 +74,11 @@ class ChangeTarget(Target):
     def tells(self, change: Change, effect: Effect | None, origin: Origin) -> str | None:
         """The event, where the change can be seen and the filters let it through."""
         if isinstance(change, DriftFound):
-            return notices.of_drift(change, self.options.source).text()
-        if effect is None:
-            return None
+            return notices.of_drift(change, self.options.source).text() if self._tells_drift else None
         kind, thing_id = entity_of(change)
-        event = change_event(kind, thing_id, change.version, effect, origin, self.options.source)  # type: ignore[union-attr]
+        if effect is None or kind not in self._kinds:
+            return None
+        event = change_event(kind, thing_id, effect, origin, self.options.source)
         return event.text() if event is not None and self._filter.admits(event) else None
 
     async def deliver(self, batch: Sequence[Delivery]) -> list[MirrorError | None]:

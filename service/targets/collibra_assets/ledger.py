@@ -135,7 +135,7 @@ async def accept(connection: AsyncConnection, store: Store, target: str, job_id:
         Delivery(f"{target}:{kind}:{id_}:{end}", target, kind, id_, COMPLETED)
         for (kind, id_), end in sorted(waiting.items())
     ]
-    await deliveries.create(connection, store, new, None)
+    await deliveries.create(connection, new)
 
 
 async def refuse(connection: AsyncConnection, target: str, job_id: str | None, external_ids: Collection[str]) -> None:

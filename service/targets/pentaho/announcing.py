@@ -55,7 +55,7 @@ class Announcer:
         event = self._answerer.announcement(event_id, event_type, time.time_ns() // 1000, edges)
         if await writer.record_own_lineage(connection, [event]):
             new = [deliveries.of_lineage(name, event_id, event.document.text) for name in self._to]
-            await deliveries.create(connection, store, new, None)
+            await deliveries.create(connection, new)
 
     async def _edges(self, connection: AsyncConnection, job: Job) -> list[LineageEdge]:
         about = job.operation.ids_of(job.request)

@@ -130,7 +130,7 @@ class World:
             applied = await writer.apply(connection, enumerate(changes))
             wanted = [change for _, change in applied.effective if asked.wants(change)]
             new = [deliveries.of_state(NAME, change) for change in wanted]
-            await deliveries.create_in_turn(connection, self.mirror.store, new)
+            await deliveries.create_in_turn(connection, new)
 
     @asynccontextmanager
     async def relay(self, target: CollibraAssets | None = None, **settings: Any) -> AsyncIterator[Relay]:

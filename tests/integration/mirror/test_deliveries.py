@@ -28,7 +28,7 @@ def of(name: str, entity: str = "p1", kind: str = "data_profile", target: str = 
 
 async def create(mirror: Mirror, *new: Delivery, lease: Lease | None = None) -> set[str]:
     async with mirror.store.write() as connection:
-        return await deliveries.create(connection, mirror.store, new, lease)
+        return await deliveries.create(connection, new, lease)
 
 
 async def claim(mirror: Mirror, lease: Lease = LEASE, target: str = "t", limit: int = 10) -> list[str]:
@@ -178,7 +178,7 @@ async def test_a_revived_delivery_goes_again_unless_a_newer_state_is_on_its_way(
         await create(mirror, of("a2", kind=kind))
     async with mirror.store.write() as connection:
         (letter,) = await dead_letters.find(connection, dead_letters.Filter())
-        assert await deliveries.revive(connection, mirror.store, letter) == state
+        assert await deliveries.revive(connection, letter) == state
 
     assert ("a1" in await pending(mirror)) == (state == dead_letters.REPLAYED)
 

@@ -91,7 +91,7 @@ class Running:
             await self.target.prepare(connection)
             wanted = [change for _, change in applied.effective if self.target.wants(change)]
             new = [deliveries.of_state("pentaho", change, self.target.settles_s) for change in wanted]
-            await deliveries.create_in_turn(connection, store, new)
+            await deliveries.create_in_turn(connection, new)
 
     async def at_rest(self) -> None:
         """Wait until nothing is on its way and no job is open."""

@@ -122,7 +122,7 @@ async def test_what_is_told_again_by_a_person_is_asked_for_again(
         await here.at_rest()
         again = deliveries.of_state("pentaho", made.asset("a1"))
         async with here.mirror.store.write() as connection:
-            await deliveries.create(connection, here.mirror.store, [again], None)
+            await deliveries.create(connection, [again])
         await here.at_rest()
     assert len(pocket.taken) == 2
 

@@ -89,12 +89,8 @@ async def test_everything_that_is_stuck_is_told_with_what_mends_it(mirror: Mirro
         await controls.ensure_targets(connection, ["a b", "broken"])
         await controls.pause_target(connection, "a b", paused=True, reason="their weekend")
         await controls.note_target(connection, "broken", "It cannot be reached.")
-        await deliveries.create(
-            connection,
-            mirror.store,
-            [Delivery(f"d{n}", "broken", "asset", f"a{n}", "AssetSaved") for n in range(3)],
-            None,
-        )
+        waiting = [Delivery(f"d{n}", "broken", "asset", f"a{n}", "AssetSaved") for n in range(3)]
+        await deliveries.create(connection, waiting)
         await controls.record_gap(connection, "absence", "nothing was consumed", NOW)
         letter = dead_letters.dead_letter_of(Message("a.b", b"{"), NotJson(problem="it ends"), 100, Privacy())
         await dead_letters.store_events(connection, [letter])
