@@ -1,5 +1,6 @@
 """The real parts that tests ask for by name: each skips here when it is missing, and fails in CI."""
 
+import gc
 import os
 import shutil
 import uuid
@@ -31,6 +32,19 @@ if settings.get_current_profile_name() == "default":
 MirrorProcess.is_prepared = not os.environ.get("CATALOG_MIRROR_TEST_EXEC")
 
 _T = TypeVar("_T")
+
+
+def pytest_collection() -> None:
+    """What comes into being while tests are collected stays."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Never again look through the million objects of modules for garbage: that was a quarter of the CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 20, 20)
+    gc.enable()
 
 
 def hold(stack: ExitStack, provide: Callable[[], AbstractContextManager[_T]]) -> _T:
