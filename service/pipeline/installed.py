@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from importlib.metadata import EntryPoint
+import sys
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from service.errors import PackageUnusable
+
+
+def entries(group: str) -> tuple[EntryPoint, ...]:
+    """What is installed where Python looks now, in a group; found once, as that opens a file of every package."""
+    return _entries(group, tuple(sys.path))
+
+
+@cache
+def _entries(group: str, _path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    return tuple(entry_points(group=group))
 
 
 def loaded(entry: EntryPoint) -> Any:

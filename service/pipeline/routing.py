@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -22,7 +21,7 @@ from service.changes import Change
 from service.errors import SettingInvalid
 from service.events.keys import Pattern, words_of
 from service.events.message import Event
-from service.pipeline.installed import loaded
+from service.pipeline.installed import entries, loaded
 
 GROUP = "catalog_mirror.handlers"
 #: The name that a route is given in settings to drop what it matches.
@@ -93,7 +92,7 @@ def handlers_of(module: ModuleType) -> list[Handler]:
 
 def installed_handlers() -> list[Handler]:
     """The handlers of every installed package, ours among them; raises `PackageUnusable`."""
-    return [handler for entry in entry_points(group=GROUP) for handler in handlers_of(loaded(entry))]
+    return [handler for entry in entries(GROUP) for handler in handlers_of(loaded(entry))]
 
 
 class Router:

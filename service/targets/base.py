@@ -9,7 +9,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,7 +17,7 @@ from service.errors import MirrorError, SettingInvalid
 from service.mirror.deliveries import Delivery, Merge
 from service.mirror.effects import Effect, Watched
 from service.mirror.store import Store
-from service.pipeline.installed import loaded
+from service.pipeline.installed import entries, loaded
 from service.settings.model import Settings
 from service.targets.options import setting_of
 from service.telemetry.metrics import Metrics
@@ -167,7 +166,7 @@ def installed_targets(settings: Settings) -> list[Target]:
         SettingInvalid: there is no target of this kind.
         PackageUnusable: one of them cannot be imported.
     """
-    kinds = {entry.name: entry for entry in entry_points(group=GROUP)}
+    kinds = {entry.name: entry for entry in entries(GROUP)}
     added = {name: chosen.kind for name, chosen in settings.targets.items() if chosen.kind and name not in kinds}
     for name, kind in added.items():
         if kind not in kinds:
