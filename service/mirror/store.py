@@ -26,7 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.util import await_only
 
 from service.errors import SettingInvalid, StoreIncomplete, StoreLinkRefused, StoreNotWritable, StoreUnavailable
-from service.mirror import remedies
+from service.mirror import remedies, sqlite
 from service.mirror.clock import store_later, store_now
 from service.mirror.preparing import Preparing
 from service.settings.model import StoreSettings, hide_password
@@ -226,7 +226,9 @@ def _async_url(text: str) -> URL:
 
 def _engine(url: URL, schema: str | None, settings: StoreSettings, *, migrating: bool) -> AsyncEngine:
     if url.get_backend_name() == "sqlite":
-        engine = create_async_engine(url, connect_args={"timeout": settings.timeout_s})
+        engine = create_async_engine(
+            url, connect_args={"timeout": settings.timeout_s, "async_creator_fn": sqlite.connect}
+        )
         file = _SqliteFile(Path(str(url.database)).absolute())
         sa.event.listen(engine.sync_engine, "do_connect", file.before_connect)
         sa.event.listen(engine.sync_engine, "connect", _on_sqlite_connect)
