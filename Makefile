@@ -48,6 +48,8 @@ demo: install ## Tell the whole story against the sandbox, in a minute
 # Four workers, a file to each at a time: each has a broker and a database of its own, and much of the time is waiting.
 # In the order of their names: by the number of their tests, the fault tests, few and long, would all come last.
 WORKERS := -n 4 --dist loadfile --no-loadscope-reorder
+# Some images tell Python to keep no bytecode. Then every worker, and each process that tests start, compiles all of this.
+test faults: export PYTHONDONTWRITEBYTECODE =
 test: install ## Run every test but the slow ones
 	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 

@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
@@ -28,6 +29,20 @@ if settings.get_current_profile_name() == "default":
     settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("steady")
 
+_MEMORY = Path("/dev/shm")
+_ENOUGH_BYTES = 4 * 1024**3
+
+
+def _prefer_memory() -> None:
+    """Let what tests write lie in memory where there is room: a disk takes milliseconds for each commit of SQLite."""
+    if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK):
+        told = os.statvfs(_MEMORY)
+        if told.f_bavail * told.f_frsize >= _ENOUGH_BYTES and not told.f_flag & getattr(os, "ST_NOEXEC", 0):
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+
+
+_prefer_memory()
+
 #: Services and commands are forked, unless this is set to have Python start anew for each.
 MirrorProcess.is_prepared = not os.environ.get("CATALOG_MIRROR_TEST_EXEC")
 
@@ -39,8 +54,14 @@ def pytest_collection() -> None:
     gc.disable()
 
 
-def pytest_collection_finish() -> None:
-    """Never again look through the million objects of modules for garbage: that was a quarter of the CPU."""
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse tests of one name, of which xdist runs only the first.
+
+    And never again look through the million objects of modules for garbage: that was a quarter of the CPU.
+    """
+    times = Counter(item.nodeid for item in session.items)
+    if several := [name for name, number in times.items() if number > 1]:
+        raise pytest.UsageError(f"more than one test is called {several[0]}")
     gc.collect()
     gc.freeze()
     gc.set_threshold(5_000, 20, 20)
