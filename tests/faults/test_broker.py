@@ -23,7 +23,6 @@ from sandbox.parts.mirror import MirrorProcess
 from sandbox.parts.mounted import MountedSecrets
 from sandbox.serving import serving
 from service.amqp.hands import HELD_S
-from service.amqp.tally import SKEW_S
 
 EVENTS = 300
 #: Messages of a recording.
@@ -96,63 +95,6 @@ async def test_a_restarted_broker_finds_the_consumer_again(
             async with make_catalog(private_broker.url) as again:
                 await again.publish(events[100:])
                 await rows.until("SELECT count(*) FROM data_profiles", EVENTS)
-
-
-@pytest.mark.timeout(180)
-async def test_a_full_queue_is_recorded_as_a_gap_where_the_management_api_may_be_asked(
-    private_broker: Any,
-    make_catalog: Callable[[str], Any],
-    sqlite_url: str,
-    mirror_process: Callable[..., MirrorProcess],
-    rows_of: Callable[..., Any],
-    run_command: Callable[..., Any],
-) -> None:
-    url, rows = await asyncio.to_thread(private_broker.add_vhost, "full"), rows_of(sqlite_url)
-    settings = {
-        "AMQP__MANAGEMENT_URL": private_broker.management_url,
-        "AMQP__QUEUE_MAX_BYTES": "50000",
-        "AMQP__WATCHDOG_INTERVAL_S": "1",
-    }
-    async with make_catalog(url) as catalog:
-        async with mirror_process(AMQP__URL=url, STORE__URL=sqlite_url, **settings) as service:
-            await service.wait_ready()
-            await run_command("pause", STORE__URL=sqlite_url)
-            await service.wait_for(lambda status, body: "paused" in " ".join(body["reasons"]))
-            await catalog.publish([("v2.data_profiles.big.PATCH", b"x" * 5000)])
-            await asyncio.sleep(4 * SKEW_S)  # so that there is something to compare with
-            await catalog.publish(("v2.data_profiles.big.PATCH", b"x" * 5000) for _ in range(29))
-            await rows.until("SELECT count(*) FROM gaps WHERE kind = 'queue_full'", 1, 90)
-            lying = (await catalog.channel.declare_queue("catalog-mirror", passive=True)).declaration_result
-            assert f'"messages": {30 - lying.message_count}, ' in service.log_text(), "how many were dropped"
-
-
-@pytest.mark.timeout(180)
-async def test_a_purged_queue_is_recorded_as_a_gap_where_the_management_api_may_be_asked(
-    private_broker: Any,
-    make_catalog: Callable[[str], Any],
-    profile_event: Callable[..., tuple[str, bytes]],
-    sqlite_url: str,
-    mirror_process: Callable[..., MirrorProcess],
-    rows_of: Callable[..., Any],
-    run_command: Callable[..., Any],
-) -> None:
-    url, rows = await asyncio.to_thread(private_broker.add_vhost, "purged"), rows_of(sqlite_url)
-    settings = {"AMQP__MANAGEMENT_URL": private_broker.management_url, "AMQP__WATCHDOG_INTERVAL_S": "1"}
-    async with make_catalog(url) as catalog:
-        async with mirror_process(AMQP__URL=url, STORE__URL=sqlite_url, **settings) as service:
-            await service.wait_ready()
-            await catalog.publish(profile_event(number) for number in range(50))
-            await rows.until("SELECT count(*) FROM data_profiles", 50)
-            await run_command("pause", STORE__URL=sqlite_url)
-            await service.wait_for(lambda status, body: "paused" in " ".join(body["reasons"]))
-            await catalog.publish(profile_event(number) for number in range(50, 90))
-            # Time itself is the condition: figures are compared with those of half a minute ago.
-            await asyncio.sleep(2 * SKEW_S + 5)
-            assert await rows.one("SELECT count(*) FROM gaps") == 0
-            queue = await catalog.channel.declare_queue("catalog-mirror", passive=True)
-            await queue.purge()
-            await rows.until("SELECT count(*) FROM gaps WHERE kind = 'queue_purged'", 1, 90)
-            assert "40 messages are gone" in await rows.one("SELECT detail FROM gaps")
 
 
 @pytest.mark.parametrize("instead", ["wrong:password@", "guest:guest@"])
