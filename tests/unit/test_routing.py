@@ -1,6 +1,7 @@
 """Routes: the most specific pattern takes the event, settings go before what handlers declare."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +9,8 @@ from service.changes import Change
 from service.errors import SettingInvalid
 from service.events.keys import words_of
 from service.events.message import Event
-from service.pipeline.routing import Evidence, Handler, Router, handles, installed_handlers
+from service.pipeline.installed import entries
+from service.pipeline.routing import GROUP, Evidence, Handler, Router, handles, installed_handlers
 
 
 @handles("a.*.c", "a.#", evidence=Evidence.ASSUMED)
@@ -80,3 +82,13 @@ def test_every_documented_topic_has_a_handler() -> None:
     ]  # fmt: skip
 
     assert None not in [taken_by(router, key) for key in keys]
+
+
+def test_a_package_is_found_where_python_looks_from_now_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = [entry.name for entry in entries(GROUP)]
+    metadata = tmp_path / "late-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: late\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text(f"[{GROUP}]\nlate = late\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert sorted(entry.name for entry in entries(GROUP)) == sorted([*before, "late"])
