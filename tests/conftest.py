@@ -57,14 +57,14 @@ def pytest_collection() -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse tests of one name, of which xdist runs only the first.
 
-    And never again look through the million objects of modules for garbage: that was a quarter of the CPU.
+    And never again look through the million objects of modules for garbage: half a second each time.
     """
     times = Counter(item.nodeid for item in session.items)
     if several := [name for name, number in times.items() if number > 1]:
         raise pytest.UsageError(f"more than one test is called {several[0]}")
     gc.collect()
     gc.freeze()
-    gc.set_threshold(5_000, 20, 20)
+    gc.set_threshold(5_000, 10, 10)
     gc.enable()
 
 
