@@ -21,7 +21,7 @@ from service.openlineage.renaming import NO_RULES, Renaming
 from service.openlineage.resolving import find_asset
 from service.queries.neighbours import Neighbours, neighbours, told_names
 from service.queries.relations import RELATIONS
-from service.queries.rows import SHOWN, Rows, first_rows
+from service.queries.rows import SHOWN, Rows, first_rows, one_row
 from service.queries.views import DOCUMENT
 
 #: Columns of an asset, and figures of columns of earlier runs, that are shown at most.
@@ -117,14 +117,14 @@ async def whole(connection: AsyncConnection, asset_id: str, renaming: Renaming =
     """
     await keep_plans(connection)
     found = await find_asset(connection, asset_id, renaming)
-    row = await _row(connection, "v1_assets", {"asset_id": found.asset_id}) if found else None
+    row = await one_row(connection, "v1_assets", {"asset_id": found.asset_id}) if found else None
     if row is None or found is None:
         return None
     if row["name"] is None:  # a data set that no catalog has
         row["name"] = (await told_names(connection, [found.asset_id])).get(found.asset_id)
     me = {"asset_id": found.asset_id}
     columns = await first_rows(connection, "v1_asset_columns", me, order=("position", "name"), limit=MAX_COLUMNS)
-    container = await _row(connection, "v1_containers", {"container_id": row["container_id"] or ""})
+    container = await one_row(connection, "v1_containers", {"container_id": row["container_id"] or ""})
     names = await same_as(connection, [found.asset_id])
     return Whole(
         asset=row,
@@ -152,15 +152,6 @@ async def whole(connection: AsyncConnection, asset_id: str, renaming: Renaming =
         events=await _events(connection, found.asset_id),
         usage=await _usage(connection, found.asset_id),
     )
-
-
-async def _row(connection: AsyncConnection, view: str, where: Mapping[str, str]) -> dict[str, Any] | None:
-    """One row of a view, without its document."""
-    relation = RELATIONS[view]
-    shown = [column for column in relation.c if column.name != DOCUMENT]
-    query = sa.select(*shown).where(*(relation.c[name] == value for name, value in where.items()))
-    row = (await connection.execute(query)).first()
-    return dict(row._mapping) if row else None
 
 
 async def _profile(connection: AsyncConnection, me: Mapping[str, str]) -> Profile:
