@@ -15,7 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.changes import Rank, Version
 from service.mirror.rows import moment_of
 from service.mirror.tables import VERSIONED
-from service.text.redaction import BLANK, HASHED
+from service.text.principals import HASHED
+from service.text.redaction import BLANK
 
 #: Places of a document that are told at most.
 MAX_PLACES = 50

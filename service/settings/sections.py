@@ -22,9 +22,9 @@ from pydantic_settings import NoDecode
 
 from service.changes import Origin
 from service.text.forgotten import NOBODY, Forgotten
+from service.text.principals import Principals
 from service.text.privacy import Privacy
 from service.text.profile_values import ProfileValues
-from service.text.redaction import Principals
 from service.text.secret_forms import WORDS_MAX, normal_word
 from service.text.tokens import FORMS_MAX, form_of
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from service.errors import DataError, UsageError
 from service.text import documents
-from service.text.redaction import EMAIL, Principals, principal
+from service.text.principals import EMAIL, Principals, principal
 
 #: What stands where a person stood.
 MARK = "[forgotten]"

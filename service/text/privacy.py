@@ -7,15 +7,9 @@ from typing import Any, NamedTuple
 from service.errors import DataError
 from service.text import documents
 from service.text.forgotten import NOBODY, Forgotten
+from service.text.principals import Principals, principals_in_bytes, without_principals
 from service.text.profile_values import ProfileValues, profile_values_in_bytes, without_profile_values
-from service.text.redaction import (
-    Principals,
-    may_hold_secrets,
-    principals_in_bytes,
-    redact,
-    redact_bytes,
-    without_principals,
-)
+from service.text.redaction import may_hold_secrets, redact, redact_bytes
 
 
 class Privacy(NamedTuple):

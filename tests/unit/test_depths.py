@@ -24,8 +24,8 @@ from service.targets.collibra import jobs
 from service.targets.pentaho import answers
 from service.targets.posting import Reply
 from service.text import documents
+from service.text.principals import Principals
 from service.text.privacy import Privacy, clean_body
-from service.text.redaction import Principals
 
 DEEP = 100_000
 

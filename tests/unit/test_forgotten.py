@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from service.errors import UsageError
 from service.mirror.usage.people import People
 from service.text.forgotten import MARK, Forgotten, Person
+from service.text.principals import Principals, principal
 from service.text.privacy import Privacy, clean_body
-from service.text.redaction import Principals, principal
 
 ANN = ("IBMid-550000ANN", "Ann O'Hara", "ann.ohara@example.org")
 

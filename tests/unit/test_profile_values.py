@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.events import load_of
+from service.text.principals import Principals
 from service.text.privacy import Privacy, clean_body
 from service.text.profile_values import ProfileValues, profile_values_in_bytes, without_profile_values
-from service.text.redaction import BLANK, Principals
+from service.text.redaction import BLANK
 
 ANNA = "anna@example.com"
 COLUMN: dict[str, Any] = {

@@ -10,18 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.text.documents import read
+from service.text.principals import Principals, principals_in_bytes, without_principals
 from service.text.privacy import Privacy, clean_body
-from service.text.redaction import (
-    BLANK,
-    Principals,
-    is_secret_key,
-    may_hold_secrets,
-    principals_in_bytes,
-    redact,
-    redact_bytes,
-    redact_text,
-    without_principals,
-)
+from service.text.redaction import BLANK, is_secret_key, may_hold_secrets, redact, redact_bytes, redact_text
 
 SECRET = "hunter2SWORDFISH"
 DEPTH = 64

@@ -14,7 +14,7 @@ from service.mirror.store import Store
 from service.mirror.usage.people import People, people_of
 from service.settings.model import UsageSettings
 from service.text.documents import canonical, digest_of
-from service.text.redaction import Principals
+from service.text.principals import Principals
 
 STATISTIC = ASSET_STATISTIC.name
 

@@ -9,7 +9,7 @@ from service.mirror import controls
 from service.mirror.store import Store
 from service.settings.model import UsageSettings
 from service.text.forgotten import MARK, NOBODY, Forgotten
-from service.text.redaction import Principals, principal
+from service.text.principals import Principals, principal
 
 #: The control that holds the salt that was made where settings give none.
 SALT = "usage_salt"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from service.text.principals import Principals
 from service.text.privacy import Privacy
-from service.text.redaction import Principals, may_hold_secrets, redact_bytes, redact_identity, redact_text
+from service.text.redaction import may_hold_secrets, redact_bytes, redact_identity, redact_text
 from tests.fuzz.harness import Entry
 
 PRIVACY = Privacy(Principals.HASH)

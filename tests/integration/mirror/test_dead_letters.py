@@ -15,8 +15,8 @@ from service.mirror import dead_letters
 from service.mirror.dead_letters import Filter, dead_letter_of, fingerprint_of
 from service.settings.model import PipelineSettings
 from service.text.documents import canonical
+from service.text.principals import Principals
 from service.text.privacy import Privacy
-from service.text.redaction import Principals
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Mirror

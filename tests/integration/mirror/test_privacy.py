@@ -25,7 +25,7 @@ from service.queries.asked import Filters
 from service.queries.search import search
 from service.settings.model import Settings
 from service.text.forgotten import MARK
-from service.text.redaction import Principals
+from service.text.principals import Principals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -26,7 +26,7 @@ from service.pipeline.decoding import Read
 from service.settings.model import PipelineSettings, RetentionSettings, Settings, UsageSettings, load
 from service.telemetry.metrics import Metrics
 from service.text.documents import document
-from service.text.redaction import Principals, without_principals
+from service.text.principals import Principals, without_principals
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror

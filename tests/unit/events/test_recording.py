@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from service.errors import LineInvalid
 from service.events.message import Message
 from service.events.recording import Recording, line_of, read_line, read_lines, unpacked
+from service.text.principals import Principals
 from service.text.privacy import Privacy, clean_body
-from service.text.redaction import Principals
 
 SECRET = "hunter2SWORDFISH"
 headers = st.recursive(
