@@ -6,16 +6,20 @@ machine does falls on both alike. It prints one JSON line: microseconds per even
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from pydantic import SecretStr
 
-from benchmarks.inprocess import messages_of, migrate
+from benchmarks.inprocess import messages_of, migrate, telling
+from benchmarks.taking import taking
 from sandbox.parts.postgres import PrivatePostgres
 from service.changes import Origin
 from service.events.message import Message
@@ -34,6 +38,8 @@ CHOICES: dict[str, dict[str, Any]] = {
     "history": {"retention": RetentionSettings(history_s=365 * 86_400)},
     "contract": {"contract": ContractSettings(sample=100)},
 }
+#: Each change told to a receiver in a process of its own, whose CPU is not counted.
+WEBHOOK = "webhook"
 #: Where nothing else is chosen.
 PLAIN: dict[str, Any] = {"contract": ContractSettings(sample=0)}
 
@@ -43,36 +49,47 @@ class Side:
     """One pipeline, with what each batch cost it: our CPU and that of the server, seconds."""
 
     pipeline: Pipeline
-    ours: list[float]
-    servers: list[float]
+    #: Takes to their targets what a batch made.
+    tell: Callable[[], Awaitable[None]] | None = None
+    ours: list[float] = field(default_factory=list)
+    servers: list[float] = field(default_factory=list)
 
     async def take(self, batch: list[Message], server: PrivatePostgres) -> None:
         """Carry a batch into the mirror, and count."""
         ours, servers = time.process_time(), server.cpu_s()
         await self.pipeline.process(batch, Origin.LIVE)
+        if self.tell:
+            await self.tell()
         self.ours.append(time.process_time() - ours)
         self.servers.append(server.cpu_s() - servers)
 
 
 async def measure(choice: str) -> dict[str, float]:
     """Both sides in turn; answers microseconds per event, and how many times as much the choice costs."""
-    with PrivatePostgres() as server:
+    async with AsyncExitStack() as stack:
+        server = stack.enter_context(PrivatePostgres())
         plain, chosen = [server.create_database(name) for name in ("plain", "chosen")]
-        stores, sides = [], []
-        for url, more in ((plain, PLAIN), (chosen, PLAIN | CHOICES[choice])):
+        for url in (plain, chosen):
             await migrate(url)
-            settings = Settings(store=StoreSettings(url=SecretStr(url)), **more)
-            stores.append(Store(settings.store))
-            shapes = Shapes(settings.contract.sample)
-            sides.append(Side(pipeline_of(settings, stores[-1], Metrics(), shapes=shapes), [], []))
+        sides = [await _side(stack, plain, {}), await _side(stack, chosen, CHOICES.get(choice))]
         messages = messages_of(BATCH * (BATCHES + WARM_UP))
         for start in range(0, len(messages), BATCH):
             order = sides if start // BATCH % 2 else sides[::-1]
             for side in order:
                 await side.take(messages[start : start + BATCH], server)
-        for store in stores:
-            await store.close()
     return _told(*sides)
+
+
+async def _side(stack: AsyncExitStack, url: str, more: dict[str, Any] | None) -> Side:
+    """A pipeline with these settings; None: with a webhook that is told of all."""
+    if more is None:
+        receiver = stack.enter_context(taking())
+        pipeline, telling_it = await stack.enter_async_context(telling(url, receiver))
+        return Side(pipeline, telling_it.deliver_memory)
+    settings = Settings(store=StoreSettings(url=SecretStr(url)), **(PLAIN | more))
+    store = Store(settings.store)
+    stack.push_async_callback(store.close)
+    return Side(pipeline_of(settings, store, Metrics(), shapes=Shapes(settings.contract.sample)))
 
 
 def _told(plain: Side, chosen: Side) -> dict[str, float]:
@@ -87,9 +104,12 @@ def _told(plain: Side, chosen: Side) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure every choice."""
+    """Measure every choice, or those that are named."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sides", description="What a choice costs per event.")
+    parser.add_argument("choices", nargs="*", choices=[*CHOICES, WEBHOOK], default=[*CHOICES, WEBHOOK])
+    chosen = parser.parse_args().choices
     spare_the_garbage_collector()
-    print(json.dumps({choice: asyncio.run(measure(choice)) for choice in CHOICES}))
+    print(json.dumps({choice: asyncio.run(measure(choice)) for choice in chosen}))
 
 
 if __name__ == "__main__":
