@@ -11,7 +11,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from enum import StrEnum
 
 import structlog
@@ -65,6 +65,8 @@ class Consumer:
     Args:
         on_topology: called each time the topology is there, before consuming: gaps are noticed there, and it answers
             what settings no longer name: nothing more comes by that, and its queues are emptied.
+        turn: what is around all that changes the topology: of two replicas with different settings that were at it at
+            once, each might remove what the other one has just made, and nothing would come by any way.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Consumer:
         gate: Gate,
         bindings: Sequence[str],
         on_topology: Callable[[topology.Topology], Awaitable[topology.Former]],
+        turn: Callable[[], AbstractAsyncContextManager[None]],
     ) -> None:
         self._settings = settings
         self._batching = batching
@@ -82,6 +85,7 @@ class Consumer:
         self._gate = gate
         self._bindings = tuple(bindings)
         self._on_topology = on_topology
+        self._turn = turn
         self._stopping = asyncio.Event()
         self._restart: str | None = None
         self._inbox: Inbox | None = None
@@ -230,10 +234,11 @@ class Consumer:
     async def _incarnation(self, connection: Link) -> None:
         """One channel, from its opening to its end."""
         going_s, self._was_cancelled = topology.GOING_S if self._was_cancelled else 0.0, False
-        found = await topology.ensure(connection, self._settings, self._bindings, going_s=going_s)
-        await self._check_limits(known=found.arguments_match, version=version_of(connection))
-        former = await self._on_topology(found)
-        await topology.leave(connection, self._settings, self._bindings, former)
+        async with self._turn():
+            found = await topology.ensure(connection, self._settings, self._bindings, going_s=going_s)
+            await self._check_limits(known=found.arguments_match, version=version_of(connection))
+            former = await self._on_topology(found)
+            await topology.leave(connection, self._settings, self._bindings, former)
         self.queues = (*queues.names(self._settings), *former.queues)
         self._missing_since, self._say_missing_after_s = None, 0.0
         batching = self._batching

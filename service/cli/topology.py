@@ -17,8 +17,9 @@ from service.cli.common import Json, err, opened_store, out, print_json, quiet_s
 from service.errors import NothingToConsume
 from service.mirror import audit, controls
 from service.mirror.store import Store
+from service.mirror.turns import turn
 from service.pipeline.building import bindings_of, router_of
-from service.settings.model import Settings
+from service.settings.model import AmqpSettings, Settings
 
 app = typer.Typer(help="Exchange, queue and bindings on the broker.", no_args_is_help=True)
 #: How the pause of a migration is told from a person's, and what the audit log calls it.
@@ -120,16 +121,16 @@ def _told(moved: int | None, queue: str) -> str:
 
 async def _apply(settings: Settings) -> tuple[topology.Topology, topology.Former]:
     patterns = bindings_of(settings)
-    async with connected(settings.amqp, "topology") as connection:
-        found = await topology.ensure(connection, settings.amqp, patterns)
-        former = await _former(settings, patterns)
-        await topology.leave(connection, settings.amqp, patterns, former)
+    async with connected(settings.amqp, "topology") as connection, opened_store(settings, migrate=True) as store:
+        async with turn(store):
+            found = await topology.ensure(connection, settings.amqp, patterns)
+            former = await _former(store, settings.amqp, patterns)
+            await topology.leave(connection, settings.amqp, patterns, former)
         return found, former
 
 
-async def _former(settings: Settings, patterns: Sequence[str]) -> topology.Former:
-    amqp = settings.amqp
-    async with opened_store(settings, migrate=True) as store, store.write() as connection:
+async def _former(store: Store, amqp: AmqpSettings, patterns: Sequence[str]) -> topology.Former:
+    async with store.write() as connection:
         known = controls.known_queues(await controls.read_controls(connection))
         await controls.set_queues(connection, queues.names(amqp))
         bindings = await controls.remember_bindings(connection, queues.holder(amqp), amqp.exchange, patterns)

@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -19,6 +20,7 @@ from service.http.api import Api
 from service.mirror import controls, schema, statements
 from service.mirror.privacy import held
 from service.mirror.store import Store
+from service.mirror.turns import turn
 from service.operations.work import Desk
 from service.pipeline.building import bindings_of, pipeline_of
 from service.process.contracting import Contracting
@@ -130,8 +132,9 @@ class Service:
     def _build_consumer(self) -> None:
         amqp, batching = self.settings.amqp, self.settings.pipeline
         self.consumer = Consumer(
-            amqp, batching, self.pipeline, self.gate, bindings_of(self.settings), self.heartbeat.notice_topology
-        )
+            amqp, batching, self.pipeline, self.gate, bindings_of(self.settings), self.heartbeat.notice_topology,
+            partial(turn, self.store),
+        )  # fmt: skip
         deadline_s, notice = batching.handler_deadline_s, self.heartbeat.notice_gap
         self.watchdog = Watchdog(amqp, self.consumer, deadline_s, self.metrics, notice)
 

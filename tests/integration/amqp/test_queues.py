@@ -1,8 +1,13 @@
 """Several queues: each event lies on one of them, other settings lose nothing, and what is missing is said."""
 
+import asyncio
 import shlex
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from pydantic import SecretStr
@@ -12,11 +17,15 @@ from sandbox.parts.management import ManagementApi
 from sandbox.parts.providers import Broker
 from service.amqp import queues, topology
 from service.amqp.connection import Link, connected
+from service.amqp.consumer import Consumer
+from service.amqp.gate import Gate
 from service.amqp.migration import Migration
 from service.amqp.topology import Former
 from service.errors import TopologyMissing
+from service.mirror.store import Store
+from service.mirror.turns import turn
 from service.operations.broker_findings import broker_findings
-from service.settings.model import AmqpSettings, Settings
+from service.settings.model import AmqpSettings, PipelineSettings, Settings, StoreSettings
 
 PATTERNS = ["v2.data_profiles.*.POST", "v2.data_profiles.*.PATCH"]
 EVENTS = 200
@@ -151,3 +160,35 @@ async def test_a_broker_without_the_plugin_is_told_with_the_command_for_it(priva
         with pytest.raises(TopologyMissing, match="no exchanges of type x-consistent-hash") as told:
             await topology.ensure(link, settings, PATTERNS)
     assert "rabbitmq-plugins enable rabbitmq_consistent_hash_exchange" in told.value.advice()
+
+
+async def test_replicas_of_different_settings_that_begin_at_once_leave_a_way_for_events(
+    settings: AmqpSettings, postgres_url: str, catalog: Any, profile_event: Callable[..., Any], lie: Callable[[], Any]
+) -> None:
+    """One of them gives up the exchange before several queues, the other one the binding of a single queue."""
+    store, both = Store(StoreSettings(url=SecretStr(postgres_url))), asyncio.Barrier(2)
+
+    async def is_there(too_many: Sequence[str], _: topology.Topology) -> Former:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                await both.wait()
+        return Former((), too_many)
+
+    pipeline: Any = SimpleNamespace(take_back=AsyncMock())
+    consumers = [
+        Consumer(
+            settings.model_copy(update={"queues": number}), PipelineSettings(), pipeline, Gate(), PATTERNS,
+            partial(is_there, too_many), partial(turn, store),
+        )
+        for number, too_many in ((2, []), (1, [f"{settings.queue}.2"]))
+    ]  # fmt: skip
+    async with asyncio.TaskGroup() as group:
+        for consumer in consumers:
+            group.create_task(consumer.run())
+        while not all(consumer.has_consumed for consumer in consumers):
+            await asyncio.sleep(0.05)
+        for consumer in consumers:
+            consumer.stop()
+    await store.close()
+    await catalog.publish([profile_event(number) for number in range(10)])
+    assert sum(number or 0 for number in await lie()) >= 10

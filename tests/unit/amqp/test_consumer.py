@@ -1,6 +1,7 @@
 """The consumer between inbox and acknowledgement: what is not committed is never acknowledged."""
 
 import asyncio
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -66,7 +67,7 @@ async def test_after_a_batch_that_did_not_commit_nothing_more_is_committed_or_ac
     async def unused(_: Any) -> Former:
         raise AssertionError
 
-    consumer = Consumer(AmqpSettings(), PipelineSettings(), pipeline, gate, [], unused)
+    consumer = Consumer(AmqpSettings(), PipelineSettings(), pipeline, gate, [], unused, nullcontext)
     for tag in range(1, 6):
         inbox.put(Delivery(tag, False, "k", spec.Basic.Properties(), b"{}"))
     await asyncio.wait_for(consumer._consume(channel, inbox), 5)  # type: ignore[arg-type]
