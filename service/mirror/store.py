@@ -36,6 +36,8 @@ from service.text.forgotten import Forgotten
 #: How often, and after how many seconds each, switching a new file to WAL is tried again.
 _WAL_ATTEMPTS, _WAL_PAUSE_S = 200, 0.05
 
+#: What PostgreSQL calls our sessions.
+APPLICATION = "catalog-mirror"
 #: Seconds after which a session is made anew, so that it does not outlive for ever whom it was opened to.
 _SESSION_AGE_S = 600
 #: SQLSTATE of a statement that a server refuses because it only reads: after a switch-over, the former primary.
@@ -73,7 +75,8 @@ class Store:
         self.runtime_role = _other_role(settings, self.url) if migrating else None
         #: People who were forgotten in it, as far as this process has heard (`service.mirror.privacy.held`).
         self.forgotten = Forgotten()
-        self._timeout_s = settings.timeout_s
+        #: Seconds after which a statement is given up.
+        self.timeout_s = settings.timeout_s
         self._shows_certificate = settings.cert_file is not None
         self.engine = _engine(self.url, self.schema, settings, migrating=migrating)
 
@@ -160,7 +163,7 @@ class Store:
         cause = getattr(error, "orig", None) or error
         said = remedies.told(cause)
         if not said and isinstance(cause, TimeoutError):
-            said = f"nothing within the {self._timeout_s:g} s of STORE__TIMEOUT_S: overload, or somebody's lock"
+            said = f"nothing within the {self.timeout_s:g} s of STORE__TIMEOUT_S: overload, or somebody's lock"
         if ask := remedies.advice(cause, self.where, shows_certificate=self._shows_certificate):
             return StoreLinkRefused(problem=said.removesuffix("."), ask=ask)
         kind = StoreIncomplete if _is_incomplete(cause) else StoreUnavailable
@@ -246,7 +249,7 @@ def _engine(url: URL, schema: str | None, settings: StoreSettings, *, migrating:
             "statement_cache_size": 0,  # of the driver's own; `Preparing` keeps statements, where they may be kept
             "command_timeout": None if migrating else settings.timeout_s,  # an index takes the time that it takes
             "timeout": settings.timeout_s,
-            "server_settings": {"application_name": "catalog-mirror"},
+            "server_settings": {"application_name": APPLICATION},
         },
     )
     sa.event.listen(engine.sync_engine, "do_connect", _FreshCredentials(settings, migrating=migrating))

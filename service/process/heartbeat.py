@@ -26,6 +26,7 @@ from service.amqp.watchdog import Watchdog
 from service.mirror import controls, dead_letters, progress
 from service.mirror.privacy import held
 from service.mirror.retention import note_lost_runs, prune
+from service.mirror.stalled import end_stalled
 from service.mirror.store import STORE_ERRORS, Store
 from service.operations import logs
 from service.pipeline.pipeline import Pipeline
@@ -98,6 +99,8 @@ class Heartbeat:
     async def beat(self) -> None:
         """One exchange; a store that does not answer closes the gate, one that answers again opens it."""
         try:
+            if self._beats % SLOW_BEATS == 0:
+                await end_stalled(self._store)
             async with self._store.read() as connection:
                 known = await controls.read_controls(connection)
                 await held.follow(
