@@ -16,6 +16,7 @@ from service.mirror import indexes, schema
 from service.mirror.partitions import moving
 from service.mirror.partitions.moving import TABLES, CopyDiffers, PartitionRefused, move
 from service.mirror.tables import assets, data_profiles, lineage_edges, lineage_events
+from service.mirror.writer import INSERTS
 from service.operations import readers
 from service.operations import store as operations
 from service.operations.acting import Act, Way
@@ -320,6 +321,21 @@ async def test_many_rows_in_parts_are_estimated(mirror: Mirror) -> None:
     async with mirror.store.read() as connection:
         told = await count_rows(connection, mirror.store, [assets])
     assert told == {"assets": Count(3000, Precision.ABOUT)}
+
+
+async def test_a_batch_seeks_its_keys_and_reads_no_whole_table(mirror: Mirror) -> None:
+    await mirror.execute(_FILL.format(6000))
+    await move(mirror.store, assets, 2)
+    insert = INSERTS["asset"]
+    rows = [
+        tuple({"asset_id": f"a{number:05d}", "version": b"\2"}.get(name) for name in insert.columns)
+        for number in range(2900, 3100)
+    ]
+    scans = sa.text("SELECT sum(seq_scan) FROM pg_stat_xact_user_tables WHERE relname LIKE 'assets_2_%'")
+    async with mirror.store.write() as connection:
+        before = await connection.scalar(scans)
+        assert len(await insert.run(connection, rows)) == 200
+        assert await connection.scalar(scans) == before
 
 
 @pytest.mark.parametrize(
