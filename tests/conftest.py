@@ -20,7 +20,7 @@ from sandbox.parts.pgbouncer import PrivatePgBouncer
 from sandbox.parts.postgres import PrivatePostgres
 from sandbox.parts.providers import Broker, Postgres, provide_broker, provide_postgres
 from sandbox.parts.tls import Certificates, make_certificates
-from tests.databases import Databases, SqliteFiles
+from tests.databases import PARTS, Databases, SqliteFiles
 
 pytest_plugins = ["tests.fixtures", "tests.browsing"]
 
@@ -45,9 +45,6 @@ _prefer_memory()
 
 #: Services and commands are forked, unless this is set to have Python start anew for each.
 MirrorProcess.is_prepared = not os.environ.get("CATALOG_MIRROR_TEST_EXEC")
-
-#: Into how many parts large tables of PostgreSQL are cut in all tests: 1 leaves them whole.
-PARTS = int(os.environ.get("CATALOG_MIRROR_TEST_PARTS", "1"))
 
 _T = TypeVar("_T")
 

@@ -6,6 +6,7 @@ Making the schema, or a copy of a database that has it, costs more than most tes
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -23,6 +24,8 @@ from service.mirror.partitions.moving import TABLES, move
 from service.mirror.store import Store
 from service.settings.model import StoreSettings
 
+#: Into how many parts large tables of PostgreSQL are cut in all tests: 1 leaves them whole.
+PARTS = int(os.environ.get("CATALOG_MIRROR_TEST_PARTS", "1"))
 #: The tables that are cut into parts where a test asks for that.
 PARTITIONED = (
     "assets", "asset_columns", "asset_terms", "asset_attributes", "data_profiles", "containers", "lineage_events",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +24,7 @@ from service.operations import store as operations
 from service.operations.acting import Act, Way
 from service.queries.counting import Count, Precision, count_rows
 from service.settings.model import Settings, StoreSettings
+from tests.databases import PARTS
 from tests.integration.mirror.test_databases_of_real_life import as_role, both, roles, upgrade_to
 from tests.integration.mirror.test_schema import differences
 
@@ -29,6 +32,8 @@ if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror
 
 __all__ = ["roles"]  # a fixture
+
+pytestmark = pytest.mark.skipif(PARTS > 1, reason="tables are in parts already")
 
 Opened = Callable[..., AbstractAsyncContextManager["Mirror"]]
 ACT = Act("dana", Way.COMMAND)
@@ -392,3 +397,14 @@ async def test_only_tables_of_postgresql_that_grow_have_parts(mirror: Mirror, sq
     settings = Settings(store=StoreSettings.model_validate({"url": here}))
     assert [moved.after for moved in await operations.partition(settings, ["assets", "assets"], 2, ACT)] == [2]
     assert await mirror.all("SELECT who, action, subject FROM audit_log") == [("dana", "store.partition", "assets")]
+
+
+async def test_the_command_of_the_page_cuts_what_it_names(
+    mirror: Mirror, postgres_url: str, run_command: Callable[..., Any]
+) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "scaling.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^\$ catalog-mirror (db partition .*)$", page, re.M)
+    told = await run_command(*line.split(), STORE__URL=postgres_url)
+    assert "assets is in 16 parts, with 0 rows." in told
+    assert "assets is in 16 parts, nothing to do." in await run_command(*line.split(), STORE__URL=postgres_url)
+    assert await mirror.one(_PARTS.format("lineage_events")) == 16
