@@ -202,7 +202,7 @@ _HANGS_ON = """
     SELECT 'view', c.oid::text, pg_get_viewdef(c.oid), c.reloptions::text, c.relacl::text, obj_description(c.oid)
       FROM pg_class c WHERE relkind = 'v' AND relnamespace::regnamespace::text !~ '^(pg_|information)'
     UNION ALL SELECT 'column', attname, attcompression::text, format_type(atttypid, atttypmod), attacl::text,
-           col_description(attrelid, attnum) || attstattarget || attnotnull
+           concat(col_description(attrelid, attnum), attstattarget, attnotnull)
       FROM pg_attribute WHERE attrelid = to_regclass('catalog_mirror.assets') AND attnum > 0
     UNION ALL SELECT 'table', relowner::regrole::text, relname, '', relacl::text, obj_description(oid) FROM pg_class
      WHERE oid = 'catalog_mirror.assets'::regclass
