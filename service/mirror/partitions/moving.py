@@ -26,6 +26,9 @@ from service.mirror.tables import HISTORIES, STATES
 MAX_PARTS = 256
 #: Rows of one transaction that copies: who changes one of them waits for it.
 BATCH_ROWS = 500
+#: Milliseconds to wait for a view once we have its table: a reader may have the view and wait for us. We give way
+#: before PostgreSQL looks for deadlocks (`deadlock_timeout`, 1 s) and ends one of us, which may be the reader.
+_VIEW_TIMEOUT_MS = 500
 #: PostgreSQL's refusals of a form: missing rights, dependent objects, and what a server does not have.
 _REFUSED = frozenset({"42501", "2BP01", "0A000", "42P16", "42P17"})
 
@@ -135,9 +138,9 @@ async def _begin(connection: AsyncConnection, twin: Twin, parts: int) -> int:
     """Make the twin, unless it is there from before; answers how many parts the table has."""
     before = await twins.parts_of(connection, twin.original)
     assert before is not None
+    await twins.become_owner(connection, twin)
     if before != parts and (problems := await twins.obstacles(connection, twin)):
         raise PartitionRefused(table=twin.table.name, problem="; ".join(problems))
-    await twins.become_owner(connection, twin)
     if before == parts:
         await twins.drop(connection, twin)
     elif not await twins.fits(connection, twin, parts):
@@ -197,6 +200,7 @@ async def _compare(store: Store, twin: Twin, parts: int) -> int:
 async def _end(connection: AsyncConnection, twin: Twin, parts: int, *, keep: bool) -> None:
     """Swap the names, where nothing changed the form of the table while it was copied."""
     await connection.exec_driver_sql(f"LOCK TABLE {twin.original}, {twin.name} IN ACCESS EXCLUSIVE MODE")
+    await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_VIEW_TIMEOUT_MS}")
     if not await twins.fits(connection, twin, parts):
         raise PartitionRefused(table=twin.table.name, problem="it was changed while it was copied: begin again")
     await twins.become_owner(connection, twin)

@@ -25,9 +25,7 @@ _PARTS = """
 """
 #: What cannot come along. `_RETURN` is the rule that a view is.
 _OBSTACLES = """
-    SELECT 'it belongs to ' || pg_get_userbyid(relowner) || ', whose rights this role has not'
-      FROM pg_class WHERE oid = to_regclass(:table) AND NOT pg_has_role(relowner, 'USAGE')
-    UNION ALL SELECT 'it has row-level security'
+    SELECT 'it has row-level security'
       FROM pg_class WHERE oid = to_regclass(:table) AND relrowsecurity
     UNION ALL SELECT 'the trigger ' || tgname || ' hangs on it'
       FROM pg_trigger WHERE tgrelid = to_regclass(:table) AND NOT tgisinternal AND tgname <> :ours

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from service.errors import UsageError
-from service.mirror import indexes, schema
+from service.mirror import indexes, patience, rights, schema
 from service.mirror.partitions import moving
 from service.mirror.partitions.moving import TABLES, CopyDiffers, PartitionRefused, move
 from service.mirror.tables import assets, data_profiles, lineage_edges, lineage_events
@@ -178,6 +178,38 @@ async def test_what_was_interrupted_is_carried_on_and_may_be_given_up(
     assert await mirror.one("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal AND tgname LIKE 'assets%'") == 0
 
 
+async def test_a_long_report_neither_fails_the_swap_nor_has_everybody_wait_behind_it(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "LOCK_TIMEOUT_MS", 100)
+    monkeypatch.setattr(patience, "LOCK_PAUSE_S", 0.1)
+    await mirror.execute(_FILL.format(3))
+    async with mirror.store.engine.connect() as report:
+        comparing = moving._compare
+
+        async def compare(*arguments: Any) -> int:
+            rows = await comparing(*arguments)
+            await report.execute(sa.text("SELECT count(*) FROM v1_assets"))  # its transaction stays open
+            return rows
+
+        refused = asyncio.Event()
+
+        async def holders(_: Any) -> str:
+            refused.set()
+            return "the report"
+
+        monkeypatch.setattr(moving, "_compare", compare)
+        monkeypatch.setattr(rights, "holders", holders)
+        moving_it = asyncio.create_task(move(mirror.store, assets, 2))
+        while not refused.is_set() and not moving_it.done():
+            async with asyncio.timeout(5):
+                await mirror.one("SELECT count(*) FROM v1_assets")
+            await asyncio.sleep(0.01)
+        assert not moving_it.done()
+        await report.rollback()
+    assert (await moving_it).after == 2
+
+
 async def test_a_copy_that_differs_is_not_taken(mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
     await mirror.execute(_FILL.format(5))
     pages = moving._copy
@@ -241,6 +273,13 @@ async def test_whoever_reads_and_writes_has_the_same_rights_views_and_rows_after
                 "CREATE VIEW catalog_mirror.mine WITH (security_barrier) AS SELECT count(*) FROM catalog_mirror.assets",
             )
             before = await owner.all(_HANGS_ON)
+            with pytest.raises(PartitionRefused, match="permission denied to set role"):
+                await move(running.store, assets, 2)
+            await admin.execute("CREATE VIEW catalog_mirror.theirs AS SELECT name FROM catalog_mirror.assets")
+            for mirror in (admin, owner):
+                with pytest.raises(PartitionRefused, match=r"the view theirs of .* refers to it"):
+                    await move(mirror.store, assets, 2)
+            await admin.execute("DROP VIEW catalog_mirror.theirs")
             async with opened(as_role(empty_postgres_url, f"{runner}_r"), migrate=False) as reader:
                 seen = await reader.all(f'SELECT * FROM "{who.own_schema}".v1_assets')
                 assert seen
@@ -406,5 +445,4 @@ async def test_the_command_of_the_page_cuts_what_it_names(
     (line,) = re.findall(r"^\$ catalog-mirror (db partition .*)$", page, re.M)
     told = await run_command(*line.split(), STORE__URL=postgres_url)
     assert "assets is in 16 parts, with 0 rows." in told
-    assert "assets is in 16 parts, nothing to do." in await run_command(*line.split(), STORE__URL=postgres_url)
     assert await mirror.one(_PARTS.format("lineage_events")) == 16
