@@ -34,7 +34,7 @@ _REFUSED = frozenset({"42501", "2BP01", "0A000", "42P16", "42P17"})
 
 _SCHEMA = "SELECT quote_ident(coalesce(CAST(:name AS text), current_schema()))"
 
-#: The tables that grow with the catalog and its lineage; those of work stay small, and their keys are numbers.
+#: The tables that grow with the catalog and its lineage; those of work stay small, and deliveries have two keys.
 TABLES: dict[str, sa.Table] = {
     str(table.name): table
     for table in (
