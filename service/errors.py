@@ -157,7 +157,8 @@ class SchemaLocked(TransientError):
 
     error_class = "schema"
     remedy = (
-        "End that session, or wait until it is done, and run `catalog-mirror db upgrade` again; nothing was changed."
+        "End that session, or wait until it is done, and run it again (`catalog-mirror db upgrade`, or what was run "
+        "instead); nothing was changed."
     )
 
 

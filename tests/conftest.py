@@ -20,7 +20,7 @@ from sandbox.parts.pgbouncer import PrivatePgBouncer
 from sandbox.parts.postgres import PrivatePostgres
 from sandbox.parts.providers import Broker, Postgres, provide_broker, provide_postgres
 from sandbox.parts.tls import Certificates, make_certificates
-from tests.databases import Databases, SqliteFiles
+from tests.databases import PARTS, Databases, SqliteFiles
 
 pytest_plugins = ["tests.fixtures", "tests.browsing"]
 
@@ -156,9 +156,24 @@ def empty_postgres_url(postgres: Postgres) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def databases(postgres: Postgres) -> Iterator[Databases]:
     """Databases with our newest schema and nothing in them."""
-    made = Databases(postgres)
+    made = Databases(postgres, PARTS)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def partitioned_databases(postgres: Postgres) -> Iterator[Databases]:
+    """The same with large tables in two parts."""
+    made = Databases(postgres, parts=2)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def partitioned_url(partitioned_databases: Databases) -> Iterator[str]:
+    """A database of this test's own, with large tables in two parts and nothing in them."""
+    with partitioned_databases.lent() as url:
+        yield url
 
 
 @pytest.fixture
@@ -186,9 +201,19 @@ def sqlite_url(sqlite_files: SqliteFiles, tmp_path: Path) -> str:
     return sqlite_files.copy_to(tmp_path / "mirror.db")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Have what is marked so, and runs on each kind of store, run on tables in parts, too."""
+    if "store_url" in metafunc.fixturenames and metafunc.definition.get_closest_marker("partitioned"):
+        kinds = ["sqlite", "postgresql", "partitioned"]
+        metafunc.definition.add_marker(pytest.mark.parametrize("store_url", kinds, indirect=True))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest) -> str:
-    """The test runs once on each kind of store."""
+    """The test runs once on each kind of store, and where it is marked so, on one with tables in parts."""
+    if request.param == "partitioned":
+        return str(request.getfixturevalue("partitioned_url"))
     return _one_of(request, "sqlite_url", "postgres_url")
 
 

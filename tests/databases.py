@@ -6,6 +6,7 @@ Making the schema, or a copy of a database that has it, costs more than most tes
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -19,8 +20,18 @@ from pydantic import SecretStr
 from sandbox.parts.postgres import run_apart
 from sandbox.parts.providers import Postgres
 from service.mirror import schema
+from service.mirror.partitions.moving import TABLES, move
+from service.mirror.store import Store
 from service.settings.model import StoreSettings
 
+#: Into how many parts large tables of PostgreSQL are cut in all tests: 1 leaves them whole.
+PARTS = int(os.environ.get("CATALOG_MIRROR_TEST_PARTS", "1"))
+#: The tables that are cut into parts where a test asks for that.
+PARTITIONED = (
+    "assets", "asset_columns", "asset_terms", "asset_attributes", "data_profiles", "containers", "lineage_events",
+    "lineage_edges", "openlineage_events", "run_facts", "column_facets", "column_flows", "assets_history",
+    "data_profiles_history", "usage_facts",
+)  # fmt: skip
 #: Bytes that the rows of one test may leave; where there were more, the plans of whoever comes next might differ.
 _MOST_BYTES = 4 * 1024 * 1024
 #: Milliseconds that a session of somebody who was killed may take to end.
@@ -66,12 +77,15 @@ class SqliteFiles:
 
 
 class Databases:
-    """Databases of one server with our newest schema and no row."""
+    """Databases of one server with our newest schema and no row; with parts, its large tables are cut into so many."""
 
-    def __init__(self, postgres: Postgres) -> None:
+    def __init__(self, postgres: Postgres, parts: int = 1) -> None:
         self._postgres = postgres
         self._template = f"migrated_{uuid.uuid4().hex}"
-        _migrate(postgres.create_database(self._template))
+        url = postgres.create_database(self._template)
+        _migrate(url)
+        if parts > 1:
+            run_apart(_partition(url, parts))
         self._free: list[tuple[str, str, Any]] = []
 
     @contextmanager
@@ -142,6 +156,13 @@ def _sockets() -> set[str]:
         with suppress(OSError):  # closed meanwhile
             found.add(str(file.readlink()))
     return {name for name in found if name.startswith("socket:")}
+
+
+async def _partition(url: str, parts: int) -> None:
+    store = Store(StoreSettings(url=SecretStr(url)))
+    for name in PARTITIONED:
+        await move(store, TABLES[name], parts)
+    await store.close()
 
 
 def _migrate(url: str) -> None:

@@ -1,4 +1,4 @@
-"""`db upgrade`, `db reader`: the store's schema, and who reads which of its rows."""
+"""`db upgrade`, `db partition`, `db reader`: the store's schema, the form of its tables, and who reads which rows."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Annotated
 
 import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn
 
-from service.cli.common import acting, out, quiet_settings, run_async
+from service.cli.common import acting, err, out, quiet_settings, run_async
 from service.mirror import schema
+from service.mirror.partitions.moving import MAX_PARTS, Moved
 from service.operations import readers
 from service.operations import store as operations
 
@@ -49,6 +51,37 @@ def reader(
         return
     run_async(readers.apply(settings, who, acting()))
     out.print(f"{role} reads {len(who.containers)} containers in the schema {who.own_schema}.", markup=False)
+
+
+@app.command("partition")
+def partition(
+    tables: Annotated[list[str], typer.Argument(help="Tables that get so many parts, such as assets.")],
+    parts: Annotated[int, typer.Option("--parts", min=1, max=MAX_PARTS, help="How many; 1 has them whole again.")] = 16,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave what was the table before, as TABLE_whole; drop it yourself.")
+    ] = False,
+) -> None:
+    """Cut large tables of PostgreSQL into parts by the hash of their key, beside everybody who reads and writes them.
+
+    What was interrupted goes on when it is called again. With the number of parts that a table has, what was left
+    half-way is taken away, and the planner looks at the whole table anew.
+    """
+    settings = quiet_settings()
+    with Progress(SpinnerColumn(), TextColumn("{task.description}"), console=err, disable=not err.is_terminal) as bar:
+        task = bar.add_task("looking")
+
+        def tell(table: str, rows: int) -> None:
+            bar.update(task, description=f"copying {table}: {rows} rows")
+
+        for moved in run_async(operations.partition(settings, tables, parts, acting(), keep=keep, tell=tell)):
+            out.print(_moved(moved), markup=False)
+
+
+def _moved(moved: Moved) -> str:
+    form = "whole" if moved.after == 1 else f"in {moved.after} parts"
+    if moved.before == moved.after:
+        return f"{moved.table} is {form}, nothing to do."
+    return f"{moved.table} is {form}, with {moved.rows} rows."
 
 
 def _script(statements: Iterable[str]) -> str:

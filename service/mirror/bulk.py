@@ -139,10 +139,15 @@ class BulkInsert:
         return [*(store_now(dialect) for _ in self.clocked), *later]
 
     def _is_there_already(self, incoming: sa.Subquery) -> sa.ColumnElement[bool]:
-        """A row that is not older: looked at first, since ON CONFLICT would lock (and write) it to find out."""
+        """A row that is not older: looked at first, since ON CONFLICT would lock (and write) it to find out.
+
+        As a value, not as a join: of a table in parts PostgreSQL thinks that each key is sought in all of them, so it
+        would rather read the whole table for each batch.
+        """
         there = self.table.alias("there")
         same = [there.c[name] == incoming.c[name] for name in self.key]
-        return sa.exists().where(*same, there.c.version >= incoming.c.version)
+        version = sa.select(there.c.version).where(*same).scalar_subquery()
+        return sa.func.coalesce(version >= incoming.c.version, sa.false())
 
     @cached_property
     def _sqlite(self) -> Any:

@@ -2,19 +2,23 @@
 
 Inside a migration an index keeps writers out until all of the migration is done; on a table of ten millions that is
 minutes. So the migration makes it only where the table is empty, and this makes what is missing afterwards: PostgreSQL
-builds it `CONCURRENTLY`, which takes longer and is in nobody's way. SQLite has one writer anyway.
+builds it `CONCURRENTLY`, which takes longer and is in nobody's way. SQLite has one writer anyway. Of a table in parts
+it builds so only the indexes of parts, which then are attached to one of the whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex
 
+from service.mirror import patience
+from service.mirror.patience import patiently
 from service.mirror.store import Store
 from service.mirror.tables import metadata
 
@@ -25,6 +29,15 @@ _THERE = """
     SELECT c.relname, i.indisvalid, EXISTS (SELECT 1 FROM pg_stat_progress_create_index p WHERE p.index_relid = c.oid)
       FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = coalesce(CAST(:schema AS text), current_schema())
+"""
+#: The parts of a table, the name of an index for each, and whether the whole one has that of the part already.
+_PARTS = """
+    SELECT i.inhrelid::regclass::text,
+           format('%I.%I', n.nspname, left(p.relname || '_' || md5(CAST(:index AS text)), 63)),
+           EXISTS (SELECT FROM pg_inherits x JOIN pg_index own ON own.indexrelid = x.inhrelid
+                    WHERE x.inhparent = to_regclass(:index) AND own.indrelid = i.inhrelid)
+      FROM pg_inherits i JOIN pg_class p ON p.oid = i.inhrelid JOIN pg_namespace n ON n.oid = p.relnamespace
+     WHERE i.inhparent = to_regclass(:table) ORDER BY p.relname
 """
 #: Names the advisory lock that lets only one replica build, together with the schema it does so in.
 _LOCK = 728_341_203
@@ -98,12 +111,38 @@ def _columns(connection: sa.Connection, indexes: Iterable[sa.Index], schema: str
 async def _build(connection: AsyncConnection, store: Store, index: sa.Index, *, is_left: bool) -> None:
     quoted = connection.dialect.identifier_preparer.quote
     prefix = f"{quoted(store.schema)}." if store.schema else ""
-    if is_left:  # what an interrupted build left is kept up to date, and used by nobody
-        await connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {prefix}{quoted(str(index.name))}")
     statement = str(
         CreateIndex(index).compile(
             dialect=connection.dialect, schema_translate_map={None: store.schema}, render_schema_translate=True
         )
     )
-    log.info("index_build", index=index.name, table=index.table.name if index.table is not None else None)
+    assert index.table is not None
+    log.info("index_build", index=index.name, table=index.table.name)
+    told = {"table": f"{prefix}{quoted(index.table.name)}", "index": f"{prefix}{quoted(str(index.name))}"}
+    if parts := (await connection.execute(sa.text(_PARTS), told)).all():
+        await _build_in_parts(connection, store, statement, told["index"], parts)
+        return
+    if is_left:  # what an interrupted build left is kept up to date, and used by nobody
+        await connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {told['index']}")
     await connection.exec_driver_sql(statement.replace("INDEX", "INDEX CONCURRENTLY", 1))
+
+
+async def _build_in_parts(
+    connection: AsyncConnection, store: Store, statement: str, index: str, parts: Iterable[Any]
+) -> None:
+    """Build it part by part, but for those that an interrupted build attached; with the last one it is usable."""
+    whole = statement.replace("INDEX", "INDEX IF NOT EXISTS", 1).replace(" ON ", " ON ONLY ", 1)
+    await patiently(store, lambda one: _briefly(one, whole))
+    told = statement.partition(" ON ")[2].partition(" ")[2]
+    verb = statement.partition(" INDEX ")[0]
+    for part, name, is_attached in parts:
+        if is_attached:
+            continue
+        await connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        await connection.exec_driver_sql(f"{verb} INDEX CONCURRENTLY {name.rpartition('.')[2]} ON {part} {told}")
+        await connection.exec_driver_sql(f"ALTER INDEX {index} ATTACH PARTITION {name}")
+
+
+async def _briefly(connection: AsyncConnection, statement: str) -> None:
+    await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {patience.LOCK_TIMEOUT_MS}")
+    await connection.exec_driver_sql(statement)

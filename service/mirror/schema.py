@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 
-from service.errors import SchemaLocked, SchemaMissing
+from service.errors import SchemaMissing
 from service.mirror import indexes, rights
 from service.mirror.described import describe
+from service.mirror.patience import enter, patiently
 from service.mirror.search import preparing
 from service.mirror.store import STORE_ERRORS, Store
 from service.settings.model import StoreSettings
-
-log = structlog.get_logger(__name__)
 
 #: The generation that this code reads and writes: revisions `01xx`. A later generation may lack what we need.
 GENERATION = "01"
 #: The oldest revision that this code runs on.
 OLDEST = "0136"
 _MIGRATIONS = Path(__file__).parent / "migrations"
-#: Names the advisory lock that lets only one replica migrate.
-_LOCK = 7_283_412_001
-#: Milliseconds that a change of the schema waits for whoever uses a table: all who come later wait behind it.
-LOCK_TIMEOUT_MS = 2000
-#: Seconds between two attempts, in which those who came later have their turn; and until it is given up.
-LOCK_PAUSE_S, LOCK_PATIENCE_S = 3.0, 300.0
-#: PostgreSQL's `lock_not_available`; and `deadlock_detected`, where whoever had a table wants another that we have.
-_LOCKED = frozenset({"55P03", "40P01"})
 
 
 def _config() -> Any:
@@ -71,13 +59,7 @@ async def upgrade(store: Store) -> str:
         StoreUnavailable: the store does not answer or the role may not change the schema.
         SchemaLocked: somebody kept a table for longer than we are patient.
     """
-    began = time.monotonic()
-    while not await _attempt(store):
-        waited_s, holders = time.monotonic() - began, await rights.holders(store)
-        if waited_s > LOCK_PATIENCE_S:
-            raise SchemaLocked(where=store.where, holders=holders, waited_s=round(waited_s))
-        log.warning("schema_locked", holders=holders, waited_s=round(waited_s, 1))
-        await asyncio.sleep(LOCK_PAUSE_S)
+    await patiently(store, lambda connection: connection.run_sync(_upgrade, store))
     try:
         async with indexes.alone(store) as is_alone:
             if is_alone:
@@ -88,22 +70,10 @@ async def upgrade(store: Store) -> str:
     return await current(store) or newest()
 
 
-async def _attempt(store: Store) -> bool:
-    """Upgrade in one transaction; False, and nothing done, where a table could not be had in time."""
-    try:
-        async with store.write() as connection:
-            await connection.run_sync(_upgrade, store)
-    except STORE_ERRORS as error:
-        if getattr(getattr(error, "orig", None), "sqlstate", None) in _LOCKED:
-            return False
-        raise store.unavailable(error) from error
-    return True
-
-
 def _upgrade(connection: sa.Connection, store: Store) -> None:
     on_postgres = connection.dialect.name == "postgresql"
     if on_postgres:
-        _enter(connection, store.schema)
+        enter(connection, store.schema)
     revision = _revision(connection, store.schema)
     if _is_newer(revision):
         return
@@ -128,17 +98,6 @@ def _run_migrations(connection: sa.Connection, revision: str, schema: str | None
     config.attributes["connection"] = connection
     config.attributes["schema"] = schema
     command.upgrade(config, revision)
-
-
-def _enter(connection: sa.Connection, schema: str | None) -> None:
-    """Be the only one who migrates, in the schema of our own where there is one, and wait for no table for long."""
-    connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    connection.execute(sa.text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
-    if schema:
-        quoted = connection.dialect.identifier_preparer.quote(schema)
-        if not sa.inspect(connection).has_schema(schema):  # IF NOT EXISTS asks for the right to create even then
-            connection.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {quoted}"))
-        connection.execute(sa.text(f"SET LOCAL search_path TO {quoted}"))
 
 
 def _revision(connection: sa.Connection, schema: str | None) -> str | None:

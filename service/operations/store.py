@@ -1,12 +1,14 @@
-"""The store: bring its schema up to date, and derive again what is derived."""
+"""The store: bring its schema up to date, give large tables parts, and derive again what is derived."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 
+from service.errors import UsageError
 from service.mirror import schema
+from service.mirror.partitions import moving
 from service.mirror.rebuild import rebuild as rebuilt
 from service.mirror.store import Store
 from service.openlineage.naming import Naming
@@ -45,6 +47,44 @@ async def upgrade(settings: Settings, act: Act) -> Upgraded:
         return Upgraded(store.where, before, after)
     finally:
         await store.close()
+
+
+async def partition(
+    settings: Settings,
+    names: Sequence[str],
+    parts: int,
+    act: Act,
+    *,
+    keep: bool = False,
+    tell: moving.Tell | None = None,
+) -> list[moving.Moved]:
+    """Give tables so many parts, one after the other, with the role of migrations; may be repeated.
+
+    Args:
+        keep: leave what the tables were before, under other names.
+        tell: given the table at hand, and how many rows were looked at.
+
+    Raises:
+        UsageError: the store is not PostgreSQL, or has no such table to cut.
+        PartitionRefused, CopyDiffers, StoreUnavailable, SchemaLocked: as `moving.move`.
+    """
+    if not settings.store.url.get_secret_value().startswith("postgres"):
+        raise UsageError(problem="parts of a table are PostgreSQL's; SQLite has none")
+    if unknown := sorted(set(names) - moving.TABLES.keys()):
+        there = ", ".join(sorted(moving.TABLES))
+        raise UsageError(problem=f"{', '.join(unknown)} cannot have parts", advice=f"These can: {there}.")
+    store = Store(settings.store, migrating=True)
+    done = []
+    try:
+        for name in dict.fromkeys(names):
+            moved = await moving.move(store, moving.TABLES[name], parts, keep=keep, tell=tell)
+            done.append(moved)
+            if moved.before != moved.after:
+                async with store.writing() as connection:
+                    await act.record(connection, "store.partition", name, asdict(moved))
+    finally:
+        await store.close()
+    return done
 
 
 async def rebuild(

@@ -16,13 +16,17 @@ from service.mirror.store import Store
 #: Rows of a table that are counted one by one; of more the store's own estimate is told.
 COUNTED_ROWS = 1000
 
-#: What PostgreSQL's planner would say: rows per page when it last looked, times the pages that there are now.
+#: What PostgreSQL's planner would say: rows per page when it last looked, times the pages that there are now. Of a
+#: table in parts they are those of its parts, of which empty ones may never have been looked at.
 _ESTIMATED = sa.text("""
-    SELECT c.relname, CASE WHEN c.reltuples >= 0 THEN c.reltuples / greatest(c.relpages, 1)
-                           * (pg_relation_size(c.oid) / CAST(current_setting('block_size') AS int)) END
+    SELECT c.relname, CASE WHEN bool_and(p.reltuples >= 0 OR pg_relation_size(p.oid) = 0)
+                           THEN sum(greatest(p.reltuples, 0) / greatest(p.relpages, 1)
+                                    * (pg_relation_size(p.oid) / CAST(current_setting('block_size') AS int))) END
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.relkind = 'r' AND c.relname = ANY(:names)
+      LEFT JOIN pg_inherits i ON i.inhparent = c.oid JOIN pg_class p ON p.oid = coalesce(i.inhrelid, c.oid)
+     WHERE c.relkind IN ('r', 'p') AND c.relname = ANY(:names)
        AND n.nspname = coalesce(CAST(:schema AS text), current_schema())
+     GROUP BY c.oid, c.relname
 """)
 
 

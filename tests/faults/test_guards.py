@@ -46,7 +46,7 @@ GUARDS = (
         "service/mirror/bulk.py",
         (
             ("condition = insert.excluded.version > self.table.c.version", "condition = sa.true()"),
-            ("there.c.version >= incoming.c.version", "there.c.version == incoming.c.version"),
+            ("version >= incoming.c.version", "version == incoming.c.version"),
         ),
         "test_replicas.py::test_replicas_that_race_on_the_same_things_end_in_the_newest_state_of_each",
     ),

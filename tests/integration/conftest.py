@@ -183,11 +183,17 @@ async def mirror(store_url: str, opened: Callable[..., AbstractAsyncContextManag
 
 @pytest.fixture
 async def both(
-    sqlite_url: str, postgres_url: str, opened: Callable[..., AbstractAsyncContextManager[Mirror]]
+    request: pytest.FixtureRequest,
+    sqlite_url: str,
+    postgres_url: str,
+    opened: Callable[..., AbstractAsyncContextManager[Mirror]],
 ) -> AsyncIterator[list[Mirror]]:
-    """A mirror on each kind of store."""
+    """A mirror on each kind of store; where a test is marked so, one on tables in parts, too."""
+    urls = [sqlite_url, postgres_url]
+    if request.node.get_closest_marker("partitioned"):
+        urls.append(request.getfixturevalue("partitioned_url"))
     async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(opened(url, migrate=False)) for url in (sqlite_url, postgres_url)]
+        yield [await stack.enter_async_context(opened(url, migrate=False)) for url in urls]
 
 
 @dataclass(frozen=True)

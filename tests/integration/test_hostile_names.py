@@ -72,7 +72,7 @@ UNLIKE = {
     "targets resume", "targets plan", "targets backfill", "links import", "links remove", "links check",
     "topology show", "topology apply", "usage import", "usage locators", "usage settle", "usage replan", "db upgrade",
     "mirror rebuild", "scope purge", "links export", "mcp", "contract learn", "contract accept", "privacy forget",
-    "db reader", "attest", "rehearse", "collibra deletions",
+    "db reader", "db partition", "attest", "rehearse", "collibra deletions",
 }  # fmt: skip
 
 

@@ -29,6 +29,8 @@ from service.text.documents import document
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror
 
+pytestmark = pytest.mark.partitioned
+
 Opened = Callable[..., AbstractAsyncContextManager["Mirror"]]
 ASSETS = [f"a{number}" for number in range(9)]
 EVERYTHING = 10_000

@@ -18,7 +18,7 @@ from sandbox.parts.place import own_directory, unprivileged_user
 from sandbox.parts.postgres import PrivatePostgres
 from sandbox.parts.tls import Certificates
 from service.errors import SchemaLocked, StoreUnavailable
-from service.mirror import indexes, schema
+from service.mirror import indexes, patience, schema
 from service.mirror.store import Store
 from service.mirror.tables import metadata
 from service.settings.model import StoreSettings, load
@@ -129,8 +129,8 @@ async def test_each_role_rotates_by_its_own_file(
 async def test_a_long_reader_neither_fails_a_migration_nor_has_everybody_wait_behind_it(
     mirror_at_0102: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "LOCK_TIMEOUT_MS", 200)
-    monkeypatch.setattr(schema, "LOCK_PAUSE_S", 0.2)
+    monkeypatch.setattr(patience, "LOCK_TIMEOUT_MS", 200)
+    monkeypatch.setattr(patience, "LOCK_PAUSE_S", 0.2)
     store = mirror_at_0102.store
     async with store.engine.connect() as reader:
         await reader.execute(sa.text("SELECT count(*) FROM dead_letters"))  # a report, its transaction left open
@@ -152,8 +152,8 @@ async def test_a_migration_that_meets_somebody_half_way_is_tried_again(
 
     It ends whoever has waited for `deadlock_timeout` when both wait: that has to be the migration, however slow we are.
     """
-    monkeypatch.setattr(schema, "LOCK_TIMEOUT_MS", 20_000)
-    monkeypatch.setattr(schema, "LOCK_PAUSE_S", 0.1)
+    monkeypatch.setattr(patience, "LOCK_TIMEOUT_MS", 20_000)
+    monkeypatch.setattr(patience, "LOCK_PAUSE_S", 0.1)
     store = mirror_at_0102.store
     database = await mirror_at_0102.one("SELECT current_database()")
     await mirror_at_0102.execute(f"ALTER DATABASE \"{database}\" SET deadlock_timeout = '5s'")
@@ -172,8 +172,8 @@ async def test_a_migration_that_meets_somebody_half_way_is_tried_again(
 
 
 async def test_a_reader_that_never_ends_is_named(mirror_at_0102: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "LOCK_TIMEOUT_MS", 100)
-    monkeypatch.setattr(schema, "LOCK_PATIENCE_S", 0.0)
+    monkeypatch.setattr(patience, "LOCK_TIMEOUT_MS", 100)
+    monkeypatch.setattr(patience, "LOCK_PATIENCE_S", 0.0)
     store = mirror_at_0102.store
     async with store.engine.connect() as reader:
         pid = await reader.execute(sa.text("SELECT pg_backend_pid() FROM dead_letters RIGHT JOIN (SELECT 1) x ON true"))
@@ -215,10 +215,10 @@ async def test_an_index_of_a_table_with_rows_is_built_beside_whoever_writes(
 
 async def test_an_index_whose_build_was_interrupted_is_built_anew(mirror_on_postgresql: Mirror) -> None:
     await mirror_on_postgresql.execute(
-        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'assets_name'::regclass"
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'dead_letters_state'::regclass"
     )
     await schema.upgrade(mirror_on_postgresql.store)
-    assert dict(await mirror_on_postgresql.all(_INDEXES))["assets_name"]
+    assert dict(await mirror_on_postgresql.all(_INDEXES))["dead_letters_state"]
     assert await indexes.build_missing(mirror_on_postgresql.store) == []
 
 

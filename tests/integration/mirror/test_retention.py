@@ -26,6 +26,8 @@ from service.telemetry.metrics import Metrics
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror
 
+pytestmark = pytest.mark.partitioned
+
 YEAR_S = 365 * 86_400
 LONG_AGO = "2001-05-10T15:04:15Z"
 

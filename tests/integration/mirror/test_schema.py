@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -26,8 +27,10 @@ Opened = Callable[..., AbstractAsyncContextManager["Mirror"]]
 
 
 def is_ours(name: str | None, *_: Any) -> bool:
-    """Whether migrations make it; what search has beside our tables is made by `service.mirror.search.preparing`."""
-    return not (name or "").startswith((WORDS_FTS, ALIKE_FTS, ALIKE_INDEX))
+    """Whether migrations make it; what search has beside our tables is made by `service.mirror.search.preparing`, and
+    parts of tables by `service.mirror.partitions`."""
+    told = name or ""
+    return not told.startswith((WORDS_FTS, ALIKE_FTS, ALIKE_INDEX)) and not re.search(r"_\d+_\d+(_|$)", told)
 
 
 def differences(connection: sa.Connection) -> list[Any]:

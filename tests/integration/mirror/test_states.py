@@ -20,6 +20,8 @@ from service.text.documents import document
 if TYPE_CHECKING:
     from tests.integration.conftest import Events, Mirror
 
+pytestmark = pytest.mark.partitioned
+
 
 async def rows(mirror: Mirror) -> Any:
     """What the profile's document says."""
