@@ -14,6 +14,7 @@ from __future__ import annotations
 from itertools import count
 from typing import Any
 
+import asyncpg
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -58,9 +59,16 @@ class Preparing:
 
 
 def _is_ours_alone(connection: Any, idle_ms: int) -> bool:
-    """Whether the session is ours as long as the connection is; has it plan for the values of each time."""
+    """Whether the session is ours as long as the connection is; has it plan for the values of each time.
+
+    Raises:
+        OSError: the connection broke meanwhile. What the driver raises is no error of SQLAlchemy's here.
+    """
     try:
         return bool(await_only(_made_ready(connection.driver_connection, idle_ms)))
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        connection.terminate()
+        raise ConnectionError(str(error)) from error
     except BaseException:
         connection.terminate()
         raise

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from asyncpg import InterfaceError
+from asyncpg.exceptions import ConnectionDoesNotExistError
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -91,19 +93,25 @@ async def test_a_column_that_gets_another_type_is_worth_a_retry(empty_postgres_u
             assert (await connection.execute(asked)).all() == []
 
 
+@pytest.mark.parametrize(
+    "error",
+    [OSError("broken"), ConnectionDoesNotExistError("broken"), InterfaceError("broken")],
+    ids=lambda e: type(e).__name__,
+)
 async def test_a_connection_that_breaks_while_it_is_made_ready_is_closed(
-    empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
+    """Whatever the driver calls it, it is the store that is away."""
     made: list[Any] = []
 
     async def breaks(driver: Any, _: int) -> bool:
         made.append(driver)
-        raise OSError("broken")
+        raise error
 
     monkeypatch.setattr("service.mirror.preparing._made_ready", breaks)
     async with store_at(empty_postgres_url) as store:
-        with pytest.raises(OSError, match="broken"):
-            async with store.read():
+        with pytest.raises(StoreUnavailable, match="broken"):
+            async with store.reading():
                 pass
     assert [driver.is_closed() for driver in made] == [True]
 
