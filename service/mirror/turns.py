@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 TOPOLOGY = 728_341_204
 #: Kept by a transaction, not by a session, which a pooler would hand to others.
 _TRY = "SELECT pg_try_advisory_xact_lock(:lock, hashtext(coalesce(CAST(:schema AS text), current_schema())))"
+#: A broker takes its time; whoever stands still for longer loses the turn.
+_IDLE = "SET LOCAL idle_in_transaction_session_timeout = '60s'"
 #: Seconds between two attempts, and after which we go on all the same: whoever has the turn may stand still.
 LOOK_S, PATIENCE_S = 0.1, 20.0
 
@@ -27,7 +29,7 @@ async def turn(store: Store, lock: int = TOPOLOGY) -> AsyncIterator[None]:
     """Our turn, as long as the block runs; at a store in SQLite, which has one replica, it is always ours.
 
     Raises:
-        StoreUnavailable: the store is away, or took our turn from us as we stood still (`STORE__TIMEOUT_S`).
+        StoreUnavailable: the store is away, or took our turn from us as we stood still for a minute.
     """
     if store.dialect != "postgresql":
         yield
@@ -40,4 +42,5 @@ async def turn(store: Store, lock: int = TOPOLOGY) -> AsyncIterator[None]:
                 log.warning("turn_not_awaited", advice="Another replica has stood still in the midst of its own.")
                 break
             await asyncio.sleep(LOOK_S)
+        await connection.execute(sa.text(_IDLE))
         yield
