@@ -21,6 +21,7 @@ from service.mirror import patience
 from service.mirror.patience import patiently
 from service.mirror.store import Store
 from service.mirror.tables import metadata
+from service.mirror.turns import TRY_LOCK
 
 log = structlog.get_logger(__name__)
 
@@ -41,8 +42,6 @@ _PARTS = """
 """
 #: Names the advisory lock that lets only one replica build, together with the schema it does so in.
 _LOCK = 728_341_203
-#: Kept by a transaction, not by a session, which a pooler would hand to others.
-_ALONE = "SELECT pg_try_advisory_xact_lock(:lock, hashtext(coalesce(CAST(:schema AS text), current_schema())))"
 #: Has to follow it: a query keeps its snapshot, which a build waits for, until another statement takes its portal.
 _IDLE = "SET LOCAL idle_in_transaction_session_timeout = 0"
 
@@ -60,7 +59,7 @@ async def alone(store: Store) -> AsyncIterator[bool]:
         yield True
         return
     async with store.engine.connect() as connection:
-        is_alone = (await connection.execute(sa.text(_ALONE), {"lock": _LOCK, "schema": store.schema})).scalar_one()
+        is_alone = (await connection.execute(sa.text(TRY_LOCK), {"lock": _LOCK, "schema": store.schema})).scalar_one()
         await connection.execute(sa.text(_IDLE))
         if not is_alone:
             log.info(

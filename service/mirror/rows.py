@@ -64,6 +64,15 @@ def text_of(value: str | None) -> str | None:
     return column_text(value)
 
 
+#: Bytes of a name that is a part of a key, beside an asset's id.
+NAME_BYTES = 1024
+
+
+def name_of(value: str | None) -> str | None:
+    """A name as a part of a key, where there is one."""
+    return None if value is None else key_text(value, NAME_BYTES)
+
+
 def joined_of(texts: tuple[str, ...]) -> str | None:
     """Texts as one column holds them."""
     return column_text(",".join(texts)) if texts else None
@@ -214,10 +223,6 @@ def edge_rows(change: LineageRecorded) -> Iterable[Any]:
         )
 
 
-#: Bytes of a column's name as a part of a key.
-_NAME_BYTES = 1024
-
-
 def assertion_rows(change: LineageRecorded) -> Iterable[Any]:
     """The rows of what tests found."""
     run_id = change.event_id if change.accumulates else None
@@ -233,7 +238,7 @@ def assertion_rows(change: LineageRecorded) -> Iterable[Any]:
             namespace=text_of(one.namespace),
             name=text_of(one.name),
             asset_id=one.asset_id,
-            column_name=None if one.column is None else key_text(one.column, _NAME_BYTES),
+            column_name=name_of(one.column),
             assertion=text_of(one.assertion),
             test_name=text_of(one.test_name),
             success=one.success,

@@ -16,8 +16,9 @@ log = structlog.get_logger(__name__)
 
 #: Names the advisory lock of whoever changes queues and bindings, together with the schema.
 TOPOLOGY = 728_341_204
-#: Kept by a transaction, not by a session, which a pooler would hand to others.
-_TRY = "SELECT pg_try_advisory_xact_lock(:lock, hashtext(coalesce(CAST(:schema AS text), current_schema())))"
+#: Whether we have a lock of that name in that schema now. It is kept by a transaction, not by a session, which a pooler
+#: would hand to others.
+TRY_LOCK = "SELECT pg_try_advisory_xact_lock(:lock, hashtext(coalesce(CAST(:schema AS text), current_schema())))"
 #: A broker takes its time; whoever stands still for longer loses the turn.
 _IDLE = "SET LOCAL idle_in_transaction_session_timeout = '60s'"
 #: Seconds between two attempts, and after which we go on all the same: whoever has the turn may stand still.
@@ -36,7 +37,7 @@ async def turn(store: Store, lock: int = TOPOLOGY) -> AsyncIterator[None]:
         return
     async with store.translated(), store.engine.begin() as connection:
         deadline = time.monotonic() + PATIENCE_S
-        asked = sa.text(_TRY), {"lock": lock, "schema": store.schema}
+        asked = sa.text(TRY_LOCK), {"lock": lock, "schema": store.schema}
         while not (await connection.execute(*asked)).scalar_one():
             if time.monotonic() >= deadline:
                 log.warning("turn_not_awaited", advice="Another replica has stood still in the midst of its own.")

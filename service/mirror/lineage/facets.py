@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.changes import ColumnsTold, LineageRecorded, RunFact
 from service.mirror.bulk import key_in, row_insert
 from service.mirror.lineage import identities
-from service.mirror.rows import moment_of, text_of
+from service.mirror.rows import NAME_BYTES, moment_of, name_of, text_of
 from service.mirror.tables import (
     column_facets,
     column_flows,
@@ -23,8 +23,6 @@ from service.mirror.tables import (
 )
 from service.text.documents import key_text
 
-#: Bytes of a column's name that are part of a key, beside an asset's id.
-NAME_BYTES = 1024
 #: Flows that one transaction removes at most.
 _FLOWS = 1000
 #: A run that may be under way.
@@ -93,18 +91,14 @@ def _fact_row(event_id: str, fact: RunFact) -> Any:
         version=fact.version,
         moment=moment_of(fact.at_us),
         until=moment_of(fact.until_us),
-        run_id=_short(fact.run_id),
-        job_namespace=_short(fact.job_namespace),
-        job_name=_short(fact.job_name),
-        root_run_id=_short(fact.root_run_id),
-        root_job_namespace=_short(fact.root_job_namespace),
-        root_job_name=_short(fact.root_job_name),
+        run_id=name_of(fact.run_id),
+        job_namespace=name_of(fact.job_namespace),
+        job_name=name_of(fact.job_name),
+        root_run_id=name_of(fact.root_run_id),
+        root_job_namespace=name_of(fact.root_job_namespace),
+        root_job_name=name_of(fact.root_job_name),
         text=text_of(fact.text),
     )
-
-
-def _short(text: str | None) -> str | None:
-    return None if text is None else key_text(text, NAME_BYTES)
 
 
 async def forget(connection: AsyncConnection, event_ids: Sequence[str]) -> None:
