@@ -116,7 +116,7 @@ def plan_of(changes: Iterable[tuple[int, Change]]) -> Plan:
 def _put(
     rows: dict[str, StateRow], row_id: str, version: Version, values: Any, event: int, change: Change | None
 ) -> None:
-    row = StateRow(version, version.key, values, event, change)
+    row = StateRow(version, values.version, values, event, change)
     there = rows.get(row_id)
     if there is None:
         rows[row_id] = row

@@ -36,6 +36,7 @@ from service.mirror.tables import (
     openlineage_events,
     quality_assertions,
     row_of,
+    things,
     usage_facts,
 )
 from service.text.documents import column_text, key_text
@@ -48,6 +49,7 @@ IN_DOCUMENT = "[]"
 ContainerRow, AssetRow, ProfileRow = map(row_of, (containers, assets, data_profiles))
 #: Of what is only referred to, or gone.
 ContainerStub, AssetStub, ProfileStub = (row_of(table, partly=True) for table in (containers, assets, data_profiles))
+_thing_rows = {kind: row_of(table) for kind, table in things.items()}
 LineageRow, EdgeRow, FactRow = map(row_of, (lineage_events, lineage_edges, usage_facts))
 OriginalRow, AssertionRow, LinkRow = map(row_of, (openlineage_events, quality_assertions, dataset_links))
 
@@ -180,9 +182,9 @@ def figures_text(figures: Sequence[ColumnFigures]) -> str | None:
     return _encoder.encode([{name: v for name, v in one.items() if v is not None} for one in clean]).decode()
 
 
-def thing_row(change: ThingSaved | ThingDeleted, values: Iterable[Any], state: dict[str, Any]) -> tuple[Any, ...]:
+def thing_row(change: ThingSaved | ThingDeleted, values: Iterable[Any], state: dict[str, Any]) -> Any:
     """The row of a thing, in the order of its table: the fields of its kind, then its place."""
-    return (change.thing_id, *values, *place_of(change.container), *state.values())
+    return _thing_rows[change.kind](change.thing_id, *values, *place_of(change.container), *state.values())
 
 
 def profile_stub(change: ProfileMentioned | ProfileDeleted, state: dict[str, Any]) -> Any:
