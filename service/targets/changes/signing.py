@@ -1,7 +1,8 @@
 """Signs what is posted as Standard Webhooks says (https://www.standardwebhooks.com), with secrets of a file.
 
 Every secret of the file signs, so that a new one can be told to the receiver before the old one goes: two are valid at
-once. The id names the event, or the array of events, so a receiver knows what it was sent before.
+once. The id names the event, or the array of events, so a receiver knows what it was sent before. It refuses what was
+signed minutes ago or ahead by its own clock, so that clock counts where ours is another one.
 """
 
 from __future__ import annotations
@@ -9,18 +10,24 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import structlog
 from standardwebhooks import Webhook
 
+from service.catalog.answer import date_of
 from service.errors import SettingInvalid
 from service.settings.files import Watched
 from service.targets.options import setting_of
 
+log = structlog.get_logger(__name__)
+
 _PREFIX = "whsec_"
 #: Bytes of a secret: the specification's own bounds ("Signature scheme"); and secrets that are valid at once.
 _LEAST, _MOST, _AT_ONCE = 24, 64, 2
+#: How far clocks may differ before a refusal is put down to it; the official libraries bear five minutes.
+_BORNE = timedelta(minutes=1)
 
 
 class Signer:
@@ -31,6 +38,9 @@ class Signer:
     """
 
     def __init__(self, target: str, file: Path) -> None:
+        self._target = target
+        #: What the receiver's clock is ahead of ours, as far as it matters.
+        self._ahead = timedelta()
         try:
             self._secrets = Watched.text(file, _secrets)
         except (OSError, ValueError) as error:
@@ -38,12 +48,28 @@ class Signer:
 
     def headers(self, message_id: str, body: bytes) -> Mapping[str, str]:
         """The three headers of a signed message, of this moment."""
-        now, text = datetime.now(UTC), body.decode()
+        now, text = self._now(), body.decode()
         return {
             "webhook-id": message_id,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": " ".join(secret.sign(message_id, now, text) for secret in self._secrets.value),
         }
+
+    def corrected(self, answered: Mapping[str, str]) -> bool:
+        """Whether what was refused was signed at another time than the receiver's `Date` tells; it is not from now on.
+
+        Args:
+            answered: headers of the refusal.
+        """
+        theirs = date_of(answered)
+        if theirs is None or abs(theirs - self._now()) <= _BORNE:
+            return False
+        self._ahead = theirs - datetime.now(UTC)
+        log.warning("clocks_differ", target=self._target, receiver_ahead_s=round(self._ahead.total_seconds()))
+        return True
+
+    def _now(self) -> datetime:
+        return datetime.now(UTC) + self._ahead
 
 
 def _secrets(text: str) -> tuple[Webhook, ...]:

@@ -121,10 +121,15 @@ class Webhook(ChangeTarget):
 
     async def _answer(self, group: Sequence[Parcel]) -> MirrorError | None:
         message_id, headers, body = self._message(group)
-        signature = self._signer.headers(message_id, body) if self._signer else {"webhook-id": message_id}
         with within(passing(group[0].delivery)):
-            reply = await self._poster.post_bytes(body, {**headers, **signature})
+            reply = await self._signed(message_id, headers, body)
+            if self._signer and 400 <= reply.status < 500 and self._signer.corrected(reply.headers):
+                reply = await self._signed(message_id, headers, body)
         return self._judge(reply, max(parcel.delivery.attempts for parcel in group))
+
+    async def _signed(self, message_id: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        signature = self._signer.headers(message_id, body) if self._signer else {"webhook-id": message_id}
+        return await self._poster.post_bytes(body, {**headers, **signature})
 
     def _judge(self, reply: Reply, attempts: int) -> MirrorError | None:
         if reply.status == _GONE:

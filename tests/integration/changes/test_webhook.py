@@ -8,6 +8,7 @@ import itertools
 import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +162,33 @@ async def test_a_signature_of_another_secret_is_refused_and_the_event_is_a_dead_
         assert await way.mirror.one("SELECT reason FROM dead_letters") == (
             "The target webhook refuses the delivery for good: HTTP 400 {\"error\": \"No matching signature found\"}."
         )  # fmt: skip
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+async def test_a_clock_of_ours_that_is_off_costs_a_refusal_and_no_event(
+    open_way: Open,
+    receiver: PocketReceiver,
+    receiver_url: str,
+    secret_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    hours: int,
+) -> None:
+    class Off(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Any:
+            return datetime.now(tz) + timedelta(hours=hours)
+
+    async with open_way(Webhook, url=receiver_url, secret_file=secret_file) as way:
+        monkeypatch.setattr("service.targets.changes.signing.datetime", Off)
+        for at_s in (1, 2):
+            await way.take(asset(at_s=at_s))
+            await way.emptied()
+        assert receiver.refusals == [f"Message timestamp too {'new' if hours > 0 else 'old'}"]
+        monkeypatch.undo()  # as when it is set right
+        await way.take(asset(at_s=3))
+        await way.emptied()
+    assert (len(receiver.events), len(receiver.refusals), receiver.again) == (3, 2, [])
+    assert await way.mirror.all("SELECT reason FROM dead_letters") == []
 
 
 @pytest.mark.parametrize(
