@@ -1,0 +1,120 @@
+"""A day of a mirror in two hours: changes, reading, lineage in and out, and all that may befall it, again and again.
+
+`DAY_MINUTES` says how long it takes; `DAY_SEED` makes another day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any, NoReturn
+
+import pytest
+
+from sandbox.parts.errors import PartMissing
+from tests.faults.day import ledgers
+from tests.faults.day.trouble import TROUBLES
+from tests.faults.day.world import LAG_S, World
+from tests.fixtures import Rows
+from tests.integration.sync.truth import differences
+
+MINUTES, SEED = float(os.environ.get("DAY_MINUTES", "120")), int(os.environ.get("DAY_SEED", "1"))
+REPLICAS = 3
+#: Seconds of quiet between two troubles, at most.
+QUIET_S = 6.0
+#: Seconds that all may take to come to rest after the day.
+REST_S = 300.0
+#: The most that a replica may ever have, and by what its memory may grow from the first third of the day to the last.
+PEAK_MIB, GROWTH = 300.0, 1.15
+#: Bytes on disk that the tables in which work waits may come to.
+WORK_BYTES = 64 * 1024**2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(MINUTES * 60 + 1800)
+async def test_a_day_of_trouble_leaves_nothing_lost_and_nothing_wrong(
+    tmp_path: Path,
+    rows_of: Callable[[str], Rows],
+    run_command: Callable[..., Any],
+    write_figures: Callable[..., None],
+    do_without: Callable[[Exception], NoReturn],
+) -> None:
+    try:
+        async with World.opened(tmp_path, SEED) as world:
+            await _the_day(world, rows_of, run_command, write_figures)
+    except PartMissing as missing:
+        do_without(missing)
+
+
+async def _the_day(
+    world: World, rows_of: Callable[[str], Rows], run_command: Callable[..., Any], write_figures: Callable[..., None]
+) -> None:
+    first = await world.add_replica()
+    await first.process.wait_ready()
+    await ledgers.begin(world)
+    for _ in range(REPLICAS - 1):
+        await world.add_replica()
+    await world.wait_ready()
+    befallen: Counter[str] = Counter()
+    publishing, living = asyncio.create_task(world.broadcast.run()), asyncio.create_task(world.live())
+    end = time.monotonic() + MINUTES * 60
+    while time.monotonic() < end:
+        for trouble in world.rng.sample(TROUBLES, len(TROUBLES)):
+            _say(world, end, trouble.__name__)
+            await trouble(world)
+            befallen[trouble.__name__] += 1
+            await asyncio.sleep(world.rng.random() * QUIET_S)
+            for task in (publishing, living):
+                assert not task.done(), task.exception()
+            if time.monotonic() > end:
+                break
+    living.cancel()
+    await asyncio.wait([living])
+    await world.broadcast.drained()
+    publishing.cancel()
+    _say(world, end, "and rest")
+    rows = rows_of(world.store_url)
+    await world.wait_ready()
+    await _at_rest(world, rows)
+    await run_command("reconcile", "--repair", "--accept-deletions", **world.settings)
+    await _at_rest(world, rows)
+
+    wrong = await differences(rows, world.pocket)  # type: ignore[arg-type]
+    lost = await ledgers.lost(world)
+    print({way: len(ids) for way, ids in lost.items()}, await ledgers.dead(world), dict(befallen))
+    write_figures(
+        "a day of trouble", faults=befallen.total(), sent=world.broadcast.sent + len(world.noted.taken),
+        lost=sum(map(len, lost.values())), wrong=sum(sum(told["number"]) for told in wrong.values()),
+        lineage_repeated=len(world.pocket.received_lineage()) + len(world.receiver.again),
+    )  # fmt: skip
+    assert wrong == {}
+    assert lost == {}
+    assert await ledgers.dead(world) == []
+    assert await ledgers.poisoned(world) == world.noted.poison
+    assert world.receiver.refusals == []
+    memory = [replica.memory for replica in world.replicas]
+    assert max(map(max, memory)) < PEAK_MIB
+    for told in memory:
+        third = len(told) // 3
+        assert median(told[-third:]) < median(told[third : 2 * third]) * GROWTH
+    assert await ledgers.work_bytes(world) < WORK_BYTES
+
+
+async def _at_rest(world: World, rows: Rows) -> None:
+    """All that was asked for is done and told, and polling has seen what the searches see late."""
+    await asyncio.sleep(2 * LAG_S)
+    await rows.until("SELECT count(*) FROM sync_runs WHERE state NOT IN ('done', 'stopped')", 0, REST_S)
+    await rows.until("SELECT count(*) FROM refreshes", 0, REST_S)
+    await rows.until("SELECT count(*) FROM deliveries", 0, REST_S)
+
+
+def _say(world: World, end: float, what: str) -> None:
+    left = max(0.0, end - time.monotonic()) / 60
+    done = sum(world.history.done.values()), world.broadcast.sent, len(world.noted.taken), len(world.receiver.events)
+    figures = "{} changes, {} published, {} posted, {} told".format(*done)
+    print(f"{left:6.1f} min left; {figures}; {what.replace('_', ' ')}", flush=True)

@@ -1,0 +1,142 @@
+"""What befalls the world of the day: each kind of trouble comes and goes by itself, and leaves no trace of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+
+from sandbox.webhook.receiver import Failure
+from tests.faults.day.world import Replica, World
+
+Trouble = Callable[[World], Awaitable[None]]
+HOUR_S = 3600
+
+
+def _one(world: World) -> Replica:
+    return world.rng.choice(world.replicas)
+
+
+async def a_replica_is_killed(world: World) -> None:
+    replica = _one(world)
+    await replica.process.kill()
+    await asyncio.sleep(world.rng.random() * 5)
+    await replica.process.start()
+
+
+async def all_replicas_are_killed(world: World) -> None:
+    for replica in world.replicas:
+        await replica.process.kill()
+    for replica in world.replicas:
+        await replica.process.start()
+
+
+async def a_replica_is_replaced(world: World) -> None:
+    replica = _one(world)
+    assert await replica.process.terminate() == 0
+    await replica.process.start()
+
+
+async def a_replica_is_away_for_long(world: World) -> None:
+    replica = _one(world)
+    assert await replica.process.terminate() == 0
+    await asyncio.sleep(20)
+    await replica.process.start()
+
+
+async def a_replica_stands_still(world: World) -> None:
+    replica = _one(world)
+    replica.process.signal(signal.SIGSTOP)
+    await asyncio.sleep(12)
+    replica.process.signal(signal.SIGCONT)
+
+
+async def a_link_to_the_broker_breaks(world: World) -> None:
+    _one(world).broker.cut()
+
+
+async def a_replica_is_cut_off_from_the_broker(world: World) -> None:
+    proxy = _one(world).broker
+    proxy.stall()
+    await asyncio.sleep(15)
+    proxy.freeze()
+    proxy.cut()
+
+
+async def a_replica_is_cut_off_from_the_store(world: World) -> None:
+    proxy = _one(world).store
+    proxy.stall()
+    await asyncio.sleep(15)
+    proxy.freeze()
+    proxy.cut()
+
+
+async def the_broker_is_killed(world: World) -> None:
+    await world.wait_queue()
+    await asyncio.to_thread(world.broker.kill)
+    await asyncio.to_thread(world.broker.start)
+
+
+async def the_broker_is_restarted(world: World) -> None:
+    await asyncio.to_thread(world.broker.restart)
+
+
+async def the_database_is_killed(world: World) -> None:
+    await asyncio.to_thread(world.primary.kill)
+    await asyncio.sleep(world.rng.random() * 5)
+    await asyncio.to_thread(world.primary.start)
+
+
+async def the_database_fails_over(world: World) -> None:
+    await world.fail_over()
+
+
+async def a_clock_steps_forwards(world: World) -> None:
+    await _step(world, HOUR_S)
+
+
+async def a_clock_steps_backwards(world: World) -> None:
+    await _step(world, -HOUR_S)
+
+
+async def _step(world: World, seconds: int) -> None:
+    clock = _one(world).clock
+    clock.step(seconds)
+    await asyncio.sleep(20)
+    clock.step(0)
+
+
+async def the_catalog_fails_half_of_the_time(world: World) -> None:
+    world.pocket.knobs.failure_rate, world.pocket.knobs.failure_statuses = 0.5, (500, 503, 429)
+    await asyncio.sleep(15)
+    world.pocket.knobs.failure_rate = 0.0
+
+
+async def the_catalog_is_slow(world: World) -> None:
+    world.pocket.knobs.latency_s = 2.0
+    await asyncio.sleep(15)
+    world.pocket.knobs.latency_s = 0.0
+
+
+async def a_receiver_of_changes_fails(world: World) -> None:
+    status = world.rng.choice((429, 500, 502, 503, 504, 302))
+    world.receiver.failures += [Failure(status, after_s=world.rng.random())] * 8
+
+
+async def a_receiver_of_lineage_fails(world: World) -> None:
+    world.backend.failures += [world.rng.choice((500, 502, 503, 504, 429))] * 8
+
+
+async def a_receiver_of_lineage_answers_pages_for_people(world: World) -> None:
+    world.backend.pages += 4
+
+
+#: Every kind; a day goes through all of them, in a new order each time.
+TROUBLES: tuple[Trouble, ...] = (
+    a_replica_is_killed, all_replicas_are_killed, a_replica_is_replaced, a_replica_is_away_for_long,
+    a_replica_stands_still, a_link_to_the_broker_breaks, a_replica_is_cut_off_from_the_broker,
+    a_replica_is_cut_off_from_the_store, the_broker_is_killed, the_broker_is_restarted, the_database_is_killed,
+    the_database_fails_over, a_clock_steps_forwards, a_clock_steps_backwards, the_catalog_fails_half_of_the_time,
+    the_catalog_is_slow, a_receiver_of_changes_fails, a_receiver_of_lineage_fails,
+    a_receiver_of_lineage_answers_pages_for_people,
+)  # fmt: skip
