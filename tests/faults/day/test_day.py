@@ -45,15 +45,13 @@ async def test_a_day_of_trouble_leaves_nothing_lost_and_nothing_wrong(
     do_without: Callable[[Exception], NoReturn],
 ) -> None:
     try:
-        async with World.opened(tmp_path, SEED) as world:
-            await _the_day(world, rows_of, run_command, write_figures)
+        async with World.opened(tmp_path, SEED, run_command) as world:
+            await _the_day(world, rows_of, write_figures)
     except PartMissing as missing:
         do_without(missing)
 
 
-async def _the_day(
-    world: World, rows_of: Callable[[str], Rows], run_command: Callable[..., Any], write_figures: Callable[..., None]
-) -> None:
+async def _the_day(world: World, rows_of: Callable[[str], Rows], write_figures: Callable[..., None]) -> None:
     first = await world.add_replica()
     await first.process.wait_ready()
     await ledgers.begin(world)
@@ -81,7 +79,7 @@ async def _the_day(
     rows = rows_of(world.store_url)
     await world.wait_ready()
     await _at_rest(world, rows)
-    await run_command("reconcile", "--repair", "--accept-deletions", **world.settings)
+    await world.command("reconcile", "--repair", "--accept-deletions")
     await _at_rest(world, rows)
 
     wrong = await differences(rows, world.pocket)  # type: ignore[arg-type]

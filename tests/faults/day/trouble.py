@@ -131,6 +131,36 @@ async def a_receiver_of_lineage_answers_pages_for_people(world: World) -> None:
     world.backend.pages += 4
 
 
+async def somebody_pauses_consuming(world: World) -> None:
+    await world.command("pause")
+    await asyncio.sleep(10)
+    await world.command("resume")
+
+
+async def somebody_pauses_a_target(world: World) -> None:
+    await world.command("targets", "pause", "webhook")
+    await asyncio.sleep(10)
+    await world.command("targets", "resume", "webhook")
+
+
+async def somebody_derives_rows_again(world: World) -> None:
+    await world.command("mirror", "rebuild")
+
+
+async def somebody_cuts_tables_into_parts(world: World) -> None:
+    tables = world.rng.sample(("data_profiles", "assets", "lineage_events"), 2)
+    await world.command("db", "partition", *tables, "--parts", str(world.rng.choice((1, 2, 3))))
+
+
+async def replicas_are_given_another_number_of_queues(world: World) -> None:
+    """One after the other, as in a rolling change: for a while they differ."""
+    queues = str(world.rng.choice((1, 2, 3)))
+    for replica in world.replicas:
+        assert await replica.process.terminate() == 0
+        await replica.start_with(AMQP__QUEUES=queues)
+        await asyncio.sleep(world.rng.random() * 3)
+
+
 #: Every kind; a day goes through all of them, in a new order each time.
 TROUBLES: tuple[Trouble, ...] = (
     a_replica_is_killed, all_replicas_are_killed, a_replica_is_replaced, a_replica_is_away_for_long,
@@ -138,5 +168,6 @@ TROUBLES: tuple[Trouble, ...] = (
     a_replica_is_cut_off_from_the_store, the_broker_is_killed, the_broker_is_restarted, the_database_is_killed,
     the_database_fails_over, a_clock_steps_forwards, a_clock_steps_backwards, the_catalog_fails_half_of_the_time,
     the_catalog_is_slow, a_receiver_of_changes_fails, a_receiver_of_lineage_fails,
-    a_receiver_of_lineage_answers_pages_for_people,
+    a_receiver_of_lineage_answers_pages_for_people, somebody_pauses_consuming, somebody_pauses_a_target,
+    somebody_derives_rows_again, somebody_cuts_tables_into_parts, replicas_are_given_another_number_of_queues,
 )  # fmt: skip

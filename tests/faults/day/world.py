@@ -10,9 +10,10 @@ import asyncio
 import base64
 import json
 import random
+import time
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -42,6 +43,8 @@ from sandbox.webhook.receiver import PocketReceiver
 from tests.fixtures import QUEUE, Catalog
 
 ASSETS = 200
+#: What several queues take.
+PLUGINS = ("rabbitmq_consistent_hash_exchange",)
 #: Of the database, the vhost, and whatever the day makes up.
 DAY = "day"
 #: The catalog's searches see a change so much later, in seconds.
@@ -62,6 +65,11 @@ _SOON = {
     "SYNC__POLL": "2s", "SYNC__INDEX_LAG": "10s", "SYNC__ROTATION": "3m", "SYNC__RECONCILE": "10m",
     "SYNC__BRAKE_ROWS": "1000000",
 }  # fmt: skip
+
+#: Calls `catalog-mirror …` with settings; raises AssertionError with what it said where it fails.
+RunCommand = Callable[..., Awaitable[str]]
+#: Seconds within which a command has to do what it is called for, called again where what it needs is away.
+_COMMAND_S = 120.0
 
 
 class Broadcast:
@@ -116,12 +124,21 @@ class Replica:
 
     number: int
     process: MirrorProcess
+    command: tuple[str, ...]
+    settings: dict[str, Any]
+    log: Path
     broker: TcpProxy
     store: TcpProxy
     clock: SteppingClock
     api: str
     #: MiB, as often as somebody looked.
     memory: list[float] = field(default_factory=list)
+
+    async def start_with(self, **settings: str) -> None:
+        """Start it, once it has ended, with other settings."""
+        self.settings |= settings
+        self.process = MirrorProcess(self.log, self.command, **self.settings)
+        await self.process.start()
 
     def look(self) -> None:
         """Note how much memory the process has."""
@@ -145,8 +162,8 @@ class Noted:
 class World:
     """All of it; see `opened`."""
 
-    def __init__(self, stack: AsyncExitStack, place: Path, seed: int) -> None:
-        self._stack, self._place = stack, place
+    def __init__(self, stack: AsyncExitStack, place: Path, seed: int, run_command: RunCommand) -> None:
+        self._stack, self._place, self._run_command = stack, place, run_command
         self.rng = random.Random(seed)
         self.noted = Noted()
         self.replicas: list[Replica] = []
@@ -163,16 +180,16 @@ class World:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, place: Path, seed: int) -> AsyncIterator[World]:
+    async def opened(cls, place: Path, seed: int, run_command: RunCommand) -> AsyncIterator[World]:
         """Broker, database with a standby, catalog and receivers are up; replicas are still to be started."""
         async with AsyncExitStack() as stack:
-            world = cls(stack, place, seed)
+            world = cls(stack, place, seed, run_command)
             await world._open()
             yield world
 
     async def _open(self) -> None:
         enter = self._stack.enter_async_context
-        self.broker = await enter(off_loop(PrivateBroker()))
+        self.broker = await enter(off_loop(PrivateBroker(plugins=PLUGINS)))
         self._broker_url = await asyncio.to_thread(self.broker.add_vhost, DAY)
         self.primary = await enter(off_loop(PrivatePostgres()))
         await asyncio.to_thread(self.primary.create_database, DAY)
@@ -232,11 +249,26 @@ class World:
             "AMQP__URL": broker.through(self._broker_url), "STORE__URL": store.through(self.store_url),
             "HTTP__API_PORT": str(port),
         }  # fmt: skip
-        process = MirrorProcess(place / "log", ("env", *told, *COMMAND), **settings)
-        await enter(process)
-        replica = Replica(number, process, broker, store, clock, f"http://127.0.0.1:{port}")
+        command, log = ("env", *told, *COMMAND), place / "log"
+        process = MirrorProcess(log, command, **settings)
+        api = f"http://127.0.0.1:{port}"
+        replica = Replica(number, process, command, settings, log, broker, store, clock, api)
+        self._stack.push_async_callback(lambda: replica.process.kill())
+        await process.start()
         self.replicas.append(replica)
         return replica
+
+    async def command(self, *words: str) -> None:
+        """Call `catalog-mirror …` beside the replicas, until it succeeds."""
+        end = time.monotonic() + _COMMAND_S
+        while True:
+            try:
+                await self._run_command(*words, **self.settings)
+                return
+            except AssertionError:
+                if time.monotonic() > end:
+                    raise
+            await asyncio.sleep(1)
 
     async def wait_ready(self) -> None:
         """Wait until every replica is."""
