@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import abstractmethod
 from collections.abc import Sequence
 
@@ -24,6 +23,7 @@ from service.errors import (
 )
 from service.mirror.deliveries import Delivery
 from service.settings.model import AmqpSettings, CatalogSettings, Settings
+from service.targets.abreast import abreast
 from service.targets.base import Sending, Target
 from service.targets.confirms import unconfirmed
 from service.targets.options import setting_of
@@ -134,20 +134,7 @@ class LineageOverRest(CatalogLineage):
         if not self._client_is_open:
             self._client.open()
             self._client_is_open = True
-        results: list[MirrorError | None] = [None] * len(events)
-        obstacles: list[TransientError] = []
-        waiting = iter(enumerate(events))
-
-        async def work() -> None:
-            for number, delivery in waiting:
-                results[number] = obstacles[0] if obstacles else await self._post(delivery)
-                if not obstacles and isinstance(error := results[number], TransientError):
-                    obstacles.append(error)
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(self._concurrency, len(events))):
-                group.create_task(work())
-        return results
+        return [result for (result,) in await abreast([[event] for event in events], self._post, self._concurrency)]
 
     async def _post(self, delivery: Delivery) -> MirrorError | None:
         try:

@@ -6,10 +6,10 @@ of one run go in order: the outbox gives out its START before its COMPLETE, and 
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,6 +23,7 @@ from service.openlineage import limits, marks, resolving, writing
 from service.openlineage.naming import Naming
 from service.openlineage.writing import Knowledge
 from service.settings.model import OpenLineageSettings, Settings
+from service.targets.abreast import abreast
 from service.targets.base import Sending, Target
 from service.targets.options import options_of, setting_of
 from service.targets.posting import Poster, Reply
@@ -167,19 +168,9 @@ class OpenLineage(Target):
         runs: dict[str, list[_Parcel]] = defaultdict(list)
         for parcel in parcels:
             runs[parcel.delivery.entity_id].append(parcel)
-        waiting = iter(runs.values())
-        obstacles: list[TransientError] = []
-
-        async def work() -> None:
-            for run in waiting:
-                for parcel in run:
-                    parcel.result = obstacles[0] if obstacles else await self._post_one(parcel)
-                    if not obstacles and isinstance(parcel.result, TransientError):
-                        obstacles.append(parcel.result)
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(_CONCURRENCY, len(runs))):
-                group.create_task(work())
+        results = await abreast(list(runs.values()), self._post_one, _CONCURRENCY)
+        for parcel, result in zip(chain(*runs.values()), chain(*results), strict=True):
+            parcel.result = result
 
     async def _post_one(self, parcel: _Parcel) -> MirrorError | None:
         for event in parcel.events:
