@@ -10,9 +10,10 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from enum import StrEnum
+from typing import Any, TypeVar
 
 import structlog
 from aio_pika.abc import AbstractConnection
@@ -38,6 +39,8 @@ from service.pipeline.pipeline import Pipeline
 from service.settings.model import AmqpSettings, PipelineSettings
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 #: Seconds without a right or an exchange after which it is called an error, and told again.
 TOPOLOGY_PATIENCE_S = 60.0
@@ -199,14 +202,18 @@ class Consumer:
             return
         self.state = State.PAUSED
         log.info("consumer_paused", reasons=self._gate.reasons)
-        waits = [asyncio.create_task(self._until_nothing_stops()), asyncio.create_task(self._stopping.wait())]
+        await self._unless_stopped(self._until_nothing_stops())
+
+    async def _unless_stopped(self, what: Coroutine[Any, Any, T]) -> T | None:
+        """What it answers; None where we are told to stop before it does."""
+        asked, stopping = asyncio.create_task(what), asyncio.create_task(self._stopping.wait())
         try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await asyncio.wait([asked, stopping], return_when=asyncio.FIRST_COMPLETED)
+            return asked.result() if asked.done() else None
         finally:
-            for task in waits:
+            for task in (asked, stopping):
                 task.cancel()
+            await asyncio.wait([asked, stopping])
 
     async def _until_nothing_stops(self) -> None:
         while not self._gate.is_open:
@@ -233,12 +240,9 @@ class Consumer:
 
     async def _incarnation(self, connection: Link) -> None:
         """One channel, from its opening to its end."""
-        going_s, self._was_cancelled = topology.GOING_S if self._was_cancelled else 0.0, False
-        async with self._turn():
-            found = await topology.ensure(connection, self._settings, self._bindings, going_s=going_s)
-            await self._check_limits(known=found.arguments_match, version=version_of(connection))
-            former = await self._on_topology(found)
-            await topology.leave(connection, self._settings, self._bindings, former)
+        former = await self._unless_stopped(self._ready_topology(connection))
+        if former is None:
+            return
         self.queues = (*queues.names(self._settings), *former.queues)
         self._missing_since, self._say_missing_after_s = None, 0.0
         batching = self._batching
@@ -256,6 +260,16 @@ class Consumer:
             self._was_cancelled = inbox.cancelled
             self._inbox = None
             self._in_hand.clear()
+
+    async def _ready_topology(self, connection: Link) -> topology.Former:
+        """Have the topology as settings have it; answers what they no longer name."""
+        going_s, self._was_cancelled = topology.GOING_S if self._was_cancelled else 0.0, False
+        async with self._turn():
+            found = await topology.ensure(connection, self._settings, self._bindings, going_s=going_s)
+            await self._check_limits(known=found.arguments_match, version=version_of(connection))
+            former = await self._on_topology(found)
+            await topology.leave(connection, self._settings, self._bindings, former)
+        return former
 
     async def _that_are_there(self, connection: AbstractConnection) -> list[str]:
         """Our queues, and those of former settings that nobody has deleted yet."""

@@ -3,7 +3,7 @@
 import asyncio
 import shlex
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -192,3 +192,29 @@ async def test_replicas_of_different_settings_that_begin_at_once_leave_a_way_for
     await store.close()
     await catalog.publish([profile_event(number) for number in range(10)])
     assert sum(number or 0 for number in await lie()) >= 10
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_told_to_stop_while_it_makes_the_topology_ready_it_stops_at_once_and_consumes_nothing(
+    settings: AmqpSettings, catalog: Any, profile_event: Callable[..., Any], lie: Callable[[], Any], waits: bool
+) -> None:
+    """For its turn it may wait for longer than there is time for draining."""
+    begun = asyncio.Event()
+
+    async def is_there(_: topology.Topology) -> Former:
+        begun.set()
+        if waits:
+            await asyncio.sleep(60)
+        else:
+            consumer.stop()
+        return Former((), [])
+
+    pipeline: Any = SimpleNamespace(take_back=AsyncMock())
+    consumer = Consumer(settings, PipelineSettings(), pipeline, Gate(), PATTERNS, is_there, nullcontext)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(consumer.run())
+        await begun.wait()
+        await catalog.publish([profile_event(1)])
+        consumer.stop()
+    assert (consumer.has_consumed, consumer.deliveries_seen) == (False, 0)
+    assert sum(await lie()) == 1
