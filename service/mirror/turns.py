@@ -35,6 +35,7 @@ async def turn(store: Store, lock: int = TOPOLOGY) -> AsyncIterator[None]:
     if store.dialect != "postgresql":
         yield
         return
+    failure: Exception | None = None
     async with store.translated(), store.engine.begin() as connection:
         deadline = time.monotonic() + PATIENCE_S
         asked = sa.text(TRY_LOCK), {"lock": lock, "schema": store.schema}
@@ -44,4 +45,9 @@ async def turn(store: Store, lock: int = TOPOLOGY) -> AsyncIterator[None]:
                 break
             await asyncio.sleep(LOOK_S)
         await connection.execute(sa.text(_IDLE))
-        yield
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 (raised below): not the store's, however alike a lost link of the broker looks
+            failure = error
+    if failure is not None:
+        raise failure

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import IO, Any, NamedTuple
 
 import msgspec
@@ -131,6 +132,12 @@ class ThingsDamaged(MirrorError):
     remedy = "Take the file that was written with the certificate, whole and unchanged."
 
 
+class ThingsNotWritten(MirrorError):
+    """The file of things cannot be written in {place}: {problem}."""
+
+    remedy = "Make room there, or choose another path; things wait in the system's temporary folder (TMPDIR) first."
+
+
 _line = msgspec.json.Decoder(tuple[str, str, str, str])
 
 
@@ -143,22 +150,37 @@ class Sorting:
             self._parts[digit] = TemporaryFile()  # noqa: SIM115 (closed by `close`)
 
     def add(self, thing: Thing) -> None:
-        """One thing."""
-        self._parts[thing.place[0]].write(msgspec.json.encode(thing) + b"\n")
+        """One thing.
+
+        Raises:
+            ThingsNotWritten: there is no room for it.
+        """
+        with _told_apart(gettempdir()):
+            self._parts[thing.place[0]].write(msgspec.json.encode(thing) + b"\n")
 
     def write(self, path: Path) -> None:
-        """All of them, readable by the owner alone; a file that is there is replaced whole."""
+        """All of them, readable by the owner alone; a file that is there is replaced whole; raises as `add` does."""
         part = path.with_name(path.name + ".part")
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            for held in self._parts.values():
-                held.seek(0)
-                file.writelines(sorted(held))
-        part.replace(path)
+        with _told_apart(path.parent):
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                for held in self._parts.values():
+                    held.seek(0)
+                    file.writelines(sorted(held))
+            part.replace(path)
 
     def close(self) -> None:
         """Give the space back."""
         for part in self._parts.values():
             part.close()
+
+
+@contextmanager
+def _told_apart(place: str | Path) -> Iterator[None]:
+    """A full disk of ours is no failure of the store that is read meanwhile."""
+    try:
+        yield
+    except OSError as error:
+        raise ThingsNotWritten(place=place, problem=error.strerror or error) from None
 
 
 class Things:

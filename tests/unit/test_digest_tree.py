@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,7 @@ from service.text.digest_tree import (
     Thing,
     Things,
     ThingsDamaged,
+    ThingsNotWritten,
     Tree,
     compare,
     differing,
@@ -155,3 +158,15 @@ def test_keys_are_read_from_pem_files_and_others_are_refused(tmp_path: Path, key
     for path, reads in ((public, certificates.private_key), (secret, certificates.public_key)):
         with pytest.raises(KeyUnusable, match="no PEM file"):
             reads(path)
+
+
+def test_a_full_disk_is_told_as_such(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    thing = thing_of("asset", "a1", b"state")
+    with closing(Sorting()) as sorting:
+        sorting.add(thing)
+        with pytest.raises(ThingsNotWritten, match="cannot be written in"):
+            sorting.write(tmp_path / "missing" / "things.ndjson")
+    full_disk = partial(Path("/dev/full").open, "wb", buffering=0)
+    monkeypatch.setattr("service.text.digest_tree.TemporaryFile", full_disk)
+    with closing(Sorting()) as full, pytest.raises(ThingsNotWritten, match="No space left on device"):
+        full.add(thing)

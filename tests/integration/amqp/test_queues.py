@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
+from aiormq.exceptions import AMQPConnectionError
 from pydantic import SecretStr
 
 from sandbox.parts.broker import PrivateBroker
@@ -218,3 +219,12 @@ async def test_told_to_stop_while_it_makes_the_topology_ready_it_stops_at_once_a
         consumer.stop()
     assert (consumer.has_consumed, consumer.deliveries_seen) == (False, 0)
     assert sum(await lie()) == 1
+
+
+async def test_a_link_that_breaks_in_a_turn_is_not_told_as_the_stores(postgres_url: str) -> None:
+    """Both are errors of a connection: whoever is woken would look at the wrong one."""
+    store = Store(StoreSettings(url=SecretStr(postgres_url)))
+    with pytest.raises(AMQPConnectionError, match="unexpectedly closed"):
+        async with turn(store):
+            raise AMQPConnectionError("Server connection unexpectedly closed")
+    await store.close()
