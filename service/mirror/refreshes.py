@@ -115,6 +115,12 @@ async def put_off(
         await connection.execute(sa.update(refreshes).where(_is(request)).values(due_at=store.later(after_s), **values))
 
 
+async def give_back(connection: AsyncConnection, requests: Iterable[Claimed]) -> None:
+    """These were not tried: whoever comes may take them."""
+    for request in requests:
+        await connection.execute(sa.update(refreshes).where(_is(request)).values(lease_until=None))
+
+
 async def renew(connection: AsyncConnection, store: Store, requests: Iterable[Claimed], lease_s: float) -> None:
     """These are still ours: what came before them took long."""
     for request in requests:

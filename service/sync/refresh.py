@@ -126,7 +126,7 @@ class Refresher:
         self.count = Count()
 
     def stop(self) -> None:
-        """Finish what is in hand and return from `run`."""
+        """Finish the reading in hand, leave what was claimed beside it to others, and return from `run`."""
         self._stop.set()
 
     async def run(self) -> None:
@@ -160,6 +160,10 @@ class Refresher:
             groups = _grouped(claimed)
             for number, requests in enumerate(groups):
                 left = [request for group in groups[number:] for request in group]
+                if self._stop.is_set():
+                    async with self._store.write() as connection:
+                        await refreshes.give_back(connection, left)
+                    break
                 if time.monotonic() - leased_at > LEASE_S / 2:
                     async with self._store.write() as connection:
                         await refreshes.renew(connection, self._store, left, LEASE_S)

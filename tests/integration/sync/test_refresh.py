@@ -350,3 +350,21 @@ async def test_a_worker_that_meets_what_nobody_foresaw_goes_on(
         reader.refresher.stop()
         await working
         assert reader.refresher.count.problem is None
+
+
+async def test_a_worker_that_is_told_to_stop_leaves_what_it_has_not_begun_to_others(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lease of two minutes would keep them from it after each rolling change."""
+    catalog = pocket()
+    async with reading(catalog) as reader:
+        await ask(reader, *(RefreshAsked("asset_list", f"list{n}", Container("catalog", f"c{n}")) for n in range(5)))
+        read = reader.refresher._read
+
+        async def last(requests: Any) -> None:
+            await read(requests)
+            reader.refresher.stop()
+
+        monkeypatch.setattr(reader.refresher, "_read", last)
+        await asyncio.wait_for(reader.refresher.run(), 20)
+        assert await reader.mirror.all("SELECT count(*), count(lease_until) FROM refreshes") == [(4, 0)]
