@@ -13,12 +13,12 @@ import random
 import time
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import aio_pika.exceptions
 import aiohttp
@@ -41,6 +41,8 @@ from sandbox.parts.proxy import TcpProxy
 from sandbox.webhook import receiver as webhooks
 from sandbox.webhook.receiver import PocketReceiver
 from tests.fixtures import QUEUE, Catalog
+
+T = TypeVar("T")
 
 ASSETS = 200
 #: What several queues take.
@@ -257,6 +259,11 @@ class World:
         await process.start()
         self.replicas.append(replica)
         return replica
+
+    def endlessly(self, kinds: Sequence[T]) -> Iterator[T]:
+        """All of them, in a new order each time."""
+        while True:
+            yield from self.rng.sample(kinds, len(kinds))
 
     async def command(self, *words: str) -> None:
         """Call `catalog-mirror …` beside the replicas, until it succeeds."""
