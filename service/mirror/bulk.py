@@ -17,6 +17,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.elements import Grouping
 
 from service.changes import DIGEST_AT, RANK_AT
 from service.mirror.clock import store_later, store_now
@@ -107,11 +108,10 @@ class BulkInsert:
             rows = sa.func.json_to_recordset(sa.cast(sa.bindparam("rows", type_=sa.Text), sa.JSON(none_as_null=True)))
             told = rows.table_valued(*(sa.column(column.name, column.type) for column in columns), name="incoming")
             return told.render_derived(with_types=True)
-        arrays = [
-            sa.func.unnest(sa.bindparam(column.name, type_=postgresql.ARRAY(column.type))).label(column.name)
-            for column in columns
-        ]
-        return sa.select(*arrays).subquery("incoming")
+        arrays = sa.select(*(sa.func.unnest(_array_of(column)).label(column.name) for column in columns))
+        padded = arrays.subquery("padded")
+        values = [sa.func.coalesce(padded.c[column.name], _only(column)).label(column.name) for column in columns]
+        return sa.select(*values).subquery("incoming")
 
     @cached_property
     def _postgresql(self) -> Any:
@@ -172,13 +172,27 @@ class BulkInsert:
         return statement.returning(*told) if told else statement
 
 
-def _told(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The values of one column; none of them where none is known, which PostgreSQL fills up with NULL.
+def _array_of(column: sa.Column[Any]) -> sa.BindParameter[Any]:
+    return sa.bindparam(column.name, type_=postgresql.ARRAY(column.type))
 
-    Where `unnest` stands beside others in a SELECT list, the shorter ones are padded (PostgreSQL 10 and newer,
-    "SQL Functions Returning Sets"), and the driver need not look at each NULL.
+
+def _only(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """What all rows say in this column, where it is sent once."""
+    one: sa.ColumnElement[int] = sa.literal_column("1")
+    sent = _array_of(column)
+    return sa.case((sa.func.cardinality(sent) == one, Grouping(sent)[one]))
+
+
+def _told(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The values of one column; of values that are all the same one, none where none is known.
+
+    Where `unnest` stands beside others in a SELECT list, PostgreSQL pads the shorter ones with NULL (10 and newer,
+    "SQL Functions Returning Sets"), and the driver looks at each value twice before it sends it.
     """
-    return values if values.count(None) < len(values) else ()
+    first = values[0]
+    if values.count(first) < len(values):
+        return values
+    return () if first is None else values[:1]
 
 
 def insert_into(dialect: str, table: sa.Table) -> Any:
