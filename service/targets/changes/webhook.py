@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 from uuid import NAMESPACE_URL, uuid5
@@ -13,6 +12,7 @@ from pydantic import Field
 from service.errors import DataError, MirrorError, SettingInvalid, TargetUnavailable, TransientError
 from service.mirror import controls
 from service.settings.model import Settings, TargetSettings
+from service.targets.abreast import abreast
 from service.targets.base import Sending
 from service.targets.changes.event import id_of
 from service.targets.changes.options import ChangeOptions, need
@@ -86,24 +86,19 @@ class Webhook(ChangeTarget):
 
     async def send(self, parcels: Sequence[Parcel]) -> list[MirrorError | None]:
         """Post arrays one after the other, or events several at a time; after the first obstacle the rest waits."""
-        groups = list(self._groups(parcels))
         results: dict[str, MirrorError | None] = {}
-        waiting = iter(groups)
-        obstacles: list[TransientError] = []
 
-        async def work() -> None:
-            for group in waiting:
-                told = dict.fromkeys(_ids(group), obstacles[0]) if obstacles else await self._post(group)
-                results.update(told)
-                if not obstacles:
-                    obstacles.extend(one for one in told.values() if isinstance(one, TransientError))
+        async def post(group: Sequence[Parcel]) -> MirrorError | None:
+            told = await self._post(group)
+            results.update(told)
+            return next((one for one in told.values() if isinstance(one, TransientError)), None)
 
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(1 if self._mode == "batched" else min(_CONCURRENCY, len(groups))):
-                tasks.create_task(work())
+        at_once = 1 if self._mode == "batched" else _CONCURRENCY
+        outcomes = await abreast([[group] for group in self._groups(parcels)], post, at_once)
+        obstacles = [one for (one,) in outcomes if one is not None]
         if any(isinstance(one, TargetGone) for one in obstacles):
             await self._stop()
-        return [results[parcel.delivery.delivery_id] for parcel in parcels]
+        return [results[one] if one in results else obstacles[0] for one in _ids(parcels)]
 
     async def _post(self, group: Sequence[Parcel]) -> dict[str, MirrorError | None]:
         """One call. An array that is refused is halved until what the receiver does not want stands alone."""
