@@ -70,7 +70,18 @@ def translated(settings: AmqpSettings) -> Iterator[None]:
         task = asyncio.current_task()
         if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
             raise  # we are being cancelled, not the channel
-        raise unavailable(str(error) or type(error).__name__, where(settings)) from error
+        raise unavailable(_said(error, settings), where(settings)) from error
+
+
+#: How the client tells of what is no longer open: by how it looks in memory.
+_SHOWN = re.compile(r"<(Channel|Connection)\b.*> closed")
+
+
+def _said(error: BaseException, settings: AmqpSettings) -> str:
+    """What the client raises, in words."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {settings.connect_timeout_s:g} s"
+    return _SHOWN.sub(lambda shown: f"the {shown[1].lower()} is closed", str(error)) or type(error).__name__
 
 
 def where(settings: AmqpSettings) -> str:
@@ -153,7 +164,7 @@ async def _connect(settings: AmqpSettings, purpose: str, token: Token | None) ->
     except ConnectionClosed as error:
         raise _refused(settings, str(error)) from None
     except (AMQPError, OSError, TimeoutError, RuntimeError) as error:
-        raise unavailable(str(error) or type(error).__name__, where(settings), opening=True) from None
+        raise unavailable(_said(error, settings), where(settings), opening=True) from None
 
 
 def _refused(settings: AmqpSettings, text: str) -> BrokerUnavailable | TopologyMissing:

@@ -71,7 +71,7 @@ def refusal(raw: Raw, call: str, secrets: Iterable[str] = ()) -> MirrorError:
 
 def sentence(status: int, told: Told) -> str:
     """Status, words and trace in one line."""
-    words = ": ".join(part for part in (told.code, told.message) if part)
+    words = ": ".join(part for part in (told.code, told.message) if part and part != str(status))
     return f"status {status}{f', {words}' if words else ''}{f' (trace {told.trace})' if told.trace else ''}"
 
 

@@ -13,7 +13,7 @@ from sandbox.parts.providers import Broker
 from sandbox.parts.tls import Certificates, tls_front
 from service.amqp import topology
 from service.amqp.channel import Outgoing
-from service.amqp.connection import connected
+from service.amqp.connection import connected, translated, underlay
 from service.amqp.publisher import Publisher
 from service.errors import BrokerUnavailable, MirrorError, TopologyMissing
 from service.settings.model import AmqpSettings
@@ -49,6 +49,19 @@ async def test_a_vhost_that_does_not_exist_is_named_and_is_no_outage(amqp_url: s
     error = await _refused(amqp_url.rsplit("/", 1)[0] + "/no-such-vhost")
     assert isinstance(error, TopologyMissing)
     assert "vhost no-such-vhost not found" in str(error)
+
+
+async def test_what_is_no_longer_open_and_who_does_not_answer_is_told_in_words(amqp_url: str) -> None:
+    settings = AmqpSettings(url=SecretStr(amqp_url), connect_timeout_s=7)
+    async with connected(settings, "test") as link:
+        channel = await underlay(link).channel()
+        await channel.close()
+        with pytest.raises(BrokerUnavailable, match="cannot be used: the channel is closed"), translated(settings):
+            await channel.basic_qos(prefetch_count=1)
+    with pytest.raises(BrokerUnavailable, match="cannot be used: the connection is closed"), translated(settings):
+        await channel.connection.channel()
+    with pytest.raises(BrokerUnavailable, match="cannot be used: no answer within 7 s"), translated(settings):
+        raise TimeoutError
 
 
 async def test_a_vhost_that_is_not_ours_is_named_with_the_user(stranger: str) -> None:
