@@ -22,7 +22,7 @@ from sandbox.parts.providers import Broker, Postgres, provide_broker, provide_po
 from sandbox.parts.tls import Certificates, make_certificates
 from tests.databases import PARTS, Databases, SqliteFiles
 
-pytest_plugins = ["tests.fixtures", "tests.browsing"]
+pytest_plugins = ["tests.fixtures", "tests.browsing", "tests.statements"]
 
 # How long an example takes on a busy machine is nobody's fault. In CI hypothesis has a profile of its own that says so.
 if settings.get_current_profile_name() == "default":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -45,6 +45,8 @@ COUNTS = ("listed", "missing", "stale", "orphaned", "unreadable")
 #: A kind in one container, or one that lives in none.
 Step = tuple[Kind, Container | None]
 Watch = Callable[[Run], Awaitable[None]]
+#: A kind, and what is to be told of how fresh it is.
+Note = tuple[str, dict[str, Any]]
 
 
 class Stopped(Exception):
@@ -168,12 +170,12 @@ class Runner:
                 current = {"name": name, "kind": kind.name, "container": where and where.id, "cursor": None}
             run.progress |= {"step": number, "current": current}
             halted = where is not None and where.id in report.halted
-            await self._sweep(run, kind, where, replace(options, deletions=False) if halted else options, report,
-                              watch)  # fmt: skip
+            notes = await self._sweep(run, kind, where, replace(options, deletions=False) if halted else options,
+                                      report, watch)  # fmt: skip
             if kind is ASSET and where is not None and options.repair and self._settings.profile_documents:
                 await self._ask_for_documents(where)
             run.progress |= {"done": name, "current": {}}
-            await self._save(run)
+            await self._save(run, where, notes)
         return report
 
     async def estimate(self) -> list[Estimate]:
@@ -200,8 +202,8 @@ class Runner:
     async def _sweep(
         self, run: Run, kind: Kind, where: Container | None, options: Options, report: Report,
         watch: Watch | None,
-    ) -> None:  # fmt: skip
-        """One sweep, with what was counted of it before an interruption."""
+    ) -> list[Note]:  # fmt: skip
+        """One sweep, with what was counted of it before an interruption; answers what is to be noted of it."""
         current = run.progress["current"]
         # What a listing lacks is known only of one that was read from its beginning.
         cursor = None if options.deletions else current["cursor"]
@@ -227,22 +229,21 @@ class Runner:
             if cursor is not None and isinstance(error, CatalogRejected | CursorInvalid):
                 log.info("listing_begun_anew", kind=kind.name, container=where and where.id, problem=str(error))
                 current |= {"cursor": None, "tallies": {}}
-                await self._sweep(run, kind, where, options, report, watch)
-                return
+                return await self._sweep(run, kind, where, options, report, watch)
             current["failed"] = current.get("failed", 0) + 1
             if isinstance(error, BROKEN) and current["failed"] < PATIENCE:
                 raise
-            await self._unreadable(kind, where, str(error), report)
-            return
+            return [self._unreadable(kind, where, str(error), report)]
         if result.problem:
             report.trouble(f"{kind.name} in {where.id if where else 'the catalog'}: {result.problem}")
-        await self._add(_summed(before, result), where, options, report, began, result.problem)
+        return self._added(_summed(before, result), where, options, report, began, result.problem)
 
-    async def _add(
+    def _added(
         self, found: dict[str, dict[str, int]], where: Container | None, options: Options, report: Report,
         began: datetime, problem: str | None,
-    ) -> None:  # fmt: skip
-        """Add what one sweep found to the report, and tell how fresh the mirror is by it."""
+    ) -> list[Note]:  # fmt: skip
+        """Add what one sweep found to the report; answers how fresh the mirror is by it."""
+        notes: list[Note] = []
         for kind, counts in found.items():
             report.add(kind, where, counts)
             left = {} if options.repair and not counts["braked"] else _drift(counts)
@@ -252,7 +253,8 @@ class Runner:
                 values["complete_as_of"] = began
             if options.deletions:
                 values["reconciled_at"] = "now"
-            await self._note(where, kind, values)
+            notes.append((kind, values))
+        return notes
 
     async def _ask_for_documents(self, where: Container) -> None:
         """The documents of profiles that were not read, or could not be: they are read like whatever is refreshed."""
@@ -266,17 +268,11 @@ class Runner:
                 current["began"] = (await progress.store_time(connection)).isoformat()
         return datetime.fromisoformat(current["began"])
 
-    async def _unreadable(self, kind: Kind, where: Container | None, problem: str, report: Report) -> None:
+    def _unreadable(self, kind: Kind, where: Container | None, problem: str, report: Report) -> Note:
         """What cannot be read is told, and nothing is deleted for it."""
         log.warning("kind_unreadable", kind=kind.name, container=where and where.id, problem=problem)
         report.trouble(f"{kind.name} in {where.id if where else 'the catalog'}: {problem}")
-        await self._note(where, kind.name, {"problem": problem[:500]})
-
-    async def _note(self, where: Container | None, kind: str, values: dict[str, Any]) -> None:
-        async with self._store.writing() as connection:
-            await progress.note_state(
-                connection, where.id if where else "", where.kind if where else None, kind, **values
-            )
+        return kind.name, {"problem": problem[:500]}
 
     async def _obey(self, run: Run) -> None:
         """Wait while a person holds runs.
@@ -302,8 +298,12 @@ class Runner:
                 await self._save(run)
             await asyncio.sleep(HOLD_LOOK_S)
 
-    async def _save(self, run: Run) -> None:
+    async def _save(self, run: Run, where: Container | None = None, notes: Sequence[Note] = ()) -> None:
+        """Write down how far the run is, and in the same transaction what its last step found."""
+        place, container_kind = (where.id, where.kind) if where else ("", None)
         async with self._store.writing() as connection:
+            for kind, values in notes:
+                await progress.note_state(connection, place, container_kind, kind, **values)
             await progress.save(connection, run)
 
     async def _end(self, run: Run, state: str, problem: str | None) -> None:

@@ -17,9 +17,9 @@ from sandbox.catalog.relationships import End
 from sandbox.catalog.tables import AWKWARD_COLUMN
 from service.catalog import listings
 from service.changes import RefreshAsked
-from service.errors import TransientError
+from service.errors import StoreUnavailable, TransientError
 from service.kinds import KINDS
-from service.mirror import refreshes
+from service.mirror import progress, refreshes
 from service.mirror.dead_letters import Filter
 from service.mirror.progress import RECONCILE, SNAPSHOT
 from service.operations import dead_letters as letters
@@ -417,6 +417,29 @@ async def test_a_listing_whose_bookmark_is_not_known_any_more_is_begun_anew(
         report = await reader.snapshot()
         assert report.problems == []
         assert "assets" not in await differences(reader.mirror, catalog)
+
+
+@on_one_store
+async def test_what_a_step_found_is_written_down_with_its_end_or_not_at_all(
+    reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    freshness = "SELECT count(*) FROM v1_freshness WHERE kind = 'asset' AND things > 0"
+
+    save = progress.save
+
+    async def fail_at_the_end_of_a_step(connection: Any, run: Run, **told: Any) -> None:
+        if not run.progress.get("current"):
+            raise OSError("the store went away")
+        await save(connection, run, **told)
+
+    async with reading(pocket(20), only("asset")) as reader:
+        with monkeypatch.context() as broken:
+            broken.setattr(progress, "save", fail_at_the_end_of_a_step)
+            with pytest.raises(StoreUnavailable):
+                await reader.snapshot()
+        assert await reader.mirror.one(freshness) == 0
+        await reader.snapshot()
+        assert await reader.mirror.one(freshness) > 0
 
 
 @on_one_store

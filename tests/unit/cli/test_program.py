@@ -7,19 +7,28 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from service.cli.version import VARIABLE, version
 
-
-def said(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "service", *words]
-    return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
+Said = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_the_version_names_revision_and_python(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def said(commands_path: str) -> Said:
+    """What the command answers to these words, with more in its environment."""
+
+    def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        told = {**os.environ, "PATH": commands_path, **environment}
+        return subprocess.run(["catalog-mirror", *words], env=told, capture_output=True, text=True)
+
+    return run
+
+
+def test_the_version_names_revision_and_python(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "0123abc")
     told = re.fullmatch(r"catalog-mirror (\S+) \(revision 0123abc, Python (\S+)\)", version())
     assert told
@@ -28,7 +37,8 @@ def test_the_version_names_revision_and_python(monkeypatch: pytest.MonkeyPatch) 
     assert (done.returncode, done.stdout.strip()) == (0, version())
 
 
-def test_short_help_is_help() -> None:
+def test_short_help_is_help(said: Said) -> None:
+    assert "--help" in said("-h").stdout
     assert said("-h").stdout == said("--help").stdout
     assert said("targets", "list", "-h").stdout == said("targets", "list", "--help").stdout
 
@@ -41,10 +51,8 @@ def test_short_help_is_help() -> None:
         ("fish", {"_TYPER_COMPLETE_ARGS": "catalog-mirror dead", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}),
     ],
 )
-def test_every_shell_completes_commands(shell: str, asked: dict[str, str]) -> None:
-    program = Path(sys.executable).with_name("catalog-mirror")
-    environment = {**os.environ, **asked, "_CATALOG_MIRROR_COMPLETE": f"complete_{shell}"}
-    done = subprocess.run([program], env=environment, capture_output=True, text=True)
+def test_every_shell_completes_commands(said: Said, shell: str, asked: dict[str, str]) -> None:
+    done = said(**asked, _CATALOG_MIRROR_COMPLETE=f"complete_{shell}")
     assert "dead-letters" in done.stdout
     assert not any(name in re.findall(r"[\w-]+", done.stdout) for name in ("status", "snapshot", "links", "doctor"))
 
