@@ -156,13 +156,14 @@ def profile_row(change: ProfileSaved) -> Any:
     )
 
 
-#: What PostgreSQL refuses, of what a document may hold: some escapes, and decimals too small for a double (`1E-999`).
-_REFUSED = ("\\u", "E-")
+def _is_refused(document: str) -> bool:
+    """Whether it may hold what PostgreSQL refuses: some escapes, and decimals too small for a double (`1E-999`)."""
+    return ("\\" in document and "\\u" in document) or "E-" in document  # one character is found much faster
 
 
 def figures_of(change: ProfileSaved) -> str | None:
     """The figures as they are kept: not at all where the view finds them in the document, and can read it."""
-    if change.findings.is_usual and not any(odd in change.document.text for odd in _REFUSED):
+    if change.findings.is_usual and not _is_refused(change.document.text):
         return IN_DOCUMENT
     return figures_text(change.findings.figures)
 
