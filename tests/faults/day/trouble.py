@@ -153,8 +153,11 @@ async def somebody_derives_rows_again(world: World) -> None:
 
 
 async def somebody_cuts_tables_into_parts(world: World) -> None:
+    """Killed on the way, and called again."""
     tables = world.rng.sample(("data_profiles", "assets", "lineage_events"), 2)
-    await world.command("db", "partition", *tables, "--parts", str(world.rng.choice((1, 2, 3))))
+    command = "db", "partition", *tables, "--parts", str(world.rng.choice((1, 2, 3)))
+    await world.kill_command(*command, after_s=2 + world.rng.random() * 8)
+    await world.command(*command)
 
 
 async def replicas_are_given_another_number_of_queues(world: World) -> None:

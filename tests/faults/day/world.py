@@ -12,6 +12,7 @@ import json
 import random
 import time
 import uuid
+from asyncio.subprocess import DEVNULL
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -34,7 +35,7 @@ from sandbox.openlineage import backend as backends
 from sandbox.openlineage.backend import PocketBackend
 from sandbox.parts.broker import PrivateBroker
 from sandbox.parts.clock import SteppingClock
-from sandbox.parts.mirror import COMMAND, MirrorProcess
+from sandbox.parts.mirror import COMMAND, MirrorProcess, environment_of
 from sandbox.parts.postgres import PrivatePostgres
 from sandbox.parts.process import free_port, off_loop
 from sandbox.parts.proxy import TcpProxy
@@ -276,6 +277,18 @@ class World:
                 if time.monotonic() > end:
                     raise
             await asyncio.sleep(1)
+
+    async def kill_command(self, *words: str, after_s: float) -> None:
+        """Call `catalog-mirror …` and kill it after so many seconds, should it not be done by then."""
+        environment = environment_of(self.settings)
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND[:-1], *words, env=environment, stdout=DEVNULL, stderr=DEVNULL
+        )
+        try:
+            await asyncio.wait_for(process.wait(), after_s)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
 
     async def wait_ready(self) -> None:
         """Wait until every replica is."""
