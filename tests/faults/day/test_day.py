@@ -109,9 +109,12 @@ async def _live(world: World) -> Counter[str]:
 
 
 async def _at_rest(world: World, rows: Rows) -> None:
-    """All that was asked for is done and told, and polling has seen what the searches see late."""
+    """All that was asked for is done and told, and polling has seen what the searches see late.
+
+    What is asked of a container that is gone is put off again and again, until it is given up.
+    """
     await asyncio.sleep(2 * LAG_S)
-    await rows.until("SELECT count(*) FROM refreshes", 0, REST_S)
+    await rows.until("SELECT count(*) FROM refreshes WHERE last_error IS NULL", 0, REST_S)
     await rows.until("SELECT count(*) FROM deliveries", 0, REST_S)
 
 
