@@ -20,11 +20,10 @@ from service.http.batching import Batcher
 from service.http.patience import Patience
 from service.http.problems import Problem, refused
 from service.mirror.store import Store
-from service.openlineage import resolving
+from service.openlineage import resolving, tolerance
 from service.openlineage.naming import Naming
 from service.openlineage.reading import datasets_of
 from service.openlineage.renaming import Renaming
-from service.openlineage.tolerance import mended
 from service.pipeline.decoding import Read
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.rederiving import posted
@@ -94,18 +93,18 @@ class Ingest:
         return event.event_id
 
     async def _take_openlineage(self, body: bytes, sender: str) -> Received:
-        value = documents.read(body, self._max_depth)
+        value, left_out = tolerance.read(body, self._max_depth)
         events = value if isinstance(value, list) else [value]
         if len(events) > self._max_batch:
             message = f"There are {len(events)} events, more than HTTP__MAX_BATCH allows ({self._max_batch})."
             raise Problem(413, "request_too_large", message)
-        warnings: dict[int, list[str]] = {}
+        warnings: dict[int, list[str]] = {0: left_out} if left_out else {}
         for place, event in enumerate(events):
             with _told_place(place if isinstance(value, list) else None):
-                events[place], told = mended(event)
+                events[place], told = tolerance.mended(event)
                 self._check_size(sum(1 for _ in datasets_of(events[place])))
                 if told:
-                    warnings[place] = told
+                    warnings[place] = [*warnings.get(place, ()), *told]
         messages = [posted(envelope, sender) for envelope in await self._lookups.do(events)]
         received = Received(len(events), await self._write(messages), warnings)
         self._pipeline.metrics.mended.inc(sum(map(len, warnings.values())))

@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
+from service.errors import NotJson
 from service.openlineage import assertions, columns, links, schema
 from service.openlineage.marks import MARK
 from service.openlineage.words import made_id, schema_url
+from service.text import documents
 from service.text.documents import canonical
 
 #: Who is said to have sent an event that does not say so.
@@ -24,6 +27,49 @@ UNNAMED_PRODUCER = "urn:openlineage:unnamed-producer"
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d):(\d\d)(\.\d+)?(?:([Zz])|([+-]\d\d):?(\d\d))")
 #: Where facets stand in a data set.
 _FACET_MAPS = ("facets", "inputFacets", "outputFacets")
+
+
+#: What openlineage-python writes for a value that it cannot (its `serde`, 1.54), and how a body shows that it may.
+_PLACEHOLDER = re.compile(r"<<non-serializable: [^<>]*>>")
+_PLACEHOLDERS = b"<<non-serializable: "
+_NOT_WRITTEN = "values that the producer could not write (NaN, an infinity, or a placeholder) were left out: "
+
+
+class _NotWritten(Enum):
+    """Stands for what JSON cannot say."""
+
+    NUMBER = "NaN or an infinity"
+
+
+def read(body: bytes, max_depth: int) -> tuple[Any, list[str]]:
+    """What was posted, without values that its producer could not write, and a word for these.
+
+    Raises:
+        NotUtf8, NotJson, NestingTooDeep: nobody can read it.
+    """
+    try:
+        value = documents.read(body, max_depth)
+    except NotJson:
+        value = documents.read_with_constants(body, max_depth, lambda _: _NotWritten.NUMBER)
+    else:
+        if _PLACEHOLDERS not in body:
+            return value, []
+    kept, left_out = _written(value)
+    return kept, [f"{_NOT_WRITTEN}{left_out}"] if left_out else []
+
+
+def _written(value: Any) -> tuple[Any, int]:
+    """A copy without members that are not written, null for such items of lists, and how many there were."""
+    if value is _NotWritten.NUMBER or (isinstance(value, str) and _PLACEHOLDER.fullmatch(value)):
+        return None, 1
+    if isinstance(value, dict):
+        members = {key: _written(member) for key, member in value.items()}
+        kept = {key: member for key, (member, left_out) in members.items() if member is not None or not left_out}
+        return kept, sum(left_out for _, left_out in members.values())
+    if isinstance(value, list):
+        items = [_written(item) for item in value]
+        return [item for item, _ in items], sum(left_out for _, left_out in items)
+    return value, 0
 
 
 def mended(event: Any) -> tuple[dict[str, Any], list[str]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from functools import lru_cache
 from hashlib import blake2b
@@ -136,21 +137,32 @@ def parsed_text(text: str) -> Any:
     return parsed(text.encode("utf-8", "surrogatepass"))
 
 
-def _read_with_standard_library(body: bytes, max_depth: int) -> Any:
+def read_with_constants(body: bytes, max_depth: int, constant: Callable[[str], Any]) -> Any:
+    """As `read`, for bodies that may name NaN or an infinity, as Python's own encoder does by default.
+
+    Args:
+        constant: makes of such a name what stands for it.
+    """
+    value = _read_with_standard_library(body, max_depth, constant)
+    check_depth(value, max_depth)
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise NotJson(problem=f"{name} is no JSON value")
+
+
+def _read_with_standard_library(body: bytes, max_depth: int, constant: Callable[[str], Any] = _refuse_constant) -> Any:
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise NotUtf8(position=error.start) from None
     try:
-        return json.loads(text, parse_float=number, parse_constant=_refuse_constant)
+        return json.loads(text, parse_float=number, parse_constant=constant)
     except RecursionError:
         raise NestingTooDeep(limit=max_depth) from None
     except ValueError as error:
         raise NotJson(problem=str(error)) from None
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise NotJson(problem=f"{name} is no JSON value")
 
 
 def fitted(value: Any, model: type[T]) -> T:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 import yaml
 from openlineage.client import OpenLineageClient
 from openlineage.client.event_v2 import InputDataset, Job, OutputDataset, Run, RunEvent, RunState
+from openlineage.client.facet_v2 import data_quality_metrics_input_dataset as quality_metrics
 from openlineage.client.facet_v2 import schema_dataset
 from openlineage.client.uuid import generate_new_uuid
 from requests.exceptions import HTTPError, RetryError
@@ -134,6 +137,24 @@ async def test_what_was_left_out_is_told_and_the_client_is_content(running: Runn
     assert warned["index"] == 0
     assert warned["told"] == ["outputs.0.facets.schema: it cannot be used and was left out"]
     assert await running.rows.one("SELECT count(*) FROM v1_lineage_edges") == 2
+
+
+async def test_what_the_client_cannot_write_costs_that_value_and_not_the_event(running: Running) -> None:
+    """A sum as databases answer it, and the mean of no rows: findings/openlineage-python-sends-a-placeholder….sh."""
+    start, complete = run_of("totals")
+    odd = quality_metrics.ColumnMetrics(sum=Decimal("35.50"), min=float("nan"), max=2.5)  # type: ignore[arg-type]
+    facet = quality_metrics.DataQualityMetricsInputDatasetFacet(columnMetrics={"total": odd})
+    assert start.inputs
+    start.inputs[0].inputFacets = {"dataQualityMetrics": facet}
+    told, _ = await running.emit(start, complete)
+    assert told.status_code == 201
+    [warned] = told.json()["warnings"]
+    assert (warned["index"], warned["told"][0][-3:]) == (0, ": 2")
+    assert await running.rows.one(COUNT) == 2
+    kept = "SELECT document FROM openlineage_events WHERE document LIKE '%dataQualityMetrics%'"
+    (document,) = [json.loads(one) for (one,) in await running.rows.all(kept)]
+    columns = document["inputs"][0]["inputFacets"]["dataQualityMetrics"]["columnMetrics"]
+    assert {name: value for name, value in columns["total"].items() if name in ("sum", "min", "max")} == {"max": 2.5}
 
 
 async def test_what_nobody_can_use_is_refused_once_and_says_why(running: Running) -> None:
