@@ -46,30 +46,31 @@ class Signer:
         except (OSError, ValueError) as error:
             raise SettingInvalid(setting=setting_of(target, "SECRET_FILE"), problem=str(error)) from None
 
-    def headers(self, message_id: str, body: bytes) -> Mapping[str, str]:
-        """The three headers of a signed message, of this moment."""
-        now, text = self._now(), body.decode()
+    def headers(self, message_id: str, body: bytes, ahead: timedelta | None = None) -> Mapping[str, str]:
+        """The three headers of a message that is signed now.
+
+        Args:
+            ahead: what the receiver's clock is ahead of ours; None: what was found before.
+        """
+        now, text = datetime.now(UTC) + (self._ahead if ahead is None else ahead), body.decode()
         return {
             "webhook-id": message_id,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": " ".join(secret.sign(message_id, now, text) for secret in self._secrets.value),
         }
 
-    def corrected(self, answered: Mapping[str, str]) -> bool:
-        """Whether what was refused was signed at another time than the receiver's `Date` tells; it is not from now on.
-
-        Args:
-            answered: headers of the refusal.
-        """
+    def otherwise(self, answered: Mapping[str, str]) -> timedelta | None:
+        """What the receiver's clock is ahead of ours by a refusal's `Date`; None where we signed by that already."""
         theirs = date_of(answered)
-        if theirs is None or abs(theirs - self._now()) <= _BORNE:
-            return False
-        self._ahead = theirs - datetime.now(UTC)
-        log.warning("clocks_differ", target=self._target, receiver_ahead_s=round(self._ahead.total_seconds()))
-        return True
+        if theirs is None:
+            return None
+        ahead = theirs - datetime.now(UTC)
+        return ahead if abs(ahead - self._ahead) > _BORNE else None
 
-    def _now(self) -> datetime:
-        return datetime.now(UTC) + self._ahead
+    def adopt(self, ahead: timedelta) -> None:
+        """Sign by that clock from now on: the receiver took what was."""
+        self._ahead = ahead
+        log.warning("clocks_differ", target=self._target, receiver_ahead_s=round(ahead.total_seconds()))
 
 
 def _secrets(text: str) -> tuple[Webhook, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import Literal
 from uuid import NAMESPACE_URL, uuid5
 
@@ -118,12 +119,17 @@ class Webhook(ChangeTarget):
         message_id, headers, body = self._message(group)
         with within(passing(group[0].delivery)):
             reply = await self._signed(message_id, headers, body)
-            if self._signer and 400 <= reply.status < 500 and self._signer.corrected(reply.headers):
-                reply = await self._signed(message_id, headers, body)
+            if self._signer and 400 <= reply.status < 500 and (ahead := self._signer.otherwise(reply.headers)):
+                again = await self._signed(message_id, headers, body, ahead)
+                if again.is_success:  # a `Date` alone may be that of a proxy
+                    self._signer.adopt(ahead)
+                    reply = again
         return self._judge(reply, max(parcel.delivery.attempts for parcel in group))
 
-    async def _signed(self, message_id: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        signature = self._signer.headers(message_id, body) if self._signer else {"webhook-id": message_id}
+    async def _signed(
+        self, message_id: str, headers: Mapping[str, str], body: bytes, ahead: timedelta | None = None
+    ) -> Reply:
+        signature = self._signer.headers(message_id, body, ahead) if self._signer else {"webhook-id": message_id}
         return await self._poster.post_bytes(body, {**headers, **signature})
 
     def _judge(self, reply: Reply, attempts: int) -> MirrorError | None:

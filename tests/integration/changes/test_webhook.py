@@ -191,6 +191,19 @@ async def test_a_clock_of_ours_that_is_off_costs_a_refusal_and_no_event(
     assert await way.mirror.all("SELECT reason FROM dead_letters") == []
 
 
+async def test_a_date_that_is_not_the_receivers_changes_nothing(
+    open_way: Open, receiver: PocketReceiver, receiver_url: str, secret_file: Path
+) -> None:
+    """It may be a proxy's, whose clock nobody looks after."""
+    async with open_way(Webhook, url=receiver_url, secret_file=secret_file) as way:
+        receiver.failures = [Failure(400, {"Date": "Mon, 06 May 2024 10:00:00 GMT"})]
+        for at_s in (1, 2):
+            await way.take(asset(at_s=at_s))
+            await way.emptied()
+    assert (len(receiver.events), receiver.refusals) == (1, ["Message timestamp too old"])
+    assert await way.mirror.one("SELECT count(*) FROM dead_letters") == 1
+
+
 @pytest.mark.parametrize(
     ("failure", "problem"),
     [
