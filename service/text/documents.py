@@ -211,22 +211,19 @@ def _without_depths(raw: bytes, max_depth: int) -> bytes:
     return b"".join((*kept, raw[done:])) if depth <= max_depth else b"".join(kept)
 
 
+#: What nests.
+_NESTS = (dict, list)
+
+
 def check_depth(value: Any, limit: int) -> None:
     """Raise `NestingTooDeep` where objects and lists nest deeper than `limit`; walks without recursion."""
-    level = [value]
-    depth = 1
-    while level := [child for node in level for child in _children(node)]:
-        depth += 1
-        if depth > limit:
-            raise NestingTooDeep(limit=limit)
-
-
-def _children(node: Any) -> list[Any]:
-    if isinstance(node, dict):
-        return [child for child in node.values() if isinstance(child, dict | list)]
-    if isinstance(node, list):
-        return [child for child in node if isinstance(child, dict | list)]
-    return []
+    level = [value] if isinstance(value, _NESTS) else []
+    for _ in range(limit):
+        inside = [node.values() if isinstance(node, dict) else node for node in level]
+        level = [child for children in inside for child in children if isinstance(child, _NESTS)]
+        if not level:
+            return
+    raise NestingTooDeep(limit=limit)
 
 
 def canonical(value: Any) -> bytes:
