@@ -211,16 +211,24 @@ def _without_depths(raw: bytes, max_depth: int) -> bytes:
     return b"".join((*kept, raw[done:])) if depth <= max_depth else b"".join(kept)
 
 
-#: What nests.
-_NESTS = (dict, list)
+#: What nests, of what the readers make.
+_NESTS = frozenset((dict, list))
 
 
 def check_depth(value: Any, limit: int) -> None:
-    """Raise `NestingTooDeep` where objects and lists nest deeper than `limit`; walks without recursion."""
-    level = [value] if isinstance(value, _NESTS) else []
+    """Raise `NestingTooDeep` where objects and lists nest deeper than `limit`; walks without recursion.
+
+    Args:
+        value: as a reader made it: of classes that inherit from `dict` and `list` nothing is known.
+    """
+    level = [value] if type(value) in _NESTS else []
     for _ in range(limit):
-        inside = [node.values() if isinstance(node, dict) else node for node in level]
-        level = [child for children in inside for child in children if isinstance(child, _NESTS)]
+        level = [
+            child
+            for node in level
+            for child in (node.values() if type(node) is dict else node)
+            if type(child) in _NESTS
+        ]
         if not level:
             return
     raise NestingTooDeep(limit=limit)
