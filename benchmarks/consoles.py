@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from statistics import median
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -63,21 +63,13 @@ async def once(on: parts.Parts, connection: AbstractConnection, events: int, con
 
 async def measure(events: int, rounds: int) -> dict[str, Any]:
     """All rounds; answers the figures."""
-    found: dict[int, list[runs.Result]] = {CONSOLES: [], 0: []}
     with parts.provided(None, None) as on:
         async with broker.connected(on.amqp_url) as connection:
-            for _ in range(rounds):
-                for consoles, results in found.items():
-                    results.append(await once(on, connection, events, consoles))
+            sides = [partial(once, on, connection, events, consoles) for consoles in (CONSOLES, 0)]
+            followed, alone = await runs.in_turn(rounds, *sides)
             await broker.clean(connection)
-    beside, alone = found[CONSOLES], found[0]
     told = {"events": events, "rounds": rounds, "consoles": CONSOLES, "load": round(os.getloadavg()[0], 2)}
-    return told | {
-        "events_per_s": round(median(run.rate for run in alone)),
-        "cpu_us": round(median(run.cpu_us for run in alone), 1),
-        "wall_ratio": round(median(run.seconds for run in beside) / median(run.seconds for run in alone), 3),
-        "cpu_ratio": round(median(run.cpu_s for run in beside) / median(run.cpu_s for run in alone), 3),
-    }
+    return told | runs.beside(followed, alone)
 
 
 def main() -> int:

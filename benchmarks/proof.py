@@ -29,7 +29,7 @@ async def until_delivered(store: str) -> None:
         await connection.close()
 
 
-def wrong_rows(store: str, load: Load, is_service: bool, answers: bool) -> list[str]:
+def wrong_rows(store: str, load: Load, is_service: bool, answers: bool, tells: bool = False) -> list[str]:
     """What is not as it should be, in words; blocks."""
     driver = "sqlite" if store.startswith("sqlite") else "postgresql+psycopg"
     engine = sa.create_engine(sa.make_url(store).set(drivername=driver))
@@ -42,7 +42,10 @@ def wrong_rows(store: str, load: Load, is_service: bool, answers: bool) -> list[
             if is_service:
                 wrong += [_number(connection, table, 0) for table in ("dead_letters", "deliveries", "refreshes")]
                 delivered = connection.scalar(sa.text("SELECT coalesce(sum(delivered), 0) FROM target_states"))
-                wrong.append("" if delivered == answered else f"{delivered} deliveries counted, not {answered}")
+                if tells and delivered < len(load.newest):
+                    wrong.append(f"{delivered} deliveries counted, fewer than there are profiles")
+                elif not tells and delivered != answered:
+                    wrong.append(f"{delivered} deliveries counted, not {answered}")
     finally:
         engine.dispose()
     return [problem for problem in wrong if problem]

@@ -8,10 +8,11 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import asyncpg
@@ -41,6 +42,8 @@ class Job:
     store: str | None = "postgresql"
     answers: bool = False
     is_service: bool = False
+    #: Changes are told to a target that settings name.
+    tells: bool = False
 
     @property
     def is_compared(self) -> bool:
@@ -119,6 +122,29 @@ async def run(
         if job.is_service and job.store == "postgresql":
             result = replace(result, profile_bytes=await disk.bytes_per_profile(store))
     return result
+
+
+async def in_turn(rounds: int, *sides: Callable[[], Awaitable[Result]]) -> list[list[Result]]:
+    """The results of each side: one run of each in every round, so that what else goes on falls on all alike."""
+    found: list[list[Result]] = [[] for _ in sides]
+    for _ in range(rounds):
+        for side, results in zip(sides, found, strict=True):
+            results.append(await side())
+    return found
+
+
+def beside(chosen: Sequence[Result], plain: Sequence[Result]) -> dict[str, float]:
+    """What the plain side did, and ratios of medians, chosen ÷ plain."""
+    told = {
+        "events_per_s": round(median(run.rate for run in plain)),
+        "cpu_us": round(median(run.cpu_us for run in plain), 1),
+        "wall_ratio": round(median(run.seconds for run in chosen) / median(run.seconds for run in plain), 3),
+        "cpu_ratio": round(median(run.cpu_s for run in chosen) / median(run.cpu_s for run in plain), 3),
+    }
+    servers = [[run.server_cpu_s for run in side if run.server_cpu_s is not None] for side in (chosen, plain)]
+    if all(servers):
+        told["server_cpu_ratio"] = round(median(servers[0]) / median(servers[1]), 3)
+    return told
 
 
 async def _store_url(job: Job, parts: Parts, directory: Path) -> str:
@@ -202,8 +228,9 @@ async def _measure(
         ended_s = float(ended["at_s"])
         if job.answers:
             await broker.until_holds(connection, queues.sink, len(load.samples))
-            if job.is_service:
-                await proof.until_delivered(store)
+        if job.is_service and (job.answers or job.tells):
+            await proof.until_delivered(store)
+        if job.answers or job.tells:
             ended_s = max(ended_s, time.monotonic())
         used = await asked(process)
     cpu_s = used["cpu_s"] - began["cpu_s"]
@@ -238,7 +265,7 @@ async def _prove(job: Job, load: Load, connection: AbstractConnection, queues: b
     if left := await broker.ready(connection, queues.events):
         wrong.append(f"{left} messages came back to the queue")
     if job.store:
-        wrong += await asyncio.to_thread(proof.wrong_rows, store, load, job.is_service, job.answers)
+        wrong += await asyncio.to_thread(proof.wrong_rows, store, load, job.is_service, job.answers, job.tells)
     wanted = len(load.samples) if job.answers else 0
     there = await broker.ready(connection, queues.sink)
     ids = await broker.message_ids(connection, queues.sink, there)

@@ -40,7 +40,7 @@ def supervised(tmp_path: Path, body: str, alive: str = "True") -> Iterator[tuple
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90  # a start takes ten seconds where much else is at work
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
