@@ -24,6 +24,8 @@ def rehearse(
     config: Annotated[Path | None, typer.Option(help="The settings file of the other side.")] = None,
     wheel: Annotated[Path | None, typer.Option(help="The other version, with the packages installed here.")] = None,
     python: Annotated[Path | None, typer.Option(help="Interpreter of an environment with the other version.")] = None,
+    image: Annotated[str | None, typer.Option(help="The other version as an image, by name or digest.")] = None,
+    engine: Annotated[str | None, typer.Option(help="What runs images. Default: docker, else podman.")] = None,
     keep: Annotated[Path | None, typer.Option(help="Leave both stores in this new folder.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -35,7 +37,9 @@ def rehearse(
     missing = next((path for path in (*files, config, wheel, python) if path and not path.is_file()), None)
     if missing:
         raise UsageError(problem=f"There is no file {str(missing)!r}", advice="Name files that are there.")
-    other = Other(python, wheel, config, _changes(change or []))
+    if sum(bool(version) for version in (wheel, python, image)) > 1:
+        raise UsageError(problem="There is more than one other version", advice="Name --wheel, --python or --image.")
+    other = Other(python, wheel, image, engine, config, _changes(change or []))
     with ExitStack() as stack:
         found = rehearsed(files, other, _folder(keep, stack))
     if as_json:

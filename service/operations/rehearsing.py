@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import IO
 
 from service.errors import RehearsalFailed
@@ -28,7 +28,11 @@ ENOUGH = 500
 _PIECE = 64 * 1024
 _PREFIX = "CATALOG_MIRROR_"
 #: Settings of the store, none of which may lead to the one that is in use.
-_STORE = f"{_PREFIX}STORE__"
+_STORE, _CONFIG = f"{_PREFIX}STORE__", f"{_PREFIX}CONFIG"
+#: What each side is told to do.
+_REPLAY = "replay", "-", "--deliver", "--json"
+#: What runs images, the first that is there; and where the folder of a rehearsal is inside of one.
+ENGINES, _INSIDE = ("docker", "podman"), PurePosixPath("/rehearsal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,16 @@ class Other:
     Args:
         python: the interpreter of an environment that has the other version.
         wheel: the other version, run beside the packages that are installed here.
+        image: the other version as an image, by a name or digest that its engine knows.
+        engine: what runs images; by itself the first of `ENGINES` that is here.
         config: its settings file.
         changes: settings by name, without the prefix.
     """
 
     python: Path | None = None
     wheel: Path | None = None
+    image: str | None = None
+    engine: str | None = None
     config: Path | None = None
     changes: Mapping[str, str] | None = None
 
@@ -52,7 +60,8 @@ class Other:
 class Took:
     """What one side made of the messages, as `replay --json` counts it, and microseconds of CPU per message.
 
-    Of few messages no cost is told: starting varies by more than they take.
+    Of few messages no cost is told: starting varies by more than they take. Nor is one of an image, which is no child
+    of ours.
     """
 
     counts: dict[str, int]
@@ -75,19 +84,56 @@ def rehearse(files: Sequence[Path], other: Other, folder: Path) -> Rehearsal:
         RehearsalFailed: a side could not be run, with the end of what it said.
     """
     folder = folder.absolute()
-    present = _Side("present", Path(sys.executable), folder, _environment(folder / "present.db", {}))
-    changes = dict(other.changes or {})
-    environment = _environment(folder / "other.db", changes)
-    if other.config:
-        environment[f"{_PREFIX}CONFIG"] = str(other.config.absolute())
-    if other.wheel:
-        environment["PYTHONPATH"] = str(_unpacked(other.wheel, folder / "other"))
-    beside = _Side("other", other.python or Path(sys.executable), folder, environment)
+    present = _Side("present", _command(sys.executable), folder, _environment(folder / "present.db", {}))
+    beside = _contained(other, folder) if other.image else _installed(other, folder)
     took, beside_it = present.take(files), beside.take(files)
     return Rehearsal(took, beside_it, compared(folder / "present.db", folder / "other.db"))
 
 
-def _environment(store: Path, changes: Mapping[str, str]) -> dict[str, str]:
+def _command(python: Path | str) -> list[str]:
+    return [str(python), "-m", "service", *_REPLAY]
+
+
+def _installed(other: Other, folder: Path) -> _Side:
+    """A version that is installed on this machine, or lies in a wheel."""
+    environment = _environment(folder / "other.db", other.changes or {})
+    if other.config:
+        environment[_CONFIG] = str(other.config.absolute())
+    if other.wheel:
+        environment["PYTHONPATH"] = str(_unpacked(other.wheel, folder / "other"))
+    return _Side("other", _command(other.python or sys.executable), folder, environment)
+
+
+def _contained(other: Other, folder: Path) -> _Side:
+    """A version in an image: it sees the folder and the settings, no network, and writes nowhere else.
+
+    Settings go by their names alone, so that no value stands on a command line (Docker's and Podman's reference of
+    `run`, `--env`).
+    """
+    engines = [other.engine] if other.engine else ENGINES
+    engine = next(filter(None, map(shutil.which, engines)), None)
+    if engine is None:
+        advice = "Install one, or name the wheel of that version: --wheel."
+        raise RehearsalFailed(side="other", problem=f"there is no {' and no '.join(engines)} here", advice=advice)
+    environment = _environment(_INSIDE / "other.db", other.changes or {})
+    environment.pop(_CONFIG, None)
+    if other.config:
+        copy = folder / "other.yaml"
+        copy.touch(0o600)
+        copy.write_bytes(other.config.read_bytes())
+        environment[_CONFIG] = str(_INSIDE / copy.name)
+    user, group = os.getuid(), os.getgid()
+    command = [
+        engine, "run", "--rm", "--interactive", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL",
+        "--security-opt=no-new-privileges", f"--user={user}:{group}", f"--volume={folder}:{_INSIDE}:Z",
+        f"--workdir={_INSIDE}", *(f"--env={name}" for name in sorted(environment) if name.startswith(_PREFIX)),
+    ]  # fmt: skip
+    if user and Path(engine).name == "podman":  # whose users are others inside
+        command.append("--userns=keep-id")
+    return _Side("other", [*command, str(other.image), *_REPLAY], folder, environment, is_ours=False)
+
+
+def _environment(store: PurePath, changes: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_STORE) and name != "PYTHONPATH"}
     url = f"sqlite:///{store}"
     mine = {f"{_STORE}URL": url, f"{_STORE}MIGRATION_URL": url}
@@ -106,13 +152,15 @@ def _unpacked(wheel: Path, where: Path) -> Path:
 @dataclass(frozen=True, slots=True)
 class _Side:
     name: str
-    python: Path
+    command: Sequence[str]
     folder: Path
     environment: dict[str, str]
+    #: What it takes is counted as that of our children.
+    is_ours: bool = True
 
     def take(self, files: Sequence[Path]) -> Took:
         """Replay all files; the cost is without that of a start, and of making the store, which is made before then."""
-        are_enough = _are_enough(files)
+        are_enough = self.is_ours and _are_enough(files)
         if are_enough:
             self._replay([])
         counts, whole_s = self._replay(files)
@@ -123,16 +171,15 @@ class _Side:
 
     def _replay(self, files: Sequence[Path]) -> tuple[dict[str, int], float]:
         """What the command counted, and its seconds of CPU."""
-        command = [str(self.python), "-m", "service", "replay", "-", "--deliver", "--json"]
         before = _children_s()
         said, failed = (self.folder / f"{self.name}.{end}" for end in ("json", "log"))
         with said.open("wb") as out, failed.open("wb") as err:
             try:
                 process = subprocess.Popen(
-                    command, cwd=self.folder, env=self.environment, stdin=subprocess.PIPE, stdout=out, stderr=err
+                    self.command, cwd=self.folder, env=self.environment, stdin=subprocess.PIPE, stdout=out, stderr=err
                 )
             except OSError as error:
-                raise self._failed(f"{self.python}: {error.strerror}") from None
+                raise self._failed(f"{self.command[0]}: {error.strerror}") from None
             assert process.stdin is not None
             try:
                 for file in files:

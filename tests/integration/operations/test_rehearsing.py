@@ -137,3 +137,70 @@ async def test_a_wheel_of_another_version_is_rehearsed_beside_this_one(
     assert (one["relation"], one["changed"], one["only_present"], one["only_other"]) == ("v1_data_profiles", 3, 0, 0)
     assert one["examples"][0]["present"] == {"status": "finished"}
     assert one["examples"][0]["other"] == {"status": None}
+
+
+#: An engine that takes `run` as Docker's and Podman's references tell it, and of what is told no more: its container is
+#: this version, which sees no variable but those that are named, and the folder where it is mounted.
+ENGINE = """#!{python}
+import argparse, os, sys
+parser = argparse.ArgumentParser(prog="engine", allow_abbrev=False)
+parser.add_argument("what", choices=["run"])
+for flag in ("--rm", "--interactive", "--read-only"):
+    parser.add_argument(flag, action="store_true", required=True)
+for name in ("--tmpfs", "--security-opt", "--user", "--workdir"):
+    parser.add_argument(name, required=True)
+parser.add_argument("--network", choices=["none"], required=True)
+parser.add_argument("--cap-drop", choices=["ALL"], required=True)
+parser.add_argument("--volume", required=True)
+parser.add_argument("--env", action="append", required=True)
+parser.add_argument("image")
+parser.add_argument("words", nargs=argparse.REMAINDER)
+told = parser.parse_args()
+if told.image != "{image}":
+    sys.exit("Unable to find image " + told.image + " locally")
+here, there, _ = told.volume.split(":")
+assert told.workdir == there and told.user == f"{{os.getuid()}}:{{os.getgid()}}"
+assert not any("=" in name for name in told.env), "a value that everybody sees who lists processes"
+seen = {{name: os.environ[name].replace(there + "/", here + "/") for name in told.env}}
+os.execve(sys.executable, [sys.executable, "-m", "service", *told.words], {{"PATH": os.environ["PATH"], **seen}})
+"""
+IMAGE = "registry.example.com/catalog-mirror@sha256:" + "0" * 64
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Path:
+    program = tmp_path / "engine"
+    program.write_text(ENGINE.format(python=sys.executable, image=IMAGE), encoding="utf-8")
+    program.chmod(0o755)
+    return program
+
+
+async def test_an_image_is_rehearsed_without_a_network_and_with_no_value_on_its_command_line(
+    run_command: Command, recording: Path, engine: Path, tmp_path: Path
+) -> None:
+    words = "--image", IMAGE, "--engine", str(engine)
+    found = await rehearsed(run_command, recording, *words, expect=0)
+    assert found["other"] == found["present"]
+
+    settings = tmp_path / "other.yaml"
+    settings.write_text("pipeline: {principals: drop}\n", encoding="utf-8")
+    found = await rehearsed(run_command, recording, *words, "--config", str(settings), expect=1)
+    one = next(one for one in found["differences"] if one["relation"] == "v1_data_profiles")
+    assert one["examples"][0]["present"]["owner_id"] == "ann"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--image", "unknown"), "Unable to find image unknown locally"),
+        (("--image", IMAGE, "--engine", "no-such-engine"), "there is no no-such-engine here"),
+        (("--image", IMAGE, "--python", sys.executable), "Name --wheel, --python or --image"),
+    ],
+)
+async def test_an_image_that_cannot_be_run_is_told_with_what_to_do(
+    run_command: Command, recording: Path, engine: Path, words: tuple[str, ...], says: str
+) -> None:
+    chosen = words if "--engine" in words else (*words, "--engine", str(engine))
+    said = await run_command("rehearse", str(recording), *chosen, expect=None)
+    assert says in " ".join(said.split())
+    assert "Traceback" not in said
