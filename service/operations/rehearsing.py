@@ -108,7 +108,7 @@ def _contained(other: Other, folder: Path) -> _Side:
     """A version in an image: it sees the folder and the settings, no network, and writes nowhere else.
 
     Settings go by their names alone, so that no value stands on a command line (Docker's and Podman's reference of
-    `run`, `--env`).
+    `run`, `--env`). Those that name files of secrets and certificates stay here: the files are not there, nor needed.
     """
     engines = [other.engine] if other.engine else ENGINES
     engine = next(filter(None, map(shutil.which, engines)), None)
@@ -123,10 +123,11 @@ def _contained(other: Other, folder: Path) -> _Side:
         copy.write_bytes(other.config.read_bytes())
         environment[_CONFIG] = str(_INSIDE / copy.name)
     user, group = os.getuid(), os.getgid()
+    names = [name for name in sorted(environment) if name.startswith(_PREFIX) and not name.endswith("_FILE")]
     command = [
         engine, "run", "--rm", "--interactive", "--network=none", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL",
         "--security-opt=no-new-privileges", f"--user={user}:{group}", f"--volume={folder}:{_INSIDE}:Z",
-        f"--workdir={_INSIDE}", *(f"--env={name}" for name in sorted(environment) if name.startswith(_PREFIX)),
+        f"--workdir={_INSIDE}", *(f"--env={name}" for name in names),
     ]  # fmt: skip
     if user and Path(engine).name == "podman":  # whose users are others inside
         command.append("--userns=keep-id")

@@ -161,6 +161,7 @@ if told.image != "{image}":
 here, there, _ = told.volume.split(":")
 assert told.workdir == there and told.user == f"{{os.getuid()}}:{{os.getgid()}}"
 assert not any("=" in name for name in told.env), "a value that everybody sees who lists processes"
+assert not any(name.endswith("_FILE") for name in told.env), "a file that is not in the image"
 seen = {{name: os.environ[name].replace(there + "/", here + "/") for name in told.env}}
 os.execve(sys.executable, [sys.executable, "-m", "service", *told.words], {{"PATH": os.environ["PATH"], **seen}})
 """
@@ -176,12 +177,14 @@ def engine(tmp_path: Path) -> Path:
 
 
 async def test_an_image_is_rehearsed_without_a_network_and_with_no_value_on_its_command_line(
-    run_command: Command, recording: Path, engine: Path, tmp_path: Path
+    run_command: Command, recording: Path, engine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = "--image", IMAGE, "--engine", str(engine)
     found = await rehearsed(run_command, recording, *words, expect=0)
     assert found["other"] == found["present"]
 
+    (tmp_path / "key").write_text("of this machine", encoding="utf-8")
+    monkeypatch.setenv("CATALOG_MIRROR_CATALOG__API_KEY_FILE", str(tmp_path / "key"))
     settings = tmp_path / "other.yaml"
     settings.write_text("pipeline: {principals: drop}\n", encoding="utf-8")
     found = await rehearsed(run_command, recording, *words, "--config", str(settings), expect=1)
