@@ -170,6 +170,30 @@ async def _target(store: Store) -> Any:
         return (await controls.read_targets(connection))[0]
 
 
+async def test_what_collapses_is_found_by_an_index_whatever_statistics_say(postgres_url: str) -> None:
+    """An outbox is empty most of the time, so also when its statistics are made: a join compared each with each."""
+    store = Store(StoreSettings(url=SecretStr(postgres_url), timeout_s=300))
+    rows = sa.text(
+        "INSERT INTO deliveries (delivery_id, target, entity_kind, entity_id, change, created_at, due_at)"
+        " SELECT gen_random_uuid()::text, 'toy', 'asset', (n % 100)::text, 'AssetSaved', now(), now()"
+        " FROM generate_series(1, 10000) n WHERE n <= CAST(:number AS int)"
+    )
+    async with store.write() as connection:
+        await connection.execute(rows, {"number": 10_000})
+        await connection.execute(sa.delete(outbox))
+    async with store.write() as connection:
+        await connection.execute(sa.text("ANALYZE deliveries"))
+        await connection.execute(rows, {"number": 300})
+    async with store.write() as connection:
+        claimed = await deliveries.claim(connection, store, "toy", Lease("us", 30), 500)
+        read = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_xact_user_tables WHERE relname = 'deliveries'"
+        looked_at = (await connection.execute(sa.text(read))).scalar_one()
+        left = (await connection.execute(sa.select(sa.func.count()).select_from(outbox))).scalar_one()
+    await store.close()
+    assert (len(claimed), left) == (100, 100)
+    assert looked_at < 300 * 300
+
+
 async def test_pending_states_of_one_thing_collapse_to_the_newest(store: Store) -> None:
     await _create(store, *(_delivery(number, "a1", "AssetSaved") for number in range(5)))
     toy = Toy()

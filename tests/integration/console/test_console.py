@@ -408,7 +408,7 @@ async def test_what_changes_is_made_once_and_has_the_forms_of_whoever_looks(cons
         signed_in_quietly(console, "second") as (two, his_token),
         signed_in_quietly(console, "reader") as (three, _),
     ):
-        for _ in range(10):  # until one page was made for all three
+        while True:  # until one page was made for all three
             hers, his, readers = await asyncio.gather(*map(first, (one, two, three)))
             if len({re.findall('data-at="([^"]+)"', page)[0] for page in (hers, his, readers)}) == 1:
                 break
