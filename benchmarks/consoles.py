@@ -6,10 +6,7 @@ is one JSON object; ratios are of medians, with consoles ÷ without.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -19,7 +16,7 @@ from typing import Any
 import aiohttp
 from aio_pika.abc import AbstractConnection
 
-from benchmarks import broker, parts, runs
+from benchmarks import beside, parts, runs
 from benchmarks.errors import BenchFailed
 from sandbox.parts.process import free_port
 
@@ -51,7 +48,7 @@ async def open_consoles(port: int, number: int) -> AsyncIterator[None]:
         raise BenchFailed(f"The consoles were told {told} times; {failed}")
 
 
-async def once(on: parts.Parts, connection: AbstractConnection, events: int, consoles: int) -> runs.Result:
+async def once(consoles: int, on: parts.Parts, connection: AbstractConnection, events: int) -> runs.Result:
     """One run beside so many consoles."""
     port = free_port()
     return await runs.run(
@@ -63,24 +60,9 @@ async def once(on: parts.Parts, connection: AbstractConnection, events: int, con
 
 async def measure(events: int, rounds: int) -> dict[str, Any]:
     """All rounds; answers the figures."""
-    with parts.provided(None, None) as on:
-        async with broker.connected(on.amqp_url) as connection:
-            sides = [partial(once, on, connection, events, consoles) for consoles in (CONSOLES, 0)]
-            followed, alone = await runs.in_turn(rounds, *sides)
-            await broker.clean(connection)
-    told = {"events": events, "rounds": rounds, "consoles": CONSOLES, "load": round(os.getloadavg()[0], 2)}
-    return told | runs.beside(followed, alone)
-
-
-def main() -> int:
-    """Measure, and print one JSON object."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--events", type=int, default=EVENTS)
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    chosen = parser.parse_args()
-    print(json.dumps(asyncio.run(measure(chosen.events, chosen.rounds))))
-    return 0
+    found = await beside.compared(partial(once, CONSOLES), partial(once, 0), events, rounds)
+    return {"consoles": CONSOLES} | found
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(beside.main(__doc__, measure, EVENTS, ROUNDS))

@@ -8,11 +8,10 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import asyncpg
@@ -122,29 +121,6 @@ async def run(
         if job.is_service and job.store == "postgresql":
             result = replace(result, profile_bytes=await disk.bytes_per_profile(store))
     return result
-
-
-async def in_turn(rounds: int, *sides: Callable[[], Awaitable[Result]]) -> list[list[Result]]:
-    """The results of each side: one run of each in every round, so that what else goes on falls on all alike."""
-    found: list[list[Result]] = [[] for _ in sides]
-    for _ in range(rounds):
-        for side, results in zip(sides, found, strict=True):
-            results.append(await side())
-    return found
-
-
-def beside(chosen: Sequence[Result], plain: Sequence[Result]) -> dict[str, float]:
-    """What the plain side did, and ratios of medians, chosen ÷ plain."""
-    told = {
-        "events_per_s": round(median(run.rate for run in plain)),
-        "cpu_us": round(median(run.cpu_us for run in plain), 1),
-        "wall_ratio": round(median(run.seconds for run in chosen) / median(run.seconds for run in plain), 3),
-        "cpu_ratio": round(median(run.cpu_s for run in chosen) / median(run.cpu_s for run in plain), 3),
-    }
-    servers = [[run.server_cpu_s for run in side if run.server_cpu_s is not None] for side in (chosen, plain)]
-    if all(servers):
-        told["server_cpu_ratio"] = round(median(servers[0]) / median(servers[1]), 3)
-    return told
 
 
 async def _store_url(job: Job, parts: Parts, directory: Path) -> str:
