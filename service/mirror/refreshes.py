@@ -102,7 +102,7 @@ async def done(connection: AsyncConnection, requests: Iterable[Claimed]) -> None
         as_claimed = sa.and_(_is(request), refreshes.c.times == request.times)
         gone = await connection.execute(sa.delete(refreshes).where(as_claimed))
         if not gone.rowcount:
-            await connection.execute(sa.update(refreshes).where(_is(request)).values(lease_until=None))
+            await give_back(connection, [request])
 
 
 async def put_off(
@@ -116,7 +116,7 @@ async def put_off(
 
 
 async def give_back(connection: AsyncConnection, requests: Iterable[Claimed]) -> None:
-    """These were not tried: whoever comes may take them."""
+    """These are nobody's now: whoever comes may take them."""
     for request in requests:
         await connection.execute(sa.update(refreshes).where(_is(request)).values(lease_until=None))
 

@@ -47,7 +47,7 @@ async def turn(store: Store, lock: int = TOPOLOGY) -> AsyncIterator[None]:
         await connection.execute(sa.text(_IDLE))
         try:
             yield
-        except Exception as error:  # noqa: BLE001 (raised below): not the store's, however alike a lost link of the broker looks
-            failure = error
+        except Exception as error:  # noqa: BLE001 (raised below)
+            failure = error  # not the store's, however alike a lost link of the broker looks
     if failure is not None:
         raise failure

@@ -19,7 +19,6 @@ from service.openlineage import assertions, columns, links, schema
 from service.openlineage.marks import MARK
 from service.openlineage.words import made_id, schema_url
 from service.text import documents
-from service.text.documents import canonical
 
 #: Who is said to have sent an event that does not say so.
 UNNAMED_PRODUCER = "urn:openlineage:unnamed-producer"
@@ -174,7 +173,7 @@ class _Mending:
                 for name in sorted(name for name in _OPTIONAL & item.keys() if not isinstance(item[name], str)):
                     value = item.pop(name)
                     if name in _VALUES and isinstance(value, int | float | Decimal):
-                        item[name] = canonical(value).decode()
+                        item[name] = documents.canonical(value).decode()
                         odd.append(f"{place}.{number}.{name}: it was read as a text")
                     else:
                         odd.append(f"{place}.{number}.{name}: {_OUT}")

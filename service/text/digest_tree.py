@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -155,18 +154,22 @@ class Sorting:
         Raises:
             ThingsNotWritten: there is no room for it.
         """
-        with _told_apart(gettempdir()):
+        try:  # for each of a million things, so without a context manager
             self._parts[thing.place[0]].write(msgspec.json.encode(thing) + b"\n")
+        except OSError as error:
+            raise _not_written(gettempdir(), error) from None
 
     def write(self, path: Path) -> None:
         """All of them, readable by the owner alone; a file that is there is replaced whole; raises as `add` does."""
         part = path.with_name(path.name + ".part")
-        with _told_apart(path.parent):
+        try:
             with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 for held in self._parts.values():
                     held.seek(0)
                     file.writelines(sorted(held))
             part.replace(path)
+        except OSError as error:
+            raise _not_written(path.parent, error) from None
 
     def close(self) -> None:
         """Give the space back."""
@@ -174,13 +177,9 @@ class Sorting:
             part.close()
 
 
-@contextmanager
-def _told_apart(place: str | Path) -> Iterator[None]:
+def _not_written(place: str | Path, error: OSError) -> ThingsNotWritten:
     """A full disk of ours is no failure of the store that is read meanwhile."""
-    try:
-        yield
-    except OSError as error:
-        raise ThingsNotWritten(place=place, problem=error.strerror or error) from None
+    return ThingsNotWritten(place=place, problem=error.strerror or error)
 
 
 class Things:
