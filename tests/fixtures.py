@@ -34,6 +34,8 @@ from service.settings.model import StoreSettings
 EXCHANGE = "CatalogServiceMessageHub"
 QUEUE = "catalog-mirror"
 PATIENCE_S = 45.0
+#: What an outage of the broker raises in the client.
+OUTAGES = (aio_pika.exceptions.AMQPError, OSError, TimeoutError, RuntimeError)
 
 
 def make_profile_event(number: int, at_s: int = 0, rows: int = 1) -> tuple[str, bytes]:
@@ -75,6 +77,14 @@ class Catalog:
         with suppress(aio_pika.exceptions.AMQPError, OSError, RuntimeError):
             await self._connection.close()
         await self.__aenter__()
+
+    async def reconnect_at_last(self) -> None:
+        """Connect anew, however long the broker takes to come back."""
+        while True:
+            try:
+                return await self.reconnect()
+            except OUTAGES:
+                await asyncio.sleep(0.2)
 
     async def publish(self, events: Iterable[tuple[str, bytes]]) -> None:
         """Publish, each confirmed."""

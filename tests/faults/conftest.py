@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aio_pika.exceptions import AMQPError, DeliveryError
+from aio_pika.exceptions import DeliveryError
 
 from sandbox.parts.mirror import MirrorProcess
-from tests.fixtures import Catalog, Rows, make_profile_event
+from tests.fixtures import OUTAGES, Catalog, Rows, make_profile_event
 
 #: Seconds within which the service has to be at work again after a fault, where the broker has no wait of its own.
 RESUMED_S = 45.0
@@ -93,17 +93,12 @@ class Rig:
                     raise
                 await asyncio.sleep(0.2)
                 await self.reconnect()  # a channel that met a dead leader refuses for as long as it is open
-            except (AMQPError, OSError, TimeoutError, RuntimeError):
+            except OUTAGES:
                 await self.reconnect()
 
     async def reconnect(self) -> None:
         """Connect the catalog anew, however long the broker takes to come back."""
-        while True:
-            try:
-                await self.catalog.reconnect()
-                return
-            except (AMQPError, OSError, TimeoutError, RuntimeError):
-                await asyncio.sleep(0.2)
+        await self.catalog.reconnect_at_last()
 
     async def mirrored(self) -> None:
         """Wait until all that was sent is in the mirror."""

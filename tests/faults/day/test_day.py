@@ -67,7 +67,7 @@ async def _the_day(world: World, rows: Callable[[str], Rows], write_figures: Cal
         lost=sum(map(len, lost.values())), wrong=sum(sum(told["number"]) for told in wrong.values()),
         lineage_repeated=len(came_back) - len(set(came_back)),
     )  # fmt: skip
-    assert (wrong, lost, await ledgers.dead(world)) == ({}, {}, [])
+    assert (wrong, lost, await ledgers.dead(world)) == ({}, {}, set())
     assert await ledgers.poisoned(world) == world.noted.poison
     assert set(world.receiver.refusals) <= CLOCK_OFF, "what is signed by a clock that is off is signed anew"
     for memory in (replica.memory for replica in world.replicas):

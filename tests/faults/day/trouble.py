@@ -6,6 +6,7 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable
 
+from sandbox.parts.proxy import TcpProxy
 from sandbox.webhook.receiver import Failure
 from tests.faults.day.world import Replica, World
 
@@ -61,19 +62,19 @@ async def a_link_to_the_broker_breaks(world: World) -> None:
 
 
 async def a_replica_is_cut_off_from_the_broker(world: World) -> None:
-    proxy = _one(world).broker
-    proxy.stall()
-    await asyncio.sleep(15)
-    proxy.freeze()
-    proxy.cut()
+    await _cut_off(_one(world).broker)
 
 
 async def a_replica_is_cut_off_from_the_store(world: World) -> None:
-    proxy = _one(world).store
-    proxy.stall()
+    await _cut_off(_one(world).store)
+
+
+async def _cut_off(way: TcpProxy) -> None:
+    """Nothing comes through for a while; then what was under way is gone, and new connections are taken."""
+    way.stall()
     await asyncio.sleep(15)
-    proxy.freeze()
-    proxy.cut()
+    way.freeze()
+    way.cut()
 
 
 async def the_broker_is_killed(world: World) -> None:

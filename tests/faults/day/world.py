@@ -21,7 +21,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aio_pika.exceptions
 import aiohttp
 import yaml
 
@@ -41,7 +40,7 @@ from sandbox.parts.process import free_port, off_loop
 from sandbox.parts.proxy import TcpProxy
 from sandbox.webhook import receiver as webhooks
 from sandbox.webhook.receiver import PocketReceiver
-from tests.fixtures import QUEUE, Catalog
+from tests.fixtures import OUTAGES, QUEUE, Catalog
 
 T = TypeVar("T")
 
@@ -59,7 +58,6 @@ CHANGES_PER_S, EVENTS_PER_S = 4.0, 8.0
 #: Messages that are published at once.
 _CHUNK = 50
 _TOKEN, _SECRET = "day-0123456789abcdef", "whsec_" + base64.b64encode(b"a secret of thirty-two bytes....").decode()
-_OUTAGES = (aio_pika.exceptions.AMQPError, OSError, TimeoutError, RuntimeError)
 
 #: So that what a fault takes away is missed within seconds, and what comes seldom comes often.
 _SOON = {
@@ -101,8 +99,8 @@ class Broadcast:
             try:
                 async with asyncio.timeout(20):
                     await self._catalog.publish(chunk)
-            except _OUTAGES:
-                await self._again()
+            except OUTAGES:
+                await self._catalog.reconnect_at_last()
                 continue
             for _ in chunk:
                 self._waiting.popleft()
@@ -113,12 +111,6 @@ class Broadcast:
         self._waiting.extend(self._scrambler.flush())
         while self._waiting:
             await asyncio.sleep(0.1)
-
-    async def _again(self) -> None:
-        while True:
-            await asyncio.sleep(0.2)
-            with suppress(*_OUTAGES):
-                return await self._catalog.reconnect()
 
 
 @dataclass
